@@ -1,0 +1,638 @@
+//! Chunks: runs of entries encoded once, in one layout for memory, disk and wire.
+//!
+//! A chunk is contiguous and of one term. Its bytes are laid out as (all numbers little-endian):
+//!
+//! ```text
+//! header, 48 bytes   magic "QRCK" · version u16 · flags u16 · term u64 · first index u64 ·
+//!                    count u32 · payload bytes u32 · log time u64 · payload checksum u32 ·
+//!                    id checksum u32 (over the 44 bytes before it and the table)
+//! payloads           one after the other
+//! table, 8 a entry   kind u8 · 0 u8 · 0 u16 · end of the payload u32 (from the payloads' start)
+//! ```
+//!
+//! Ids and payloads are checksummed apart, so that a lost payload leaves its id. A client's
+//! payload begins with session, serial and settled (u64 each). In a chunk of ids only (flag 1)
+//! the payloads are left out and the table keeps where they ended.
+//!
+//! The bytes stand behind one reference count: clones and views copy nothing. A view trims either
+//! end and knows its base, so [`Chunk::pinned_bytes`] can say what a small view keeps alive.
+//! [`Chunk::parse`] is the only gate in: a `Chunk` that exists is well formed.
+
+use alloc::vec::Vec;
+use core::fmt;
+use core::ops::Range;
+
+use bytes::Bytes;
+
+use crate::configuration::{Configuration, ConfigurationError};
+use crate::ids::{EntryId, LogIndex, Term};
+use crate::record::{ClientHeader, Entry, Record, kind};
+use crate::time::LogTime;
+
+mod builder;
+pub use builder::{ChunkBuilder, PushError};
+
+/// CRC-32C of `bytes`, continued from the checksum of what came before (0 to begin). A parameter
+/// because the fast one needs the standard library; the `crc32c` crate's `crc32c_append` is one.
+pub type Checksum = fn(u32, &[u8]) -> u32;
+
+/// A run of entries of one term, or a view of one.
+#[derive(Clone)]
+pub struct Chunk {
+    buffer: Bytes,
+    term: Term,
+    time: LogTime,
+    ids_only: bool,
+    /// Index of the buffer's first entry, which a view may have trimmed away.
+    base_first: LogIndex,
+    base_count: u32,
+    /// Where the table starts in the buffer.
+    table: usize,
+    /// How many entries of the base come before the view.
+    skipped: u32,
+    /// How many entries the view has; never zero.
+    count: u32,
+}
+
+impl Chunk {
+    /// Reads a chunk from exactly these bytes, sharing them.
+    ///
+    /// # Errors
+    ///
+    /// Says which part is damaged: when only the payloads are, the ids can still be had by
+    /// [`Chunk::parse_ids`].
+    pub fn parse(
+        bytes: Bytes,
+        limits: ChunkLimits,
+        checksum: Checksum,
+    ) -> Result<Self, ChunkError> {
+        let (chunk, payload_checksum) = Self::parse_frame(bytes, limits, checksum)?;
+        if !chunk.ids_only && checksum(0, chunk.payloads()) != payload_checksum {
+            return Err(ChunkError::PayloadChecksum);
+        }
+        chunk.check_records()?;
+        Ok(chunk)
+    }
+
+    /// Reads only the ids of a chunk whose payloads may be damaged.
+    ///
+    /// # Errors
+    ///
+    /// Says what is wrong with header or table.
+    pub fn parse_ids(
+        bytes: Bytes,
+        limits: ChunkLimits,
+        checksum: Checksum,
+    ) -> Result<Self, ChunkError> {
+        let (chunk, _) = Self::parse_frame(bytes, limits, checksum)?;
+        Ok(chunk.ids_only(checksum))
+    }
+
+    /// How long the chunk that starts with these bytes claims to be, or `None` when they are
+    /// fewer than a header or no chunk's header. The claim is unchecked: bound it before trusting.
+    pub fn claimed_length(prefix: &[u8]) -> Option<usize> {
+        Some(Header::read(prefix).ok()?.total_length())
+    }
+
+    /// The term all entries were created in.
+    pub const fn term(&self) -> Term {
+        self.term
+    }
+
+    /// The log time all entries were stamped with.
+    pub const fn time(&self) -> LogTime {
+        self.time
+    }
+
+    /// The number of entries; never zero.
+    #[expect(clippy::len_without_is_empty, reason = "a chunk is never empty")]
+    pub const fn len(&self) -> usize {
+        self.count as usize
+    }
+
+    /// The index of the first entry.
+    pub const fn first_index(&self) -> LogIndex {
+        self.base_first.plus(self.skipped as u64)
+    }
+
+    /// The index of the last entry.
+    pub const fn last_index(&self) -> LogIndex {
+        self.first_index().plus(self.count as u64).previous()
+    }
+
+    /// The id of the last entry.
+    pub const fn last_id(&self) -> EntryId {
+        EntryId::new(self.term, self.last_index())
+    }
+
+    /// Whether the payloads were left out.
+    pub const fn is_ids_only(&self) -> bool {
+        self.ids_only
+    }
+
+    /// The bytes the view's payloads take.
+    pub fn payload_bytes(&self) -> usize {
+        let Range { start, end } = self.payload_range();
+        end.saturating_sub(start)
+    }
+
+    /// The bytes this view keeps in memory: those of its whole base.
+    pub fn pinned_bytes(&self) -> usize {
+        self.buffer.len()
+    }
+
+    /// Whether the chunk is a single configuration entry, which is in force from its append on.
+    pub fn is_config(&self) -> bool {
+        self.kinds().next() == Some(kind::CONFIG)
+    }
+
+    /// The entries in `range` (start inclusive, end exclusive) as a view that shares the bytes;
+    /// `None` when the chunk has none of them.
+    pub fn slice(&self, range: Range<LogIndex>) -> Option<Self> {
+        let start = range.start.max(self.first_index());
+        let end = range.end.min(self.last_index().next());
+        let count = u32::try_from(end.distance_from(start))
+            .ok()
+            .filter(|count| *count > 0)?;
+        let skipped = u32::try_from(start.distance_from(self.base_first)).ok()?;
+        Some(Self {
+            skipped,
+            count,
+            ..self.clone()
+        })
+    }
+
+    /// The longest view from the first entry on whose payloads take at most `max_bytes`, but at
+    /// least one entry, so that whoever reads in portions always moves on.
+    #[must_use]
+    pub fn prefix(&self, max_bytes: usize) -> Self {
+        if self.payload_bytes() <= max_bytes {
+            return self.clone();
+        }
+        let start = self.payload_range().start;
+        let fitting = self
+            .table_rows()
+            .take_while(|row| row.end().saturating_sub(start) <= max_bytes)
+            .count()
+            .max(1);
+        Self {
+            count: u32::try_from(fitting).unwrap_or(self.count),
+            ..self.clone()
+        }
+    }
+
+    /// The entries, in order.
+    pub fn entries(&self) -> impl Iterator<Item = Entry<'_>> {
+        let mut start = self.payload_range().start;
+        let payloads = self.payloads();
+        self.table_rows().zip(0u64..).map(move |(row, offset)| {
+            let payload = payloads.get(start..row.end()).unwrap_or(&[]);
+            start = row.end();
+            Entry {
+                id: EntryId::new(self.term, self.first_index().plus(offset)),
+                time: self.time,
+                record: self.record(row.kind(), payload),
+            }
+        })
+    }
+
+    /// The same entries with the payloads left out: what a witness keeps. Configurations are
+    /// kept whole, since they act on append.
+    #[must_use]
+    pub fn ids_only(&self, checksum: Checksum) -> Self {
+        if self.ids_only || self.is_config() {
+            return self.clone();
+        }
+        self.encoded_anew(true, checksum)
+    }
+
+    /// The bytes for disk and wire. A whole chunk is its own encoding; a trimmed view is laid out
+    /// anew, with checksums of its own.
+    pub fn encode(&self, checksum: Checksum) -> Bytes {
+        if self.is_whole() {
+            self.buffer.clone()
+        } else {
+            self.encoded_anew(self.ids_only, checksum).buffer
+        }
+    }
+
+    /// Whether this is a whole chunk, not a trimmed view of one.
+    pub const fn is_whole(&self) -> bool {
+        self.count == self.base_count
+    }
+
+    fn encoded_anew(&self, ids_only: bool, checksum: Checksum) -> Self {
+        let Range { start, end } = self.payload_range();
+        let payload = self.payloads().get(start..end).unwrap_or(&[]);
+        let mut header = Header {
+            flags: if ids_only { FLAG_IDS_ONLY } else { 0 },
+            term: self.term,
+            first: self.first_index(),
+            count: self.count,
+            payload_length: u32::try_from(end.saturating_sub(start)).unwrap_or(u32::MAX),
+            time: self.time,
+            payload_checksum: 0,
+        };
+        let mut bytes = Vec::with_capacity(header.total_length());
+        bytes.extend_from_slice(&[0; HEADER_BYTES]);
+        if !ids_only {
+            bytes.extend_from_slice(payload);
+            header.payload_checksum = checksum(0, payload);
+        }
+        for row in self.table_rows() {
+            let end = u32::try_from(row.end().saturating_sub(start)).unwrap_or(u32::MAX);
+            bytes.extend_from_slice(&table_row(row.kind(), end));
+        }
+        header.finish(bytes, checksum)
+    }
+
+    fn parse_frame(
+        bytes: Bytes,
+        limits: ChunkLimits,
+        checksum: Checksum,
+    ) -> Result<(Self, u32), ChunkError> {
+        let header = Header::read(&bytes)?;
+        if header.count == 0 {
+            return Err(ChunkError::Malformed);
+        }
+        if header.count > limits.max_entries || header.payload_length > limits.max_payload_bytes {
+            return Err(ChunkError::TooLarge {
+                entries: header.count,
+                payload_bytes: header.payload_length,
+            });
+        }
+        let fits = header.total_length() == bytes.len();
+        let last = header.first.get().checked_add(u64::from(header.count));
+        if !fits || last.is_none() || header.first == LogIndex::ZERO || header.term == Term::ZERO {
+            return Err(ChunkError::Malformed);
+        }
+        let table = header.table_offset();
+        let stored = bytes
+            .get(ID_CHECKSUM_AT..HEADER_BYTES)
+            .ok_or(ChunkError::Malformed)?;
+        if stored != id_checksum(&bytes, table, checksum).to_le_bytes() {
+            return Err(ChunkError::IdChecksum);
+        }
+        let chunk = header.chunk(bytes);
+        chunk.check_table(header.payload_length)?;
+        Ok((chunk, header.payload_checksum))
+    }
+
+    /// The table's ends must not fall, its last must be the payloads' length, its spare bytes 0.
+    fn check_table(&self, payload_length: u32) -> Result<(), ChunkError> {
+        let mut previous = 0;
+        for row in self.table_rows() {
+            if row.end() < previous || row.spare() != [0; 3] {
+                return Err(ChunkError::Malformed);
+            }
+            previous = row.end();
+        }
+        if previous == payload_length as usize {
+            Ok(())
+        } else {
+            Err(ChunkError::Malformed)
+        }
+    }
+
+    /// Each kind this build knows must have the shape of its kind.
+    fn check_records(&self) -> Result<(), ChunkError> {
+        for entry in self.entries() {
+            match entry.record {
+                Record::Config(bytes) => {
+                    if self.count != 1 {
+                        return Err(ChunkError::ConfigNotAlone);
+                    }
+                    Configuration::decode(bytes).map_err(ChunkError::Configuration)?;
+                }
+                Record::Unknown {
+                    kind: kind::NO_OP | kind::CLIENT,
+                    ..
+                } => {
+                    return Err(ChunkError::Malformed);
+                }
+                Record::NoOp
+                | Record::Client { .. }
+                | Record::Unknown { .. }
+                | Record::Absent { .. } => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn record<'a>(&self, kind: u8, payload: &'a [u8]) -> Record<'a> {
+        match kind {
+            _ if self.ids_only => Record::Absent { kind },
+            kind::NO_OP if payload.is_empty() => Record::NoOp,
+            kind::CLIENT => match ClientHeader::split(payload) {
+                Some((header, payload)) => Record::Client { header, payload },
+                None => Record::Unknown { kind, payload },
+            },
+            kind::CONFIG => Record::Config(payload),
+            _ => Record::Unknown { kind, payload },
+        }
+    }
+
+    fn kinds(&self) -> impl Iterator<Item = u8> {
+        self.table_rows().map(|row| row.kind())
+    }
+
+    fn payloads(&self) -> &[u8] {
+        self.buffer.get(HEADER_BYTES..self.table).unwrap_or(&[])
+    }
+
+    /// Where the view's payloads stand, counted from the start of the payloads.
+    fn payload_range(&self) -> Range<usize> {
+        let start = match self.skipped.checked_sub(1) {
+            None => 0,
+            Some(before) => self.row(before).end(),
+        };
+        start
+            ..self
+                .row(self.skipped.saturating_add(self.count).saturating_sub(1))
+                .end()
+    }
+
+    fn row(&self, number: u32) -> TableRow<'_> {
+        let at = self
+            .table
+            .saturating_add((number as usize).saturating_mul(ROW_BYTES));
+        TableRow(
+            self.buffer
+                .get(at..)
+                .and_then(<[u8]>::first_chunk)
+                .unwrap_or(&[0; ROW_BYTES]),
+        )
+    }
+
+    fn table_rows(&self) -> impl Iterator<Item = TableRow<'_>> {
+        let start = self
+            .table
+            .saturating_add((self.skipped as usize).saturating_mul(ROW_BYTES));
+        let length = (self.count as usize).saturating_mul(ROW_BYTES);
+        let rows = self
+            .buffer
+            .get(start..start.saturating_add(length))
+            .unwrap_or(&[]);
+        rows.chunks_exact(ROW_BYTES)
+            .filter_map(|row| row.try_into().ok().map(TableRow))
+    }
+}
+
+impl PartialEq for Chunk {
+    /// Two chunks are equal when they hold the same entries.
+    fn eq(&self, other: &Self) -> bool {
+        self.len() == other.len() && self.entries().eq(other.entries())
+    }
+}
+
+impl Eq for Chunk {}
+
+impl fmt::Debug for Chunk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (first, last) = (self.first_index().get(), self.last_index().get());
+        write!(f, "[{first}..={last}@{}]", self.term)
+    }
+}
+
+/// What a chunk from outside may at most hold.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ChunkLimits {
+    /// Entries in one chunk.
+    pub max_entries: u32,
+    /// Bytes of payload in one chunk.
+    pub max_payload_bytes: u32,
+}
+
+impl ChunkLimits {
+    /// The length in bytes of the longest chunk these limits allow.
+    pub const fn max_length(&self) -> usize {
+        (self.max_payload_bytes as usize)
+            .saturating_add(HEADER_BYTES)
+            .saturating_add((self.max_entries as usize).saturating_mul(ROW_BYTES))
+    }
+}
+
+impl Default for ChunkLimits {
+    fn default() -> Self {
+        Self {
+            max_entries: 65_536,
+            max_payload_bytes: 64 << 20,
+        }
+    }
+}
+
+/// Why bytes are not a chunk.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum ChunkError {
+    /// Not a chunk at all, cut short, or too long.
+    #[error("bytes are not a chunk, or not a whole one")]
+    Malformed,
+    /// Written by a later version of this library.
+    #[error("chunk has format version {version}; this build reads {FORMAT_VERSION}")]
+    UnknownVersion {
+        /// The version found.
+        version: u16,
+    },
+    /// The header claims more than the limits allow.
+    #[error("chunk claims {entries} entries and {payload_bytes} payload bytes, over the limit")]
+    TooLarge {
+        /// Entries claimed.
+        entries: u32,
+        /// Payload bytes claimed.
+        payload_bytes: u32,
+    },
+    /// Header or table are damaged: the entries' ids can't be trusted.
+    #[error("chunk header or id table does not match its checksum")]
+    IdChecksum,
+    /// The payloads are damaged; the ids are not.
+    #[error("chunk payloads do not match their checksum")]
+    PayloadChecksum,
+    /// A configuration shares its chunk with other entries.
+    #[error("a configuration entry must be alone in its chunk")]
+    ConfigNotAlone,
+    /// A configuration entry does not hold a configuration.
+    #[error("configuration entry: {0}")]
+    Configuration(ConfigurationError),
+}
+
+impl ClientHeader {
+    /// The encoded length in bytes.
+    pub(crate) const BYTES: usize = 24;
+
+    pub(crate) fn encode(&self) -> [u8; Self::BYTES] {
+        let mut bytes = [0; Self::BYTES];
+        for (field, to) in [self.session, self.serial, self.settled]
+            .iter()
+            .zip(bytes.chunks_exact_mut(8))
+        {
+            to.copy_from_slice(&field.to_le_bytes());
+        }
+        bytes
+    }
+
+    fn split(payload: &[u8]) -> Option<(Self, &[u8])> {
+        let (session, rest) = payload.split_first_chunk()?;
+        let (serial, rest) = rest.split_first_chunk()?;
+        let (settled, rest) = rest.split_first_chunk()?;
+        let header = Self {
+            session: u64::from_le_bytes(*session),
+            serial: u64::from_le_bytes(*serial),
+            settled: u64::from_le_bytes(*settled),
+        };
+        Some((header, rest))
+    }
+}
+
+/// The fixed front of a chunk.
+struct Header {
+    flags: u16,
+    term: Term,
+    first: LogIndex,
+    count: u32,
+    payload_length: u32,
+    time: LogTime,
+    payload_checksum: u32,
+}
+
+impl Header {
+    fn read(bytes: &[u8]) -> Result<Self, ChunkError> {
+        let (header, _) = bytes
+            .split_first_chunk::<HEADER_BYTES>()
+            .ok_or(ChunkError::Malformed)?;
+        let mut fields = Fields(header);
+        if fields.take() != MAGIC {
+            return Err(ChunkError::Malformed);
+        }
+        let version = u16::from_le_bytes(fields.take());
+        if version != FORMAT_VERSION {
+            return Err(ChunkError::UnknownVersion { version });
+        }
+        let flags = u16::from_le_bytes(fields.take());
+        if flags & !FLAG_IDS_ONLY != 0 {
+            return Err(ChunkError::Malformed);
+        }
+        Ok(Self {
+            flags,
+            term: Term::new(u64::from_le_bytes(fields.take())),
+            first: LogIndex::new(u64::from_le_bytes(fields.take())),
+            count: u32::from_le_bytes(fields.take()),
+            payload_length: u32::from_le_bytes(fields.take()),
+            time: LogTime::from_millis(u64::from_le_bytes(fields.take())),
+            payload_checksum: u32::from_le_bytes(fields.take()),
+        })
+    }
+
+    fn ids_only(&self) -> bool {
+        self.flags & FLAG_IDS_ONLY != 0
+    }
+
+    fn table_offset(&self) -> usize {
+        let payload = if self.ids_only() {
+            0
+        } else {
+            self.payload_length as usize
+        };
+        HEADER_BYTES.saturating_add(payload)
+    }
+
+    fn total_length(&self) -> usize {
+        self.table_offset()
+            .saturating_add((self.count as usize).saturating_mul(ROW_BYTES))
+    }
+
+    /// Writes the header into the room left for it at the front, and closes the chunk.
+    fn finish(self, mut bytes: Vec<u8>, checksum: Checksum) -> Chunk {
+        let mut front = Vec::with_capacity(HEADER_BYTES);
+        front.extend_from_slice(&MAGIC);
+        front.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
+        front.extend_from_slice(&self.flags.to_le_bytes());
+        front.extend_from_slice(&self.term.get().to_le_bytes());
+        front.extend_from_slice(&self.first.get().to_le_bytes());
+        front.extend_from_slice(&self.count.to_le_bytes());
+        front.extend_from_slice(&self.payload_length.to_le_bytes());
+        front.extend_from_slice(&self.time.as_millis().to_le_bytes());
+        front.extend_from_slice(&self.payload_checksum.to_le_bytes());
+        write_at(&mut bytes, 0, &front);
+        let ids = id_checksum(&bytes, self.table_offset(), checksum);
+        write_at(&mut bytes, ID_CHECKSUM_AT, &ids.to_le_bytes());
+        self.chunk(bytes.into())
+    }
+
+    fn chunk(&self, buffer: Bytes) -> Chunk {
+        Chunk {
+            buffer,
+            term: self.term,
+            time: self.time,
+            ids_only: self.ids_only(),
+            base_first: self.first,
+            base_count: self.count,
+            table: self.table_offset(),
+            skipped: 0,
+            count: self.count,
+        }
+    }
+}
+
+/// Takes fields off the front of a header, whose length fits them all.
+struct Fields<'a>(&'a [u8]);
+
+impl Fields<'_> {
+    fn take<const N: usize>(&mut self) -> [u8; N] {
+        match self.0.split_first_chunk::<N>() {
+            Some((head, rest)) => {
+                self.0 = rest;
+                *head
+            }
+            None => [0; N],
+        }
+    }
+}
+
+/// One row of the id table.
+#[derive(Clone, Copy)]
+struct TableRow<'a>(&'a [u8; ROW_BYTES]);
+
+impl TableRow<'_> {
+    const fn kind(self) -> u8 {
+        let [kind, ..] = *self.0;
+        kind
+    }
+
+    const fn spare(self) -> [u8; 3] {
+        let [_, a, b, c, ..] = *self.0;
+        [a, b, c]
+    }
+
+    const fn end(self) -> usize {
+        let [_, _, _, _, a, b, c, d] = *self.0;
+        u32::from_le_bytes([a, b, c, d]) as usize
+    }
+}
+
+const fn table_row(kind: u8, end: u32) -> [u8; ROW_BYTES] {
+    let [a, b, c, d] = end.to_le_bytes();
+    [kind, 0, 0, 0, a, b, c, d]
+}
+
+fn id_checksum(bytes: &[u8], table: usize, checksum: Checksum) -> u32 {
+    let front = checksum(0, bytes.get(..ID_CHECKSUM_AT).unwrap_or(&[]));
+    checksum(front, bytes.get(table..).unwrap_or(&[]))
+}
+
+fn write_at(bytes: &mut [u8], at: usize, content: &[u8]) {
+    if let Some(room) = bytes.get_mut(at..at.saturating_add(content.len())) {
+        room.copy_from_slice(content);
+    }
+}
+
+/// The length of a chunk's header: what [`Chunk::claimed_length`] needs.
+pub const HEADER_BYTES: usize = 48;
+const ROW_BYTES: usize = 8;
+const ID_CHECKSUM_AT: usize = 44;
+const MAGIC: [u8; 4] = *b"QRCK";
+/// The version of the layout above.
+pub const FORMAT_VERSION: u16 = 1;
+const FLAG_IDS_ONLY: u16 = 1;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,79 @@
+//! What can stop a hull, and what keeps one from opening.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::ids::{EntryId, LogIndex};
+use crate::log::LogError;
+use crate::settings::SettingsProblem;
+
+/// Why a hull could not be opened. Nothing was changed.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The settings contradict each other.
+    #[error("settings can't be used: {problems:?}")]
+    Settings {
+        /// All that is wrong.
+        problems: Vec<SettingsProblem>,
+    },
+    /// What the log recovered contradicts itself: the log broke its contract.
+    #[error("the log recovered an impossible state: {reason}")]
+    Recovered {
+        /// What does not fit.
+        reason: &'static str,
+    },
+}
+
+/// What stopped a hull. A stopped hull sends, writes and applies nothing more.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Fault {
+    /// The log failed; see the error for whose fault it is.
+    #[error("the log failed: {0}")]
+    Log(LogError),
+    /// An invariant of this library does not hold: a bug in it. Keep the report.
+    #[error("broken invariant: {0}")]
+    Invariant(BrokenInvariant),
+}
+
+/// Which invariant broke, with the values and the last inputs.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct BrokenInvariant {
+    /// The invariant, stated positively, with the values that break it.
+    pub statement: String,
+    /// The last inputs before it broke, oldest first.
+    pub last_inputs: Vec<String>,
+}
+
+impl core::fmt::Display for BrokenInvariant {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{}; last inputs: {:?}", self.statement, self.last_inputs)
+    }
+}
+
+/// Why a message was dropped. The world's fault, never a reason to stop.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Dropped {
+    /// Meant for another node, or for another life of this one.
+    #[error("the message is for another node or another life of this one")]
+    NotForMe,
+    /// Its sender is another life of a member, or claims to be this node.
+    #[error("the sender is a stranger under a member's name")]
+    Stranger,
+    /// It answers something of an earlier term or an earlier attempt.
+    #[error("the reply answers an earlier term or attempt")]
+    StaleReply,
+    /// It is of an earlier term.
+    #[error("the message is of an earlier term")]
+    StaleTerm,
+    /// It claims what can't be: another leader in this node's own term, an index never sent.
+    #[error("the message claims what can't be")]
+    Impossible,
+    /// It asks to overwrite an entry that is committed here.
+    #[error("the message would overwrite committed entry {committed} by {offered}")]
+    OverwritesCommitted {
+        /// What stands here.
+        committed: LogIndex,
+        /// What was offered.
+        offered: EntryId,
+    },
+}

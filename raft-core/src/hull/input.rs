@@ -1,0 +1,109 @@
+//! What can happen to a hull: data only.
+
+use alloc::vec::Vec;
+
+use crate::chunk::{Chunk, ChunkBuilder, PushError};
+use crate::ids::{LogIndex, NodeId, Ticket};
+use crate::log::{Durable, LogError};
+use crate::message::Message;
+use crate::record::ClientHeader;
+
+/// One thing that happened, or that is asked for.
+#[derive(Debug)]
+pub enum Input {
+    /// A message arrived.
+    Message(Message),
+    /// The connection to a node was lost. A hint only.
+    ConnectionLost(NodeId),
+    /// [`crate::hull::Hull::deadline`] has passed. Harmless when it has not.
+    DeadlinePassed,
+    /// Append these records, if this node leads.
+    Propose(Proposals),
+    /// A write, and all before it, are durable.
+    Durable(Durable),
+    /// The log failed. Final: the hull stops.
+    WriteFailed(LogError),
+    /// What [`crate::hull::Hull::next_load`] asked for.
+    Loaded(Loaded),
+    /// The state machine has applied all entries up to this one, in the order they were handed
+    /// out.
+    Applied(LogIndex),
+}
+
+/// Records to append, each with its ticket. They are laid out as they come, so that a batch of any
+/// size costs one allocation or two.
+#[derive(Debug, Default)]
+pub struct Proposals {
+    pub(crate) tickets: Vec<Ticket>,
+    pub(crate) builder: ChunkBuilder,
+}
+
+impl Proposals {
+    /// No proposals yet.
+    pub const fn new() -> Self {
+        Self {
+            tickets: Vec::new(),
+            builder: ChunkBuilder::new(),
+        }
+    }
+
+    /// No proposals yet, with room for `count` whose payloads take `payload_bytes` together.
+    pub fn with_capacity(count: usize, payload_bytes: usize) -> Self {
+        Self {
+            tickets: Vec::with_capacity(count),
+            builder: ChunkBuilder::with_capacity(count, payload_bytes),
+        }
+    }
+
+    /// Adds a command for the state machine, copying the payload.
+    ///
+    /// # Errors
+    ///
+    /// The batch is full; hand it in and begin another.
+    pub fn push_client(
+        &mut self,
+        ticket: Ticket,
+        header: ClientHeader,
+        payload: &[u8],
+    ) -> Result<(), PushError> {
+        self.builder.push_client(header, payload)?;
+        self.tickets.push(ticket);
+        Ok(())
+    }
+
+    /// Adds a no-op: once it is committed, everything that was committed before it was proposed
+    /// is known to be, so that a read may follow it.
+    ///
+    /// # Errors
+    ///
+    /// The batch is full; hand it in and begin another.
+    pub fn push_no_op(&mut self, ticket: Ticket) -> Result<(), PushError> {
+        self.builder.push_no_op()?;
+        self.tickets.push(ticket);
+        Ok(())
+    }
+
+    /// The number of proposals.
+    pub fn len(&self) -> usize {
+        self.tickets.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.tickets.is_empty()
+    }
+
+    /// The bytes of payload, with what each record carries beside the user's bytes.
+    pub fn payload_bytes(&self) -> usize {
+        self.builder.payload_bytes()
+    }
+}
+
+/// The answer to a [`crate::hull::Load`].
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Loaded {
+    /// The number of the load answered.
+    pub number: u64,
+    /// What the log said.
+    pub result: Result<Vec<Chunk>, LogError>,
+}

@@ -1,0 +1,234 @@
+//! What keeps the log durable: the contract between the hull and whatever writes.
+//!
+//! The hull hands out a [`Write`] for all that has to be durable, and gets a [`Durable`] back when
+//! it is. The two are tied by a one-shot [`Receipt`], so that a promise of durability can't be
+//! made for anything else (Figure 2: "updated on stable storage before responding to RPCs").
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::future::Future;
+use core::ops::Range;
+use core::pin::Pin;
+use core::task::{Context, Poll};
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::chunk::Chunk;
+use crate::configuration::Configuration;
+use crate::ids::{Boot, EntryId, LogIndex, NodeId, Term};
+
+pub mod memory;
+
+/// A durable log. Object safe. Three methods, because each further one is a crash window.
+///
+/// The contract, numbered so that tests can name its clauses:
+///
+/// 1. **Atomic.** After a crash, each write is there whole or not at all: hard state, truncation,
+///    entries, identity and compaction of one [`Write`] stand or fall together.
+/// 2. **In order.** Writes take effect in the order of the `begin` calls. When one is durable, all
+///    before it are; when one is lost in a crash, all after it are.
+/// 3. **Durable.** `poll_durable` returns a write's [`Durable`] only when it will survive a power
+///    failure. It may return only the latest of several that became durable together.
+/// 4. **Truncation first.** Within a write, `truncate_from` removes that index and all after it
+///    before `append` is added. Removed entries never come back.
+/// 5. **Contiguous.** `append` continues the log right after its last entry. A write that leaves
+///    a gap is refused with [`LogError::Impossible`] and latches the log.
+/// 6. **A failure is final.** After an error, `poll_durable` returns the same error for ever, and
+///    nothing that was begun is retried. Only opening the log again clears it.
+/// 7. **Reads see what was begun.** `load` returns entries of every write begun so far, durable
+///    or not, and the entries as they are at the time of the call.
+/// 8. **Reads are bounded.** `load` returns chunks from the range's start on, contiguous, with at
+///    least one entry if there is one, and stops at about `max_bytes`. A range below the first
+///    kept entry answers [`LogError::Compacted`]; one past the last answers what there is.
+///
+/// Boundary cases:
+///
+/// | the log holds | `load(1..5)` | `append` starts at | `truncate_from` |
+/// |---|---|---|---|
+/// | nothing | no chunks | 1 | 1 or more: no effect |
+/// | 1 to 3 | 1 to 3 | 4 | 1: empty; 4 or more: no effect |
+/// | a snapshot of 1 to 3 only | `Compacted` | 4 | 4 or more: no effect; 3 or less: `Impossible` |
+/// | a snapshot of 1 to 3, and 4 | `Compacted` | 5 | 4: only the snapshot |
+pub trait Log: Send {
+    /// Starts a write. Never blocks; several may be under way, as many as the hull hands out.
+    fn begin(&mut self, write: Write);
+
+    /// The next acknowledgement, in order.
+    ///
+    /// # Errors
+    ///
+    /// The log failed; see clause 6.
+    fn poll_durable(&mut self, cx: &mut Context<'_>) -> Poll<Result<Durable, LogError>>;
+
+    /// Reads entries back.
+    fn load(&self, range: Range<LogIndex>, max_bytes: usize) -> Loading;
+}
+
+/// Entries on their way from the log.
+pub type Loading = Pin<Box<dyn Future<Output = Result<Vec<Chunk>, LogError>> + Send>>;
+
+/// All that has to be durable since the last write, as one atomic batch.
+#[derive(Debug)]
+pub struct Write {
+    /// The hard state after this write.
+    pub hard: HardState,
+    /// Remove this index and all after it, before anything is appended.
+    pub truncate_from: Option<LogIndex>,
+    /// Entries to append, contiguous.
+    pub append: Vec<Chunk>,
+    /// A snapshot that now stands for all entries up to its index.
+    pub snapshot: Option<SnapshotMark>,
+    /// Entries before this index may be forgotten; zero for none.
+    pub drop_before: LogIndex,
+    /// What the node keeps beside the log (who it is, how its cluster was founded); `None` leaves
+    /// what is there. The log neither reads nor changes it.
+    pub identity: Option<Bytes>,
+    /// Turned into the proof of durability by whoever made the write durable.
+    pub receipt: Receipt,
+}
+
+impl Write {
+    /// A write of a node's identity alone, before there is a hull. The acknowledgement means
+    /// nothing to any hull.
+    pub const fn of_identity(hard: HardState, identity: Bytes) -> Self {
+        Self {
+            hard,
+            truncate_from: None,
+            append: Vec::new(),
+            snapshot: None,
+            drop_before: LogIndex::ZERO,
+            identity: Some(identity),
+            receipt: Receipt::new(hard.boot, BatchNumber::ZERO),
+        }
+    }
+}
+
+/// What must survive a crash beside the log (Figure 2's persistent state).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct HardState {
+    /// How often the folder was opened.
+    pub boot: Boot,
+    /// The latest term seen.
+    pub term: Term,
+    /// Who got the vote in that term, if anyone.
+    pub vote: Option<NodeId>,
+}
+
+/// A snapshot that the log may begin after.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct SnapshotMark {
+    /// The last entry it stands for.
+    pub last: EntryId,
+    /// The configuration as of that entry, not the latest one.
+    pub configuration: Configuration,
+}
+
+/// The number of a write within one boot.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct BatchNumber(u64);
+
+impl BatchNumber {
+    /// Before the first write.
+    pub(crate) const ZERO: Self = Self(0);
+
+    pub(crate) const fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+}
+
+/// Comes with a [`Write`] and becomes the proof that it is durable. Not `Clone`: one write, one
+/// proof.
+#[derive(Debug)]
+#[must_use = "dropping a receipt leaves the hull waiting for ever"]
+pub struct Receipt {
+    boot: Boot,
+    batch: BatchNumber,
+}
+
+impl Receipt {
+    pub(crate) const fn new(boot: Boot, batch: BatchNumber) -> Self {
+        Self { boot, batch }
+    }
+
+    /// Says that the write is durable. Call this after the sync has succeeded and never before:
+    /// it is the only way to a [`Durable`], for every log.
+    pub const fn synced(self) -> Durable {
+        Durable {
+            boot: self.boot,
+            batch: self.batch,
+        }
+    }
+}
+
+/// Proof that a write, and all before it, are durable. It names a write of one boot, never an
+/// index: the same index may be written, truncated and written again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Durable {
+    pub(crate) boot: Boot,
+    pub(crate) batch: BatchNumber,
+}
+
+/// What opening a log found. The log's own `open` returns it; the hull starts from it.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Recovered {
+    /// The hard state; the default for a new folder.
+    pub hard: HardState,
+    /// What the node kept beside the log.
+    pub identity: Option<Bytes>,
+    /// The snapshot the log begins after.
+    pub snapshot: Option<SnapshotMark>,
+    /// The terms of all entries kept, as runs in order: each run's first entry. An entry's term
+    /// is the one of the last run that begins at or before it.
+    pub runs: Vec<EntryId>,
+    /// The last entry's index; the snapshot's, or zero, when no entry is kept.
+    pub last: LogIndex,
+    /// The configurations among the entries kept, in order.
+    pub configurations: Vec<(LogIndex, Configuration)>,
+}
+
+/// Why a log can't go on. The same error is returned ever after (clause 6).
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum LogError {
+    /// The storage below failed. Nothing more will be written by this node until its log is
+    /// opened again.
+    #[error("log storage failed while it tried to {action}: {detail}")]
+    Storage {
+        /// What was tried.
+        action: &'static str,
+        /// What the storage said.
+        detail: String,
+    },
+    /// There is no room for the write. Free some, then start the node again.
+    #[error("log storage is full: {detail}")]
+    Full {
+        /// What the storage said.
+        detail: String,
+    },
+    /// Bytes read back are not what was written. Do not start this node again before its log was
+    /// inspected.
+    #[error("log is corrupt in {file} at offset {offset}: expected {expected}, found {found}")]
+    Corrupt {
+        /// The file.
+        file: String,
+        /// Where in the file.
+        offset: u64,
+        /// What should stand there.
+        expected: String,
+        /// What stands there.
+        found: String,
+    },
+    /// The entries asked for were compacted away.
+    #[error("entries before {first} were compacted away")]
+    Compacted {
+        /// The first entry that is kept.
+        first: LogIndex,
+    },
+    /// The caller broke the contract; the log refused and latched.
+    #[error("impossible write: {reason}")]
+    Impossible {
+        /// Which clause was broken, and how.
+        reason: &'static str,
+    },
+}

@@ -1,0 +1,188 @@
+//! The messages nodes exchange: one struct each, with only its own fields (Figure 2, thesis 9.6).
+//!
+//! Every message may be lost, doubled, late and out of order. Each carries its sender's term, and
+//! each reply names the request it answers, so that a late one can't be taken for another.
+
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+
+use crate::chunk::Chunk;
+use crate::ids::{EntryId, LogIndex, Peer, Term};
+
+/// One message from one life of a node to one life of another.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Message {
+    /// Who sent it.
+    pub from: Peer,
+    /// Whom it is for. A node drops what is for another life of it.
+    pub to: Peer,
+    /// The sender's current term when it was sent (for [`Body::PreVote`] too: the term it would
+    /// campaign in is the next one).
+    pub term: Term,
+    /// What it says.
+    pub body: Body,
+}
+
+/// What a message says.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Body {
+    /// Would you vote for me? Changes nothing at the receiver (thesis 9.6).
+    PreVote(PreVote),
+    /// The answer to [`Body::PreVote`].
+    PreVoteReply(PreVoteReply),
+    /// Vote for me (Figure 2).
+    RequestVote(RequestVote),
+    /// The answer to [`Body::RequestVote`].
+    RequestVoteReply(RequestVoteReply),
+    /// Entries, or a probe for where the logs agree (Figure 2).
+    AppendEntries(AppendEntries),
+    /// The answer to [`Body::AppendEntries`]; success promises durability.
+    AppendEntriesReply(AppendEntriesReply),
+    /// The leader is alive, and this much is committed (Figure 2's empty AppendEntries).
+    Heartbeat(Heartbeat),
+    /// The answer to [`Body::Heartbeat`]: contact, and nothing about the log.
+    HeartbeatReply(HeartbeatReply),
+}
+
+/// Asks whether a vote would be granted in the term after the message's.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct PreVote {
+    /// Which attempt of the sender this is; the reply names it.
+    pub attempt: u64,
+    /// The sender's last entry: its own term and index, never the current term.
+    pub last: EntryId,
+}
+
+/// Answers a [`PreVote`]. The message's term is the refuser's own, never an echo.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct PreVoteReply {
+    /// The attempt answered.
+    pub attempt: u64,
+    /// The term the sender of the request asked about (the one after its own).
+    pub asked: Term,
+    /// Whether the vote would be granted.
+    pub granted: bool,
+}
+
+/// Asks for a vote in the message's term.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct RequestVote {
+    /// The candidate's last entry (Figure 2's lastLogIndex and lastLogTerm).
+    pub last: EntryId,
+    /// Whether the present leader asked for this election (leadership transfer, thesis 3.10), so
+    /// that having heard from it is no reason to refuse.
+    pub transfer: bool,
+}
+
+/// Answers a [`RequestVote`] of the message's term. A candidate asks once a term, so the term
+/// names the request.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct RequestVoteReply {
+    /// Whether the vote is granted; then the grant is durable.
+    pub granted: bool,
+}
+
+/// Carries entries, or none to probe.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct AppendEntries {
+    /// The request's number; the reply names it. Unique within a leader's term.
+    pub request: u64,
+    /// The entry right before the first one sent (Figure 2's prevLogIndex and prevLogTerm).
+    pub previous: EntryId,
+    /// The leader's commit index.
+    pub commit: LogIndex,
+    /// The entries, contiguous, in order of index. On the wire they travel beside the message, as
+    /// the bytes they are.
+    #[serde(skip)]
+    pub chunks: Vec<Chunk>,
+}
+
+/// Answers an [`AppendEntries`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct AppendEntriesReply {
+    /// The request answered. A success may answer all up to this one.
+    pub request: u64,
+    /// What became of it.
+    pub verdict: AppendVerdict,
+}
+
+/// What became of an [`AppendEntries`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum AppendVerdict {
+    /// The follower's log matches the leader's up to this index, durably.
+    Matched(LogIndex),
+    /// The follower's log does not hold the request's previous entry. The hint is the last entry
+    /// of the follower's that could still match (paper 5.3: conflict index and term).
+    Conflict {
+        /// The previous entry's index that was refused.
+        refused: LogIndex,
+        /// Where to look next.
+        hint: EntryId,
+    },
+    /// The sender is not (or no longer) leader: the message's term is later than the request's.
+    StaleTerm,
+}
+
+/// Says that the leader is alive.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Heartbeat {
+    /// The round's number; the reply names it.
+    pub round: u64,
+    /// The leader's commit index, but at most what this follower is known to hold durably in
+    /// this term, because a heartbeat has no previous entry to check.
+    pub commit: LogIndex,
+}
+
+/// Answers a [`Heartbeat`] at once, waiting for nothing. Never moves a match index.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct HeartbeatReply {
+    /// The round answered.
+    pub round: u64,
+}
+
+/// The queues towards one peer. What stands in one never waits behind what stands in another.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub enum Lane {
+    /// Votes, heartbeats and replies: small and urgent.
+    Control,
+    /// Entries.
+    Entries,
+    /// Snapshot parts.
+    Snapshot,
+}
+
+impl Lane {
+    /// All lanes, the most urgent first.
+    pub const ALL: [Self; 3] = [Self::Control, Self::Entries, Self::Snapshot];
+}
+
+impl Body {
+    /// The name of the message's kind, as the paper has it.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::PreVote(_) => "PreVote",
+            Self::PreVoteReply(_) => "PreVoteReply",
+            Self::RequestVote(_) => "RequestVote",
+            Self::RequestVoteReply(_) => "RequestVoteReply",
+            Self::AppendEntries(_) => "AppendEntries",
+            Self::AppendEntriesReply(_) => "AppendEntriesReply",
+            Self::Heartbeat(_) => "Heartbeat",
+            Self::HeartbeatReply(_) => "HeartbeatReply",
+        }
+    }
+
+    /// The lane the message travels in.
+    pub const fn lane(&self) -> Lane {
+        match self {
+            Self::AppendEntries(_) => Lane::Entries,
+            Self::PreVote(_)
+            | Self::PreVoteReply(_)
+            | Self::RequestVote(_)
+            | Self::RequestVoteReply(_)
+            | Self::AppendEntriesReply(_)
+            | Self::Heartbeat(_)
+            | Self::HeartbeatReply(_) => Lane::Control,
+        }
+    }
+}

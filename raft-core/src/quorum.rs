@@ -1,0 +1,211 @@
+//! Counting: which index a quorum holds, and whether a vote is won (paper 5.2, 5.3, 6).
+//!
+//! Pure functions of a [`Configuration`] and what is known of each member. In a joint
+//! configuration both halves must agree, each by its own majority (paper 6).
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use crate::configuration::{Configuration, Member};
+use crate::ids::{LogIndex, NodeId};
+
+/// What the votes so far amount to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Tally {
+    /// Neither won nor lost yet.
+    Pending,
+    /// A majority (of each half) granted.
+    Won,
+    /// So many refused that no majority can be reached any more.
+    Lost,
+}
+
+/// The number of votes that is a majority of `voters`.
+pub const fn majority(voters: usize) -> usize {
+    voters / 2 + 1
+}
+
+/// Counts votes: `vote` answers for each voter whether it granted, refused, or has not answered.
+pub fn tally(configuration: &Configuration, vote: impl Fn(NodeId) -> Option<bool>) -> Tally {
+    configuration
+        .halves()
+        .map(|half| tally_half(half, &vote))
+        .fold(Tally::Won, |both, half| match (both, half) {
+            (Tally::Lost, _) | (_, Tally::Lost) => Tally::Lost,
+            (Tally::Pending, _) | (_, Tally::Pending) => Tally::Pending,
+            (Tally::Won, Tally::Won) => Tally::Won,
+        })
+}
+
+/// The highest index that a majority (of each half) is known to hold: the N of Figure 2's last
+/// rule for leaders, before its condition on the term. Zero when there are no voters.
+pub fn committed_index(
+    configuration: &Configuration,
+    matched: impl Fn(NodeId) -> LogIndex,
+) -> LogIndex {
+    configuration
+        .halves()
+        .map(|half| majority_index(half, &matched))
+        .min()
+        .unwrap_or(LogIndex::ZERO)
+}
+
+fn voters(half: &BTreeMap<NodeId, Member>) -> impl Iterator<Item = NodeId> {
+    half.iter()
+        .filter(|(_, member)| member.role.votes())
+        .map(|(id, _)| *id)
+}
+
+fn tally_half(half: &BTreeMap<NodeId, Member>, vote: impl Fn(NodeId) -> Option<bool>) -> Tally {
+    let (mut total, mut granted, mut refused) = (0, 0, 0);
+    for id in voters(half) {
+        total += 1;
+        match vote(id) {
+            Some(true) => granted += 1,
+            Some(false) => refused += 1,
+            None => {}
+        }
+    }
+    if granted >= majority(total) {
+        Tally::Won
+    } else if total - refused < majority(total) {
+        Tally::Lost
+    } else {
+        Tally::Pending
+    }
+}
+
+fn majority_index(
+    half: &BTreeMap<NodeId, Member>,
+    matched: impl Fn(NodeId) -> LogIndex,
+) -> LogIndex {
+    let mut held: Vec<LogIndex> = voters(half).map(matched).collect();
+    held.sort_unstable_by(|a, b| b.cmp(a));
+    held.get(majority(held.len()).saturating_sub(1))
+        .copied()
+        .unwrap_or(LogIndex::ZERO)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::configuration::MemberRole;
+    use crate::ids::{Incarnation, Peer};
+
+    fn voters_of(ids: &[u64]) -> BTreeMap<NodeId, Member> {
+        Configuration::of_voters(
+            ids.iter()
+                .map(|id| Peer::new(NodeId::new(*id), Incarnation::new(u128::from(*id)))),
+        )
+        .members
+    }
+
+    /// Every configuration of `half` and every assignment of three values to its voters, against
+    /// the definition: won when a majority granted, lost when a majority can't be reached.
+    #[test]
+    fn tally_agrees_with_the_definition_for_up_to_five_voters() {
+        for size in 1..=5u32 {
+            let ids: Vec<u64> = (1..=u64::from(size)).collect();
+            let configuration = Configuration {
+                members: voters_of(&ids),
+                outgoing: None,
+            };
+            for code in 0..3u32.pow(size) {
+                let vote = |id: NodeId| match code / 3u32.pow(id.get() as u32 - 1) % 3 {
+                    0 => None,
+                    1 => Some(true),
+                    _ => Some(false),
+                };
+                let granted = ids
+                    .iter()
+                    .filter(|id| vote(NodeId::new(**id)) == Some(true))
+                    .count();
+                let refused = ids
+                    .iter()
+                    .filter(|id| vote(NodeId::new(**id)) == Some(false))
+                    .count();
+                let expected = if granted * 2 > ids.len() {
+                    Tally::Won
+                } else if (ids.len() - refused) * 2 <= ids.len() {
+                    Tally::Lost
+                } else {
+                    Tally::Pending
+                };
+                assert_eq!(
+                    tally(&configuration, vote),
+                    expected,
+                    "size {size} code {code}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn committed_index_is_the_highest_that_more_than_half_hold() {
+        for size in 1..=5u32 {
+            let ids: Vec<u64> = (1..=u64::from(size)).collect();
+            let configuration = Configuration {
+                members: voters_of(&ids),
+                outgoing: None,
+            };
+            for code in 0..4u64.pow(size) {
+                let matched = |id: NodeId| LogIndex::new(code / 4u64.pow(id.get() as u32 - 1) % 4);
+                let expected = (0..4)
+                    .rev()
+                    .map(LogIndex::new)
+                    .find(|index| {
+                        let holders = ids
+                            .iter()
+                            .filter(|id| matched(NodeId::new(**id)) >= *index)
+                            .count();
+                        holders * 2 > ids.len()
+                    })
+                    .unwrap_or(LogIndex::ZERO);
+                assert_eq!(committed_index(&configuration, matched), expected);
+            }
+        }
+    }
+
+    #[test]
+    fn a_joint_configuration_needs_both_halves() {
+        let configuration = Configuration {
+            members: voters_of(&[3, 4, 5]),
+            outgoing: Some(voters_of(&[1, 2, 3])),
+        };
+        let granted_by =
+            |ids: &'static [u64]| move |id: NodeId| ids.contains(&id.get()).then_some(true);
+        assert_eq!(
+            tally(&configuration, granted_by(&[3, 4, 5])),
+            Tally::Pending
+        );
+        assert_eq!(
+            tally(&configuration, granted_by(&[1, 2, 3])),
+            Tally::Pending
+        );
+        assert_eq!(tally(&configuration, granted_by(&[2, 3, 4])), Tally::Won);
+        let held = |id: NodeId| LogIndex::new(if id.get() >= 3 { 9 } else { 4 });
+        assert_eq!(committed_index(&configuration, held), LogIndex::new(4));
+    }
+
+    #[test]
+    fn learners_count_for_nothing_and_witnesses_count() {
+        let mut members = voters_of(&[1, 2, 3, 4, 5]);
+        for (id, role) in [
+            (4, MemberRole::Learner),
+            (5, MemberRole::Learner),
+            (3, MemberRole::Witness),
+        ] {
+            if let Some(member) = members.get_mut(&NodeId::new(id)) {
+                member.role = role;
+            }
+        }
+        let configuration = Configuration {
+            members,
+            outgoing: None,
+        };
+        let learners = |id: NodeId| (id.get() == 1 || id.get() >= 4).then_some(true);
+        assert_eq!(tally(&configuration, learners), Tally::Pending);
+        let witness = |id: NodeId| (id.get() == 1 || id.get() == 3).then_some(true);
+        assert_eq!(tally(&configuration, witness), Tally::Won);
+    }
+}

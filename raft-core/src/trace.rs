@@ -1,0 +1,100 @@
+//! What happened inside, for tracing, tests and pictures. Nothing in the core depends on it.
+//!
+//! Events are named after the actions of Ongaro's TLA+ specification where it has one, and carry
+//! the key of the rule that caused them (docs/rules.toml).
+
+use crate::error::Dropped;
+use crate::ids::{EntryId, LogIndex, NodeId, Term};
+use crate::states::Role;
+
+/// A key of `docs/rules.toml`, such as `F2.AE.3`.
+pub type RuleKey = &'static str;
+
+/// One thing that happened inside a hull.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Event {
+    /// The rule that caused it.
+    pub rule: RuleKey,
+    /// What happened.
+    pub kind: EventKind,
+}
+
+/// What happened.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum EventKind {
+    /// A deadline passed without a leader: the node starts to campaign (TLA+ `Timeout`).
+    Timeout {
+        /// The term it is in.
+        term: Term,
+    },
+    /// The node took a role in a term (TLA+ `Timeout`, `BecomeLeader`).
+    BecameRole {
+        /// The role.
+        role: Role,
+        /// The term.
+        term: Term,
+    },
+    /// A later term was learned (TLA+ `UpdateTerm`).
+    UpdateTerm {
+        /// The new term.
+        term: Term,
+    },
+    /// A leader was recognised.
+    LeaderKnown {
+        /// Who leads.
+        leader: NodeId,
+        /// In which term.
+        term: Term,
+    },
+    /// A vote was granted (TLA+ `HandleRequestVoteRequest`).
+    VoteGranted {
+        /// To whom.
+        candidate: NodeId,
+        /// In which term.
+        term: Term,
+    },
+    /// A vote or pre-vote was refused.
+    VoteRefused {
+        /// To whom.
+        candidate: NodeId,
+    },
+    /// Proposals were appended by their leader (TLA+ `ClientRequest`).
+    ClientRequest {
+        /// The last entry appended.
+        last: EntryId,
+    },
+    /// Entries of a leader were appended (TLA+ `AcceptAppendEntriesRequest`).
+    Appended {
+        /// The last entry appended.
+        last: EntryId,
+    },
+    /// A request's previous entry is not in this log (TLA+ `RejectAppendEntriesRequest`).
+    AppendRefused {
+        /// The previous entry asked for.
+        previous: EntryId,
+    },
+    /// Conflicting entries were removed (TLA+ `ConflictAppendEntriesRequest`).
+    Truncated {
+        /// The first index removed.
+        from: LogIndex,
+    },
+    /// The commit index rose (TLA+ `AdvanceCommitIndex`).
+    AdvanceCommitIndex {
+        /// To this index.
+        commit: LogIndex,
+    },
+    /// A leader no longer hears a quorum and steps down.
+    QuorumLost {
+        /// The term it led.
+        term: Term,
+    },
+    /// A message was dropped (TLA+ `DropStaleResponse`, and what the world must not do).
+    MessageDropped {
+        /// Whose.
+        from: NodeId,
+        /// Why.
+        why: Dropped,
+    },
+    /// The hull stopped; [`crate::hull::Hull::fault`] says why.
+    Stopped,
+}
