@@ -152,6 +152,11 @@ impl Receipt {
         Self { boot, batch }
     }
 
+    /// The number of the write it came with, for logs that tell several acknowledgements apart.
+    pub const fn batch(&self) -> BatchNumber {
+        self.batch
+    }
+
     /// Says that the write is durable. Call this after the sync has succeeded and never before:
     /// it is the only way to a [`Durable`], for every log.
     pub const fn synced(self) -> Durable {
@@ -168,6 +173,13 @@ impl Receipt {
 pub struct Durable {
     pub(crate) boot: Boot,
     pub(crate) batch: BatchNumber,
+}
+
+impl Durable {
+    /// The number of the last write that it proves durable.
+    pub const fn batch(self) -> BatchNumber {
+        self.batch
+    }
 }
 
 /// What opening a log found. The log's own `open` returns it; the hull starts from it.

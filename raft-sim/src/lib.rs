@@ -1,1 +1,4 @@
-//! placeholder
+//! Quorate in a simulated world.
+
+pub mod checkers;
+pub mod spy;

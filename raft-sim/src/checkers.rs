@@ -1,0 +1,268 @@
+//! The checks that run after every step of a world, and what they look at.
+//!
+//! [`Checks`] is fed by whoever runs the world: spies write into each node's [`Journal`], the hull's
+//! getters are read after each poll, and clients say what they asked and what they were told. From
+//! these it keeps a [`Model`] of every node's log, and asks each [`Checker`] about what changed.
+//!
+//! Nothing here uses `raft_core::rules`, or knows how the hull comes to its decisions: a mistake
+//! there must not be repeated by what looks for it.
+
+use raft_core::hull::Hull;
+use raft_core::ids::{Incarnation, NodeId};
+use raft_core::time::Time;
+
+use crate::spy::{Fact, Journal};
+
+pub mod client;
+pub mod model;
+pub mod observation;
+
+pub use client::{ClientFact, Fate, SubmissionId};
+pub use model::{LogModel, Model, NodeModel};
+pub use observation::Observation;
+
+/// The names of all properties that a world can violate.
+pub mod property {
+    /// At most one leader is elected in a term (Figure 3).
+    pub const ELECTION_SAFETY: &str = "election_safety";
+    /// A leader never overwrites or deletes entries in its log (Figure 3).
+    pub const LEADER_APPEND_ONLY: &str = "leader_append_only";
+    /// Logs with an entry of the same id are the same up to it (Figure 3).
+    pub const LOG_MATCHING: &str = "log_matching";
+    /// A committed entry is in the logs of all leaders of later terms (Figure 3).
+    pub const LEADER_COMPLETENESS: &str = "leader_completeness";
+    /// No two nodes commit or apply different entries at one index (Figure 3).
+    pub const STATE_MACHINE_SAFETY: &str = "state_machine_safety";
+    /// What was called durable survives, and so does what a client was told.
+    pub const DURABILITY: &str = "durability";
+    /// Term, vote and commit index never go back.
+    pub const MONOTONIC: &str = "monotonic";
+    /// Each submission is answered exactly once, and truly.
+    pub const TICKETS: &str = "tickets";
+    /// Client histories have an order in which each operation took effect at one moment.
+    pub const LINEARIZABILITY: &str = "linearizability";
+    /// Each command is applied once, and only what was submitted is applied.
+    pub const EXACTLY_ONCE: &str = "exactly_once";
+    /// At the end all live nodes have applied the same commands.
+    pub const CONVERGENCE: &str = "convergence";
+    /// After faults end, a majority makes progress in bounded time.
+    pub const LIVENESS: &str = "liveness";
+    /// Nothing panics and no hull stops by a broken invariant of its own.
+    pub const NO_PANIC: &str = "no_panic";
+}
+
+/// All checks of one world.
+#[derive(Debug)]
+pub struct Checks {
+    model: Model,
+    checkers: Vec<Box<dyn Checker>>,
+    facts: Vec<Fact>,
+}
+
+impl Checks {
+    /// All checks, for a world in which nothing has happened.
+    pub fn new() -> Self {
+        Self {
+            model: Model::default(),
+            checkers: Vec::new(),
+            facts: Vec::new(),
+        }
+    }
+
+    /// The journal for the spies of `node`: the same one for all its boots.
+    pub fn journal(&mut self, node: NodeId) -> Journal {
+        self.model.node_mut(node).journal.clone()
+    }
+
+    /// A node starts on a data folder of this incarnation, before its log is opened. Another
+    /// incarnation than the last one means that the folder was wiped.
+    pub fn starting(&mut self, node: NodeId, incarnation: Incarnation) {
+        self.model.starting(node, incarnation);
+    }
+
+    /// A node was crashed, shut down, or stopped by itself.
+    pub fn stopped(&mut self, node: NodeId) {
+        self.model.stopped(node);
+    }
+
+    /// Looks at a node after its driver was polled. `hull` is absent before the cluster is founded.
+    ///
+    /// # Errors
+    ///
+    /// The first property found violated. The world must stop: what follows means nothing.
+    pub fn after_step(
+        &mut self,
+        now: Time,
+        node: NodeId,
+        hull: Option<&Hull>,
+    ) -> Result<(), Violation> {
+        self.facts.clear();
+        self.model
+            .node_mut(node)
+            .journal
+            .drain_into(&mut self.facts);
+        let before = self.model.node_mut(node).observation.take();
+        let after = hull.map(|hull| Observation::of(hull, before.as_ref()));
+        if self.facts.is_empty() && unchanged(before.as_ref(), after.as_ref()) {
+            self.model.node_mut(node).observation = after;
+            return Ok(());
+        }
+        let entered = self.model.enter(now, node, &self.facts);
+        let view = View {
+            now,
+            node,
+            facts: &self.facts,
+            before: before.as_ref(),
+            after: after.as_ref(),
+            model: &self.model,
+        };
+        let verdict = self
+            .checkers
+            .iter_mut()
+            .try_for_each(|checker| checker.observe(&view));
+        self.model.node_mut(node).observation = after;
+        entered.and(verdict)
+    }
+
+    /// A client submits a command on `node`. Say so before the node sees it.
+    pub fn submitted(&mut self, now: Time, node: NodeId, payload: &[u8]) -> SubmissionId {
+        self.model.submitted(now, node, payload)
+    }
+
+    /// A client learned the fate of its submission, or lost the node that would have told it.
+    ///
+    /// # Errors
+    ///
+    /// The client was told something untrue, or told twice.
+    pub fn resolved(
+        &mut self,
+        now: Time,
+        submission: SubmissionId,
+        fate: Fate,
+    ) -> Result<(), Violation> {
+        let fact = self.model.resolved(now, submission, fate)?;
+        self.checkers
+            .iter_mut()
+            .try_for_each(|checker| checker.told(now, &fact, &self.model))
+    }
+
+    /// The world has healed and come to rest: what must hold at the end, of the nodes that live.
+    ///
+    /// # Errors
+    ///
+    /// The first property found violated.
+    pub fn at_end(&mut self, now: Time, live: &[NodeId]) -> Result<(), Violation> {
+        let end = End {
+            now,
+            live,
+            model: &self.model,
+        };
+        self.checkers
+            .iter_mut()
+            .try_for_each(|checker| checker.at_end(&end))
+    }
+
+    /// What the spies saw so far.
+    pub const fn model(&self) -> &Model {
+        &self.model
+    }
+}
+
+impl Default for Checks {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Watches one property.
+pub trait Checker: core::fmt::Debug + Send {
+    /// The property's name, one of [`property`].
+    fn name(&self) -> &'static str;
+
+    /// Looks at what one step changed.
+    ///
+    /// # Errors
+    ///
+    /// The property does not hold.
+    fn observe(&mut self, view: &View<'_>) -> Result<(), Violation>;
+
+    /// Looks at what a client was told.
+    ///
+    /// # Errors
+    ///
+    /// The property does not hold.
+    fn told(&mut self, _now: Time, _fact: &ClientFact, _model: &Model) -> Result<(), Violation> {
+        Ok(())
+    }
+
+    /// Looks at the world at rest.
+    ///
+    /// # Errors
+    ///
+    /// The property does not hold.
+    fn at_end(&mut self, _end: &End<'_>) -> Result<(), Violation> {
+        Ok(())
+    }
+}
+
+/// One step of one node: what a checker sees of it.
+#[derive(Clone, Copy, Debug)]
+pub struct View<'a> {
+    /// When, on the world's clock.
+    pub now: Time,
+    /// Whose step it was.
+    pub node: NodeId,
+    /// What the node's spies saw during the step, in order.
+    pub facts: &'a [Fact],
+    /// The node before the step; absent when its hull has only now opened.
+    pub before: Option<&'a Observation>,
+    /// The node after the step; absent while it has no hull.
+    pub after: Option<&'a Observation>,
+    /// All nodes, this step's facts included.
+    pub model: &'a Model,
+}
+
+impl View<'_> {
+    /// A violation by this node at this time.
+    pub fn violation(&self, property: &'static str, text: String) -> Violation {
+        Violation {
+            property,
+            node: Some(self.node),
+            time: self.now,
+            text,
+        }
+    }
+}
+
+/// The world at rest: what a checker sees at the end.
+#[derive(Clone, Copy, Debug)]
+pub struct End<'a> {
+    /// When, on the world's clock.
+    pub now: Time,
+    /// The nodes that run and can reach each other.
+    pub live: &'a [NodeId],
+    /// All nodes.
+    pub model: &'a Model,
+}
+
+/// A property that does not hold.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{property} is violated at {time:?}: {text}")]
+pub struct Violation {
+    /// Which, one of [`property`].
+    pub property: &'static str,
+    /// The node it was seen on, if it was one.
+    pub node: Option<NodeId>,
+    /// When, on the world's clock.
+    pub time: Time,
+    /// What was seen, and what it contradicts.
+    pub text: String,
+}
+
+fn unchanged(before: Option<&Observation>, after: Option<&Observation>) -> bool {
+    match (before, after) {
+        (None, None) => true,
+        (Some(before), Some(after)) => before.same_as(after),
+        (None, Some(_)) | (Some(_), None) => false,
+    }
+}

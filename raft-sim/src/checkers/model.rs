@@ -1,0 +1,238 @@
+//! The world as the spies saw it: every node's log, and every submission.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use raft_core::ids::{EntryId, Incarnation, LogIndex, NodeId};
+use raft_core::log::{BatchNumber, HardState};
+use raft_core::time::Time;
+
+use super::client::{ClientFact, Fate, SubmissionId};
+use super::observation::{Observation, Runs};
+use super::{Violation, property};
+use crate::spy::{EntryFact, Fact, Found, Journal, WriteFact, fingerprint};
+
+/// All that was seen of a world so far.
+#[derive(Debug, Default)]
+pub struct Model {
+    nodes: BTreeMap<NodeId, NodeModel>,
+    submissions: Vec<ClientFact>,
+}
+
+impl Model {
+    /// What was seen of one node.
+    pub fn node(&self, node: NodeId) -> Option<&NodeModel> {
+        self.nodes.get(&node)
+    }
+
+    /// All nodes seen so far.
+    pub fn nodes(&self) -> impl Iterator<Item = (NodeId, &NodeModel)> {
+        self.nodes.iter().map(|(id, node)| (*id, node))
+    }
+
+    /// All submissions, in order.
+    pub fn submissions(&self) -> &[ClientFact] {
+        &self.submissions
+    }
+
+    pub(crate) fn node_mut(&mut self, node: NodeId) -> &mut NodeModel {
+        self.nodes.entry(node).or_default()
+    }
+
+    pub(crate) fn starting(&mut self, node: NodeId, incarnation: Incarnation) {
+        let model = self.node_mut(node);
+        let another = model.incarnation.is_some_and(|old| old != incarnation);
+        if another {
+            *model = NodeModel {
+                journal: model.journal.clone(),
+                ..NodeModel::default()
+            };
+        }
+        model.incarnation = Some(incarnation);
+    }
+
+    pub(crate) fn stopped(&mut self, node: NodeId) {
+        let model = self.node_mut(node);
+        model.observation = None;
+        model.running = false;
+        // What the spies noted since the last look belongs to a boot that nobody can ask about.
+        let mut unread = Vec::new();
+        model.journal.drain_into(&mut unread);
+        for fact in &unread {
+            model.note(fact);
+        }
+    }
+
+    /// Enters one step's facts.
+    pub(crate) fn enter(
+        &mut self,
+        now: Time,
+        node: NodeId,
+        facts: &[Fact],
+    ) -> Result<(), Violation> {
+        let model = self.node_mut(node);
+        for fact in facts {
+            model.note(fact);
+            if let Some(text) = model.lost.take() {
+                return Err(Violation {
+                    property: property::DURABILITY,
+                    node: Some(node),
+                    time: now,
+                    text,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn submitted(&mut self, now: Time, node: NodeId, payload: &[u8]) -> SubmissionId {
+        let id = SubmissionId(self.submissions.len());
+        self.submissions.push(ClientFact {
+            id,
+            node,
+            payload: fingerprint(payload),
+            submitted: now,
+            fate: None,
+        });
+        id
+    }
+
+    pub(crate) fn resolved(
+        &mut self,
+        now: Time,
+        id: SubmissionId,
+        fate: Fate,
+    ) -> Result<ClientFact, Violation> {
+        let wrong = |node, text| Violation {
+            property: property::TICKETS,
+            node,
+            time: now,
+            text,
+        };
+        let Some(fact) = self.submissions.get_mut(id.0) else {
+            return Err(wrong(None, format!("{id:?} was resolved but never made")));
+        };
+        if let Some(earlier) = fact.fate {
+            let text = format!("{id:?} was resolved twice: {earlier:?}, then {fate:?}");
+            return Err(wrong(Some(fact.node), text));
+        }
+        fact.fate = Some(fate);
+        Ok(*fact)
+    }
+}
+
+/// What was seen of one node, across all its boots on one folder.
+#[derive(Debug, Default)]
+pub struct NodeModel {
+    /// Which life of the folder; absent before the first start.
+    pub incarnation: Option<Incarnation>,
+    /// Whether the node's log is open.
+    pub running: bool,
+    /// The log as begun: what `load` must answer from.
+    pub log: LogModel,
+    /// The log as far as it was called durable.
+    pub durable: LogModel,
+    /// The hull's getters after its last step; absent while there is no hull.
+    pub observation: Option<Observation>,
+    pub(crate) journal: Journal,
+    pending: VecDeque<WriteFact>,
+    lost: Option<String>,
+}
+
+impl NodeModel {
+    fn note(&mut self, fact: &Fact) {
+        match fact {
+            Fact::Opened(found) => self.opened(found),
+            Fact::Begun(write) => {
+                self.log.write(write);
+                self.pending.push_back((**write).clone());
+            }
+            Fact::Durable(batch) => self.became_durable(*batch),
+            Fact::LogFailed | Fact::Promised { .. } | Fact::Applied(_) => {}
+        }
+    }
+
+    /// A reopened log must be as some write left it, and as none before the last durable one.
+    fn opened(&mut self, found: &Found) {
+        self.running = true;
+        let mut state = self.durable.clone();
+        let mut writes = std::mem::take(&mut self.pending).into_iter();
+        while !state.is(found) {
+            let Some(write) = writes.next() else {
+                self.lost = Some(format!(
+                    "reopening found {found:?}; durable was {}, and no later write left that",
+                    self.durable
+                ));
+                return;
+            };
+            state.write(&write);
+        }
+        self.log = state.clone();
+        self.durable = state;
+    }
+
+    fn became_durable(&mut self, batch: BatchNumber) {
+        // Writes of the identity all bear the number before the first: each answer to one of them
+        // proves only the oldest.
+        let of_identity = batch == BatchNumber::default();
+        while let Some(write) = self.pending.front() {
+            if write.batch > batch {
+                return;
+            }
+            self.durable.write(write);
+            self.pending.pop_front();
+            if of_identity {
+                return;
+            }
+        }
+    }
+}
+
+/// A log and the hard state beside it.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct LogModel {
+    /// The hard state.
+    pub hard: HardState,
+    /// The entries; the first has index 1.
+    pub entries: Vec<EntryFact>,
+}
+
+impl LogModel {
+    /// The last entry's index.
+    pub fn last_index(&self) -> LogIndex {
+        self.last_id().index
+    }
+
+    /// The last entry's id.
+    pub fn last_id(&self) -> EntryId {
+        self.entries
+            .last()
+            .map_or(EntryId::ORIGIN, |entry| entry.id)
+    }
+
+    /// The entry at `index`.
+    pub fn entry(&self, index: LogIndex) -> Option<&EntryFact> {
+        let at = usize::try_from(index.get()).ok()?.checked_sub(1)?;
+        self.entries.get(at)
+    }
+
+    fn write(&mut self, write: &WriteFact) {
+        self.hard = write.hard;
+        if let Some(from) = write.truncate_from {
+            let kept = usize::try_from(from.previous().get()).unwrap_or(usize::MAX);
+            self.entries.truncate(kept);
+        }
+        self.entries.extend_from_slice(&write.append);
+    }
+
+    fn is(&self, found: &Found) -> bool {
+        self.hard == found.hard
+            && self.last_index() == found.last
+            && Runs::gather(self.entries.iter().map(|entry| entry.id)).firsts == found.runs
+    }
+}
+
+impl core::fmt::Display for LogModel {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{:?} with the log up to {}", self.hard, self.last_id())
+    }
+}

@@ -1,0 +1,122 @@
+//! One node's hull after a step, as plain data.
+
+use raft_core::error::Fault;
+use raft_core::hull::Hull;
+use raft_core::ids::{Boot, EntryId, LogIndex, NodeId, Peer, Term};
+use raft_core::states::Role;
+
+/// What the getters of one hull say after a step.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Observation {
+    /// The node in this life of its folder.
+    pub me: Peer,
+    /// Which start of that folder this is.
+    pub boot: Boot,
+    /// What the node is.
+    pub role: Role,
+    /// Its term.
+    pub term: Term,
+    /// Its vote in that term.
+    pub vote: Option<NodeId>,
+    /// The leader it knows of.
+    pub leader: Option<NodeId>,
+    /// The highest index known to be committed.
+    pub commit: LogIndex,
+    /// The highest index known to be applied.
+    pub applied: LogIndex,
+    /// The last entry, durable or not.
+    pub last: EntryId,
+    /// The ids of the entries that became known as committed in this step.
+    pub committed: Vec<EntryId>,
+    /// When the node became leader in this step: its whole log, as runs of equal terms.
+    pub elected_with: Option<Runs>,
+    /// What stopped the hull.
+    pub fault: Option<Fault>,
+}
+
+impl Observation {
+    /// Reads a hull. `before` is the same node's previous observation; of another boot, it counts
+    /// as none.
+    pub fn of(hull: &Hull, before: Option<&Self>) -> Self {
+        let before = before.filter(|before| before.boot == hull.boot());
+        let led =
+            before.is_some_and(|before| before.role == Role::Leader && before.term == hull.term());
+        let elected = hull.role() == Role::Leader && !led;
+        let commit = hull.commit_index();
+        let known = before.map_or(LogIndex::ZERO, |before| before.commit);
+        Self {
+            me: hull.me(),
+            boot: hull.boot(),
+            role: hull.role(),
+            term: hull.term(),
+            vote: hull.vote(),
+            leader: hull.leader(),
+            commit,
+            applied: hull.applied_index(),
+            last: hull.last(),
+            committed: ids_between(hull, known, commit),
+            elected_with: elected.then(|| Runs::of(hull)),
+            fault: hull.fault().cloned(),
+        }
+    }
+
+    /// Whether nothing that a checker looks at has changed since `self`.
+    pub(crate) fn same_as(&self, later: &Self) -> bool {
+        later.committed.is_empty()
+            && later.elected_with.is_none()
+            && self.boot == later.boot
+            && self.role == later.role
+            && self.term == later.term
+            && self.vote == later.vote
+            && self.leader == later.leader
+            && self.commit == later.commit
+            && self.applied == later.applied
+            && self.last == later.last
+            && self.fault == later.fault
+    }
+}
+
+/// The terms of a whole log: each run's first entry, and the last index.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Runs {
+    /// Each run's first entry, in order.
+    pub firsts: Vec<EntryId>,
+    /// The last entry's index.
+    pub last: LogIndex,
+}
+
+impl Runs {
+    /// The runs of the hull's log.
+    pub fn of(hull: &Hull) -> Self {
+        Self::gather(ids_between(hull, LogIndex::ZERO, hull.last().index))
+    }
+
+    /// The runs of a log that holds these entries, in order.
+    pub fn gather(ids: impl IntoIterator<Item = EntryId>) -> Self {
+        let mut runs = Self::default();
+        for id in ids {
+            if runs.firsts.last().is_none_or(|first| first.term != id.term) {
+                runs.firsts.push(id);
+            }
+            runs.last = id.index;
+        }
+        runs
+    }
+
+    /// The term of the entry at `index`, if the log holds it.
+    pub fn term_at(&self, index: LogIndex) -> Option<Term> {
+        if index > self.last {
+            return None;
+        }
+        let after = self.firsts.partition_point(|first| first.index <= index);
+        let run = after.checked_sub(1)?;
+        self.firsts.get(run).map(|first| first.term)
+    }
+}
+
+fn ids_between(hull: &Hull, after: LogIndex, to: LogIndex) -> Vec<EntryId> {
+    (after.next().get()..=to.get())
+        .map(LogIndex::new)
+        .filter_map(|index| hull.term_at(index).map(|term| EntryId::new(term, index)))
+        .collect()
+}

@@ -1,0 +1,304 @@
+//! Spies: what stands between a node's parts and writes down what passes, changing nothing.
+//!
+//! A [`SpyLog`] wraps a node's log, a [`SpyMachine`] its state machine; both write [`Fact`]s into
+//! the node's [`Journal`], which [`crate::checkers::Checks`] empties after each step. A spy takes
+//! part in nothing: with or without it the node does the same.
+
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+use raft_core::chunk::Chunk;
+use raft_core::ids::{EntryId, LogIndex, NodeId, Term};
+use raft_core::log::{BatchNumber, Durable, HardState, Loading, Log, LogError, Recovered, Write};
+use raft_core::message::{AppendVerdict, Body, Message};
+use raft_core::record::{Entry, Record};
+use raft_core::time::LogTime;
+
+/// A log that is watched. Behaves as the log inside.
+#[derive(Debug)]
+pub struct SpyLog<L> {
+    inner: L,
+    journal: Journal,
+}
+
+impl<L> SpyLog<L> {
+    /// Watches `inner`, which was just opened and found `recovered`.
+    pub fn new(inner: L, recovered: &Recovered, journal: Journal) -> Self {
+        journal.note(Fact::Opened(Box::new(Found {
+            hard: recovered.hard,
+            runs: recovered.runs.clone(),
+            last: recovered.last,
+        })));
+        Self { inner, journal }
+    }
+
+    /// The log inside.
+    pub const fn inner(&self) -> &L {
+        &self.inner
+    }
+}
+
+impl<L: Log> Log for SpyLog<L> {
+    fn begin(&mut self, write: Write) {
+        self.journal
+            .note(Fact::Begun(Box::new(WriteFact::of(&write))));
+        self.inner.begin(write);
+    }
+
+    fn poll_durable(&mut self, cx: &mut Context<'_>) -> Poll<Result<Durable, LogError>> {
+        let answer = self.inner.poll_durable(cx);
+        match &answer {
+            Poll::Ready(Ok(durable)) => self.journal.note(Fact::Durable(durable.batch())),
+            Poll::Ready(Err(_)) => self.journal.note(Fact::LogFailed),
+            Poll::Pending => {}
+        }
+        answer
+    }
+
+    fn load(&self, range: Range<LogIndex>, max_bytes: usize) -> Loading {
+        self.inner.load(range, max_bytes)
+    }
+}
+
+/// What one node's spies saw and nobody has read yet. Cheap to clone; all clones are one journal.
+///
+/// It is emptied after every step, so that it never holds more than one step's facts.
+#[derive(Clone, Debug, Default)]
+pub struct Journal(Arc<Mutex<Vec<Fact>>>);
+
+impl Journal {
+    /// An empty journal.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Writes down a message as it leaves the node.
+    pub fn sent(&self, message: &Message) {
+        let promise = match &message.body {
+            Body::RequestVoteReply(reply) if reply.granted => Promise::Vote,
+            Body::AppendEntriesReply(reply) => match reply.verdict {
+                AppendVerdict::Matched(index) => Promise::Holds(index),
+                AppendVerdict::Conflict { .. } | AppendVerdict::StaleTerm => return,
+            },
+            Body::PreVote(_)
+            | Body::PreVoteReply(_)
+            | Body::RequestVote(_)
+            | Body::RequestVoteReply(_)
+            | Body::AppendEntries(_)
+            | Body::Heartbeat(_)
+            | Body::HeartbeatReply(_) => return,
+        };
+        self.note(Fact::Promised {
+            to: message.to.id,
+            term: message.term,
+            promise,
+        });
+    }
+
+    /// Writes down that the user's state machine applied a command.
+    pub fn applied(&self, id: EntryId, time: LogTime, payload: &[u8]) {
+        self.note(Fact::Applied(AppliedFact {
+            id,
+            time,
+            payload: fingerprint(payload),
+        }));
+    }
+
+    /// Writes down one fact.
+    pub fn note(&self, fact: Fact) {
+        self.facts().push(fact);
+    }
+
+    /// Moves all facts to the end of `out`.
+    pub(crate) fn drain_into(&self, out: &mut Vec<Fact>) {
+        out.append(&mut self.facts());
+    }
+
+    fn facts(&self) -> std::sync::MutexGuard<'_, Vec<Fact>> {
+        // A poisoned journal still holds what was written before the panic, which is what a
+        // report about that panic wants.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One thing that a spy saw.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Fact {
+    /// The log was opened and found this.
+    Opened(Box<Found>),
+    /// A write was begun.
+    Begun(Box<WriteFact>),
+    /// The log says that this write, and all before it, are durable.
+    Durable(BatchNumber),
+    /// The log failed for good.
+    LogFailed,
+    /// A promise left the node.
+    Promised {
+        /// To whom.
+        to: NodeId,
+        /// In which term.
+        term: Term,
+        /// What is promised.
+        promise: Promise,
+    },
+    /// The user's state machine applied a command.
+    Applied(AppliedFact),
+}
+
+/// What a message can promise for ever, also across a crash.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Promise {
+    /// My vote in this term is yours.
+    Vote,
+    /// My log holds what yours does up to this index.
+    Holds(LogIndex),
+}
+
+/// What opening a log found.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Found {
+    /// The hard state.
+    pub hard: HardState,
+    /// The terms of the entries as runs, each run's first entry.
+    pub runs: Vec<EntryId>,
+    /// The last entry's index.
+    pub last: LogIndex,
+}
+
+/// A write as the spy saw it begin.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct WriteFact {
+    /// Its number.
+    pub batch: BatchNumber,
+    /// The hard state it stores.
+    pub hard: HardState,
+    /// The first index it removes.
+    pub truncate_from: Option<LogIndex>,
+    /// The entries it appends.
+    pub append: Vec<EntryFact>,
+}
+
+impl WriteFact {
+    fn of(write: &Write) -> Self {
+        Self {
+            batch: write.receipt.batch(),
+            hard: write.hard,
+            truncate_from: write.truncate_from,
+            append: write
+                .append
+                .iter()
+                .flat_map(Chunk::entries)
+                .map(|entry| EntryFact::of(&entry))
+                .collect(),
+        }
+    }
+}
+
+/// An entry as a spy remembers it: who it is, and a fingerprint of what it says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct EntryFact {
+    /// What identifies it.
+    pub id: EntryId,
+    /// A fingerprint of its kind, log time, header and payload.
+    pub content: u64,
+    /// A fingerprint of the payload alone; zero when it is no client's command.
+    pub payload: u64,
+    /// The client's session; zero when it is no client's command.
+    pub session: u64,
+    /// The command's number within the session.
+    pub serial: u64,
+}
+
+impl EntryFact {
+    /// What a spy remembers of `entry`.
+    pub fn of(entry: &Entry<'_>) -> Self {
+        let kind = u64::from(entry.record.kind());
+        let stamped = mix(mix(SEED, kind), entry.time.as_millis());
+        let (content, payload, session, serial) = match &entry.record {
+            Record::NoOp | Record::Absent { .. } => (stamped, 0, 0, 0),
+            Record::Config(bytes) | Record::Unknown { payload: bytes, .. } => {
+                (mix(stamped, fingerprint(bytes)), 0, 0, 0)
+            }
+            Record::Client { header, payload } => {
+                let payload = fingerprint(payload);
+                let content = [header.session, header.serial, header.settled, payload]
+                    .into_iter()
+                    .fold(stamped, mix);
+                (content, payload, header.session, header.serial)
+            }
+        };
+        Self {
+            id: entry.id,
+            content,
+            payload,
+            session,
+            serial,
+        }
+    }
+}
+
+/// A command as the user's state machine met it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct AppliedFact {
+    /// The entry it came from.
+    pub id: EntryId,
+    /// The log time it was applied at.
+    pub time: LogTime,
+    /// A fingerprint of the payload.
+    pub payload: u64,
+}
+
+/// A number that differs for different bytes, but for bad luck. The same on every platform.
+pub fn fingerprint(bytes: &[u8]) -> u64 {
+    let (words, rest) = bytes.as_chunks_of_eight();
+    let mut tail = [0; 8];
+    for (to, from) in tail.iter_mut().zip(rest) {
+        *to = *from;
+    }
+    let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+    let all = words.fold(mix(SEED, length), |hash, word| {
+        mix(hash, u64::from_le_bytes(word))
+    });
+    mix(all, u64::from_le_bytes(tail))
+}
+
+/// Folds one more word into a fingerprint.
+pub const fn mix(hash: u64, word: u64) -> u64 {
+    let folded = (hash.rotate_left(23) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    folded ^ (folded >> 29)
+}
+
+/// Cuts bytes into words.
+trait Words {
+    fn as_chunks_of_eight(&self) -> (impl Iterator<Item = [u8; 8]>, &[u8]);
+}
+
+impl Words for [u8] {
+    fn as_chunks_of_eight(&self) -> (impl Iterator<Item = [u8; 8]>, &[u8]) {
+        let chunks = self.chunks_exact(8);
+        let rest = chunks.remainder();
+        (
+            chunks.filter_map(|chunk| <[u8; 8]>::try_from(chunk).ok()),
+            rest,
+        )
+    }
+}
+
+const SEED: u64 = 0x5175_6f72_6174_6531;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fingerprints_tell_bytes_and_lengths_apart() {
+        let inputs: [&[u8]; 6] = [b"", b"\0", b"\0\0", b"a", b"aaaaaaaa", b"aaaaaaaaa"];
+        for (at, one) in inputs.iter().enumerate() {
+            for other in &inputs[at + 1..] {
+                assert_ne!(fingerprint(one), fingerprint(other), "{one:?} {other:?}");
+            }
+        }
+        assert_eq!(fingerprint(b"the same"), fingerprint(b"the same"));
+    }
+}
