@@ -1,1 +1,31 @@
-//! placeholder
+//! A durable Raft log: a segmented write-ahead log over a small asynchronous file system.
+//!
+//! | module | part |
+//! |---|---|
+//! | [`fs`] | what the log asks of a disk, as a trait: real files, or a simulator's disk |
+//! | [`wal`] | the write-ahead log, an implementation of [`raft_core::log::Log`] |
+//! | [`error`] | why a log could not be opened |
+//!
+//! `docs/log-format.md` says what every byte on disk means, and `docs/assumptions.md` what the log
+//! takes for granted of a disk. Outside [`fs`]'s real files nothing here knows threads, clocks or
+//! operating-system files, so that a simulator runs the very code that users run.
+//!
+//! What is left out: one sync runs at a time (several at once would hide more of its latency),
+//! and segments are made anew rather than recycled.
+
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::unwrap_used
+    )
+)]
+
+pub mod error;
+pub mod fs;
+pub mod wal;
+
+pub use error::WalError;
+pub use fs::{Answer, Completion, Fs, FsError, Operation};
+pub use wal::{Wal, WalSettings};
