@@ -14,8 +14,21 @@ use raft_core::time::Time;
 use crate::spy::{Fact, Journal};
 
 pub mod client;
+pub mod convergence;
+pub mod durability;
+pub mod election_safety;
+pub mod exactly_once;
+pub mod leader_append_only;
+pub mod leader_completeness;
+pub mod log_matching;
 pub mod model;
+pub mod monotonic;
+pub mod no_panic;
 pub mod observation;
+pub mod state_machine_safety;
+#[cfg(test)]
+mod story;
+pub mod tickets;
 
 pub use client::{ClientFact, Fate, SubmissionId};
 pub use model::{LogModel, Model, NodeModel};
@@ -64,7 +77,7 @@ impl Checks {
     pub fn new() -> Self {
         Self {
             model: Model::default(),
-            checkers: Vec::new(),
+            checkers: all(),
             facts: Vec::new(),
         }
     }
@@ -96,32 +109,58 @@ impl Checks {
         node: NodeId,
         hull: Option<&Hull>,
     ) -> Result<(), Violation> {
+        let before = self.model.node_mut(node).observation.take();
+        let after = hull.map(|hull| Observation::of(hull, before.as_ref()));
+        self.compare(now, node, before.as_ref(), after)
+    }
+
+    fn compare(
+        &mut self,
+        now: Time,
+        node: NodeId,
+        before: Option<&Observation>,
+        after: Option<Observation>,
+    ) -> Result<(), Violation> {
+        let noted = self.read_journal(now, node);
+        if noted.is_ok() && self.facts.is_empty() && unchanged(before, after.as_ref()) {
+            self.model.node_mut(node).observation = after;
+            return Ok(());
+        }
+        let view = View {
+            now,
+            node,
+            before,
+            after: after.as_ref(),
+            model: &self.model,
+        };
+        let verdict = noted.and_then(|()| {
+            self.checkers
+                .iter_mut()
+                .try_for_each(|checker| checker.observe(&view))
+        });
+        self.model.node_mut(node).observation = after;
+        verdict
+    }
+
+    /// Takes what the node's spies saw, one fact after the other.
+    fn read_journal(&mut self, now: Time, node: NodeId) -> Result<(), Violation> {
         self.facts.clear();
         self.model
             .node_mut(node)
             .journal
             .drain_into(&mut self.facts);
-        let before = self.model.node_mut(node).observation.take();
-        let after = hull.map(|hull| Observation::of(hull, before.as_ref()));
-        if self.facts.is_empty() && unchanged(before.as_ref(), after.as_ref()) {
-            self.model.node_mut(node).observation = after;
-            return Ok(());
+        for fact in &self.facts {
+            self.model.note(now, node, fact)?;
+            let sight = Sight {
+                now,
+                node,
+                model: &self.model,
+            };
+            self.checkers
+                .iter_mut()
+                .try_for_each(|checker| checker.noted(&sight, fact))?;
         }
-        let entered = self.model.enter(now, node, &self.facts);
-        let view = View {
-            now,
-            node,
-            facts: &self.facts,
-            before: before.as_ref(),
-            after: after.as_ref(),
-            model: &self.model,
-        };
-        let verdict = self
-            .checkers
-            .iter_mut()
-            .try_for_each(|checker| checker.observe(&view));
-        self.model.node_mut(node).observation = after;
-        entered.and(verdict)
+        Ok(())
     }
 
     /// A client submits a command on `node`. Say so before the node sees it.
@@ -179,12 +218,23 @@ pub trait Checker: core::fmt::Debug + Send {
     /// The property's name, one of [`property`].
     fn name(&self) -> &'static str;
 
-    /// Looks at what one step changed.
+    /// Looks at one thing that a spy saw; the model knows it already.
     ///
     /// # Errors
     ///
     /// The property does not hold.
-    fn observe(&mut self, view: &View<'_>) -> Result<(), Violation>;
+    fn noted(&mut self, _sight: &Sight<'_>, _fact: &Fact) -> Result<(), Violation> {
+        Ok(())
+    }
+
+    /// Looks at what one step changed in a hull, after all that its spies saw.
+    ///
+    /// # Errors
+    ///
+    /// The property does not hold.
+    fn observe(&mut self, _view: &View<'_>) -> Result<(), Violation> {
+        Ok(())
+    }
 
     /// Looks at what a client was told.
     ///
@@ -205,6 +255,34 @@ pub trait Checker: core::fmt::Debug + Send {
     }
 }
 
+/// The world at the moment of one fact.
+#[derive(Clone, Copy, Debug)]
+pub struct Sight<'a> {
+    /// When, on the world's clock.
+    pub now: Time,
+    /// Whose spies saw it.
+    pub node: NodeId,
+    /// All nodes, this fact included.
+    pub model: &'a Model,
+}
+
+impl<'a> Sight<'a> {
+    /// A violation by this node at this time.
+    pub fn violation(&self, property: &'static str, text: String) -> Violation {
+        Violation {
+            property,
+            node: Some(self.node),
+            time: self.now,
+            text,
+        }
+    }
+
+    /// What was seen of the node so far.
+    pub fn own(&self) -> Option<&'a NodeModel> {
+        self.model.node(self.node)
+    }
+}
+
 /// One step of one node: what a checker sees of it.
 #[derive(Clone, Copy, Debug)]
 pub struct View<'a> {
@@ -212,8 +290,6 @@ pub struct View<'a> {
     pub now: Time,
     /// Whose step it was.
     pub node: NodeId,
-    /// What the node's spies saw during the step, in order.
-    pub facts: &'a [Fact],
     /// The node before the step; absent when its hull has only now opened.
     pub before: Option<&'a Observation>,
     /// The node after the step; absent while it has no hull.
@@ -257,6 +333,23 @@ pub struct Violation {
     pub time: Time,
     /// What was seen, and what it contradicts.
     pub text: String,
+}
+
+/// One of each, the cheap and telling ones first.
+fn all() -> Vec<Box<dyn Checker>> {
+    vec![
+        Box::new(no_panic::NoPanic),
+        Box::new(election_safety::ElectionSafety::default()),
+        Box::new(leader_append_only::LeaderAppendOnly::default()),
+        Box::new(log_matching::LogMatching::default()),
+        Box::new(leader_completeness::LeaderCompleteness::default()),
+        Box::new(state_machine_safety::StateMachineSafety::default()),
+        Box::new(durability::Durability::default()),
+        Box::new(monotonic::Monotonic::default()),
+        Box::new(exactly_once::ExactlyOnce::default()),
+        Box::new(tickets::Tickets),
+        Box::new(convergence::Convergence),
+    ]
 }
 
 fn unchanged(before: Option<&Observation>, after: Option<&Observation>) -> bool {

@@ -9,13 +9,16 @@ use raft_core::time::Time;
 use super::client::{ClientFact, Fate, SubmissionId};
 use super::observation::{Observation, Runs};
 use super::{Violation, property};
-use crate::spy::{EntryFact, Fact, Found, Journal, WriteFact, fingerprint};
+use crate::spy::{AppliedFact, EntryFact, Fact, Found, Journal, WriteFact, fingerprint, mix};
 
 /// All that was seen of a world so far.
 #[derive(Debug, Default)]
 pub struct Model {
     nodes: BTreeMap<NodeId, NodeModel>,
     submissions: Vec<ClientFact>,
+    applied: Vec<AppliedFact>,
+    payloads: BTreeMap<u64, Count>,
+    wiped: bool,
 }
 
 impl Model {
@@ -34,14 +37,30 @@ impl Model {
         &self.submissions
     }
 
+    /// What any node's state machine has applied, in order: the longest sequence seen.
+    pub fn applied(&self) -> &[AppliedFact] {
+        &self.applied
+    }
+
+    /// How often this command was submitted, and with what success.
+    pub fn count(&self, payload: u64) -> Count {
+        self.payloads.get(&payload).copied().unwrap_or_default()
+    }
+
+    /// Whether any node ever lost its whole folder.
+    pub const fn wiped(&self) -> bool {
+        self.wiped
+    }
+
     pub(crate) fn node_mut(&mut self, node: NodeId) -> &mut NodeModel {
         self.nodes.entry(node).or_default()
     }
 
     pub(crate) fn starting(&mut self, node: NodeId, incarnation: Incarnation) {
-        let model = self.node_mut(node);
+        let model = self.nodes.entry(node).or_default();
         let another = model.incarnation.is_some_and(|old| old != incarnation);
         if another {
+            self.wiped = true;
             *model = NodeModel {
                 journal: model.journal.clone(),
                 ..NodeModel::default()
@@ -60,36 +79,38 @@ impl Model {
         for fact in &unread {
             model.note(fact);
         }
+        model.lost = None;
     }
 
-    /// Enters one step's facts.
-    pub(crate) fn enter(
-        &mut self,
-        now: Time,
-        node: NodeId,
-        facts: &[Fact],
-    ) -> Result<(), Violation> {
-        let model = self.node_mut(node);
-        for fact in facts {
-            model.note(fact);
-            if let Some(text) = model.lost.take() {
-                return Err(Violation {
-                    property: property::DURABILITY,
-                    node: Some(node),
-                    time: now,
-                    text,
-                });
+    /// Enters one fact.
+    pub(crate) fn note(&mut self, now: Time, node: NodeId, fact: &Fact) -> Result<(), Violation> {
+        let model = self.nodes.entry(node).or_default();
+        model.note(fact);
+        if let Fact::Applied(applied) = fact {
+            if model.applied_count > self.applied.len() {
+                self.applied.push(*applied);
+                self.payloads.entry(applied.payload).or_default().applied += 1;
             }
         }
-        Ok(())
+        match model.lost.take() {
+            None => Ok(()),
+            Some(text) => Err(Violation {
+                property: property::DURABILITY,
+                node: Some(node),
+                time: now,
+                text,
+            }),
+        }
     }
 
     pub(crate) fn submitted(&mut self, now: Time, node: NodeId, payload: &[u8]) -> SubmissionId {
         let id = SubmissionId(self.submissions.len());
+        let payload = fingerprint(payload);
+        self.payloads.entry(payload).or_default().submitted += 1;
         self.submissions.push(ClientFact {
             id,
             node,
-            payload: fingerprint(payload),
+            payload,
             submitted: now,
             fate: None,
         });
@@ -116,8 +137,27 @@ impl Model {
             return Err(wrong(Some(fact.node), text));
         }
         fact.fate = Some(fate);
+        let count = self.payloads.entry(fact.payload).or_default();
+        match fate {
+            Fate::Answered => count.answered += 1,
+            Fate::Refused => count.refused += 1,
+            Fate::Unknown | Fate::Lost => {}
+        }
         Ok(*fact)
     }
+}
+
+/// How often one command was submitted, and with what success.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Count {
+    /// Submissions.
+    pub submitted: usize,
+    /// Of these, refused for good.
+    pub refused: usize,
+    /// Of these, answered.
+    pub answered: usize,
+    /// How often a state machine that was ahead of all others applied it.
+    pub applied: usize,
 }
 
 /// What was seen of one node, across all its boots on one folder.
@@ -131,6 +171,10 @@ pub struct NodeModel {
     pub log: LogModel,
     /// The log as far as it was called durable.
     pub durable: LogModel,
+    /// The entry of the last command that the node's state machine has applied.
+    pub last_applied: Option<EntryId>,
+    /// How many commands the node's state machine has applied since the node started.
+    pub applied_count: usize,
     /// The hull's getters after its last step; absent while there is no hull.
     pub observation: Option<Observation>,
     pub(crate) journal: Journal,
@@ -147,13 +191,19 @@ impl NodeModel {
                 self.pending.push_back((**write).clone());
             }
             Fact::Durable(batch) => self.became_durable(*batch),
-            Fact::LogFailed | Fact::Promised { .. } | Fact::Applied(_) => {}
+            Fact::Applied(applied) => {
+                self.applied_count += 1;
+                self.last_applied = Some(applied.id);
+            }
+            Fact::LogFailed | Fact::Promised { .. } => {}
         }
     }
 
     /// A reopened log must be as some write left it, and as none before the last durable one.
     fn opened(&mut self, found: &Found) {
         self.running = true;
+        self.applied_count = 0;
+        self.last_applied = None;
         let mut state = self.durable.clone();
         let mut writes = std::mem::take(&mut self.pending).into_iter();
         while !state.is(found) {
@@ -193,7 +243,16 @@ pub struct LogModel {
     /// The hard state.
     pub hard: HardState,
     /// The entries; the first has index 1.
-    pub entries: Vec<EntryFact>,
+    pub entries: Vec<Chained>,
+}
+
+/// An entry in its place in a log.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Chained {
+    /// The entry.
+    pub entry: EntryFact,
+    /// A fingerprint of this entry and all before it in its log.
+    pub chain: u64,
 }
 
 impl LogModel {
@@ -206,11 +265,11 @@ impl LogModel {
     pub fn last_id(&self) -> EntryId {
         self.entries
             .last()
-            .map_or(EntryId::ORIGIN, |entry| entry.id)
+            .map_or(EntryId::ORIGIN, |last| last.entry.id)
     }
 
     /// The entry at `index`.
-    pub fn entry(&self, index: LogIndex) -> Option<&EntryFact> {
+    pub fn entry(&self, index: LogIndex) -> Option<&Chained> {
         let at = usize::try_from(index.get()).ok()?.checked_sub(1)?;
         self.entries.get(at)
     }
@@ -221,13 +280,21 @@ impl LogModel {
             let kept = usize::try_from(from.previous().get()).unwrap_or(usize::MAX);
             self.entries.truncate(kept);
         }
-        self.entries.extend_from_slice(&write.append);
+        for entry in &write.append {
+            let before = self.entries.last().map_or(0, |last| last.chain);
+            let id = mix(entry.id.term.get(), entry.id.index.get());
+            self.entries.push(Chained {
+                entry: *entry,
+                chain: mix(mix(before, id), entry.content),
+            });
+        }
     }
 
     fn is(&self, found: &Found) -> bool {
         self.hard == found.hard
             && self.last_index() == found.last
-            && Runs::gather(self.entries.iter().map(|entry| entry.id)).firsts == found.runs
+            && Runs::gather(self.entries.iter().map(|chained| chained.entry.id)).firsts
+                == found.runs
     }
 }
 

@@ -1,5 +1,8 @@
 //! One node's hull after a step, as plain data.
 
+use std::collections::BTreeMap;
+
+use raft_core::configuration::{Member, MemberRole};
 use raft_core::error::Fault;
 use raft_core::hull::Hull;
 use raft_core::ids::{Boot, EntryId, LogIndex, NodeId, Peer, Term};
@@ -28,6 +31,9 @@ pub struct Observation {
     pub last: EntryId,
     /// The ids of the entries that became known as committed in this step.
     pub committed: Vec<EntryId>,
+    /// When some became so: the voters of each half of the configuration in force, a majority of
+    /// each of which must hold what is committed.
+    pub voters: Vec<Vec<NodeId>>,
     /// When the node became leader in this step: its whole log, as runs of equal terms.
     pub elected_with: Option<Runs>,
     /// What stopped the hull.
@@ -44,6 +50,12 @@ impl Observation {
         let elected = hull.role() == Role::Leader && !led;
         let commit = hull.commit_index();
         let known = before.map_or(LogIndex::ZERO, |before| before.commit);
+        let committed = ids_between(hull, known, commit);
+        let voters = if committed.is_empty() {
+            Vec::new()
+        } else {
+            voters_of(hull)
+        };
         Self {
             me: hull.me(),
             boot: hull.boot(),
@@ -54,7 +66,8 @@ impl Observation {
             commit,
             applied: hull.applied_index(),
             last: hull.last(),
-            committed: ids_between(hull, known, commit),
+            committed,
+            voters,
             elected_with: elected.then(|| Runs::of(hull)),
             fault: hull.fault().cloned(),
         }
@@ -119,4 +132,14 @@ fn ids_between(hull: &Hull, after: LogIndex, to: LogIndex) -> Vec<EntryId> {
         .map(LogIndex::new)
         .filter_map(|index| hull.term_at(index).map(|term| EntryId::new(term, index)))
         .collect()
+}
+
+fn voters_of(hull: &Hull) -> Vec<Vec<NodeId>> {
+    let voters = |half: &BTreeMap<NodeId, Member>| {
+        half.iter()
+            .filter(|(_, member)| member.role != MemberRole::Learner)
+            .map(|(id, _)| *id)
+            .collect()
+    };
+    hull.configuration().halves().map(voters).collect()
 }

@@ -1,0 +1,220 @@
+//! What was promised survives: a log called durable is found again, a message that promises
+//! durability leaves only afterwards, what is committed is durable on a majority, and what a client
+//! was told is applied. (That later leaders have it too is Leader Completeness.)
+//!
+//! That a reopened log is what some write left, and none before the last durable one, the
+//! [`super::Model`] finds out while it follows the writes.
+
+use raft_core::ids::{EntryId, LogIndex, NodeId};
+use raft_core::time::Time;
+
+use super::{Checker, ClientFact, Fate, Model, Sight, View, Violation, property};
+use crate::spy::{Fact, Promise};
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct Durability {
+    /// All up to here was found to be durable on a majority when it was committed.
+    held: LogIndex,
+}
+
+impl Checker for Durability {
+    fn name(&self) -> &'static str {
+        property::DURABILITY
+    }
+
+    fn noted(&mut self, sight: &Sight<'_>, fact: &Fact) -> Result<(), Violation> {
+        let (Fact::Promised { to, term, promise }, Some(own)) = (fact, sight.own()) else {
+            return Ok(());
+        };
+        let hard = own.durable.hard;
+        let kept = match promise {
+            Promise::Vote => hard.term > *term || (hard.term == *term && hard.vote == Some(*to)),
+            Promise::Holds(index) => own.durable.last_index() >= *index,
+        };
+        if kept {
+            return Ok(());
+        }
+        let text = format!(
+            "promised {promise:?} to {to} in {term}, but durable is only {}",
+            own.durable
+        );
+        Err(sight.violation(self.name(), text))
+    }
+
+    fn observe(&mut self, view: &View<'_>) -> Result<(), Violation> {
+        let Some(after) = view.after else {
+            return Ok(());
+        };
+        // A wiped node has held what it no longer holds.
+        if view.model.wiped() {
+            return Ok(());
+        }
+        for entry in &after.committed {
+            if entry.index <= self.held {
+                continue;
+            }
+            self.held = entry.index;
+            for voters in &after.voters {
+                let holders = holders(view.model, voters, *entry);
+                if holders.len() * 2 <= voters.len() {
+                    let text = format!(
+                        "{entry} is committed, but of {voters:?} only {holders:?} hold it durably"
+                    );
+                    return Err(view.violation(self.name(), text));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn told(&mut self, now: Time, fact: &ClientFact, model: &Model) -> Result<(), Violation> {
+        let count = model.count(fact.payload);
+        if fact.fate != Some(Fate::Answered) || count.applied >= count.answered {
+            return Ok(());
+        }
+        Err(Violation {
+            property: self.name(),
+            node: Some(fact.node),
+            time: now,
+            text: format!("{:?} was answered, but no node has applied it", fact.id),
+        })
+    }
+}
+
+fn holders(model: &Model, voters: &[NodeId], entry: EntryId) -> Vec<NodeId> {
+    let holds = |id: &NodeId| {
+        model
+            .node(*id)
+            .and_then(|node| node.durable.entry(entry.index))
+            .is_some_and(|found| found.entry.id == entry)
+    };
+    voters.iter().copied().filter(holds).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checkers::story::Story;
+
+    #[test]
+    fn promises_may_be_made_once_they_are_durable() {
+        let mut story = Story::of(Durability::default());
+        story
+            .vote(2, 3, 1)
+            .durable(2)
+            .promise(2, 1, 3, Promise::Vote)
+            .write(2, None, &[(3, 1, 'a'), (3, 2, 'b')])
+            .durable(2)
+            .promise(2, 1, 3, Promise::Holds(LogIndex::new(2)));
+        assert_eq!(story.verdict(), None);
+    }
+
+    #[test]
+    fn a_vote_may_not_be_sent_before_it_is_durable() {
+        let mut story = Story::of(Durability::default());
+        story.vote(2, 3, 1).promise(2, 1, 3, Promise::Vote);
+        assert_eq!(story.verdict(), Some(property::DURABILITY));
+    }
+
+    #[test]
+    fn entries_may_not_be_acknowledged_before_they_are_durable() {
+        let mut story = Story::of(Durability::default());
+        story
+            .write(2, None, &[(1, 1, 'a')])
+            .durable(2)
+            .write(2, None, &[(1, 2, 'b')])
+            .promise(2, 1, 1, Promise::Holds(LogIndex::new(2)));
+        assert_eq!(story.verdict(), Some(property::DURABILITY));
+    }
+
+    #[test]
+    fn a_majority_must_hold_what_is_committed() {
+        for (durable_on_1, verdict) in [(true, None), (false, Some(property::DURABILITY))] {
+            let mut story = Story::of(Durability::default());
+            story
+                .write(1, None, &[(1, 1, 'a')])
+                .write(2, None, &[(1, 1, 'a')])
+                .durable(2);
+            if durable_on_1 {
+                story.durable(1);
+            }
+            story.commit_among(1, &[(1, 1)], &[1, 2, 3]);
+            assert_eq!(story.verdict(), verdict);
+        }
+    }
+
+    #[test]
+    fn both_halves_of_a_joint_configuration_must() {
+        let mut story = Story::of(Durability::default());
+        story.write(1, None, &[(1, 1, 'a')]).durable(1);
+        story.observe(1, |node| {
+            node.committed = vec![crate::checkers::story::id(1, 1)];
+            node.commit = LogIndex::new(1);
+            node.voters = vec![vec![NodeId::new(1)], vec![NodeId::new(2)]];
+        });
+        assert_eq!(story.verdict(), Some(property::DURABILITY));
+    }
+
+    #[test]
+    fn a_reopened_log_may_have_lost_what_was_not_durable() {
+        let mut story = Story::of(Durability::default());
+        story
+            .write(1, None, &[(1, 1, 'a')])
+            .durable(1)
+            .write(1, None, &[(1, 2, 'b')])
+            .reopen(1, &[(1, 1)]);
+        assert_eq!(story.verdict(), None);
+    }
+
+    #[test]
+    fn a_reopened_log_may_have_kept_what_was_not_durable() {
+        let mut story = Story::of(Durability::default());
+        story
+            .write(1, None, &[(1, 1, 'a'), (1, 2, 'b')])
+            .write(1, Some(2), &[(2, 2, 'c')])
+            .reopen(1, &[(1, 1), (2, 2)]);
+        assert_eq!(story.verdict(), None);
+    }
+
+    #[test]
+    fn a_reopened_log_may_not_have_lost_what_was_durable() {
+        let mut story = Story::of(Durability::default());
+        story
+            .write(1, None, &[(1, 1, 'a'), (1, 2, 'b')])
+            .durable(1)
+            .reopen(1, &[(1, 1)]);
+        assert_eq!(story.verdict(), Some(property::DURABILITY));
+    }
+
+    #[test]
+    fn a_reopened_log_may_not_hold_half_a_write() {
+        let mut story = Story::of(Durability::default());
+        story
+            .write(1, None, &[(1, 1, 'a'), (1, 2, 'b')])
+            .reopen(1, &[(1, 1)]);
+        assert_eq!(story.verdict(), Some(property::DURABILITY));
+    }
+
+    #[test]
+    fn removed_entries_may_not_come_back() {
+        let mut story = Story::of(Durability::default());
+        story
+            .write(1, None, &[(1, 1, 'a'), (1, 2, 'b')])
+            .write(1, Some(2), &[])
+            .durable(1)
+            .reopen(1, &[(1, 1), (1, 2)]);
+        assert_eq!(story.verdict(), Some(property::DURABILITY));
+    }
+
+    #[test]
+    fn an_answer_must_have_been_applied() {
+        let mut story = Story::of(Durability::default());
+        let ask = story.submit(1, 'a');
+        story.apply(1, (1, 1, 'a')).tell(ask, Fate::Answered);
+        assert_eq!(story.verdict(), None);
+        let ask = story.submit(1, 'b');
+        story.tell(ask, Fate::Answered);
+        assert_eq!(story.verdict(), Some(property::DURABILITY));
+    }
+}

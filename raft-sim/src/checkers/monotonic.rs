@@ -1,0 +1,221 @@
+//! What only grows: the term, the vote once given, the boot, and within a boot the commit index
+//! (Figure 2's state, and its "increases monotonically").
+//!
+//! Across restarts it is what was written and what was sent that counts, not what was in memory.
+
+use std::collections::BTreeMap;
+
+use raft_core::ids::{Boot, Incarnation, NodeId, Term};
+use raft_core::log::HardState;
+
+use super::{Checker, Observation, Sight, View, Violation, property};
+use crate::spy::{Fact, Promise};
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct Monotonic {
+    written: BTreeMap<NodeId, HardState>,
+    boots: BTreeMap<(NodeId, Incarnation), Boot>,
+    granted: BTreeMap<(NodeId, Option<Incarnation>, Term), NodeId>,
+}
+
+impl Checker for Monotonic {
+    fn name(&self) -> &'static str {
+        property::MONOTONIC
+    }
+
+    fn noted(&mut self, sight: &Sight<'_>, fact: &Fact) -> Result<(), Violation> {
+        match fact {
+            Fact::Opened(found) => {
+                self.written.insert(sight.node, found.hard);
+                Ok(())
+            }
+            Fact::Begun(write) => self.check_written(sight, write.hard),
+            Fact::Promised {
+                to,
+                term,
+                promise: Promise::Vote,
+            } => self.check_grant(sight, *term, *to),
+            Fact::Promised { .. } | Fact::Durable(_) | Fact::LogFailed | Fact::Applied(_) => Ok(()),
+        }
+    }
+
+    fn observe(&mut self, view: &View<'_>) -> Result<(), Violation> {
+        let Some(after) = view.after else {
+            return Ok(());
+        };
+        let fell = match view.before.filter(|before| before.boot == after.boot) {
+            Some(before) => fell_within_a_boot(before, after),
+            None => self.fell_between_boots(after),
+        };
+        match fell {
+            Some(text) => Err(view.violation(self.name(), text)),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Monotonic {
+    fn check_written(&mut self, sight: &Sight<'_>, hard: HardState) -> Result<(), Violation> {
+        let Some(earlier) = self.written.insert(sight.node, hard) else {
+            return Ok(());
+        };
+        let term_fell = hard.term < earlier.term || hard.boot < earlier.boot;
+        if term_fell
+            || vote_changed(
+                sight.node,
+                (earlier.term, earlier.vote),
+                (hard.term, hard.vote),
+            )
+        {
+            let text = format!("wrote {hard:?} after {earlier:?}");
+            return Err(sight.violation(self.name(), text));
+        }
+        Ok(())
+    }
+
+    fn check_grant(&mut self, sight: &Sight<'_>, term: Term, to: NodeId) -> Result<(), Violation> {
+        let life = sight.own().and_then(|own| own.incarnation);
+        let first = *self.granted.entry((sight.node, life, term)).or_insert(to);
+        if first == to {
+            return Ok(());
+        }
+        let text = format!("granted its vote in {term} to {to}, after {first} had it");
+        Err(sight.violation(self.name(), text))
+    }
+
+    fn fell_between_boots(&mut self, after: &Observation) -> Option<String> {
+        let key = (after.me.id, after.me.incarnation);
+        let earlier = self.boots.insert(key, after.boot);
+        if let Some(earlier) = earlier.filter(|earlier| *earlier >= after.boot) {
+            return Some(format!("boot {} came after {earlier}", after.boot));
+        }
+        let written = self.written.get(&after.me.id)?;
+        (after.term < written.term)
+            .then(|| format!("started in {} though {written:?} was on disk", after.term))
+    }
+}
+
+fn fell_within_a_boot(before: &Observation, after: &Observation) -> Option<String> {
+    let was = (before.term, before.vote);
+    let is = (after.term, after.vote);
+    if after.term < before.term {
+        return Some(format!(
+            "the term fell from {} to {}",
+            before.term, after.term
+        ));
+    }
+    if vote_changed(after.me.id, was, is) {
+        return Some(format!("the vote changed from {was:?} to {is:?}"));
+    }
+    if after.commit < before.commit {
+        let (from, to) = (before.commit, after.commit);
+        return Some(format!("the commit index fell from {from} to {to}"));
+    }
+    (after.applied < before.applied).then(|| {
+        let (from, to) = (before.applied, after.applied);
+        format!("the applied index fell from {from} to {to}")
+    })
+}
+
+/// Whether a vote that someone may count on is gone. A node's vote for itself is counted only by
+/// itself: a candidate that gives up its candidacy may take it back.
+fn vote_changed(me: NodeId, was: (Term, Option<NodeId>), is: (Term, Option<NodeId>)) -> bool {
+    let given = was.1.is_some_and(|candidate| candidate != me);
+    was.0 == is.0 && given && was.1 != is.1
+}
+
+#[cfg(test)]
+mod tests {
+    use raft_core::ids::LogIndex;
+
+    use super::*;
+    use crate::checkers::story::Story;
+
+    fn story() -> Story {
+        Story::of(Monotonic::default())
+    }
+
+    #[test]
+    fn growing_is_fine() {
+        let mut story = story();
+        story
+            .observe(1, |node| node.term = Term::new(2))
+            .observe(1, |node| node.vote = Some(NodeId::new(3)))
+            .observe(1, |node| {
+                node.term = Term::new(3);
+                node.vote = None;
+            })
+            .vote(1, 3, 2)
+            .durable(1)
+            .promise(1, 2, 3, Promise::Vote)
+            .promise(1, 2, 3, Promise::Vote)
+            .restart(1)
+            .observe(1, |node| node.term = Term::new(3));
+        assert_eq!(story.verdict(), None);
+    }
+
+    #[test]
+    fn the_term_may_not_fall() {
+        let mut story = story();
+        story
+            .observe(1, |node| node.term = Term::new(2))
+            .observe(1, |node| node.term = Term::new(1));
+        assert_eq!(story.verdict(), Some(property::MONOTONIC));
+    }
+
+    #[test]
+    fn the_commit_index_may_not_fall() {
+        let mut story = story();
+        story
+            .observe(1, |node| node.commit = LogIndex::new(2))
+            .observe(1, |node| node.commit = LogIndex::new(1));
+        assert_eq!(story.verdict(), Some(property::MONOTONIC));
+    }
+
+    #[test]
+    fn a_vote_may_not_be_taken_back() {
+        let mut story = story();
+        story
+            .observe(1, |node| node.vote = Some(NodeId::new(3)))
+            .observe(1, |node| node.vote = None);
+        assert_eq!(story.verdict(), Some(property::MONOTONIC));
+    }
+
+    #[test]
+    fn a_candidate_may_take_back_its_own() {
+        let mut story = story();
+        story
+            .observe(1, |node| node.vote = Some(NodeId::new(1)))
+            .observe(1, |node| node.vote = None);
+        assert_eq!(story.verdict(), None);
+    }
+
+    #[test]
+    fn a_term_on_disk_may_not_be_forgotten() {
+        let mut story = story();
+        story
+            .vote(1, 5, 2)
+            .durable(1)
+            .restart(1)
+            .observe(1, |node| node.term = Term::new(4));
+        assert_eq!(story.verdict(), Some(property::MONOTONIC));
+    }
+
+    #[test]
+    fn a_written_vote_may_not_change() {
+        let mut story = story();
+        story.vote(1, 5, 2).vote(1, 5, 3);
+        assert_eq!(story.verdict(), Some(property::MONOTONIC));
+    }
+
+    #[test]
+    fn two_candidates_may_not_have_one_vote_also_across_a_restart() {
+        let mut story = story();
+        story
+            .promise(1, 2, 5, Promise::Vote)
+            .restart(1)
+            .promise(1, 3, 5, Promise::Vote);
+        assert_eq!(story.verdict(), Some(property::MONOTONIC));
+    }
+}

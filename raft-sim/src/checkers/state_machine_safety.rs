@@ -1,0 +1,145 @@
+//! State Machine Safety (Figure 3): if a server has applied a log entry at a given index to its
+//! state machine, no other server will ever apply a different log entry for the same index.
+//!
+//! Committing counts like applying here: what is committed can't be taken back, and is seen
+//! earlier.
+
+use raft_core::ids::EntryId;
+
+use super::{Checker, Sight, View, Violation, property};
+use crate::spy::Fact;
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct StateMachineSafety {
+    /// By index less one.
+    committed: Vec<EntryId>,
+}
+
+impl Checker for StateMachineSafety {
+    fn name(&self) -> &'static str {
+        property::STATE_MACHINE_SAFETY
+    }
+
+    fn noted(&mut self, sight: &Sight<'_>, fact: &Fact) -> Result<(), Violation> {
+        let (Fact::Applied(applied), Some(own)) = (fact, sight.own()) else {
+            return Ok(());
+        };
+        let place = own.applied_count.saturating_sub(1);
+        let Some(first) = sight.model.applied().get(place) else {
+            return Ok(());
+        };
+        if first.id.index == applied.id.index && first != applied {
+            let text = format!("applied {applied:?} where another node applied {first:?}");
+            return Err(sight.violation(self.name(), text));
+        }
+        Ok(())
+    }
+
+    fn observe(&mut self, view: &View<'_>) -> Result<(), Violation> {
+        let Some(after) = view.after else {
+            return Ok(());
+        };
+        for entry in &after.committed {
+            let known = usize::try_from(entry.index.previous().get())
+                .ok()
+                .and_then(|at| self.committed.get(at));
+            match known {
+                Some(known) if known != entry => {
+                    let text = format!("{entry} is committed where {known} was");
+                    return Err(view.violation(self.name(), text));
+                }
+                Some(_) => {}
+                None => self.committed.push(*entry),
+            }
+        }
+        self.check_applied(view)
+    }
+}
+
+impl StateMachineSafety {
+    /// What a node has applied must be committed.
+    fn check_applied(&self, view: &View<'_>) -> Result<(), Violation> {
+        let Some(after) = view.after else {
+            return Ok(());
+        };
+        let last = view
+            .model
+            .node(view.node)
+            .and_then(|node| node.last_applied);
+        let beyond = last
+            .map(|last| last.index)
+            .into_iter()
+            .chain([after.applied])
+            .find(|index| *index > after.commit);
+        if let Some(index) = beyond {
+            let text = format!("{index} is applied, but only {} committed", after.commit);
+            return Err(view.violation(self.name(), text));
+        }
+        let known = last.and_then(|last| {
+            let at = usize::try_from(last.index.previous().get()).ok()?;
+            self.committed.get(at).map(|known| (last, *known))
+        });
+        match known {
+            Some((last, known)) if last != known => {
+                let text = format!("{last} is applied where {known} is committed");
+                Err(view.violation(self.name(), text))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checkers::story::Story;
+
+    #[test]
+    fn nodes_may_commit_and_apply_the_same_at_different_times() {
+        let mut story = Story::of(StateMachineSafety::default());
+        story
+            .commit(1, &[(1, 1), (1, 2), (2, 3)])
+            .apply(1, (1, 2, 'a'))
+            .commit(2, &[(1, 1), (1, 2)])
+            .apply(2, (1, 2, 'a'))
+            .restart(1)
+            .commit(1, &[(1, 1), (1, 2)])
+            .apply(1, (1, 2, 'a'));
+        assert_eq!(story.verdict(), None);
+    }
+
+    #[test]
+    fn one_index_may_not_be_committed_twice() {
+        let mut story = Story::of(StateMachineSafety::default());
+        story
+            .commit(1, &[(1, 1), (1, 2)])
+            .commit(2, &[(1, 1), (2, 2)]);
+        assert_eq!(story.verdict(), Some(property::STATE_MACHINE_SAFETY));
+    }
+
+    #[test]
+    fn two_nodes_may_not_apply_different_commands() {
+        let mut story = Story::of(StateMachineSafety::default());
+        story
+            .commit(1, &[(1, 1)])
+            .apply(1, (1, 1, 'a'))
+            .commit(2, &[(1, 1)])
+            .apply(2, (1, 1, 'b'));
+        assert_eq!(story.verdict(), Some(property::STATE_MACHINE_SAFETY));
+    }
+
+    #[test]
+    fn nothing_may_be_applied_before_it_is_committed() {
+        let mut story = Story::of(StateMachineSafety::default());
+        story.commit(1, &[(1, 1)]).apply(1, (1, 2, 'a'));
+        assert_eq!(story.verdict(), Some(property::STATE_MACHINE_SAFETY));
+    }
+
+    #[test]
+    fn another_entry_than_the_committed_one_may_not_be_applied() {
+        let mut story = Story::of(StateMachineSafety::default());
+        story.commit(1, &[(2, 1)]).apply(1, (1, 1, 'a'));
+        assert_eq!(story.verdict(), Some(property::STATE_MACHINE_SAFETY));
+    }
+}
