@@ -1,0 +1,218 @@
+//! Codecs for what has no format of our own: the user's commands and replies, and the small parts
+//! of messages.
+//!
+//! Every codec refuses bytes left over, and none allocates much more than it was given. Which one
+//! a connection uses is written in each frame; which one a cluster's payloads use is fixed in its
+//! genesis record, since the same bytes read by another codec can be a valid wrong command.
+
+use core::fmt;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// Turns values into bytes and back.
+pub trait Codec {
+    /// Appends the encoded value to `out`.
+    ///
+    /// # Errors
+    ///
+    /// The value can't be encoded, or the codec is not built in; `out` may hold a part of it.
+    fn encode<T: Serialize>(&self, value: &T, out: &mut Vec<u8>) -> Result<(), CodecError>;
+
+    /// Reads a value from exactly these bytes.
+    ///
+    /// # Errors
+    ///
+    /// The bytes are not the encoding of a `T`, or more than that, or the codec is not built in.
+    fn decode<T: DeserializeOwned>(&self, bytes: &[u8]) -> Result<T, CodecError>;
+}
+
+/// bincode 2.0.1 in its standard configuration (little-endian, variable-length integers).
+#[cfg(feature = "bincode")]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct BincodeCodec;
+
+/// postcard 1.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct PostcardCodec;
+
+/// The codec of a cluster's commands and replies; part of its genesis record.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PayloadCodec {
+    /// `BincodeCodec`; needs the feature `bincode`.
+    Bincode,
+    /// [`PostcardCodec`].
+    Postcard,
+}
+
+/// The codec of the bodies of frames; named in each frame.
+pub type WireCodec = PayloadCodec;
+
+impl PayloadCodec {
+    /// The best codec built in.
+    pub const DEFAULT: Self = if cfg!(feature = "bincode") {
+        Self::Bincode
+    } else {
+        Self::Postcard
+    };
+
+    /// Its number in formats.
+    pub const fn tag(self) -> u8 {
+        match self {
+            Self::Bincode => 1,
+            Self::Postcard => 2,
+        }
+    }
+
+    /// The codec of this number.
+    pub const fn from_tag(tag: u8) -> Option<Self> {
+        match tag {
+            1 => Some(Self::Bincode),
+            2 => Some(Self::Postcard),
+            _ => None,
+        }
+    }
+
+    /// Whether this build has it.
+    pub const fn is_built_in(self) -> bool {
+        match self {
+            Self::Bincode => cfg!(feature = "bincode"),
+            Self::Postcard => true,
+        }
+    }
+}
+
+impl Default for PayloadCodec {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+impl fmt::Display for PayloadCodec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Bincode => "bincode",
+            Self::Postcard => "postcard",
+        })
+    }
+}
+
+impl Codec for PayloadCodec {
+    fn encode<T: Serialize>(&self, value: &T, out: &mut Vec<u8>) -> Result<(), CodecError> {
+        match self {
+            #[cfg(feature = "bincode")]
+            Self::Bincode => BincodeCodec.encode(value, out),
+            #[cfg(not(feature = "bincode"))]
+            Self::Bincode => Err(CodecError::NotBuiltIn { codec: *self }),
+            Self::Postcard => PostcardCodec.encode(value, out),
+        }
+    }
+
+    fn decode<T: DeserializeOwned>(&self, bytes: &[u8]) -> Result<T, CodecError> {
+        match self {
+            #[cfg(feature = "bincode")]
+            Self::Bincode => BincodeCodec.decode(bytes),
+            #[cfg(not(feature = "bincode"))]
+            Self::Bincode => Err(CodecError::NotBuiltIn { codec: *self }),
+            Self::Postcard => PostcardCodec.decode(bytes),
+        }
+    }
+}
+
+#[cfg(feature = "bincode")]
+impl Codec for BincodeCodec {
+    fn encode<T: Serialize>(&self, value: &T, out: &mut Vec<u8>) -> Result<(), CodecError> {
+        bincode::serde::encode_into_writer(value, Appender(out), bincode::config::standard())
+            .map_err(|_| CodecError::Encode {
+                codec: PayloadCodec::Bincode,
+            })
+    }
+
+    fn decode<T: DeserializeOwned>(&self, bytes: &[u8]) -> Result<T, CodecError> {
+        use bincode::config::standard;
+        use bincode::serde::decode_from_slice;
+
+        // The limit is part of bincode's type, and it counts what the value claims, not what is
+        // there: a few bytes may claim terabytes. So it grows with the input, in steps. A value
+        // takes at most a few dozen times its encoding (integers of one byte each).
+        let (value, consumed) = match bytes.len() {
+            0..=0x400 => decode_from_slice(bytes, standard().with_limit::<{ 64 << 10 }>()),
+            0x401..=0x1_0000 => decode_from_slice(bytes, standard().with_limit::<{ 4 << 20 }>()),
+            0x1_0001..=0x10_0000 => {
+                decode_from_slice(bytes, standard().with_limit::<{ 64 << 20 }>())
+            }
+            _ => decode_from_slice(bytes, standard().with_limit::<{ 1 << 30 }>()),
+        }
+        .map_err(|_| CodecError::Decode {
+            codec: PayloadCodec::Bincode,
+        })?;
+        match bytes.len().saturating_sub(consumed) {
+            0 => Ok(value),
+            left_over => Err(CodecError::LeftOver { left_over }),
+        }
+    }
+}
+
+/// Lets bincode append to a vector.
+#[cfg(feature = "bincode")]
+struct Appender<'a>(&'a mut Vec<u8>);
+
+#[cfg(feature = "bincode")]
+impl bincode::enc::write::Writer for Appender<'_> {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), bincode::error::EncodeError> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+}
+
+impl Codec for PostcardCodec {
+    fn encode<T: Serialize>(&self, value: &T, out: &mut Vec<u8>) -> Result<(), CodecError> {
+        let encoded = postcard::to_extend(value, core::mem::take(out));
+        *out = encoded.map_err(|_| CodecError::Encode {
+            codec: PayloadCodec::Postcard,
+        })?;
+        Ok(())
+    }
+
+    fn decode<T: DeserializeOwned>(&self, bytes: &[u8]) -> Result<T, CodecError> {
+        let (value, rest) = postcard::take_from_bytes(bytes).map_err(|_| CodecError::Decode {
+            codec: PayloadCodec::Postcard,
+        })?;
+        match rest.len() {
+            0 => Ok(value),
+            left_over => Err(CodecError::LeftOver { left_over }),
+        }
+    }
+}
+
+/// Why a value could not be encoded or decoded.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum CodecError {
+    /// The value has a form this codec can't express (a sequence of unknown length, say).
+    #[error("{codec} can't encode this value")]
+    Encode {
+        /// Which codec.
+        codec: PayloadCodec,
+    },
+    /// The bytes are not what the type needs, or claim more than they hold.
+    #[error("bytes are not a value of the type, in {codec}")]
+    Decode {
+        /// Which codec.
+        codec: PayloadCodec,
+    },
+    /// There are bytes after the value.
+    #[error("{left_over} bytes are left over after the value")]
+    LeftOver {
+        /// How many.
+        left_over: usize,
+    },
+    /// This build does not have the codec.
+    #[error("{codec} is not built in (feature `bincode`)")]
+    NotBuiltIn {
+        /// Which codec.
+        codec: PayloadCodec,
+    },
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,195 @@
+//! What can go wrong at a node, as its users meet it. Each error says what is known of the state
+//! and what to do next.
+
+use raft_core::error::{Fault, OpenError};
+use raft_core::ids::{ClusterId, NodeId};
+use raft_core::log::LogError;
+
+use crate::codec::PayloadCodec;
+use crate::genesis::GenesisFault;
+use crate::identity::IdentityError;
+use crate::session::Halt;
+
+/// Why a submission has no reply.
+///
+/// Only [`SubmitError::Unknown`] and [`SubmitError::Settled`] leave open whether the command was
+/// or will be applied; after all others it was not and never will be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum SubmitError {
+    /// Too much is under way at this node. Nothing was sent; wait for outcomes, then try again.
+    #[error("{under_way} requests or bytes are under way at this node, of at most {limit}")]
+    Overloaded {
+        /// Requests or bytes under way.
+        under_way: usize,
+        /// The limit in the settings.
+        limit: usize,
+    },
+    /// The command is larger than an entry may be. Nothing was sent.
+    #[error("the command has {bytes} bytes, of at most {limit} (max_payload_bytes)")]
+    TooLarge {
+        /// The command's length.
+        bytes: usize,
+        /// The limit in the settings.
+        limit: usize,
+    },
+    /// Session 0 is not a session.
+    #[error("session 0 can't carry commands; open one")]
+    NoSession,
+    /// The command was never given to a leader, so it is in no log and never will be.
+    #[error("the command was not sent: {0}")]
+    NotSent(NotSent),
+    /// The session is not (or no longer) open: this attempt was not applied, and none under this
+    /// session ever will be from here on. A *retry* of a command whose first attempt may have been
+    /// applied must take this as unknown. Open a new session.
+    #[error("session {session} is not open (any more); command {serial} was not applied now")]
+    SessionExpired {
+        /// The session.
+        session: u64,
+        /// The command's number.
+        serial: u64,
+    },
+    /// The session's client has said that it knows this command's answer, so the answer is gone.
+    #[error("command {serial} of session {session} was settled before; its answer is gone")]
+    Settled {
+        /// The session.
+        session: u64,
+        /// The command's number.
+        serial: u64,
+    },
+    /// The command may be applied, now or later. Retrying is safe under the same session and
+    /// serial only ([`Handle::submit_as`](crate::handle::Handle::submit_as)).
+    #[error("the outcome of command {serial} of session {session} is unknown: {why}")]
+    Unknown {
+        /// The session.
+        session: u64,
+        /// The command's number.
+        serial: u64,
+        /// Why nobody here can say.
+        why: Uncertain,
+    },
+}
+
+/// Why a command was never given to a leader.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum NotSent {
+    /// No leader was known for as long as was waited.
+    #[error("no leader was known for as long as was waited; try again")]
+    NoLeader,
+    /// The node has stopped or is stopping.
+    #[error("this node has stopped")]
+    Stopped,
+}
+
+/// Why the outcome of a command is unknown.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Uncertain {
+    /// Nothing was heard of it for as long as was waited.
+    #[error("it was not seen applied for as long as was waited")]
+    TimedOut,
+    /// The node stopped first.
+    #[error("this node stopped first")]
+    Stopped,
+}
+
+/// Why a read gave nothing. A read changes nothing, so it can always be tried again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum ReadError {
+    /// Too many reads are under way at this node.
+    #[error("{under_way} reads are under way at this node, of at most {limit}")]
+    Overloaded {
+        /// Reads under way.
+        under_way: usize,
+        /// The limit in the settings.
+        limit: usize,
+    },
+    /// No leader could confirm the read for as long as was waited.
+    #[error("no leader confirmed the read for as long as was waited")]
+    TimedOut,
+    /// The node has stopped or is stopping.
+    #[error("this node has stopped")]
+    Stopped,
+}
+
+/// Why a node could not start. Nothing was changed.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum StartError {
+    /// The node is not among the founding members it was given.
+    #[error("{id} is not among the members it was started with")]
+    NotAMember {
+        /// The node.
+        id: NodeId,
+    },
+    /// A member's address is longer than a configuration can hold.
+    #[error("the address of {id} has {bytes} bytes, of at most {limit}")]
+    AddressTooLong {
+        /// The member.
+        id: NodeId,
+        /// The address's length.
+        bytes: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// This build does not have the codec.
+    #[error("the payload codec {codec} is not built in (feature `bincode`)")]
+    CodecNotBuiltIn {
+        /// The codec.
+        codec: PayloadCodec,
+    },
+    /// The data folder is another node's. Check which folder this node was given.
+    #[error("the data folder belongs to {owner}, not to {id}")]
+    FolderOfAnotherNode {
+        /// Whose folder it is.
+        owner: NodeId,
+        /// The node that was to start.
+        id: NodeId,
+    },
+    /// The cluster's payloads are in another codec, and reading them in this one could give valid
+    /// wrong commands. Start with the cluster's codec.
+    #[error("cluster {cluster} was founded with {founded} payloads; this node was given {given}")]
+    OtherPayloadCodec {
+        /// The cluster.
+        cluster: ClusterId,
+        /// The codec in its genesis record.
+        founded: PayloadCodec,
+        /// The codec this node was given.
+        given: PayloadCodec,
+    },
+    /// The identity in the data folder can't be read.
+    #[error("the identity in the data folder can't be read: {0}")]
+    Identity(#[from] IdentityError),
+    /// The log holds entries, but not whose they are.
+    #[error("the data folder holds a log but no identity")]
+    IdentityMissing,
+    /// The hull refused what the log recovered, or the settings.
+    #[error("{0}")]
+    Hull(#[from] OpenError),
+}
+
+/// How a driver ended.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Exit {
+    /// It was asked to ([`Handle::shutdown`](crate::handle::Handle::shutdown)).
+    Shutdown,
+    /// It could not go on.
+    Fault(NodeFault),
+}
+
+/// What stopped a node. All requests under way were given their outcomes first.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum NodeFault {
+    /// The hull stopped.
+    #[error("{0}")]
+    Hull(#[from] Fault),
+    /// The log failed before there was a hull.
+    #[error("the log failed: {0}")]
+    Log(#[from] LogError),
+    /// The founded cluster could not be opened.
+    #[error("{0}")]
+    Open(#[from] OpenError),
+    /// The founders can't agree.
+    #[error("{0}")]
+    Genesis(#[from] GenesisFault),
+    /// An entry can't be applied by this build.
+    #[error("{0}")]
+    Apply(#[from] Halt),
+}

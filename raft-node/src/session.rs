@@ -1,0 +1,346 @@
+//! Exactly-once sessions around the user's state machine (thesis 6.3).
+//!
+//! A command is named by (session, serial). The wrapper is part of the replicated state, so every
+//! node decides alike whether a command is new: it keeps each session's answers until the client
+//! has said that they are settled, and gives the kept answer to a command that comes again.
+//!
+//! Session 0 is no session: its entries are addressed to the wrapper itself, and their payload is
+//! a [`Control`]. A session is opened by such an entry and its number is the entry's index.
+//!
+//! Everything is bounded, and what has to go goes by the order of the log, never by a clock.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use raft_core::ids::{Boot, EntryId, Incarnation, LogIndex};
+use raft_core::record::{ClientHeader, Entry, Record};
+
+use crate::state_machine::{Command, StateMachine};
+
+/// The user's state machine and the sessions of its clients.
+///
+/// - A session's answers have serials at or above its `settled`, which never falls.
+/// - There are at most `max_sessions` sessions, each with at most `max_answers` answers.
+/// - A session that has ended never comes back: its number was an index of the log.
+#[derive(Debug)]
+pub struct Sessions<S> {
+    machine: S,
+    limits: SessionLimits,
+    sessions: BTreeMap<u64, Session>,
+    applied: LogIndex,
+}
+
+impl<S: StateMachine> Sessions<S> {
+    /// No sessions yet, around a machine that has applied nothing.
+    pub const fn new(machine: S, limits: SessionLimits) -> Self {
+        Self {
+            machine,
+            limits,
+            sessions: BTreeMap::new(),
+            applied: LogIndex::ZERO,
+        }
+    }
+
+    /// Applies the next entry.
+    ///
+    /// # Errors
+    ///
+    /// The entry is of a kind that this build does not know. It was not applied, and nothing
+    /// after it may be: skipping would let replicas diverge.
+    pub fn apply(&mut self, entry: Entry<'_>) -> Result<Applied, Halt> {
+        let applied = match entry.record {
+            Record::NoOp | Record::Config(_) => Applied::Nothing,
+            Record::Client { header, payload } if header.session == CONTROL_SESSION => {
+                self.apply_control(entry.id, header, payload)?
+            }
+            Record::Client { header, payload } => {
+                let command = Command {
+                    id: entry.id,
+                    time: entry.time,
+                    payload,
+                };
+                Applied::Command {
+                    session: header.session,
+                    serial: header.serial,
+                    answer: self.apply_command(header, command),
+                }
+            }
+            Record::Unknown { kind, .. } => return Err(Halt::UnknownKind { id: entry.id, kind }),
+            Record::Absent { kind } => return Err(Halt::Absent { id: entry.id, kind }),
+        };
+        self.applied = entry.id.index;
+        Ok(applied)
+    }
+
+    /// The user's machine.
+    pub const fn machine(&self) -> &S {
+        &self.machine
+    }
+
+    /// The last entry applied.
+    pub const fn applied(&self) -> LogIndex {
+        self.applied
+    }
+
+    /// The number of sessions open.
+    pub fn open_sessions(&self) -> usize {
+        self.sessions.len()
+    }
+
+    fn apply_command(&mut self, header: ClientHeader, command: Command<'_>) -> Answer {
+        let Some(session) = self.sessions.get_mut(&header.session) else {
+            return Answer::Expired;
+        };
+        session.last_used = command.id.index;
+        session.settle(header.settled);
+        if header.serial < session.settled {
+            return Answer::Settled;
+        }
+        if let Some(reply) = session.answers.get(&header.serial) {
+            return Answer::Reply(reply.clone());
+        }
+        // A client that lets more answers stand than it may loses its session whole. Refusing the
+        // command alone would leave open what a doubled copy of it does later.
+        if session.is_full(self.limits) {
+            self.sessions.remove(&header.session);
+            return Answer::Expired;
+        }
+        let reply = self.machine.apply(command);
+        session.answer_bytes = session.answer_bytes.saturating_add(reply.len() as u64);
+        session.answers.insert(header.serial, reply.clone());
+        Answer::Reply(reply)
+    }
+
+    fn apply_control(
+        &mut self,
+        id: EntryId,
+        header: ClientHeader,
+        payload: &[u8],
+    ) -> Result<Applied, Halt> {
+        let control = Control::decode(payload).ok_or(Halt::UnknownControl {
+            id,
+            tag: payload.first().copied(),
+        })?;
+        match control {
+            Control::Open { incarnation, boot } => {
+                let opener = Opener {
+                    incarnation,
+                    boot,
+                    serial: header.serial,
+                };
+                let session = self.open(opener, id.index);
+                Ok(Applied::Opened { opener, session })
+            }
+        }
+    }
+
+    /// Opens a session, or finds the one that this opener has opened before: the entry may come
+    /// twice.
+    fn open(&mut self, opener: Opener, index: LogIndex) -> u64 {
+        let opened_before = self
+            .sessions
+            .iter()
+            .find(|(_, session)| session.opener == opener)
+            .map(|(number, _)| *number);
+        if let Some(number) = opened_before {
+            return number;
+        }
+        while self.sessions.len() >= self.limits.max_sessions.max(1) as usize {
+            self.evict();
+        }
+        self.sessions
+            .insert(index.get(), Session::new(opener, index));
+        index.get()
+    }
+
+    /// Ends the session that was used least recently, by the order of the log.
+    fn evict(&mut self) {
+        let oldest = self
+            .sessions
+            .iter()
+            .min_by_key(|(_, session)| session.last_used)
+            .map(|(number, _)| *number);
+        if let Some(number) = oldest {
+            self.sessions.remove(&number);
+        }
+    }
+}
+
+/// One client's session.
+#[derive(Clone, Debug)]
+struct Session {
+    opener: Opener,
+    last_used: LogIndex,
+    settled: u64,
+    answers: BTreeMap<u64, Bytes>,
+    answer_bytes: u64,
+}
+
+impl Session {
+    const fn new(opener: Opener, opened: LogIndex) -> Self {
+        Self {
+            opener,
+            last_used: opened,
+            settled: 0,
+            answers: BTreeMap::new(),
+            answer_bytes: 0,
+        }
+    }
+
+    /// Forgets the answers below `settled`. An older command may come later with a lower value.
+    fn settle(&mut self, settled: u64) {
+        self.settled = self.settled.max(settled);
+        while let Some(first) = self.answers.first_entry() {
+            if *first.key() >= self.settled {
+                break;
+            }
+            let bytes = first.remove().len() as u64;
+            self.answer_bytes = self.answer_bytes.saturating_sub(bytes);
+        }
+    }
+
+    fn is_full(&self, limits: SessionLimits) -> bool {
+        self.answers.len() as u64 >= u64::from(limits.max_answers)
+            || self.answer_bytes >= limits.max_answer_bytes
+    }
+}
+
+/// Who opened a session: what its own node recognises its entry by.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Opener {
+    /// The life of the node it was opened on.
+    pub incarnation: Incarnation,
+    /// The boot of that life.
+    pub boot: Boot,
+    /// Counts within that boot.
+    pub serial: u64,
+}
+
+/// What applying an entry came to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Applied {
+    /// Nothing that anyone waits for.
+    Nothing,
+    /// A session was opened, or had been by the same opener.
+    Opened {
+        /// Who opened it.
+        opener: Opener,
+        /// The session's number.
+        session: u64,
+    },
+    /// A command, applied now or before, or refused.
+    Command {
+        /// Its session.
+        session: u64,
+        /// Its number in the session.
+        serial: u64,
+        /// What its client is told.
+        answer: Answer,
+    },
+}
+
+/// What a client is told of its command.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Answer {
+    /// The state machine's reply, from now or from the first time.
+    Reply(Bytes),
+    /// The session is not (or no longer) open. The command was not applied.
+    Expired,
+    /// The client has said that it knows this command's answer. It was not applied again.
+    Settled,
+}
+
+/// Why an entry can't be applied. Apply stands still before it until a build that knows it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Halt {
+    /// A later version of this library wrote the entry. Update this node.
+    #[error("entry {id} has record kind {kind}, which this build does not know: update this node")]
+    UnknownKind {
+        /// The entry.
+        id: EntryId,
+        /// Its kind.
+        kind: u8,
+    },
+    /// Only the entry's id is here.
+    #[error("entry {id} of kind {kind} has no payload here")]
+    Absent {
+        /// The entry.
+        id: EntryId,
+        /// Its kind.
+        kind: u8,
+    },
+    /// A later version of this library wrote the entry. Update this node.
+    #[error("entry {id} is a session command that this build does not know ({tag:?})")]
+    UnknownControl {
+        /// The entry.
+        id: EntryId,
+        /// The command's first byte.
+        tag: Option<u8>,
+    },
+}
+
+/// What may be kept for clients. The same on all nodes: part of the genesis record.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SessionLimits {
+    /// Sessions open at once. One more ends the one used least recently. At least 1; choose
+    /// several for each node and each remote client.
+    pub max_sessions: u32,
+    /// Answers kept for one session until its client says they are settled; one more ends the
+    /// session. At least 1; no client may have more commands under way.
+    pub max_answers: u32,
+    /// Bytes of answers kept for one session; the command after that ends the session.
+    pub max_answer_bytes: u64,
+}
+
+impl Default for SessionLimits {
+    fn default() -> Self {
+        Self {
+            max_sessions: 4_096,
+            max_answers: 65_536,
+            max_answer_bytes: 64 << 20,
+        }
+    }
+}
+
+/// What an entry of session 0 asks of the sessions. Encoded as a tag (u8) and the fields,
+/// little-endian.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Control {
+    /// Open a session; with the entry's serial this names the opener.
+    Open {
+        /// The life of the node it is opened on.
+        incarnation: Incarnation,
+        /// The boot of that life.
+        boot: Boot,
+    },
+}
+
+impl Control {
+    /// The entry's payload.
+    pub fn encode(self) -> Bytes {
+        let Self::Open { incarnation, boot } = self;
+        let mut bytes = Vec::with_capacity(25);
+        bytes.push(OPEN);
+        bytes.extend_from_slice(&incarnation.get().to_le_bytes());
+        bytes.extend_from_slice(&boot.get().to_le_bytes());
+        bytes.into()
+    }
+
+    /// Reads what [`Control::encode`] wrote; `None` for anything else.
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        let (&tag, rest) = bytes.split_first()?;
+        let (incarnation, rest) = rest.split_first_chunk()?;
+        let boot = rest.try_into().ok()?;
+        (tag == OPEN).then_some(Self::Open {
+            incarnation: Incarnation::new(u128::from_le_bytes(*incarnation)),
+            boot: Boot::new(u64::from_le_bytes(boot)),
+        })
+    }
+}
+
+/// The session whose entries are addressed to the sessions themselves.
+pub const CONTROL_SESSION: u64 = 0;
+const OPEN: u8 = 1;
+
+#[cfg(test)]
+mod tests;
