@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand};
 
 mod error;
 mod findings;
+mod no_std;
 mod paper_map;
 mod tidy;
 mod tree;
@@ -27,6 +28,8 @@ struct Arguments {
 enum Task {
     /// How we write: sizes, names, words, and who may depend on whom.
     Tidy,
+    /// The core without std: linked into a static library and run.
+    NoStd,
     /// The paper's rules: each key of docs/rules.toml has one home and a test.
     PaperMap {
         /// Write docs/paper-map.md anew.
@@ -51,6 +54,7 @@ fn run(task: &Task) -> Result<bool, TaskError> {
     let tree = Tree::open(workspace_root())?;
     match task {
         Task::Tidy => Ok(tidy::run(&tree)?.report("tidy")),
+        Task::NoStd => no_std::run(&tree),
         Task::PaperMap { write } => Ok(paper_map::run(&tree, *write)?.report("paper-map")),
     }
 }
