@@ -8,12 +8,14 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
 use raft_core::chunk::Chunk;
 use raft_core::ids::{EntryId, LogIndex, NodeId, Term};
 use raft_core::log::{BatchNumber, Durable, HardState, Loading, Log, LogError, Recovered, Write};
 use raft_core::message::{AppendVerdict, Body, Message};
 use raft_core::record::{Entry, Record};
 use raft_core::time::LogTime;
+use raft_node::state_machine::{Command, StateMachine};
 
 /// A log that is watched. Behaves as the log inside.
 #[derive(Debug)]
@@ -58,6 +60,33 @@ impl<L: Log> Log for SpyLog<L> {
 
     fn load(&self, range: Range<LogIndex>, max_bytes: usize) -> Loading {
         self.inner.load(range, max_bytes)
+    }
+}
+
+/// A state machine that is watched. Behaves as the one inside.
+#[derive(Clone, Debug)]
+pub struct SpyMachine<S> {
+    inner: S,
+    journal: Journal,
+}
+
+impl<S> SpyMachine<S> {
+    /// Watches `inner`, which has applied nothing yet.
+    pub const fn new(inner: S, journal: Journal) -> Self {
+        Self { inner, journal }
+    }
+
+    /// The state machine inside.
+    pub const fn inner(&self) -> &S {
+        &self.inner
+    }
+}
+
+impl<S: StateMachine> StateMachine for SpyMachine<S> {
+    fn apply(&mut self, command: Command<'_>) -> Bytes {
+        self.journal
+            .applied(command.id, command.time, command.payload);
+        self.inner.apply(command)
     }
 }
 

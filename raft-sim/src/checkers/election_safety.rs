@@ -1,4 +1,4 @@
-//! Election Safety (Figure 3): at most one leader can be elected in a given term.
+//! [F3.ES] Election Safety (Figure 3): at most one leader can be elected in a given term.
 
 use std::collections::BTreeMap;
 
@@ -47,6 +47,7 @@ mod tests {
         assert_eq!(story.verdict(), None);
     }
 
+    /// [F3.ES]
     #[test]
     fn two_nodes_may_not_lead_one_term() {
         let mut story = Story::of(ElectionSafety::default());

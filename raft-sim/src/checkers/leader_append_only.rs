@@ -1,4 +1,4 @@
-//! Leader Append-Only (Figure 3): a leader never overwrites or deletes entries in its log; it only
+//! [F3.LAO] Leader Append-Only (Figure 3): a leader never overwrites or deletes entries in its log; it only
 //! appends new entries.
 
 use std::collections::BTreeMap;
@@ -125,6 +125,7 @@ mod tests {
         assert_eq!(story.verdict(), None);
     }
 
+    /// [F3.LAO]
     #[test]
     fn a_leader_may_not_get_shorter() {
         let mut story = Story::of(LeaderAppendOnly::default());

@@ -1,4 +1,4 @@
-//! Leader Completeness (Figure 3): if a log entry is committed in a given term, then that entry
+//! [F3.LC] Leader Completeness (Figure 3): if a log entry is committed in a given term, then that entry
 //! will be present in the logs of the leaders for all higher-numbered terms.
 
 use raft_core::ids::{EntryId, LogIndex, Peer, Term};
@@ -114,6 +114,7 @@ mod tests {
         assert_eq!(story.verdict(), None);
     }
 
+    /// [F3.LC]
     #[test]
     fn a_later_leader_may_not() {
         let mut story = Story::of(LeaderCompleteness::default());

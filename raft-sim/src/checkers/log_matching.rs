@@ -1,4 +1,4 @@
-//! Log Matching (Figure 3): if two logs contain an entry with the same index and term, then the
+//! [F3.LM] Log Matching (Figure 3): if two logs contain an entry with the same index and term, then the
 //! logs are identical in all entries up through the given index.
 
 use raft_core::ids::{LogIndex, NodeId, Term};
@@ -91,6 +91,7 @@ mod tests {
         assert_eq!(story.verdict(), None);
     }
 
+    /// [F3.LM]
     #[test]
     fn one_id_may_not_hold_two_commands() {
         let mut story = Story::of(LogMatching::default());

@@ -1,4 +1,4 @@
-//! State Machine Safety (Figure 3): if a server has applied a log entry at a given index to its
+//! [F3.SMS] State Machine Safety (Figure 3): if a server has applied a log entry at a given index to its
 //! state machine, no other server will ever apply a different log entry for the same index.
 //!
 //! Committing counts like applying here: what is committed can't be taken back, and is seen
@@ -25,6 +25,12 @@ impl Checker for StateMachineSafety {
         let (Fact::Applied(applied), Some(own)) = (fact, sight.own()) else {
             return Ok(());
         };
+        let written = own.log.entry(applied.id.index).map(|found| found.entry);
+        let written = written.filter(|entry| entry.id == applied.id && entry.session != 0);
+        if written.is_some_and(|entry| entry.payload != applied.payload) {
+            let text = format!("applied {} with other bytes than were written", applied.id);
+            return Err(sight.violation(self.name(), text));
+        }
         let place = own.applied_count.saturating_sub(1);
         let Some(first) = sight.model.applied().get(place) else {
             return Ok(());
@@ -109,6 +115,7 @@ mod tests {
         assert_eq!(story.verdict(), None);
     }
 
+    /// [F3.SMS]
     #[test]
     fn one_index_may_not_be_committed_twice() {
         let mut story = Story::of(StateMachineSafety::default());
@@ -133,6 +140,16 @@ mod tests {
     fn nothing_may_be_applied_before_it_is_committed() {
         let mut story = Story::of(StateMachineSafety::default());
         story.commit(1, &[(1, 1)]).apply(1, (1, 2, 'a'));
+        assert_eq!(story.verdict(), Some(property::STATE_MACHINE_SAFETY));
+    }
+
+    #[test]
+    fn what_is_applied_is_what_was_written() {
+        let mut story = Story::of(StateMachineSafety::default());
+        story
+            .write_as(1, (1, 1, 'a'), 7, 1)
+            .commit(1, &[(1, 1)])
+            .apply(1, (1, 1, 'b'));
         assert_eq!(story.verdict(), Some(property::STATE_MACHINE_SAFETY));
     }
 

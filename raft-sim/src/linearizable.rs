@@ -1,0 +1,397 @@
+//! Whether a history is linearizable: whether its operations could have taken effect one after the
+//! other, each at one moment between its invocation and its return (Herlihy and Wing, 1990).
+//!
+//! The search is Wing and Gong's (1993) with Lowe's memory (2017): take a minimal operation (one
+//! that no other has to precede), let the sequential model answer it, go on if the answer is the
+//! one the client got, back up if nothing fits; and never try the same set of taken operations
+//! with the same state twice. A set is remembered by a 128-bit fingerprint.
+//!
+//! An operation of unknown outcome may take effect at any moment after its invocation, or never. It
+//! is tried only where no answered operation fits.
+
+use core::fmt;
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::history::{History, Operation, Outcome};
+
+mod app;
+#[cfg(test)]
+mod tests;
+
+pub use app::AppModel;
+
+/// What an object does when operations come one at a time: the meaning of its answers.
+pub trait Sequential {
+    /// What is asked.
+    type Input: fmt::Debug;
+    /// What is answered.
+    type Output: PartialEq + fmt::Debug;
+    /// What the object remembers.
+    type State: Clone + Ord + fmt::Debug;
+    /// Operations under different keys don't touch each other, so that each key's history can be
+    /// checked by itself, which is a great deal faster. `()` for an object that can't be split.
+    type Key: Ord + fmt::Debug;
+
+    /// The object (or one key's part of it) before the first operation.
+    fn initial(&self) -> Self::State;
+
+    /// What an operation does, and what it answers.
+    fn apply(&self, state: &Self::State, input: &Self::Input) -> (Self::State, Self::Output);
+
+    /// The key that an operation touches.
+    fn key(&self, input: &Self::Input) -> Self::Key;
+}
+
+/// Checks a history against the meaning of its operations. Gives up after about `effort` steps of
+/// the search in one key.
+pub fn check<M: Sequential>(
+    model: &M,
+    history: &History<M::Input, M::Output>,
+    effort: u64,
+) -> Verdict {
+    let mut parts: BTreeMap<M::Key, Vec<Asked<'_, M>>> = BTreeMap::new();
+    for operation in history.operations() {
+        if !matches!(operation.outcome, Outcome::Refused) {
+            let key = model.key(&operation.input);
+            parts.entry(key).or_default().push(operation);
+        }
+    }
+    let mut undecided = false;
+    for (key, operations) in &parts {
+        match Search::new(model, operations).run(effort) {
+            Answer::Found => {}
+            Answer::GaveUp => undecided = true,
+            Answer::None(stuck) => {
+                return Verdict::NotLinearizable(format!("under key {key:?}: {stuck}"));
+            }
+        }
+    }
+    if undecided {
+        Verdict::Undecided
+    } else {
+        Verdict::Linearizable
+    }
+}
+
+/// An operation on this model's object.
+type Asked<'a, M> = &'a Operation<<M as Sequential>::Input, <M as Sequential>::Output>;
+
+/// What a check found.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    /// There is an order.
+    Linearizable,
+    /// There is none; the text shows where the best attempt got stuck.
+    NotLinearizable(String),
+    /// The search was given up.
+    Undecided,
+}
+
+/// Steps of search in one key after which a check may be given up. Ordinary histories need about
+/// one for each operation.
+pub const EFFORT: u64 = 2_000_000;
+
+enum Answer {
+    Found,
+    None(String),
+    GaveUp,
+}
+
+/// The search in the history of one key.
+struct Search<'a, M: Sequential> {
+    model: &'a M,
+    /// The answered operations' invocations and returns that are not taken yet.
+    open: Moments,
+    answered: Vec<Answered<'a, M>>,
+    unknown: Vec<Unknown<'a, M>>,
+    tried: BTreeSet<(u128, M::State)>,
+    taken: Vec<Taken<M::State>>,
+    state: M::State,
+    set: u128,
+    /// How many answered operations the best attempt took, and what it looked like then.
+    best: Option<(usize, String)>,
+    answered_taken: usize,
+}
+
+struct Answered<'a, M: Sequential> {
+    operation: Asked<'a, M>,
+    output: &'a M::Output,
+}
+
+struct Unknown<'a, M: Sequential> {
+    operation: Asked<'a, M>,
+    taken: bool,
+}
+
+/// An operation taken, and what to restore when backing up.
+struct Taken<S> {
+    which: Which,
+    state: S,
+}
+
+#[derive(Clone, Copy)]
+enum Which {
+    Answered(usize),
+    Unknown(usize),
+}
+
+/// Where the search goes on.
+#[derive(Clone, Copy)]
+enum Cursor {
+    /// At this place of the open moments.
+    Open(usize),
+    /// At this unknown operation; no answered one fits before the return that ends at `before`.
+    Unknown { at: usize, before: u64 },
+}
+
+impl<'a, M: Sequential> Search<'a, M> {
+    fn new(model: &'a M, operations: &[Asked<'a, M>]) -> Self {
+        let mut answered = Vec::new();
+        let mut unknown = Vec::new();
+        let mut moments = Vec::new();
+        for operation in operations {
+            match &operation.outcome {
+                Outcome::Answered(moment, output) => {
+                    let number = answered.len();
+                    moments.push((operation.invoked.order, Moment::Call(number)));
+                    moments.push((moment.order, Moment::Return(number, moment.order)));
+                    answered.push(Answered { operation, output });
+                }
+                Outcome::Unknown => unknown.push(Unknown {
+                    operation,
+                    taken: false,
+                }),
+                Outcome::Refused => {}
+            }
+        }
+        Self {
+            model,
+            open: Moments::new(moments, answered.len()),
+            answered,
+            unknown,
+            tried: BTreeSet::new(),
+            taken: Vec::new(),
+            state: model.initial(),
+            set: 0,
+            best: None,
+            answered_taken: 0,
+        }
+    }
+
+    fn run(&mut self, effort: u64) -> Answer {
+        let mut cursor = self.open.first();
+        for _ in 0..effort {
+            let next = match cursor {
+                Cursor::Open(at) => match self.open.moment(at) {
+                    None => return Answer::Found,
+                    Some(Moment::Call(number)) => {
+                        let next = Cursor::Open(self.open.after(at));
+                        self.try_answered(number, next)
+                    }
+                    Some(Moment::Return(number, before)) => {
+                        self.note_stuck(number);
+                        Some(Cursor::Unknown { at: 0, before })
+                    }
+                },
+                Cursor::Unknown { at, before } => self.try_unknown(at, before),
+            };
+            match next.or_else(|| self.back_up()) {
+                Some(next) => cursor = next,
+                None => {
+                    let stuck = self.best.take().map_or_else(String::new, |(_, text)| text);
+                    return Answer::None(stuck);
+                }
+            }
+        }
+        Answer::GaveUp
+    }
+
+    fn try_answered(&mut self, number: usize, otherwise: Cursor) -> Option<Cursor> {
+        let candidate = self.answered.get(number)?;
+        let (state, output) = self.model.apply(&self.state, &candidate.operation.input);
+        let fits = output == *candidate.output;
+        let set = self.set ^ fingerprint(number, 0);
+        if fits && self.tried.insert((set, state.clone())) {
+            self.open.take(number);
+            self.answered_taken += 1;
+            return Some(self.advance(Which::Answered(number), state, set));
+        }
+        Some(otherwise)
+    }
+
+    /// Tries the unknown operations from `at` on; `None` when none helps.
+    fn try_unknown(&mut self, at: usize, before: u64) -> Option<Cursor> {
+        let candidate = self.unknown.get(at)?;
+        if candidate.operation.invoked.order > before {
+            return None;
+        }
+        if !candidate.taken {
+            let (state, _) = self.model.apply(&self.state, &candidate.operation.input);
+            let set = self.set ^ fingerprint(at, 1);
+            // One that changes nothing helps nobody.
+            if state != self.state && self.tried.insert((set, state.clone())) {
+                if let Some(candidate) = self.unknown.get_mut(at) {
+                    candidate.taken = true;
+                }
+                return Some(self.advance(Which::Unknown(at), state, set));
+            }
+        }
+        Some(Cursor::Unknown { at: at + 1, before })
+    }
+
+    fn advance(&mut self, which: Which, state: M::State, set: u128) -> Cursor {
+        let state = core::mem::replace(&mut self.state, state);
+        self.taken.push(Taken { which, state });
+        self.set = set;
+        self.open.first()
+    }
+
+    /// Takes back the last operation, and goes on behind it.
+    fn back_up(&mut self) -> Option<Cursor> {
+        let last = self.taken.pop()?;
+        self.state = last.state;
+        match last.which {
+            Which::Answered(number) => {
+                self.set ^= fingerprint(number, 0);
+                self.answered_taken -= 1;
+                let at = self.open.put_back(number);
+                Some(Cursor::Open(self.open.after(at)))
+            }
+            Which::Unknown(at) => {
+                self.set ^= fingerprint(at, 1);
+                if let Some(candidate) = self.unknown.get_mut(at) {
+                    candidate.taken = false;
+                }
+                // It was tried where no answered operation fits, before the first open return.
+                let before = self.open.first_return()?;
+                Some(Cursor::Unknown { at: at + 1, before })
+            }
+        }
+    }
+
+    /// The operation `number` must be taken now and can't be: remembers the best such attempt.
+    fn note_stuck(&mut self, number: usize) {
+        let better = self
+            .best
+            .as_ref()
+            .is_none_or(|(taken, _)| *taken < self.answered_taken);
+        let (true, Some(stuck)) = (better, self.answered.get(number)) else {
+            return;
+        };
+        let operation = stuck.operation;
+        let text = format!(
+            "after {} of {} answered operations the state is {:?}, in which client {}'s {:?} of {:?} can't have been answered {:?}",
+            self.answered_taken,
+            self.answered.len(),
+            self.state,
+            operation.client,
+            operation.input,
+            operation.invoked.time,
+            stuck.output,
+        );
+        self.best = Some((self.answered_taken, text));
+    }
+}
+
+/// The invocations and returns of answered operations in order, as a list that operations are
+/// taken out of and put back into in the reverse order.
+struct Moments {
+    /// Each with its neighbours; the first place is before all, the last after all.
+    places: Vec<Place>,
+    /// By operation: the places of its invocation and its return.
+    of: Vec<(usize, usize)>,
+}
+
+#[derive(Clone, Copy)]
+struct Place {
+    moment: Option<Moment>,
+    previous: usize,
+    next: usize,
+}
+
+#[derive(Clone, Copy)]
+enum Moment {
+    Call(usize),
+    /// The operation, and the moment's place in the whole history.
+    Return(usize, u64),
+}
+
+impl Moments {
+    fn new(mut moments: Vec<(u64, Moment)>, operations: usize) -> Self {
+        moments.sort_unstable_by_key(|(order, _)| *order);
+        let mut of = vec![(0, 0); operations];
+        for (at, (_, moment)) in moments.iter().enumerate() {
+            match moment {
+                Moment::Call(number) => of[*number].0 = at + 1,
+                Moment::Return(number, _) => of[*number].1 = at + 1,
+            }
+        }
+        let inner = moments.iter().map(|(_, moment)| Some(*moment));
+        let places = core::iter::once(None)
+            .chain(inner)
+            .chain([None])
+            .enumerate()
+            .map(|(at, moment)| Place {
+                moment,
+                previous: at.saturating_sub(1),
+                next: at + 1,
+            })
+            .collect();
+        Self { places, of }
+    }
+
+    fn first(&self) -> Cursor {
+        Cursor::Open(self.after(0))
+    }
+
+    fn moment(&self, at: usize) -> Option<Moment> {
+        self.places.get(at).and_then(|place| place.moment)
+    }
+
+    fn after(&self, at: usize) -> usize {
+        self.places[at].next
+    }
+
+    fn first_return(&self) -> Option<u64> {
+        let mut at = self.after(0);
+        loop {
+            match self.moment(at)? {
+                Moment::Return(_, order) => return Some(order),
+                Moment::Call(_) => at = self.after(at),
+            }
+        }
+    }
+
+    fn take(&mut self, number: usize) {
+        let (call, back) = self.of[number];
+        self.unlink(call);
+        self.unlink(back);
+    }
+
+    /// Undoes the last `take`, and answers where the invocation stands.
+    fn put_back(&mut self, number: usize) -> usize {
+        let (call, back) = self.of[number];
+        self.link(back);
+        self.link(call);
+        call
+    }
+
+    fn unlink(&mut self, at: usize) {
+        let Place { previous, next, .. } = self.places[at];
+        self.places[previous].next = next;
+        self.places[next].previous = previous;
+    }
+
+    fn link(&mut self, at: usize) {
+        let Place { previous, next, .. } = self.places[at];
+        self.places[previous].next = at;
+        self.places[next].previous = at;
+    }
+}
+
+/// A number for each operation, so that the exclusive or of a set's numbers stands for the set.
+fn fingerprint(number: usize, kind: u64) -> u128 {
+    let number = number as u64;
+    let half = |salt: u64| u128::from(crate::spy::mix(crate::spy::mix(salt, number), kind));
+    (half(0x6c69_6e65_6172) << 64) | half(0x697a_6162_6c65)
+}
