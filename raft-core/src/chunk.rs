@@ -333,7 +333,7 @@ impl Chunk {
     }
 
     fn kinds(&self) -> impl Iterator<Item = u8> {
-        self.table_rows().map(|row| row.kind())
+        self.table_rows().map(TableRow::kind)
     }
 
     fn payloads(&self) -> &[u8] {

@@ -1,28 +1,66 @@
 //! The hull: the shell that owns the current state and speaks to the outside.
+//!
+//! Here is what comes in, which role answers which message, the one place where the state is
+//! replaced, and what goes out. No rule of a single role stands here: those are in
+//! [`crate::states`] and [`crate::rules`].
 
 use alloc::collections::BTreeSet;
 
-use crate::chunk::Checksum;
+use crate::chunk::{Checksum, Chunk};
+use crate::common::Common;
+use crate::common::entries::portion;
+use crate::common::events::InputNote;
+use crate::common::loads::Purpose;
 use crate::configuration::Configuration;
-use crate::error::{Fault, OpenError};
+use crate::error::{Dropped, Fault, OpenError};
 use crate::ids::{Boot, EntryId, LogIndex, NodeId, Peer, Term};
-use crate::log::{Recovered, Write};
-use crate::message::{Lane, Message};
+use crate::invariants::{self, Before};
+use crate::log::{LogError, Recovered, Write};
+use crate::message::{
+    AppendEntriesReply, AppendVerdict, Body, HeartbeatReply, Lane, Message, RequestVote,
+    RequestVoteReply,
+};
+use crate::rules::term::{self, TermVerdict};
+use crate::rules::vote;
 use crate::settings::Settings;
-use crate::states::Role;
+use crate::states::candidate::Candidate;
+use crate::states::follower::Follower;
+use crate::states::leader::Leader;
+use crate::states::pre_candidate::PreCandidate;
+use crate::states::{Next, Role, State, voter};
 use crate::time::Time;
-use crate::trace::Event;
+use crate::trace::{Event, EventKind, RuleKey};
 
 mod input;
+mod open;
 mod output;
 
 pub use input::{Input, Loaded, Proposals};
 pub use output::{Apply, Doubt, Load, Outcome, Refusal, Resolved};
 
-/// One node's Raft.
+/// One node's Raft: hand in what happened with [`Hull::step`], then pull what is to be done until
+/// nothing is left, in any order.
+///
+/// ```text
+/// loop {
+///     wait for a message, a completion, a command, or hull.deadline()
+///     hull.step(now, input)
+///     while let Some(write)    = hull.next_write()            { log.begin(write) }
+///     while let Some(message)  = hull.next_send(to, lane, ..) { comms.send(to, lane, message) }
+///     while let Some(load)     = hull.next_load()             { read, then step Loaded }
+///     while let Some(resolved) = hull.next_resolved()         { answer who waits for the ticket }
+///     while let Some(apply)    = hull.next_apply(..)          { apply, then step Applied }
+/// }
+/// ```
+///
+/// Any order is safe because what must wait waits inside: a message that promises durability
+/// comes out only after the write it depends on came back as [`Input::Durable`].
 #[derive(Debug)]
 pub struct Hull {
-    setup: Setup,
+    common: Common,
+    state: State,
+    /// Names this boot's attempts to be elected.
+    attempts: u64,
 }
 
 /// Who a hull is and how it is tuned.
@@ -40,83 +78,474 @@ pub struct Setup {
     pub checksum: Checksum,
 }
 
-#[expect(missing_docs, clippy::missing_errors_doc, reason = "interface draft")]
-#[allow(
-    unused_variables,
-    clippy::needless_pass_by_value,
-    reason = "interface draft"
-)]
+/// What happens.
 impl Hull {
-    pub fn open(setup: Setup, recovered: Recovered, now: Time) -> Result<Self, OpenError> {
-        Ok(Self { setup })
+    /// Takes one input, at `now`: sample the clock after the input was taken. A time before an
+    /// earlier one counts as that earlier one.
+    pub fn step(&mut self, now: Time, input: Input) {
+        self.common.now = self.common.now.max(now);
+        self.common
+            .events
+            .note_input(note_of(&input, self.common.now));
+        let before = Before::of(self);
+        let next = match input {
+            _ if self.common.fault.is_some() => self.decline(input),
+            Input::Message(message) => self.on_message(message),
+            Input::ConnectionLost(node) => self.on_connection_lost(node),
+            Input::DeadlinePassed => self.on_deadline(),
+            Input::Propose(proposals) => self.on_propose(proposals),
+            Input::Durable(durable) => {
+                self.common.disk.on_durable(durable, self.common.hard.boot);
+                self.on_durable()
+            }
+            Input::WriteFailed(error) => self.stop(error),
+            Input::Loaded(loaded) => self.on_loaded(loaded),
+            Input::Applied(index) => {
+                self.common.applying.on_applied(index);
+                Next::Stay
+            }
+        };
+        self.transition(next);
+        self.forget_old_payloads();
+        invariants::check(self, &before);
+        if self.common.fault.is_some() && self.role() != Role::Follower {
+            self.transition(Next::Follower);
+        }
     }
-    pub fn step(&mut self, now: Time, input: Input) {}
+
+    /// A stopped hull takes nothing in; what waits for an answer gets one.
+    fn decline(&mut self, input: Input) -> Next {
+        if let Input::Propose(proposals) = input {
+            self.common
+                .resolved
+                .refused(proposals.tickets, Refusal::Stopped);
+        }
+        Next::Stay
+    }
+
+    fn stop(&mut self, error: LogError) -> Next {
+        self.common.stop(Fault::Log(error));
+        Next::Stay
+    }
+
+    fn on_message(&mut self, message: Message) -> Next {
+        if let Err(why) = self.admit(&message) {
+            return self.drop_message(message.from, why, "");
+        }
+        let Message {
+            from, term, body, ..
+        } = message;
+        if let Body::PreVote(request) = body {
+            let hears_leader = self.hears_leader();
+            voter::on_pre_vote(&mut self.common, from, term, request, hears_leader);
+            return Next::Stay;
+        }
+        // [T4.2.3.23] Who hears a leader neither votes nor takes over the candidate's term,
+        // [T4.2.3.28] unless that leader wants the election.
+        if matches!(
+            body,
+            Body::RequestVote(RequestVote {
+                transfer: false,
+                ..
+            })
+        ) && self.hears_leader()
+        {
+            self.common
+                .event("T4.2.3.23", EventKind::VoteRefused { candidate: from.id });
+            return Next::Stay;
+        }
+        match term::compare(self.common.term(), term) {
+            TermVerdict::Stale => return self.answer_stale(from, &body),
+            TermVerdict::Newer => self.follow_term(term),
+            TermVerdict::Current => {}
+        }
+        self.dispatch(from, body)
+    }
+
+    /// Who answers what. The message is of the current term.
+    fn dispatch(&mut self, from: Peer, body: Body) -> Next {
+        if matches!(body, Body::AppendEntries(_) | Body::Heartbeat(_)) {
+            self.yield_to_leader();
+        }
+        let common = &mut self.common;
+        match body {
+            Body::PreVote(_) => Next::Stay, // answered before terms are compared
+            Body::RequestVote(request) => self.on_request_vote(from, request),
+            Body::AppendEntries(request) => match &mut self.state {
+                State::Follower(follower) => {
+                    follower.on_append_entries(common, from, request);
+                    Next::Stay
+                }
+                State::PreCandidate(_) | State::Candidate(_) | State::Leader(_) => {
+                    self.drop_message(from, Dropped::Impossible, "F3.ES")
+                }
+            },
+            Body::Heartbeat(heartbeat) => match &mut self.state {
+                State::Follower(follower) => {
+                    follower.on_heartbeat(common, from, heartbeat);
+                    Next::Stay
+                }
+                State::PreCandidate(_) | State::Candidate(_) | State::Leader(_) => {
+                    self.drop_message(from, Dropped::Impossible, "F3.ES")
+                }
+            },
+            Body::PreVoteReply(reply) => match &mut self.state {
+                State::PreCandidate(candidate) => candidate.on_reply(common, from, reply),
+                State::Follower(_) | State::Candidate(_) | State::Leader(_) => {
+                    self.drop_message(from, Dropped::StaleReply, "T9.6.8a")
+                }
+            },
+            Body::RequestVoteReply(reply) => match &mut self.state {
+                State::Candidate(candidate) => candidate.on_reply(common, from, reply),
+                State::Follower(_) | State::PreCandidate(_) | State::Leader(_) => {
+                    self.drop_message(from, Dropped::StaleReply, "F2.CAN.5")
+                }
+            },
+            Body::AppendEntriesReply(reply) => match &mut self.state {
+                State::Leader(leader) => {
+                    leader.on_append_reply(common, from, reply);
+                    Next::Stay
+                }
+                State::Follower(_) | State::PreCandidate(_) | State::Candidate(_) => {
+                    self.drop_message(from, Dropped::StaleReply, "F2.LEAD.4")
+                }
+            },
+            Body::HeartbeatReply(_) => match &mut self.state {
+                State::Leader(leader) => {
+                    leader.on_heartbeat_reply(common, from);
+                    Next::Stay
+                }
+                State::Follower(_) | State::PreCandidate(_) | State::Candidate(_) => {
+                    self.drop_message(from, Dropped::StaleReply, "F2.LEAD.1")
+                }
+            },
+        }
+    }
+
+    fn on_request_vote(&mut self, from: Peer, request: RequestVote) -> Next {
+        let term = self.common.term();
+        let granted = voter::on_request_vote(&mut self.common, from, term, request);
+        if let (true, State::Follower(follower)) = (granted, &mut self.state) {
+            follower.restart_timer(&mut self.common);
+        }
+        Next::Stay
+    }
+
+    fn on_connection_lost(&mut self, node: NodeId) -> Next {
+        match &mut self.state {
+            State::Follower(follower) => follower.on_connection_lost(&mut self.common, node),
+            State::Leader(leader) => leader.on_connection_lost(node),
+            State::PreCandidate(_) | State::Candidate(_) => {}
+        }
+        Next::Stay
+    }
+
+    fn on_deadline(&mut self) -> Next {
+        match &mut self.state {
+            State::Follower(follower) => follower.on_deadline(&mut self.common),
+            State::PreCandidate(candidate) => candidate.on_deadline(&mut self.common),
+            State::Candidate(candidate) => candidate.on_deadline(&mut self.common),
+            State::Leader(leader) => leader.on_deadline(&mut self.common),
+        }
+    }
+
+    fn on_propose(&mut self, proposals: Proposals) -> Next {
+        if let State::Leader(leader) = &mut self.state {
+            leader.propose(&mut self.common, proposals);
+        } else {
+            // [S5.1.5] Only the leader takes proposals; others say who that is.
+            let refusal = Refusal::NotLeader {
+                leader: self.leader(),
+            };
+            self.common.resolved.refused(proposals.tickets, refusal);
+        }
+        Next::Stay
+    }
+
+    fn on_durable(&mut self) -> Next {
+        match &mut self.state {
+            State::Candidate(candidate) => candidate.count(&self.common),
+            State::Leader(leader) => {
+                leader.advance_commit(&mut self.common);
+                Next::Stay
+            }
+            State::Follower(_) | State::PreCandidate(_) => Next::Stay,
+        }
+    }
+
+    fn on_loaded(&mut self, loaded: Loaded) -> Next {
+        if self.common.applying.loading == Some(loaded.number) {
+            self.common.applying.loading = None;
+            match loaded.result {
+                Ok(chunks) => self.common.applying.loaded = chunks,
+                Err(error) => return self.stop(error),
+            }
+        } else if let State::Leader(leader) = &mut self.state {
+            leader.on_loaded(&mut self.common, loaded);
+        }
+        Next::Stay
+    }
+
+    /// Whether a message is for this node and from someone who can be what they say.
+    fn admit(&self, message: &Message) -> Result<(), Dropped> {
+        let from = message.from;
+        let member = self.common.configuration().member(from.id);
+        if message.to != self.common.me {
+            Err(Dropped::NotForMe)
+        } else if from.id == self.common.me.id
+            || (member.is_some() && !self.common.configuration().admits(from))
+        {
+            Err(Dropped::Stranger)
+        } else if !term::is_plausible(message.term) {
+            Err(Dropped::Impossible)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// A message of an earlier term: its sender learns the present one, and nothing else happens.
+    fn answer_stale(&mut self, from: Peer, body: &Body) -> Next {
+        let reply = match body {
+            // [F2.AE.1] Refuse a leader whose term is over; [S5.2.17] a candidate goes on.
+            Body::AppendEntries(request) => Body::AppendEntriesReply(AppendEntriesReply {
+                request: request.request,
+                verdict: AppendVerdict::StaleTerm,
+            }),
+            Body::Heartbeat(heartbeat) => Body::HeartbeatReply(HeartbeatReply {
+                round: heartbeat.round,
+            }),
+            Body::RequestVote(_) => Body::RequestVoteReply(RequestVoteReply { granted: false }),
+            Body::PreVote(_)
+            | Body::PreVoteReply(_)
+            | Body::RequestVoteReply(_)
+            | Body::AppendEntriesReply(_)
+            | Body::HeartbeatReply(_) => {
+                return self.drop_message(from, Dropped::StaleTerm, "F2.ALL.2");
+            }
+        };
+        self.common.say(from, reply);
+        Next::Stay
+    }
+
+    /// Takes over a later term.
+    fn follow_term(&mut self, term: Term) {
+        // [F2.ALL.2] Whatever carries a later term makes this node a follower in it.
+        self.common.adopt_term(term);
+        match &mut self.state {
+            State::Follower(follower) => follower.forget_leader(),
+            State::PreCandidate(_) | State::Candidate(_) | State::Leader(_) => {
+                self.transition(Next::Follower);
+            }
+        }
+    }
+
+    /// A leader of the current term speaks.
+    fn yield_to_leader(&mut self) {
+        match self.state {
+            // [F2.CAN.6] The election is decided, [T9.6.13] or needless.
+            State::Candidate(_) | State::PreCandidate(_) => self.transition(Next::Follower),
+            State::Follower(_) | State::Leader(_) => {}
+        }
+    }
+
+    /// Whether this node has a leader that it heard lately, or is one.
+    fn hears_leader(&self) -> bool {
+        let common = &self.common;
+        common.settings.check_quorum
+            && match &self.state {
+                State::Follower(follower) => vote::hears_leader(
+                    follower.heard(),
+                    common.now,
+                    common.settings.election_timeout,
+                ),
+                State::Leader(_) => true,
+                State::PreCandidate(_) | State::Candidate(_) => false,
+            }
+    }
+
+    fn drop_message(&mut self, from: Peer, why: Dropped, rule: RuleKey) -> Next {
+        self.common
+            .event(rule, EventKind::MessageDropped { from: from.id, why });
+        Next::Stay
+    }
+
+    /// Replaces the state: Figure 4. The only place that does.
+    fn transition(&mut self, next: Next) {
+        let mut next = next;
+        loop {
+            let common = &mut self.common;
+            let (state, following) = match next {
+                Next::Stay => return,
+                Next::Follower => (State::Follower(Follower::new(common)), Next::Stay),
+                Next::PreCandidate => {
+                    self.attempts = self.attempts.saturating_add(1);
+                    let candidate = PreCandidate::new(common, self.attempts);
+                    // Whoever is a majority alone need not wait for answers.
+                    let following = candidate.count(common);
+                    (State::PreCandidate(candidate), following)
+                }
+                Next::Candidate => (State::Candidate(Candidate::new(common)), Next::Stay),
+                Next::Leader => (State::Leader(Leader::new(common)), Next::Stay),
+            };
+            let (from, to) = (self.state.role(), state.role());
+            invariants::arrow(common, from, to);
+            let term = common.term();
+            common.event("F4.1", EventKind::BecameRole { role: to, term });
+            if let State::Leader(leader) = core::mem::replace(&mut self.state, state) {
+                leader.resign(&mut self.common);
+            }
+            next = following;
+        }
+    }
+
+    /// Lets go of payloads that are durable and handed out, beyond what the cache may hold.
+    fn forget_old_payloads(&mut self) {
+        let common = &mut self.common;
+        let handed_out = common.applying.handed_out();
+        let needed = handed_out.min(common.disk.durable_index()).next();
+        common
+            .entries
+            .trim_cache(needed, common.settings.max_cached_bytes);
+    }
+}
+
+/// What is to be done.
+impl Hull {
+    /// All that has to be durable since the last write, as one atomic batch. Hand the batches to
+    /// the log in the order they come.
     pub fn next_write(&mut self) -> Option<Write> {
-        None
+        if self.common.fault.is_some() {
+            return None;
+        }
+        let common = &mut self.common;
+        let max_in_flight = common.settings.max_writes_in_flight;
+        common
+            .disk
+            .next_write(common.hard, common.now, max_in_flight)
     }
+
+    /// The next message for `to` in `lane`, given that the lane takes `room` more bytes. A request
+    /// with entries may exceed the room by one entry, so that a large one gets through at all.
     pub fn next_send(&mut self, to: NodeId, lane: Lane, room: usize) -> Option<Message> {
-        None
+        if room == 0 || self.common.fault.is_some() {
+            return None;
+        }
+        let common = &mut self.common;
+        if lane == Lane::Control {
+            if let Some(waiting) = common
+                .outbox
+                .take(to, |batch| common.disk.is_durable(batch))
+            {
+                return Some(common.message(waiting.to, waiting.body));
+            }
+        }
+        // [S5.1.4] Only a leader speaks unasked from here on; others have said all they have to.
+        let State::Leader(leader) = &mut self.state else {
+            return None;
+        };
+        let (peer, body) = leader.next_send(common, to, lane, room)?;
+        Some(common.message(peer, body))
     }
-    pub fn next_load(&mut self) -> Option<Load> {
-        None
-    }
-    pub fn next_apply(&mut self, max_bytes: usize) -> Option<Apply> {
-        None
-    }
-    pub fn next_resolved(&mut self) -> Option<Resolved> {
-        None
-    }
-    pub fn next_event(&mut self) -> Option<Event> {
-        None
-    }
-    pub fn deadline(&self) -> Option<Time> {
-        None
-    }
+
     /// All nodes there may be something to send to.
     pub fn destinations(&self) -> BTreeSet<NodeId> {
-        BTreeSet::new()
+        let mut destinations: BTreeSet<NodeId> = self.common.outbox.destinations().collect();
+        if let State::Leader(leader) = &self.state {
+            // [S5.1.24] Each follower on its own: none waits for another.
+            destinations.extend(leader.followers().keys());
+        }
+        destinations
     }
-    pub fn me(&self) -> Peer {
-        self.setup.me
+
+    /// The next read from the log; the answer comes back as [`Input::Loaded`].
+    pub fn next_load(&mut self) -> Option<Load> {
+        if self.common.fault.is_some() {
+            None
+        } else {
+            self.common.loads.next()
+        }
     }
-    pub fn settings(&self) -> &Settings {
-        &self.setup.settings
+
+    /// The next entries to apply, about `max_bytes` of payload but at least one entry. Report them
+    /// as [`Input::Applied`], in order.
+    pub fn next_apply(&mut self, max_bytes: usize) -> Option<Apply> {
+        let common = &mut self.common;
+        let from = common.applying.handed_out().next();
+        let through = common.applicable();
+        if common.fault.is_some()
+            || from > through
+            || common.applying.bytes() >= common.settings.max_applying_bytes
+        {
+            return None;
+        }
+        let chunks = match common.entries.collect(from, through, max_bytes) {
+            Some(chunks) => chunks,
+            None => self.read_back(from, through, max_bytes)?,
+        };
+        self.common.applying.hand_out(&chunks);
+        Some(Apply { chunks })
     }
-    pub fn role(&self) -> Role {
-        Role::Follower
-    }
-    pub fn term(&self) -> Term {
-        Term::ZERO
-    }
-    pub fn vote(&self) -> Option<NodeId> {
+
+    /// Committed entries that are no longer in memory, once the load for them is back.
+    fn read_back(
+        &mut self,
+        from: LogIndex,
+        through: LogIndex,
+        max_bytes: usize,
+    ) -> Option<alloc::vec::Vec<Chunk>> {
+        let common = &mut self.common;
+        let loaded = &common.applying.loaded;
+        let starts_here = loaded
+            .first()
+            .is_some_and(|chunk| chunk.first_index() <= from);
+        if starts_here && loaded.iter().all(|chunk| common.entries.confirms(chunk)) {
+            return Some(portion(loaded.iter(), from, through, max_bytes));
+        }
+        if common.applying.loading.is_none() {
+            let max_bytes = common.settings.max_append_bytes;
+            let number = common
+                .loads
+                .ask(Purpose::Apply, from..through.next(), max_bytes);
+            common.applying.loading = Some(number);
+        }
         None
     }
-    pub fn leader(&self) -> Option<NodeId> {
-        None
+
+    /// The next ticket whose fate is decided. Take these before [`Hull::next_apply`], so that the
+    /// answer's owner is known when its entry is applied.
+    pub fn next_resolved(&mut self) -> Option<Resolved> {
+        self.common.resolved.next()
     }
-    pub fn boot(&self) -> Boot {
-        Boot::default()
+
+    /// The next thing that happened inside. The last 256 are kept.
+    pub fn next_event(&mut self) -> Option<Event> {
+        self.common.events.next()
     }
-    pub fn commit_index(&self) -> LogIndex {
-        LogIndex::ZERO
+
+    /// When to come back with [`Input::DeadlinePassed`], whatever else happens; `None` for never.
+    pub fn deadline(&self) -> Option<Time> {
+        if self.common.fault.is_some() {
+            return None;
+        }
+        Some(match &self.state {
+            State::Follower(follower) => follower.deadline(),
+            State::PreCandidate(candidate) => candidate.deadline(),
+            State::Candidate(candidate) => candidate.deadline(),
+            State::Leader(leader) => leader.deadline(),
+        })
     }
-    pub fn applied_index(&self) -> LogIndex {
-        LogIndex::ZERO
-    }
-    pub fn durable_index(&self) -> LogIndex {
-        LogIndex::ZERO
-    }
-    pub fn last(&self) -> EntryId {
-        EntryId::ORIGIN
-    }
-    pub fn term_at(&self, index: LogIndex) -> Option<Term> {
-        None
-    }
-    pub fn configuration(&self) -> &Configuration {
-        &self.setup.founding
-    }
-    /// What stopped the hull, if anything.
-    pub fn fault(&self) -> Option<&Fault> {
-        None
-    }
+}
+
+fn note_of(input: &Input, now: Time) -> InputNote {
+    let (name, from) = match input {
+        Input::Message(message) => (message.body.name(), Some((message.from.id, message.term))),
+        Input::ConnectionLost(_) => ("ConnectionLost", None),
+        Input::DeadlinePassed => ("DeadlinePassed", None),
+        Input::Propose(_) => ("Propose", None),
+        Input::Durable(_) => ("Durable", None),
+        Input::WriteFailed(_) => ("WriteFailed", None),
+        Input::Loaded(_) => ("Loaded", None),
+        Input::Applied(_) => ("Applied", None),
+    };
+    InputNote { now, name, from }
 }

@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::chunk::Chunk;
 use crate::configuration::Configuration;
 use crate::ids::{Boot, EntryId, LogIndex, NodeId, Term};
+use crate::time::LogTime;
 
 pub mod memory;
 
@@ -196,6 +197,8 @@ pub struct Recovered {
     pub runs: Vec<EntryId>,
     /// The last entry's index; the snapshot's, or zero, when no entry is kept.
     pub last: LogIndex,
+    /// The highest log time any kept entry carries.
+    pub time: LogTime,
     /// The configurations among the entries kept, in order.
     pub configurations: Vec<(LogIndex, Configuration)>,
 }

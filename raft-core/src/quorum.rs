@@ -22,7 +22,7 @@ pub enum Tally {
 
 /// The number of votes that is a majority of `voters`.
 pub const fn majority(voters: usize) -> usize {
-    voters / 2 + 1
+    (voters / 2).saturating_add(1)
 }
 
 /// Counts votes: `vote` answers for each voter whether it granted, refused, or has not answered.
@@ -57,18 +57,12 @@ fn voters(half: &BTreeMap<NodeId, Member>) -> impl Iterator<Item = NodeId> {
 }
 
 fn tally_half(half: &BTreeMap<NodeId, Member>, vote: impl Fn(NodeId) -> Option<bool>) -> Tally {
-    let (mut total, mut granted, mut refused) = (0, 0, 0);
-    for id in voters(half) {
-        total += 1;
-        match vote(id) {
-            Some(true) => granted += 1,
-            Some(false) => refused += 1,
-            None => {}
-        }
-    }
-    if granted >= majority(total) {
+    let answered = |answer| voters(half).filter(|id| vote(*id) == Some(answer)).count();
+    let needed = majority(voters(half).count());
+    let within_reach = voters(half).count().saturating_sub(answered(false));
+    if answered(true) >= needed {
         Tally::Won
-    } else if total - refused < majority(total) {
+    } else if within_reach < needed {
         Tally::Lost
     } else {
         Tally::Pending

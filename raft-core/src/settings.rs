@@ -53,73 +53,86 @@ pub struct Settings {
 impl Settings {
     /// All that is wrong with these settings; empty when they can be used.
     pub fn validate(&self) -> Vec<SettingsProblem> {
-        let mut problems = Vec::new();
-        let mut require = |holds: bool, problem| {
-            if !holds {
-                problems.push(problem);
-            }
-        };
-        require(
-            self.heartbeat_interval >= Duration::from_millis(1),
-            SettingsProblem::HeartbeatTooShort {
-                heartbeat_interval: self.heartbeat_interval,
-            },
-        );
-        require(
-            self.heartbeat_interval.saturating_mul(3) <= self.election_timeout,
-            SettingsProblem::ElectionTimeoutTooShort {
-                election_timeout: self.election_timeout,
-                heartbeat_interval: self.heartbeat_interval,
-            },
-        );
-        require(
-            self.resend_after >= self.heartbeat_interval,
-            SettingsProblem::ResendTooEarly {
-                resend_after: self.resend_after,
-                heartbeat_interval: self.heartbeat_interval,
-            },
-        );
-        require(
-            self.stalled_write_after >= self.election_timeout,
-            SettingsProblem::StalledWriteTooEarly {
-                stalled_write_after: self.stalled_write_after,
-                election_timeout: self.election_timeout,
-            },
-        );
-        require(
-            self.check_quorum == self.pre_vote,
-            SettingsProblem::PreVoteWithoutCheckQuorum {
-                pre_vote: self.pre_vote,
-                check_quorum: self.check_quorum,
-            },
-        );
-        require(
-            self.max_writes_in_flight > 0 && self.max_appends_in_flight > 0,
-            SettingsProblem::NothingInFlight,
-        );
-        require(
-            self.max_bytes_in_flight >= self.max_append_bytes,
-            SettingsProblem::WindowSmallerThanMessage {
-                max_bytes_in_flight: self.max_bytes_in_flight,
-                max_append_bytes: self.max_append_bytes,
-            },
-        );
-        require(
-            self.max_uncommitted_bytes >= self.max_payload_bytes,
-            SettingsProblem::PayloadNeverFits {
-                max_payload_bytes: self.max_payload_bytes,
-                max_uncommitted_bytes: self.max_uncommitted_bytes,
-            },
-        );
+        let checks = self
+            .checks_of_times()
+            .into_iter()
+            .chain(self.checks_of_limits());
+        checks
+            .filter(|(holds, _)| !holds)
+            .map(|(_, problem)| problem)
+            .collect()
+    }
+
+    /// What must hold between the spans of time, each with what is wrong if it does not.
+    fn checks_of_times(&self) -> [(bool, SettingsProblem); 4] {
+        [
+            (
+                self.heartbeat_interval >= Duration::from_millis(1),
+                SettingsProblem::HeartbeatTooShort {
+                    heartbeat_interval: self.heartbeat_interval,
+                },
+            ),
+            (
+                self.heartbeat_interval.saturating_mul(3) <= self.election_timeout,
+                SettingsProblem::ElectionTimeoutTooShort {
+                    election_timeout: self.election_timeout,
+                    heartbeat_interval: self.heartbeat_interval,
+                },
+            ),
+            (
+                self.resend_after >= self.heartbeat_interval,
+                SettingsProblem::ResendTooEarly {
+                    resend_after: self.resend_after,
+                    heartbeat_interval: self.heartbeat_interval,
+                },
+            ),
+            (
+                self.stalled_write_after >= self.election_timeout,
+                SettingsProblem::StalledWriteTooEarly {
+                    stalled_write_after: self.stalled_write_after,
+                    election_timeout: self.election_timeout,
+                },
+            ),
+        ]
+    }
+
+    /// What must hold between the limits.
+    fn checks_of_limits(&self) -> [(bool, SettingsProblem); 5] {
         let chunk_bytes = self.chunk_limits.max_payload_bytes as usize;
-        require(
-            chunk_bytes >= self.max_payload_bytes.saturating_add(RECORD_OVERHEAD),
-            SettingsProblem::PayloadExceedsChunk {
-                max_payload_bytes: self.max_payload_bytes,
-                chunk_bytes,
-            },
-        );
-        problems
+        [
+            (
+                self.check_quorum == self.pre_vote,
+                SettingsProblem::PreVoteWithoutCheckQuorum {
+                    pre_vote: self.pre_vote,
+                    check_quorum: self.check_quorum,
+                },
+            ),
+            (
+                self.max_writes_in_flight > 0 && self.max_appends_in_flight > 0,
+                SettingsProblem::NothingInFlight,
+            ),
+            (
+                self.max_bytes_in_flight >= self.max_append_bytes,
+                SettingsProblem::WindowSmallerThanMessage {
+                    max_bytes_in_flight: self.max_bytes_in_flight,
+                    max_append_bytes: self.max_append_bytes,
+                },
+            ),
+            (
+                self.max_uncommitted_bytes >= self.max_payload_bytes,
+                SettingsProblem::PayloadNeverFits {
+                    max_payload_bytes: self.max_payload_bytes,
+                    max_uncommitted_bytes: self.max_uncommitted_bytes,
+                },
+            ),
+            (
+                chunk_bytes >= self.max_payload_bytes.saturating_add(RECORD_OVERHEAD),
+                SettingsProblem::PayloadExceedsChunk {
+                    max_payload_bytes: self.max_payload_bytes,
+                    chunk_bytes,
+                },
+            ),
+        ]
     }
 }
 

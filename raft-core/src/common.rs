@@ -1,0 +1,281 @@
+//! What a node has in every role: Figure 2's "state on all servers", and the ways out.
+//!
+//! The roles in [`crate::states`] change it through the methods here, so that what must go
+//! together does: a new term clears the vote and what was about to be said in the old one; an
+//! append reaches the log, the disk and the configuration alike.
+
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use crate::chunk::{Checksum, Chunk, ChunkBuilder};
+use crate::configuration::Configuration;
+use crate::error::Fault;
+use crate::hull::Setup;
+use crate::ids::{EntryId, LogIndex, NodeId, Peer, Term};
+use crate::log::{BatchNumber, HardState, Recovered};
+use crate::message::{Body, Message};
+use crate::random::Random;
+use crate::settings::Settings;
+use crate::time::{LogTime, Time};
+use crate::trace::{EventKind, RuleKey};
+
+pub(crate) mod applying;
+pub(crate) mod configurations;
+pub(crate) mod disk;
+pub(crate) mod entries;
+pub(crate) mod events;
+pub(crate) mod loads;
+pub(crate) mod outbox;
+pub(crate) mod resolved;
+
+use applying::Applying;
+use configurations::Configurations;
+use disk::Disk;
+use entries::Entries;
+use events::Events;
+use loads::Loads;
+use outbox::{Outbox, Waiting};
+use resolved::ResolvedQueue;
+
+/// What a node has in every role.
+#[derive(Debug)]
+pub(crate) struct Common {
+    pub(crate) me: Peer,
+    pub(crate) settings: Settings,
+    pub(crate) checksum: Checksum,
+    random: Random,
+    /// When the present input was taken.
+    pub(crate) now: Time,
+    /// Figure 2's persistent state, as it stands in memory; `disk` knows how much is durable.
+    pub(crate) hard: HardState,
+    pub(crate) entries: Entries,
+    pub(crate) disk: Disk,
+    /// Figure 2's commitIndex.
+    pub(crate) commit_index: LogIndex,
+    /// Figure 2's lastApplied, and what is handed out before it.
+    pub(crate) applying: Applying,
+    pub(crate) configurations: Configurations,
+    pub(crate) outbox: Outbox,
+    pub(crate) loads: Loads,
+    pub(crate) resolved: ResolvedQueue,
+    pub(crate) events: Events,
+    pub(crate) fault: Option<Fault>,
+}
+
+impl Common {
+    pub(crate) fn new(setup: Setup, recovered: Recovered, now: Time) -> Self {
+        let hard = HardState {
+            boot: recovered.hard.boot.next(),
+            ..recovered.hard
+        };
+        let before = recovered.hard;
+        let configurations = Configurations::new(setup.founding, &recovered);
+        let entries = Entries::new(recovered);
+        // [F2.STATE.5] [F2.STATE.6] Both begin at zero, or at the snapshot that stands for what
+        // is before it.
+        let start = entries.snapshot().index;
+        Self {
+            me: setup.me,
+            settings: setup.settings,
+            checksum: setup.checksum,
+            random: Random::new(setup.seed),
+            now,
+            hard,
+            disk: Disk::new(before, entries.last().index),
+            entries,
+            commit_index: start,
+            applying: Applying::new(start),
+            configurations,
+            outbox: Outbox::default(),
+            loads: Loads::default(),
+            resolved: ResolvedQueue::default(),
+            events: Events::default(),
+            fault: None,
+        }
+    }
+
+    pub(crate) const fn term(&self) -> Term {
+        self.hard.term
+    }
+
+    pub(crate) fn last(&self) -> EntryId {
+        self.entries.last()
+    }
+
+    pub(crate) fn configuration(&self) -> &Configuration {
+        self.configurations.active()
+    }
+
+    /// The members' peers in the configuration, except this node.
+    pub(crate) fn others(&self) -> Vec<Peer> {
+        let configuration = self.configuration();
+        let peer = |id| {
+            configuration
+                .member(id)
+                .map(|member| Peer::new(id, member.incarnation))
+        };
+        configuration
+            .ids()
+            .into_iter()
+            .filter(|id| *id != self.me.id)
+            .filter_map(peer)
+            .collect()
+    }
+
+    /// Takes over a later term.
+    pub(crate) fn adopt_term(&mut self, term: Term) {
+        // [F2.STATE.1] The term only grows.
+        self.hard.term = self.hard.term.max(term);
+        // [F2.STATE.2] A new term has a new vote; nothing else clears it.
+        self.hard.vote = None;
+        self.outbox.clear();
+        self.event("F2.ALL.2", EventKind::UpdateTerm { term });
+    }
+
+    /// Opens a new term with this node's vote for itself.
+    pub(crate) fn open_term(&mut self) {
+        // [F2.CAN.1] To begin an election, raise the term;
+        let term = self.hard.term.next();
+        self.adopt_term(term);
+        // [F2.CAN.2] and vote for oneself.
+        self.hard.vote = Some(self.me.id);
+    }
+
+    /// Gives the vote of this term, which is durable before anyone hears of it.
+    pub(crate) fn vote_for(&mut self, candidate: NodeId) {
+        self.hard.vote = Some(candidate);
+        self.event(
+            "F2.RV.2",
+            EventKind::VoteGranted {
+                candidate,
+                term: self.hard.term,
+            },
+        );
+    }
+
+    /// Adds entries right after the last one, in memory and on the way to disk.
+    pub(crate) fn append(&mut self, chunk: Chunk) {
+        self.configurations.on_append(&chunk);
+        self.disk.append(chunk.clone());
+        self.entries.append(chunk);
+    }
+
+    /// Removes `from` and all after it.
+    pub(crate) fn truncate(&mut self, from: LogIndex) {
+        self.configurations.on_truncate(from);
+        self.disk.truncate(from);
+        self.entries.truncate(from);
+        self.event("F2.AE.3", EventKind::Truncated { from });
+    }
+
+    /// Seals records as the next entries of the current term and appends them. `None` when there
+    /// are none.
+    pub(crate) fn append_as_leader(
+        &mut self,
+        records: ChunkBuilder,
+        time: LogTime,
+    ) -> Option<EntryId> {
+        // [S5.3.22] Each index of a leader's term is given to one entry: the one after its last.
+        let first = self.last().index.next();
+        let chunk = records.seal(self.hard.term, first, time, self.checksum)?;
+        let last = chunk.last_id();
+        self.append(chunk);
+        self.event("F2.LEAD.2", EventKind::ClientRequest { last });
+        Some(last)
+    }
+
+    /// Raises the commit index; it never falls.
+    pub(crate) fn advance_commit(&mut self, commit: LogIndex, rule: RuleKey) {
+        if commit > self.commit_index {
+            self.commit_index = commit;
+            self.event(rule, EventKind::AdvanceCommitIndex { commit });
+        }
+    }
+
+    /// Says something that promises nothing: it leaves as soon as this boot is durable.
+    pub(crate) fn say(&mut self, to: Peer, body: Body) {
+        self.outbox.push(Waiting {
+            to,
+            needs: BatchNumber::ZERO.next(),
+            body,
+        });
+    }
+
+    /// Says something that is true only once everything that holds now is durable, and leaves
+    /// then.
+    pub(crate) fn promise(&mut self, to: Peer, body: Body) {
+        // [F2.STATE.4] What depends on term, vote and log is said when these are durable.
+        self.outbox.push(Waiting {
+            to,
+            needs: self.covering_batch(),
+            body,
+        });
+    }
+
+    /// The batch whose durability makes everything that holds now durable.
+    pub(crate) fn covering_batch(&self) -> BatchNumber {
+        self.disk.covering_batch(&self.hard)
+    }
+
+    /// A message from this node, in its current term.
+    pub(crate) const fn message(&self, to: Peer, body: Body) -> Message {
+        // [S5.1.18] Every message carries its sender's term.
+        Message {
+            from: self.me,
+            to,
+            term: self.hard.term,
+            body,
+        }
+    }
+
+    /// How long to wait for a leader this time.
+    pub(crate) fn draw_election_timeout(&mut self) -> Duration {
+        // [S5.2.22] Drawn anew each time, so that nodes rarely campaign together.
+        self.random
+            .between_once_and_twice(self.settings.election_timeout)
+    }
+
+    /// How long to wait for answers to a pre-vote: it disturbs nobody, so it may be repeated
+    /// sooner than an election.
+    pub(crate) fn draw_retry(&mut self) -> Duration {
+        self.draw_election_timeout()
+            .checked_div(2)
+            .unwrap_or_default()
+    }
+
+    /// A short wait that differs between nodes.
+    pub(crate) fn draw_stagger(&mut self) -> Duration {
+        self.random
+            .between_once_and_twice(self.settings.heartbeat_interval)
+    }
+
+    /// Whether this node may campaign: it is to lead some day, and its disk answers.
+    pub(crate) fn may_campaign(&self) -> bool {
+        self.configuration().may_lead(self.me.id) && !self.is_disk_stalled()
+    }
+
+    pub(crate) fn is_disk_stalled(&self) -> bool {
+        self.disk
+            .stalls_at(self.settings.stalled_write_after)
+            .is_some_and(|at| at <= self.now)
+    }
+
+    /// Up to where entries may be applied here.
+    pub(crate) fn applicable(&self) -> LogIndex {
+        // [T10.2.1.8] A leader may have committed what is not durable on itself; that is not
+        // applied before it is.
+        self.commit_index.min(self.disk.durable_index())
+    }
+
+    pub(crate) fn event(&mut self, rule: RuleKey, kind: EventKind) {
+        self.events.push(rule, kind);
+    }
+
+    /// Stops for good. The first fault is the one that counts.
+    pub(crate) fn stop(&mut self, fault: Fault) {
+        if self.fault.is_none() {
+            self.fault = Some(fault);
+            self.event("", EventKind::Stopped);
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! What is on its way to disk: one pending batch, a few in flight, and the durable prefix.
+//!
+//! Whatever promises durability names the batch that will make the promise true
+//! ([`Disk::covering_batch`]) and waits until that batch is durable.
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use crate::chunk::Chunk;
+use crate::ids::{Boot, LogIndex};
+use crate::log::{BatchNumber, Durable, HardState, Receipt, Write};
+use crate::time::Time;
+
+/// The way to disk.
+///
+/// - Batches are numbered in the order they are handed out; what is durable is a prefix of them.
+/// - `durable_index` never exceeds the present log: a truncation caps it, and caps what the
+///   batches in flight will raise it to.
+#[derive(Debug)]
+pub(crate) struct Disk {
+    issued: BatchNumber,
+    durable: BatchNumber,
+    durable_index: LogIndex,
+    in_flight: VecDeque<InFlight>,
+    /// The hard state as of the last batch handed out.
+    written_hard: HardState,
+    /// The last index of the log as of the last batch handed out.
+    written_last: LogIndex,
+    truncate_from: Option<LogIndex>,
+    append: Vec<Chunk>,
+}
+
+#[derive(Debug)]
+struct InFlight {
+    batch: BatchNumber,
+    /// The last index of the present log that this batch makes durable.
+    last: LogIndex,
+    since: Time,
+}
+
+impl Disk {
+    /// Nothing under way; `last` entries were recovered and are durable. The hard state read back
+    /// is of the boot before, so the first batch is pending from the start.
+    pub(crate) fn new(recovered: HardState, last: LogIndex) -> Self {
+        Self {
+            issued: BatchNumber::ZERO,
+            durable: BatchNumber::ZERO,
+            durable_index: last,
+            in_flight: VecDeque::new(),
+            written_hard: recovered,
+            written_last: last,
+            truncate_from: None,
+            append: Vec::new(),
+        }
+    }
+
+    pub(crate) fn append(&mut self, chunk: Chunk) {
+        self.append.push(chunk);
+    }
+
+    /// Removes `from` and all after it from what is pending, and from what was written.
+    pub(crate) fn truncate(&mut self, from: LogIndex) {
+        let last_kept = from.previous();
+        let kept = |chunk: &Chunk| chunk.slice(LogIndex::ZERO..from);
+        self.append = self.append.iter().filter_map(kept).collect();
+        if self.written_last > last_kept {
+            self.truncate_from = Some(self.truncate_from.map_or(from, |other| other.min(from)));
+            self.written_last = last_kept;
+        }
+        self.durable_index = self.durable_index.min(last_kept);
+        for batch in &mut self.in_flight {
+            batch.last = batch.last.min(last_kept);
+        }
+    }
+
+    /// The batch whose durability makes everything that holds now durable.
+    pub(crate) fn covering_batch(&self, hard: &HardState) -> BatchNumber {
+        if self.is_pending(hard) {
+            self.issued.next()
+        } else {
+            self.issued
+        }
+    }
+
+    /// Everything pending, as one write.
+    pub(crate) fn next_write(
+        &mut self,
+        hard: HardState,
+        now: Time,
+        max_in_flight: usize,
+    ) -> Option<Write> {
+        if self.in_flight.len() >= max_in_flight || !self.is_pending(&hard) {
+            return None;
+        }
+        self.issued = self.issued.next();
+        self.written_hard = hard;
+        let append = core::mem::take(&mut self.append);
+        self.written_last = append.last().map_or(self.written_last, Chunk::last_index);
+        let (batch, last) = (self.issued, self.written_last);
+        self.in_flight.push_back(InFlight {
+            batch,
+            last,
+            since: now,
+        });
+        Some(Write {
+            hard,
+            truncate_from: self.truncate_from.take(),
+            append,
+            snapshot: None,
+            drop_before: LogIndex::ZERO,
+            identity: None,
+            receipt: Receipt::new(hard.boot, batch),
+        })
+    }
+
+    /// Takes a proof of durability. One of another boot, or older than what is known, proves
+    /// nothing new.
+    pub(crate) fn on_durable(&mut self, durable: Durable, boot: Boot) {
+        if durable.boot != boot || durable.batch > self.issued {
+            return;
+        }
+        while let Some(batch) = self.in_flight.pop_front() {
+            if batch.batch > durable.batch {
+                self.in_flight.push_front(batch);
+                break;
+            }
+            self.durable = batch.batch;
+            self.durable_index = self.durable_index.max(batch.last);
+        }
+    }
+
+    /// Whether `batch` and all before it are durable.
+    pub(crate) fn is_durable(&self, batch: BatchNumber) -> bool {
+        batch <= self.durable
+    }
+
+    /// The last index that is durable on this node and in its present log.
+    pub(crate) const fn durable_index(&self) -> LogIndex {
+        self.durable_index
+    }
+
+    /// When the oldest write in flight counts as stalled.
+    pub(crate) fn stalls_at(&self, after: Duration) -> Option<Time> {
+        self.in_flight.front().map(|batch| batch.since.after(after))
+    }
+
+    fn is_pending(&self, hard: &HardState) -> bool {
+        *hard != self.written_hard || self.truncate_from.is_some() || !self.append.is_empty()
+    }
+}

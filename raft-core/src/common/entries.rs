@@ -1,0 +1,178 @@
+//! What the core knows of its own log: every entry's term, and the latest payloads.
+//!
+//! Terms are kept as runs, so that every question about an old entry is answered without a read;
+//! payloads are kept only while something needs them, then as a bounded cache.
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+use crate::chunk::Chunk;
+use crate::ids::{EntryId, LogIndex, Term};
+use crate::log::Recovered;
+use crate::time::LogTime;
+
+/// The log as the core sees it.
+///
+/// - `runs` ascends in index and term; each is the first entry of its term, and all lie in
+///   `snapshot.index < index <= last`.
+/// - `chunks` is contiguous and, when not empty, ends at `last`.
+/// - `cached_bytes` is the sum of what `chunks` pins.
+#[derive(Debug)]
+pub(crate) struct Entries {
+    snapshot: EntryId,
+    runs: Vec<EntryId>,
+    last: LogIndex,
+    /// The highest log time seen: what the next leader's stamps continue from.
+    time: LogTime,
+    chunks: VecDeque<Chunk>,
+    cached_bytes: usize,
+}
+
+impl Entries {
+    pub(crate) fn new(recovered: &Recovered) -> Self {
+        Self {
+            snapshot: recovered
+                .snapshot
+                .as_ref()
+                .map_or(EntryId::ORIGIN, |mark| mark.last),
+            runs: recovered.runs.clone(),
+            last: recovered.last,
+            time: recovered.time,
+            chunks: VecDeque::new(),
+            cached_bytes: 0,
+        }
+    }
+
+    /// Adds entries right after the last one.
+    pub(crate) fn append(&mut self, chunk: Chunk) {
+        let first = EntryId::new(chunk.term(), chunk.first_index());
+        if self.runs.last().is_none_or(|run| run.term != first.term) {
+            self.runs.push(first);
+        }
+        self.last = chunk.last_index();
+        self.time = self.time.max(chunk.time());
+        self.cached_bytes = self.cached_bytes.saturating_add(chunk.pinned_bytes());
+        self.chunks.push_back(chunk);
+    }
+
+    /// Removes `from` and all entries after it.
+    pub(crate) fn truncate(&mut self, from: LogIndex) {
+        while let Some(chunk) = self.chunks.pop_back() {
+            if chunk.last_index() < from {
+                self.chunks.push_back(chunk);
+                break;
+            }
+            self.cached_bytes = self.cached_bytes.saturating_sub(chunk.pinned_bytes());
+            if let Some(kept) = chunk.slice(LogIndex::ZERO..from) {
+                self.cached_bytes = self.cached_bytes.saturating_add(kept.pinned_bytes());
+                self.chunks.push_back(kept);
+                break;
+            }
+        }
+        self.runs.retain(|run| run.index < from);
+        self.last = self.last.min(from.previous());
+    }
+
+    /// Forgets the oldest payloads that lie wholly before `needed`, down to `max_bytes` cached.
+    pub(crate) fn trim_cache(&mut self, needed: LogIndex, max_bytes: usize) {
+        while self.cached_bytes > max_bytes {
+            let Some(front) = self.chunks.front() else {
+                break;
+            };
+            if front.last_index() >= needed {
+                break;
+            }
+            self.cached_bytes = self.cached_bytes.saturating_sub(front.pinned_bytes());
+            self.chunks.pop_front();
+        }
+    }
+
+    /// The last entry's id; the snapshot's when there is none.
+    pub(crate) fn last(&self) -> EntryId {
+        self.runs
+            .last()
+            .map_or(self.snapshot, |run| EntryId::new(run.term, self.last))
+    }
+
+    pub(crate) const fn time(&self) -> LogTime {
+        self.time
+    }
+
+    pub(crate) const fn snapshot(&self) -> EntryId {
+        self.snapshot
+    }
+
+    /// The term of the entry at `index`: also of the origin and of the snapshot's last entry.
+    pub(crate) fn term_at(&self, index: LogIndex) -> Option<Term> {
+        if index == self.snapshot.index {
+            return Some(self.snapshot.term);
+        }
+        if index > self.last {
+            return None;
+        }
+        let after = self.runs.partition_point(|run| run.index <= index);
+        self.runs.get(after.checked_sub(1)?).map(|run| run.term)
+    }
+
+    /// The id of the entry at `index`, if there is one.
+    pub(crate) fn id_at(&self, index: LogIndex) -> Option<EntryId> {
+        self.term_at(index).map(|term| EntryId::new(term, index))
+    }
+
+    /// The entries from `from` up to `through` that are in memory, about `max_bytes` of payload
+    /// but at least one entry; `None` when `from` is not in memory.
+    pub(crate) fn collect(
+        &self,
+        from: LogIndex,
+        through: LogIndex,
+        max_bytes: usize,
+    ) -> Option<Vec<Chunk>> {
+        let start = self
+            .chunks
+            .partition_point(|chunk| chunk.last_index() < from);
+        let in_memory = self
+            .chunks
+            .get(start)
+            .is_some_and(|chunk| chunk.first_index() <= from);
+        in_memory.then(|| portion(self.chunks.range(start..), from, through, max_bytes))
+    }
+
+    /// Whether these chunks, read back from the log, are what the log holds now: the log may have
+    /// been truncated and written anew while they were on their way.
+    pub(crate) fn confirms(&self, chunk: &Chunk) -> bool {
+        let same = |index| self.term_at(index) == Some(chunk.term());
+        same(chunk.first_index()) && same(chunk.last_index())
+    }
+
+    /// The chunks in memory, and what they pin by our books.
+    pub(crate) fn cache(&self) -> (&VecDeque<Chunk>, usize) {
+        (&self.chunks, self.cached_bytes)
+    }
+}
+
+/// Views of `chunks` from `from` up to `through`, about `max_bytes` of payload but at least one
+/// entry. The chunks are contiguous and the first holds `from`.
+pub(crate) fn portion<'a>(
+    chunks: impl Iterator<Item = &'a Chunk>,
+    from: LogIndex,
+    through: LogIndex,
+    max_bytes: usize,
+) -> Vec<Chunk> {
+    let mut views: Vec<Chunk> = Vec::new();
+    let mut room = max_bytes;
+    for chunk in chunks {
+        let Some(view) = chunk.slice(from..through.next()) else {
+            break;
+        };
+        let bytes = view.payload_bytes();
+        if bytes > room {
+            if views.is_empty() {
+                views.push(view.prefix(room));
+            }
+            break;
+        }
+        room = room.saturating_sub(bytes);
+        views.push(view);
+    }
+    views
+}

@@ -1,0 +1,109 @@
+//! Control messages on their way out, each with the batch that must be durable before it leaves.
+//!
+//! Bounded by construction: of each kind at most one waits for a peer, except acknowledgements
+//! of entries, of which one waits for each batch under way.
+
+use alloc::collections::{BTreeMap, VecDeque};
+
+use crate::ids::{NodeId, Peer};
+use crate::log::BatchNumber;
+use crate::message::{AppendEntriesReply, AppendVerdict, Body};
+
+/// What waits to be sent, by peer.
+#[derive(Debug, Default)]
+pub(crate) struct Outbox {
+    queues: BTreeMap<NodeId, VecDeque<Waiting>>,
+}
+
+/// One message and what it waits for.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    pub(crate) to: Peer,
+    pub(crate) needs: BatchNumber,
+    pub(crate) body: Body,
+}
+
+impl Outbox {
+    /// Adds a message, in place of one of its kind that it makes superfluous.
+    pub(crate) fn push(&mut self, waiting: Waiting) {
+        let queue = self.queues.entry(waiting.to.id).or_default();
+        match queue.iter_mut().find(|other| waiting.supersedes(other)) {
+            Some(other) => *other = waiting.merged_with(other),
+            None => queue.push_back(waiting),
+        }
+    }
+
+    /// The first message for `to` whose batch is durable.
+    pub(crate) fn take(
+        &mut self,
+        to: NodeId,
+        is_durable: impl Fn(BatchNumber) -> bool,
+    ) -> Option<Waiting> {
+        let queue = self.queues.get_mut(&to)?;
+        let ready = queue.iter().position(|waiting| is_durable(waiting.needs))?;
+        let waiting = queue.remove(ready);
+        if queue.is_empty() {
+            self.queues.remove(&to);
+        }
+        waiting
+    }
+
+    /// Drops everything: called when the term changes, since what was said in the old one no
+    /// longer holds or no longer matters.
+    pub(crate) fn clear(&mut self) {
+        self.queues.clear();
+    }
+
+    pub(crate) fn destinations(&self) -> impl Iterator<Item = NodeId> {
+        self.queues.keys().copied()
+    }
+
+    /// The longest queue of any peer.
+    pub(crate) fn longest(&self) -> usize {
+        self.queues.values().map(VecDeque::len).max().unwrap_or(0)
+    }
+}
+
+impl Waiting {
+    /// Whether `other` need not be sent once `self` is.
+    fn supersedes(&self, other: &Self) -> bool {
+        match (acknowledged(&self.body), acknowledged(&other.body)) {
+            // An acknowledgement that waits for a later batch must not delay this earlier one:
+            // under steady load none would ever leave.
+            (Some(_), Some(_)) => self.needs == other.needs,
+            (None, None) => self.body.name() == other.body.name(),
+            _ => false,
+        }
+    }
+
+    /// `self`, answering what `other` would have answered too.
+    fn merged_with(mut self, other: &Self) -> Self {
+        if let (Some((request, matched)), Body::AppendEntriesReply(reply)) =
+            (acknowledged(&other.body), &mut self.body)
+        {
+            if let AppendVerdict::Matched(index) = &mut reply.verdict {
+                *index = matched.max(*index);
+                reply.request = request.max(reply.request);
+            }
+        }
+        self
+    }
+}
+
+/// The request and index of a positive answer to entries.
+fn acknowledged(body: &Body) -> Option<(u64, crate::ids::LogIndex)> {
+    match body {
+        Body::AppendEntriesReply(AppendEntriesReply {
+            request,
+            verdict: AppendVerdict::Matched(index),
+        }) => Some((*request, *index)),
+        Body::AppendEntriesReply(_)
+        | Body::PreVote(_)
+        | Body::PreVoteReply(_)
+        | Body::RequestVote(_)
+        | Body::RequestVoteReply(_)
+        | Body::AppendEntries(_)
+        | Body::Heartbeat(_)
+        | Body::HeartbeatReply(_) => None,
+    }
+}

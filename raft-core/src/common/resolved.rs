@@ -1,0 +1,84 @@
+//! Tickets on their way back to the driver.
+
+use alloc::collections::VecDeque;
+use alloc::vec::{IntoIter, Vec};
+
+use crate::hull::{Doubt, Outcome, Refusal, Resolved};
+use crate::ids::{EntryId, Ticket};
+
+/// Tickets that are resolved and not yet taken, in runs of consecutive entries.
+#[derive(Debug, Default)]
+pub(crate) struct ResolvedQueue {
+    runs: VecDeque<Run>,
+}
+
+#[derive(Debug)]
+struct Run {
+    tickets: IntoIter<Ticket>,
+    verdict: Verdict,
+}
+
+/// What became of all tickets of a run; `first` is the entry of the next one to be taken.
+#[derive(Debug)]
+enum Verdict {
+    Committed { first: EntryId },
+    Refused(Refusal),
+    Unknown { first: EntryId, why: Doubt },
+}
+
+impl ResolvedQueue {
+    pub(crate) fn committed(&mut self, tickets: Vec<Ticket>, first: EntryId) {
+        self.push(tickets, Verdict::Committed { first });
+    }
+
+    pub(crate) fn refused(&mut self, tickets: Vec<Ticket>, refusal: Refusal) {
+        self.push(tickets, Verdict::Refused(refusal));
+    }
+
+    pub(crate) fn unknown(&mut self, tickets: Vec<Ticket>, first: EntryId, why: Doubt) {
+        self.push(tickets, Verdict::Unknown { first, why });
+    }
+
+    pub(crate) fn next(&mut self) -> Option<Resolved> {
+        loop {
+            let run = self.runs.front_mut()?;
+            if let Some(ticket) = run.tickets.next() {
+                return Some(Resolved {
+                    ticket,
+                    outcome: run.verdict.next(),
+                });
+            }
+            self.runs.pop_front();
+        }
+    }
+
+    fn push(&mut self, tickets: Vec<Ticket>, verdict: Verdict) {
+        if !tickets.is_empty() {
+            self.runs.push_back(Run {
+                tickets: tickets.into_iter(),
+                verdict,
+            });
+        }
+    }
+}
+
+impl Verdict {
+    /// The outcome of the next ticket of the run.
+    fn next(&mut self) -> Outcome {
+        match self {
+            Self::Committed { first } => Outcome::Committed(step(first)),
+            Self::Refused(refusal) => Outcome::Refused(*refusal),
+            Self::Unknown { first, why } => Outcome::Unknown {
+                id: step(first),
+                why: *why,
+            },
+        }
+    }
+}
+
+/// The id, which then moves on to the next entry.
+fn step(id: &mut EntryId) -> EntryId {
+    let present = *id;
+    id.index = id.index.next();
+    present
+}

@@ -1,0 +1,155 @@
+//! Opening a hull from what its log recovered, and looking at one.
+
+use super::*;
+use crate::states::leader::progress::Progress;
+
+impl Hull {
+    /// Starts from what the log recovered. The first write, which raises the boot count, is
+    /// pending at once, and nothing leaves before it is durable.
+    ///
+    /// # Errors
+    ///
+    /// The settings contradict each other, or the recovered state contradicts itself. Nothing was
+    /// changed.
+    pub fn open(setup: Setup, recovered: Recovered, now: Time) -> Result<Self, OpenError> {
+        let problems = setup.settings.validate();
+        if !problems.is_empty() {
+            return Err(OpenError::Settings { problems });
+        }
+        if let Some(reason) = contradiction(&recovered) {
+            return Err(OpenError::Recovered { reason });
+        }
+        let mut common = Common::new(setup, &recovered, now);
+        // [S5.2.2] A node starts as a follower.
+        let state = State::Follower(Follower::new(&mut common));
+        Ok(Self {
+            common,
+            state,
+            attempts: 0,
+        })
+    }
+
+    /// This node.
+    pub fn me(&self) -> Peer {
+        self.common.me
+    }
+
+    /// The tunables in force.
+    pub fn settings(&self) -> &Settings {
+        &self.common.settings
+    }
+
+    /// The role in the current term.
+    pub fn role(&self) -> Role {
+        self.state.role()
+    }
+
+    /// The current term, durable or not.
+    pub fn term(&self) -> Term {
+        self.common.hard.term
+    }
+
+    /// Whom this node voted for in the current term, durable or not.
+    pub fn vote(&self) -> Option<NodeId> {
+        self.common.hard.vote
+    }
+
+    /// Who leads the current term, as far as this node knows.
+    pub fn leader(&self) -> Option<NodeId> {
+        self.state.leader(&self.common)
+    }
+
+    /// Which start of the data folder this is.
+    pub fn boot(&self) -> Boot {
+        self.common.hard.boot
+    }
+
+    /// The highest index known to be committed.
+    pub fn commit_index(&self) -> LogIndex {
+        self.common.commit_index
+    }
+
+    /// The highest index the state machine has applied.
+    pub fn applied_index(&self) -> LogIndex {
+        self.common.applying.applied()
+    }
+
+    /// The highest index that is durable on this node.
+    pub fn durable_index(&self) -> LogIndex {
+        self.common.disk.durable_index()
+    }
+
+    /// The last entry of the log, durable or not.
+    pub fn last(&self) -> EntryId {
+        self.common.last()
+    }
+
+    /// The term of the entry at `index`, if the log holds it or begins right after it.
+    pub fn term_at(&self, index: LogIndex) -> Option<Term> {
+        self.common.entries.term_at(index)
+    }
+
+    /// The configuration in force: the latest in the log, committed or not.
+    pub fn configuration(&self) -> &Configuration {
+        self.common.configuration()
+    }
+
+    /// For a leader: how far a follower is known to hold the log durably.
+    pub fn match_index(&self, follower: NodeId) -> Option<LogIndex> {
+        match &self.state {
+            State::Leader(leader) => leader.followers().get(&follower).map(Progress::matched),
+            State::Follower(_) | State::PreCandidate(_) | State::Candidate(_) => None,
+        }
+    }
+
+    /// What stopped the hull, if anything.
+    pub fn fault(&self) -> Option<&Fault> {
+        self.common.fault.as_ref()
+    }
+
+    pub(crate) const fn parts(&self) -> (&Common, &State) {
+        (&self.common, &self.state)
+    }
+
+    pub(crate) const fn common_mut(&mut self) -> &mut Common {
+        &mut self.common
+    }
+}
+
+/// What does not fit in a recovered state, if anything.
+fn contradiction(recovered: &Recovered) -> Option<&'static str> {
+    let snapshot = recovered
+        .snapshot
+        .as_ref()
+        .map_or(EntryId::ORIGIN, |mark| mark.last);
+    let mut previous = snapshot;
+    for (number, run) in recovered.runs.iter().enumerate() {
+        if number == 0 && run.index != snapshot.index.next() {
+            return Some("the first entry does not follow the snapshot");
+        }
+        let rises = run.index > previous.index
+            && (run.term > previous.term || (number == 0 && run.term >= previous.term));
+        if !rises {
+            return Some("the terms of the entries do not rise");
+        }
+        previous = *run;
+    }
+    if recovered.last < previous.index {
+        return Some("the last index lies before a recovered entry");
+    }
+    if recovered.runs.is_empty() && recovered.last != snapshot.index {
+        return Some("there are entries without a term");
+    }
+    if recovered.hard.term < previous.term {
+        return Some("the hard state's term is earlier than the last entry's");
+    }
+    let indexes = recovered.configurations.iter().map(|(index, _)| *index);
+    let sorted = indexes.clone().is_sorted_by(|a, b| a < b);
+    let inside = indexes
+        .clone()
+        .all(|index| index > snapshot.index && index <= recovered.last);
+    if !sorted || !inside {
+        return Some("the configurations do not stand in the log in order");
+    }
+    None
+}

@@ -1,0 +1,225 @@
+//! What must hold of a hull at any instant, and between two instants.
+//!
+//! Checked after every step. A broken invariant is a bug of this library: the hull stops with a
+//! report, it does not panic. `--cfg no_invariants` compiles all of this out, so that the
+//! simulator can be measured by its own checks alone.
+
+use crate::hull::Hull;
+use crate::ids::{Boot, LogIndex, NodeId, Term};
+use crate::states::Role;
+
+/// Stops the hull when an invariant does not hold. States the invariant positively, with values.
+macro_rules! invariant {
+    ($common:expr, $holds:expr, $($statement:tt)+) => {
+        if !$holds {
+            let statement = alloc::format!($($statement)+);
+            let last_inputs = $common.events.last_inputs();
+            $common.stop(crate::error::Fault::Invariant(crate::error::BrokenInvariant {
+                statement,
+                last_inputs,
+            }));
+        }
+    };
+}
+
+/// What is compared before and after a step.
+#[cfg_attr(no_invariants, expect(dead_code, reason = "nothing is compared"))]
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Before {
+    boot: Boot,
+    term: Term,
+    vote: Option<NodeId>,
+    role: Role,
+    commit_index: LogIndex,
+    applied_index: LogIndex,
+    last_index: LogIndex,
+}
+
+impl Before {
+    pub(crate) fn of(hull: &Hull) -> Self {
+        Self {
+            boot: hull.boot(),
+            term: hull.term(),
+            vote: hull.vote(),
+            role: hull.role(),
+            commit_index: hull.commit_index(),
+            applied_index: hull.applied_index(),
+            last_index: hull.last().index,
+        }
+    }
+}
+
+#[cfg(no_invariants)]
+pub(crate) fn check(_hull: &mut Hull, _before: &Before) {}
+
+#[cfg(no_invariants)]
+pub(crate) fn arrow(_common: &mut crate::common::Common, _from: Role, _to: Role) {}
+
+#[cfg(not(no_invariants))]
+pub(crate) use checks::{arrow, check};
+
+#[cfg(not(no_invariants))]
+mod checks {
+    use super::Before;
+    use crate::common::Common;
+    use crate::hull::Hull;
+    use crate::states::leader::Leader;
+    use crate::states::leader::progress::Mode;
+    use crate::states::{Role, State};
+
+    /// Checks everything after a step.
+    pub(crate) fn check(hull: &mut Hull, before: &Before) {
+        between_instants(hull, before);
+        at_an_instant(hull);
+        let (_, state) = hull.parts();
+        if let State::Leader(leader) = state {
+            if let Err(statement) = leader_holds(hull, leader) {
+                invariant!(hull.common_mut(), false, "{statement}");
+            }
+        }
+    }
+
+    /// The role changes along Figure 4's arrows.
+    pub(crate) fn arrow(common: &mut Common, from: Role, to: Role) {
+        invariant!(
+            common,
+            from.may_become(to),
+            "Figure 4 has an arrow from {from:?} to {to:?}"
+        );
+    }
+
+    fn between_instants(hull: &mut Hull, before: &Before) {
+        let (term, vote) = (hull.term(), hull.vote());
+        let (commit, applied) = (hull.commit_index(), hull.applied_index());
+        let (last, boot) = (hull.last().index, hull.boot());
+        let led = before.role == Role::Leader && hull.role() == Role::Leader;
+        let common = hull.common_mut();
+        invariant!(
+            common,
+            boot == before.boot,
+            "the boot stays {}: {boot}",
+            before.boot
+        );
+        invariant!(
+            common,
+            term >= before.term,
+            "the term {term} is no less than {}",
+            before.term
+        );
+        invariant!(
+            common,
+            term > before.term || before.vote.is_none() || vote == before.vote,
+            "the vote of {term} stays {:?}: {vote:?}",
+            before.vote
+        );
+        invariant!(
+            common,
+            commit >= before.commit_index,
+            "the commit index {commit} is no less than {}",
+            before.commit_index
+        );
+        invariant!(
+            common,
+            applied >= before.applied_index,
+            "the applied index {applied} is no less than {}",
+            before.applied_index
+        );
+        invariant!(
+            common,
+            !led || last >= before.last_index,
+            "a leader's log only grows: {last} is no less than {}",
+            before.last_index
+        );
+        invariant!(
+            common,
+            last >= before.commit_index,
+            "what was committed stays: {last} is no less than {}",
+            before.commit_index
+        );
+    }
+
+    fn at_an_instant(hull: &mut Hull) {
+        let common = hull.common_mut();
+        let (last, commit) = (common.last(), common.commit_index);
+        let (handed_out, applied) = (common.applying.handed_out(), common.applying.applied());
+        let durable = common.disk.durable_index();
+        invariant!(
+            common,
+            commit <= last.index,
+            "commit {commit} lies in the log, to {last}"
+        );
+        invariant!(
+            common,
+            durable <= last.index,
+            "durable {durable} lies in the log, to {last}"
+        );
+        invariant!(
+            common,
+            applied <= handed_out && handed_out <= commit.min(durable),
+            "applied {applied} <= handed out {handed_out} <= commit {commit}, durable {durable}"
+        );
+        invariant!(
+            common,
+            common.term() >= last.term,
+            "the term {} is no less than the last entry's, {last}",
+            common.term()
+        );
+        let (chunks, _) = common.entries.cache();
+        let ends_at = chunks.back().map(crate::chunk::Chunk::last_id);
+        invariant!(
+            common,
+            ends_at.is_none_or(|id| id == last),
+            "what is in memory ends at the last entry {last}: {ends_at:?}"
+        );
+        let since = common.configurations.active_since();
+        invariant!(
+            common,
+            since.is_none_or(|index| index <= last.index),
+            "the configuration of {since:?} stands in the log, to {last}"
+        );
+        let (longest, limit) = (common.outbox.longest(), control_limit(common));
+        invariant!(
+            common,
+            longest <= limit,
+            "{longest} messages wait, of at most {limit}"
+        );
+    }
+
+    /// One message of each kind for a peer, and an acknowledgement for each batch under way.
+    fn control_limit(common: &Common) -> usize {
+        common.settings.max_writes_in_flight.saturating_add(10)
+    }
+
+    fn leader_holds(hull: &Hull, leader: &Leader) -> Result<(), alloc::string::String> {
+        let (common, _) = hull.parts();
+        let last = common.last();
+        let require = |holds: bool, statement: &dyn Fn() -> alloc::string::String| {
+            if holds { Ok(()) } else { Err(statement()) }
+        };
+        require(hull.vote() == Some(hull.me().id), &|| {
+            alloc::format!("a leader voted for itself: {:?}", hull.vote())
+        })?;
+        require(last.term == hull.term(), &|| {
+            alloc::format!(
+                "a leader's log ends in its own term {}: {last}",
+                hull.term()
+            )
+        })?;
+        for progress in leader.followers().values() {
+            let (matched, next) = (progress.matched(), progress.next());
+            require(matched < next && next <= last.index.next(), &|| {
+                alloc::format!("matched {matched} < next {next} <= one past {last}")
+            })?;
+            if let Mode::Replicate { in_flight, bytes } = progress.mode() {
+                let pinned = in_flight
+                    .iter()
+                    .map(|sent| sent.bytes)
+                    .fold(0, usize::saturating_add);
+                require(pinned == *bytes, &|| {
+                    alloc::format!("{bytes} bytes in flight are counted, {pinned} pinned")
+                })?;
+            }
+        }
+        Ok(())
+    }
+}

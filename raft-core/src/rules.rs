@@ -1,0 +1,16 @@
+//! The paper's rules as pure functions: values in, verdict out. What a reader lays beside
+//! Figure 2.
+//!
+//! | file | rules |
+//! |---|---|
+//! | [`term`] | All Servers, 5.1: which term is the later one, and what follows |
+//! | [`vote`] | RequestVote, 5.2 and 5.4.1; PreVote, thesis 9.6 |
+//! | [`append`] | AppendEntries, 5.3: where logs agree, and where to look when they don't |
+//! | [`commit`] | Leaders and AppendEntries, 5.3 and 5.4.2: how far the log is committed |
+//!
+//! Nothing here knows a log, a state or a message's way.
+
+pub mod append;
+pub mod commit;
+pub mod term;
+pub mod vote;

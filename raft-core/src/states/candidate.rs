@@ -1,0 +1,98 @@
+//! Candidates: they ask for votes in a new term (Figure 2 Candidates; paper 5.2).
+
+use alloc::collections::BTreeMap;
+
+use crate::common::Common;
+use crate::ids::{NodeId, Peer};
+use crate::log::BatchNumber;
+use crate::message::{Body, RequestVote, RequestVoteReply};
+use crate::quorum::{self, Tally};
+use crate::states::Next;
+use crate::time::Time;
+use crate::trace::EventKind;
+
+/// A candidate of the current term.
+#[derive(Debug)]
+pub(crate) struct Candidate {
+    /// Answers of the other nodes in this term.
+    votes: BTreeMap<NodeId, bool>,
+    /// The write that makes this node's own vote durable. The vote counts only then, or the node
+    /// could win the same term twice.
+    own_vote: BatchNumber,
+    deadline: Time,
+}
+
+impl Candidate {
+    /// Opens a new term and asks all other members.
+    pub(crate) fn new(common: &mut Common) -> Self {
+        common.open_term();
+        // [S5.4.1.10] The request tells the last entry's index and term.
+        let request = RequestVote {
+            last: common.last(),
+            transfer: false,
+        };
+        // [F2.CAN.4] Ask all others. The request waits until term, own vote and the entries it
+        // boasts of are durable: after a crash the old answers of this term would still count.
+        for peer in common.others() {
+            common.promise(peer, Body::RequestVote(request));
+        }
+        // [F2.CAN.3] Restart the election timer.
+        let deadline = common.now.after(common.draw_election_timeout());
+        Self {
+            votes: BTreeMap::new(),
+            own_vote: common.covering_batch(),
+            deadline,
+        }
+    }
+
+    pub(crate) const fn deadline(&self) -> Time {
+        self.deadline
+    }
+
+    pub(crate) fn on_reply(
+        &mut self,
+        common: &Common,
+        from: Peer,
+        reply: RequestVoteReply,
+    ) -> Next {
+        // [S5.2.10] One vote for each voter, however often its answer comes.
+        if common.configuration().admits(from) {
+            self.votes.insert(from.id, reply.granted);
+        }
+        self.count(common)
+    }
+
+    /// What the votes so far lead to. Losing changes nothing before the timer does: another
+    /// candidate of this term may win, and if none does this one tries again.
+    pub(crate) fn count(&self, common: &Common) -> Next {
+        let vote = |id| {
+            if id == common.me.id {
+                common.disk.is_durable(self.own_vote).then_some(true)
+            } else {
+                self.votes.get(&id).copied()
+            }
+        };
+        match quorum::tally(common.configuration(), vote) {
+            // [F2.CAN.5] A majority makes a leader.
+            Tally::Won => Next::Leader,
+            Tally::Lost | Tally::Pending => Next::Stay,
+        }
+    }
+
+    pub(crate) fn on_deadline(&self, common: &mut Common) -> Next {
+        if common.now < self.deadline {
+            return Next::Stay;
+        }
+        if !common.may_campaign() {
+            return Next::Follower;
+        }
+        // [F2.CAN.7] Nobody won in time: start over.
+        common.event(
+            "F2.CAN.7",
+            EventKind::Timeout {
+                term: common.term(),
+            },
+        );
+        Next::campaign(common)
+    }
+}

@@ -1,0 +1,239 @@
+//! Followers: they answer leaders and candidates, and campaign when they hear neither
+//! (Figure 2 AppendEntries and Followers; paper 5.2, 5.3).
+
+use crate::chunk::Chunk;
+use crate::common::Common;
+use crate::error::Dropped;
+use crate::ids::{EntryId, LogIndex, NodeId, Peer, Term};
+use crate::message::{
+    AppendEntries, AppendEntriesReply, AppendVerdict, Body, Heartbeat, HeartbeatReply,
+};
+use crate::rules::append::{self, PreviousVerdict};
+use crate::rules::commit;
+use crate::states::Next;
+use crate::time::Time;
+use crate::trace::EventKind;
+
+/// A follower.
+///
+/// - `leader`, once known, stays the same until the term changes.
+/// - `heard` is only set while `leader` is.
+#[derive(Debug)]
+pub(crate) struct Follower {
+    leader: Option<NodeId>,
+    heard: Option<Time>,
+    deadline: Time,
+}
+
+impl Follower {
+    pub(crate) fn new(common: &mut Common) -> Self {
+        let deadline = common.now.after(common.draw_election_timeout());
+        Self {
+            leader: None,
+            heard: None,
+            deadline,
+        }
+    }
+
+    pub(crate) const fn leader(&self) -> Option<NodeId> {
+        self.leader
+    }
+
+    /// When a current leader was last heard.
+    pub(crate) const fn heard(&self) -> Option<Time> {
+        self.heard
+    }
+
+    pub(crate) const fn deadline(&self) -> Time {
+        self.deadline
+    }
+
+    /// A new term has no leader yet. The timer runs on: a later term is no sign of life.
+    pub(crate) fn forget_leader(&mut self) {
+        self.leader = None;
+        self.heard = None;
+    }
+
+    /// Waits for a whole election timeout from now on.
+    pub(crate) fn restart_timer(&mut self, common: &mut Common) {
+        self.deadline = common.now.after(common.draw_election_timeout());
+    }
+
+    /// Recognises the sender of an append or a heartbeat of this term as the leader. A second
+    /// leader in one term can't be: its message is dropped.
+    fn recognise(&mut self, common: &mut Common, from: Peer) -> bool {
+        match self.leader {
+            Some(leader) if leader != from.id => {
+                let why = Dropped::Impossible;
+                common.event("F3.ES", EventKind::MessageDropped { from: from.id, why });
+                return false;
+            }
+            Some(_) => {}
+            None => {
+                self.leader = Some(from.id);
+                let term = common.term();
+                common.event(
+                    "F2.FOL.1",
+                    EventKind::LeaderKnown {
+                        leader: from.id,
+                        term,
+                    },
+                );
+            }
+        }
+        self.heard = Some(common.now);
+        self.restart_timer(common);
+        true
+    }
+
+    pub(crate) fn on_append_entries(
+        &mut self,
+        common: &mut Common,
+        from: Peer,
+        request: AppendEntries,
+    ) {
+        if !is_contiguous(&request, common.term()) {
+            let why = Dropped::Impossible;
+            common.event("F3.LM", EventKind::MessageDropped { from: from.id, why });
+            return;
+        }
+        if !self.recognise(common, from) {
+            return;
+        }
+        let previous = request.previous;
+        let held = common.entries.term_at(previous.index);
+        match append::judge_previous(previous, held, common.commit_index) {
+            PreviousVerdict::Held => accept(common, from, request),
+            PreviousVerdict::Missing => refuse(common, from, &request),
+            PreviousVerdict::ContradictsCommitted => drop_overwrite(common, from, previous),
+        }
+    }
+
+    pub(crate) fn on_heartbeat(&mut self, common: &mut Common, from: Peer, heartbeat: Heartbeat) {
+        if !self.recognise(common, from) {
+            return;
+        }
+        // The leader tells no more than it knows this node to hold; the bound here is against
+        // messages that can't be.
+        let last = common.last().index;
+        let commit = commit::of_follower(common.commit_index, heartbeat.commit, last);
+        common.advance_commit(commit, "S5.3.15");
+        // At once, whatever the disk does: it says that this node is here, and nothing of its log.
+        let reply = HeartbeatReply {
+            round: heartbeat.round,
+        };
+        common.say(from, Body::HeartbeatReply(reply));
+    }
+
+    pub(crate) fn on_deadline(&mut self, common: &mut Common) -> Next {
+        if common.now < self.deadline {
+            return Next::Stay;
+        }
+        if !common.may_campaign() {
+            self.restart_timer(common);
+            return Next::Stay;
+        }
+        // [F2.FOL.2] An election timeout without leader or vote: campaign.
+        common.event(
+            "F2.FOL.2",
+            EventKind::Timeout {
+                term: common.term(),
+            },
+        );
+        Next::campaign(common)
+    }
+
+    /// The connection to a node is lost. If it leads, it may be dead: look sooner, each node after
+    /// a wait of its own. PreVote makes a mistaken look harmless.
+    pub(crate) fn on_connection_lost(&mut self, common: &mut Common, node: NodeId) {
+        if self.leader == Some(node) && common.settings.pre_vote {
+            self.heard = None;
+            self.deadline = self.deadline.min(common.now.after(common.draw_stagger()));
+        }
+    }
+}
+
+/// Whether a request's entries follow its previous entry without a gap, in terms that never fall
+/// and never pass the leader's own.
+fn is_contiguous(request: &AppendEntries, term: Term) -> bool {
+    let mut last = request.previous;
+    request.chunks.iter().all(|chunk| {
+        let follows = chunk.first_index() == last.index.next() && chunk.term() >= last.term;
+        last = chunk.last_id();
+        follows
+    }) && last.term <= term
+}
+
+/// Appends what is new, and acknowledges all of it once it is durable.
+fn accept(common: &mut Common, from: Peer, request: AppendEntries) {
+    let matching = request
+        .chunks
+        .last()
+        .map_or(request.previous.index, Chunk::last_index);
+    for chunk in request.chunks {
+        if !append_new(common, from, &chunk) {
+            return;
+        }
+    }
+    let commit = commit::of_follower(common.commit_index, request.commit, matching);
+    common.advance_commit(commit, "F2.AE.5");
+    let verdict = AppendVerdict::Matched(matching);
+    let reply = AppendEntriesReply {
+        request: request.request,
+        verdict,
+    };
+    common.promise(from, Body::AppendEntriesReply(reply));
+}
+
+/// Appends what of a chunk is not in the log yet, removing what conflicts with it. `false` when
+/// that would remove what is committed.
+fn append_new(common: &mut Common, from: Peer, chunk: &Chunk) -> bool {
+    let (first, last) = (chunk.first_index(), chunk.last_index());
+    let held = append::held_through(chunk.term(), first, last, |index| {
+        common.entries.term_at(index)
+    });
+    // [F2.AE.4] Only entries that are not in the log yet are appended.
+    let Some(new) = chunk.slice(held.next()..last.next()) else {
+        return true;
+    };
+    let own_last = common.last().index;
+    if new.first_index() <= own_last {
+        if new.first_index() <= common.commit_index {
+            drop_overwrite(common, from, EntryId::new(new.term(), new.first_index()));
+            return false;
+        }
+        // [F2.AE.3] Delete the first conflicting entry and all that follow it.
+        common.truncate(new.first_index());
+    }
+    let last = new.last_id();
+    common.append(new);
+    common.event("F2.AE.4", EventKind::Appended { last });
+    true
+}
+
+/// Refuses, with a hint where the logs may still agree.
+fn refuse(common: &mut Common, from: Peer, request: &AppendEntries) {
+    let previous = request.previous;
+    common.event("F2.AE.2", EventKind::AppendRefused { previous });
+    // [S5.3.47] The refusal carries the last entry that could still match.
+    let index = append::could_agree(previous, common.last().index, |index| {
+        common.entries.term_at(index)
+    });
+    let hint = common.entries.id_at(index).unwrap_or(EntryId::ORIGIN);
+    let verdict = AppendVerdict::Conflict {
+        refused: previous.index,
+        hint,
+    };
+    let reply = AppendEntriesReply {
+        request: request.request,
+        verdict,
+    };
+    // It speaks in a term that must not be forgotten, so it waits for the disk like any promise.
+    common.promise(from, Body::AppendEntriesReply(reply));
+}
+
+fn drop_overwrite(common: &mut Common, from: Peer, offered: EntryId) {
+    let committed: LogIndex = common.commit_index;
+    let why = Dropped::OverwritesCommitted { committed, offered };
+    common.event("F3.SMS", EventKind::MessageDropped { from: from.id, why });
+}

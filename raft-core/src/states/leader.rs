@@ -1,0 +1,259 @@
+//! Leaders: they take proposals, replicate them, and decide what is committed
+//! (Figure 2 Leaders; paper 5.3, 5.4.2; thesis 6.2, 10.2.1).
+
+use alloc::collections::BTreeMap;
+
+use crate::chunk::ChunkBuilder;
+use crate::common::Common;
+use crate::hull::{Doubt, Loaded, Proposals, Refusal};
+use crate::ids::{LogIndex, NodeId, Peer};
+use crate::message::{AppendEntriesReply, Body, Heartbeat, Lane};
+use crate::quorum::{self, Tally};
+use crate::states::Next;
+use crate::time::{LogTime, Time};
+use crate::trace::EventKind;
+
+mod commit;
+pub(crate) mod progress;
+mod replicate;
+mod tickets;
+
+use progress::Progress;
+use tickets::Tickets;
+
+/// The leader of the current term.
+///
+/// - `followers` holds a progress for each other member of the configuration and nobody else.
+#[derive(Debug)]
+pub(crate) struct Leader {
+    followers: BTreeMap<NodeId, Progress>,
+    tickets: Tickets,
+    /// The last heartbeat round begun.
+    round: u64,
+    /// The last AppendEntries sent.
+    request: u64,
+    heartbeat_due: Time,
+    /// Whether the last tick came so late that no quorum could have been heard in time.
+    woke_late: bool,
+    elected: Time,
+    /// Log time when this leader was elected.
+    elected_log_time: LogTime,
+}
+
+impl Leader {
+    /// Takes office: a no-op goes into the log, so that what earlier leaders left is committed
+    /// with it.
+    pub(crate) fn new(common: &mut Common) -> Self {
+        // [F2.STATE.7] Begin right after the own last entry.
+        let next = common.last().index.next();
+        let now = common.now;
+        let follow = |peer: Peer| (peer.id, Progress::new(peer, next, now));
+        let followers = common.others().into_iter().map(follow).collect();
+        let leader = Self {
+            followers,
+            tickets: Tickets::default(),
+            round: 0,
+            request: 0,
+            // [F2.LEAD.1] The first heartbeat goes out at once.
+            heartbeat_due: now,
+            woke_late: false,
+            elected: now,
+            elected_log_time: common.entries.time(),
+        };
+        let mut no_op = ChunkBuilder::new();
+        // [S8.18] It can't fail: an empty builder has room for an empty record.
+        if no_op.push_no_op().is_ok() {
+            common.append_as_leader(no_op, leader.log_time(now));
+        }
+        leader
+    }
+
+    pub(crate) const fn deadline(&self) -> Time {
+        self.heartbeat_due
+    }
+
+    pub(crate) const fn followers(&self) -> &BTreeMap<NodeId, Progress> {
+        &self.followers
+    }
+
+    /// Appends proposals, or refuses them all.
+    pub(crate) fn propose(&mut self, common: &mut Common, proposals: Proposals) {
+        let Proposals { tickets, builder } = proposals;
+        if let Some(refusal) = self.objection(common, &builder) {
+            common.resolved.refused(tickets, refusal);
+            return;
+        }
+        let bytes = builder.payload_bytes();
+        let first = common.last().index.next();
+        if common
+            .append_as_leader(builder, self.log_time(common.now))
+            .is_some()
+        {
+            self.tickets.add(first, tickets, bytes);
+        }
+    }
+
+    /// What speaks against appending these records, if anything.
+    fn objection(&self, common: &Common, records: &ChunkBuilder) -> Option<Refusal> {
+        let payload_bytes = records.payload_bytes();
+        let limits = common.settings.chunk_limits;
+        if payload_bytes > limits.max_payload_bytes as usize
+            || records.len() > limits.max_entries as usize
+        {
+            return Some(Refusal::TooLarge { payload_bytes });
+        }
+        let uncommitted_bytes = self.tickets.bytes();
+        let limit = common.settings.max_uncommitted_bytes;
+        // No-ops weigh nothing, and what comes alone is taken: no budget may stop those for ever.
+        let full = uncommitted_bytes > 0
+            && payload_bytes > 0
+            && uncommitted_bytes.saturating_add(payload_bytes) > limit;
+        full.then_some(Refusal::Busy {
+            uncommitted_bytes,
+            limit,
+        })
+    }
+
+    /// The log time now: it goes on from the highest one seen, at this node's own pace.
+    fn log_time(&self, now: Time) -> LogTime {
+        self.elected_log_time.after(now.since(self.elected))
+    }
+
+    pub(crate) fn on_append_reply(
+        &mut self,
+        common: &mut Common,
+        from: Peer,
+        reply: AppendEntriesReply,
+    ) {
+        let Some(progress) = self.progress_of(from) else {
+            return;
+        };
+        progress.hear(common.now);
+        progress.on_reply(common, reply);
+        self.advance_commit(common);
+    }
+
+    pub(crate) fn on_heartbeat_reply(&mut self, common: &Common, from: Peer) {
+        if let Some(progress) = self.progress_of(from) {
+            progress.hear(common.now);
+        }
+    }
+
+    pub(crate) fn on_connection_lost(&mut self, node: NodeId) {
+        if let Some(progress) = self.followers.get_mut(&node) {
+            progress.suspect_loss();
+        }
+    }
+
+    pub(crate) fn on_loaded(&mut self, common: &mut Common, loaded: Loaded) {
+        if let Some(progress) = self
+            .followers
+            .values_mut()
+            .find(|progress| progress.awaits(loaded.number))
+        {
+            progress.on_loaded(common, loaded.result);
+        }
+    }
+
+    /// Begins a heartbeat round, unless the leader has to give up.
+    pub(crate) fn on_deadline(&mut self, common: &mut Common) -> Next {
+        if common.now < self.heartbeat_due {
+            return Next::Stay;
+        }
+        let interval = common.settings.heartbeat_interval;
+        // A leader that was stopped itself has heard nobody: it listens for a round before it
+        // draws conclusions, but not twice in a row, or a slow one would never give up.
+        let late = common.now.since(self.heartbeat_due) > interval;
+        let excused = late && !self.woke_late;
+        self.woke_late = late;
+        let alone = common.settings.check_quorum && !excused && !self.hears_quorum(common);
+        if alone || common.is_disk_stalled() {
+            // [T6.2.21] Without a majority, or a disk, nothing can be committed here: step down.
+            common.event(
+                "T6.2.21",
+                EventKind::QuorumLost {
+                    term: common.term(),
+                },
+            );
+            return Next::Follower;
+        }
+        self.heartbeat_due = common.now.after(interval);
+        self.round = self.round.saturating_add(1);
+        for progress in self.followers.values_mut() {
+            progress.on_tick(common);
+        }
+        Next::Stay
+    }
+
+    /// Whether a majority was heard within the last election timeout.
+    fn hears_quorum(&self, common: &Common) -> bool {
+        let heard = |id| {
+            let recent = |progress: &Progress| {
+                common.now.since(progress.heard()) < common.settings.election_timeout
+            };
+            Some(id == common.me.id || self.followers.get(&id).is_some_and(recent))
+        };
+        quorum::tally(common.configuration(), heard) == Tally::Won
+    }
+
+    /// The next message for a follower.
+    pub(crate) fn next_send(
+        &mut self,
+        common: &mut Common,
+        to: NodeId,
+        lane: Lane,
+        room: usize,
+    ) -> Option<(Peer, Body)> {
+        let progress = self.followers.get_mut(&to)?;
+        let peer = progress.peer();
+        let body = match lane {
+            Lane::Control => {
+                // [S5.3.15] Each heartbeat tells how far the log is committed, but no further
+                // than this follower is known to hold it.
+                let commit = progress.take_heartbeat(common)?;
+                Body::Heartbeat(Heartbeat {
+                    round: self.round,
+                    commit,
+                })
+            }
+            Lane::Entries => {
+                let request = self.request.saturating_add(1);
+                let append = progress.next_append(common, request, room)?;
+                self.request = request;
+                Body::AppendEntries(append)
+            }
+            Lane::Snapshot => return None,
+        };
+        Some((peer, body))
+    }
+
+    /// Gives up office: what is not committed is now for a later leader to decide.
+    pub(crate) fn resign(self, common: &mut Common) {
+        let why = if common.fault.is_some() {
+            Doubt::Stopped
+        } else {
+            Doubt::LeadershipLost
+        };
+        common.loads.forget_peers();
+        self.tickets.abandon(common, why);
+    }
+
+    /// The follower's progress, if exactly this life of it is a member.
+    fn progress_of(&mut self, peer: Peer) -> Option<&mut Progress> {
+        self.followers
+            .get_mut(&peer.id)
+            .filter(|progress| progress.peer() == peer)
+    }
+
+    /// The highest index known to be on the disk of node `id`.
+    fn matched(&self, common: &Common, id: NodeId) -> LogIndex {
+        if id == common.me.id {
+            // [T10.2.1.6] The leader itself counts with what is durable on its own disk.
+            common.disk.durable_index()
+        } else {
+            self.followers
+                .get(&id)
+                .map_or(LogIndex::ZERO, Progress::matched)
+        }
+    }
+}

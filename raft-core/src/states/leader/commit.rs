@@ -1,0 +1,23 @@
+//! The leader's commit rule (Figure 2 Leaders; paper 5.3, 5.4.2).
+
+use crate::common::Common;
+use crate::quorum;
+use crate::rules::commit::{self, Stored};
+
+use super::Leader;
+
+impl Leader {
+    /// Commits what a majority holds by now, and answers those who proposed it.
+    pub(crate) fn advance_commit(&mut self, common: &mut Common) {
+        let by_majority =
+            quorum::committed_index(common.configuration(), |id| self.matched(common, id));
+        let stored = Stored {
+            by_majority,
+            term_there: common.entries.term_at(by_majority),
+            current_term: common.term(),
+        };
+        let commit = commit::of_leader(common.commit_index, &stored);
+        common.advance_commit(commit, "F2.LEAD.6");
+        self.tickets.resolve_through(common);
+    }
+}

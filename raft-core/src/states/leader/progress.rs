@@ -1,0 +1,122 @@
+//! What a leader knows of one follower (Figure 2 nextIndex and matchIndex).
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+use crate::chunk::Chunk;
+use crate::ids::{LogIndex, Peer};
+use crate::time::Time;
+
+/// One follower, as its leader sees it.
+///
+/// - `matched < next`, and `next` is at most one past the leader's last entry.
+/// - `matched` only grows: in one term a follower's log never loses what it acknowledged.
+/// - In `Replicate`, `in_flight` ascends by request, and `bytes` is the sum of what it pins.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    pub(super) peer: Peer,
+    /// Figure 2's matchIndex: held durably by the follower.
+    pub(super) matched: LogIndex,
+    /// Figure 2's nextIndex: the next entry to send.
+    pub(super) next: LogIndex,
+    pub(super) mode: Mode,
+    /// When the follower last said anything in this term.
+    heard: Time,
+    /// Whether a heartbeat is due to it.
+    pub(super) heartbeat_due: bool,
+    /// The commit index it was last told.
+    pub(super) told_commit: LogIndex,
+    /// The load under way for entries that are no longer in memory.
+    pub(super) loading: Option<u64>,
+    /// What that load brought.
+    pub(super) loaded: Vec<Chunk>,
+}
+
+/// How entries are sent to a follower.
+#[derive(Debug)]
+pub(crate) enum Mode {
+    /// Where the logs agree is not known: one request at a time.
+    Probe {
+        /// The request that is not answered yet, and when it was sent.
+        outstanding: Option<(u64, Time)>,
+        /// Whether to risk entries with the probe. After a silence they are more likely to be
+        /// there already than to be missing.
+        with_entries: bool,
+    },
+    /// The logs agree up to `next`: requests follow each other without waiting.
+    Replicate {
+        /// Requests not answered yet, in the order sent.
+        in_flight: VecDeque<InFlight>,
+        /// The bytes of memory they keep alive.
+        bytes: usize,
+    },
+}
+
+/// A request with entries that is not answered yet.
+#[derive(Debug)]
+pub(crate) struct InFlight {
+    pub(super) request: u64,
+    pub(super) last: LogIndex,
+    pub(crate) bytes: usize,
+    pub(super) sent: Time,
+}
+
+impl Progress {
+    /// A follower of which nothing is known but that it may have all the leader had when it was
+    /// elected.
+    pub(crate) const fn new(peer: Peer, next: LogIndex, now: Time) -> Self {
+        Self {
+            peer,
+            // [F2.STATE.8] Nothing is known to match.
+            matched: LogIndex::ZERO,
+            next,
+            mode: Mode::Probe {
+                outstanding: None,
+                with_entries: true,
+            },
+            heard: now,
+            heartbeat_due: true,
+            told_commit: LogIndex::ZERO,
+            loading: None,
+            loaded: Vec::new(),
+        }
+    }
+
+    pub(crate) const fn peer(&self) -> Peer {
+        self.peer
+    }
+
+    pub(crate) const fn matched(&self) -> LogIndex {
+        self.matched
+    }
+
+    pub(crate) const fn next(&self) -> LogIndex {
+        self.next
+    }
+
+    pub(crate) const fn heard(&self) -> Time {
+        self.heard
+    }
+
+    pub(crate) const fn mode(&self) -> &Mode {
+        &self.mode
+    }
+
+    pub(crate) fn hear(&mut self, now: Time) {
+        self.heard = self.heard.max(now);
+    }
+
+    /// Whether `number` is the load this follower waits for.
+    pub(crate) fn awaits(&self, number: u64) -> bool {
+        self.loading == Some(number)
+    }
+
+    /// What was sent may be lost. The next request probes without entries: if they did arrive,
+    /// none is sent twice.
+    pub(crate) fn suspect_loss(&mut self) {
+        self.mode = Mode::Probe {
+            outstanding: None,
+            with_entries: false,
+        };
+    }
+}

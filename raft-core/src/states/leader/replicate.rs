@@ -1,0 +1,245 @@
+//! Sending entries to one follower, and learning from its answers (paper 5.3).
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+use crate::chunk::Chunk;
+use crate::common::Common;
+use crate::common::entries::portion;
+use crate::common::loads::Purpose;
+use crate::error::{Dropped, Fault};
+use crate::ids::{EntryId, LogIndex};
+use crate::log::LogError;
+use crate::message::{AppendEntries, AppendEntriesReply, AppendVerdict};
+use crate::rules::append;
+use crate::trace::{EventKind, RuleKey};
+
+use super::progress::{InFlight, Mode, Progress};
+
+impl Progress {
+    /// The next request for this follower, if one may go now.
+    pub(crate) fn next_append(
+        &mut self,
+        common: &mut Common,
+        request: u64,
+        room: usize,
+    ) -> Option<AppendEntries> {
+        let wants_entries = match &self.mode {
+            Mode::Probe {
+                outstanding: Some(_),
+                ..
+            } => return None,
+            Mode::Probe { with_entries, .. } => *with_entries,
+            Mode::Replicate { .. } if self.is_window_full(common) => return None,
+            // [F2.LEAD.3] Send what the follower does not have.
+            Mode::Replicate { .. } if self.next > common.last().index => return None,
+            Mode::Replicate { .. } => true,
+        };
+        // [S5.3.24] The request names the entry right before its first. When that one is no
+        // longer known here, the follower needs a snapshot.
+        let previous = common.entries.id_at(self.next.previous())?;
+        let max_bytes = room.min(common.settings.max_append_bytes);
+        let chunks = if wants_entries {
+            self.gather(common, max_bytes)
+        } else {
+            Some(Vec::new())
+        };
+        let chunks = match (&self.mode, chunks) {
+            (_, Some(chunks)) => chunks,
+            // What is not in memory yet need not hold up the probe.
+            (Mode::Probe { .. }, None) => Vec::new(),
+            (Mode::Replicate { .. }, None) => return None,
+        };
+        self.note_sent(common, request, &chunks);
+        Some(AppendEntries {
+            request,
+            previous,
+            commit: common.commit_index,
+            chunks,
+        })
+    }
+
+    fn note_sent(&mut self, common: &Common, request: u64, chunks: &[Chunk]) {
+        let last = chunks
+            .last()
+            .map_or(self.next.previous(), Chunk::last_index);
+        self.told_commit = self.told_commit.max(common.commit_index.min(last));
+        match &mut self.mode {
+            Mode::Probe { outstanding, .. } => *outstanding = Some((request, common.now)),
+            Mode::Replicate { in_flight, bytes } => {
+                let pinned = chunks
+                    .iter()
+                    .map(Chunk::pinned_bytes)
+                    .fold(0, usize::saturating_add);
+                *bytes = bytes.saturating_add(pinned);
+                in_flight.push_back(InFlight {
+                    request,
+                    last,
+                    bytes: pinned,
+                    sent: common.now,
+                });
+                self.next = last.next();
+            }
+        }
+        self.loaded.retain(|chunk| chunk.last_index() >= self.next);
+    }
+
+    /// Entries from `next` on, from memory or read back; `None` while they are on their way.
+    fn gather(&mut self, common: &mut Common, max_bytes: usize) -> Option<Vec<Chunk>> {
+        let last = common.last().index;
+        if self.next > last {
+            return Some(Vec::new());
+        }
+        if let Some(chunks) = common.entries.collect(self.next, last, max_bytes) {
+            return Some(chunks);
+        }
+        // The log may have changed since it was read: only what it still holds goes out.
+        let start = self
+            .loaded
+            .iter()
+            .position(|chunk| chunk.last_index() >= self.next);
+        let usable = self.loaded.get(start.unwrap_or(0)..).unwrap_or(&[]);
+        if let Some(first) = usable.first() {
+            if first.first_index() <= self.next
+                && usable.iter().all(|chunk| common.entries.confirms(chunk))
+            {
+                return Some(portion(usable.iter(), self.next, last, max_bytes));
+            }
+        }
+        if self.loading.is_none() {
+            self.loaded.clear();
+            let range = self.next..last.next();
+            let max_bytes = common.settings.max_append_bytes;
+            self.loading = Some(common.loads.ask(Purpose::Peer, range, max_bytes));
+        }
+        None
+    }
+
+    pub(crate) fn on_loaded(&mut self, common: &mut Common, result: Result<Vec<Chunk>, LogError>) {
+        self.loading = None;
+        match result {
+            Ok(chunks) => self.loaded = chunks,
+            // What was compacted meanwhile is found missing at the next attempt.
+            Err(LogError::Compacted { .. }) => {}
+            Err(error) => common.stop(Fault::Log(error)),
+        }
+    }
+
+    pub(crate) fn on_reply(&mut self, common: &mut Common, reply: AppendEntriesReply) {
+        match reply.verdict {
+            AppendVerdict::Matched(index) => self.on_matched(common, reply.request, index),
+            AppendVerdict::Conflict { refused, hint } => {
+                self.on_conflict(common, reply.request, refused, hint);
+            }
+            // In the leader's own term there is no later one to tell of.
+            AppendVerdict::StaleTerm => self.drop_reply(common, Dropped::Impossible, "F2.AE.1"),
+        }
+    }
+
+    fn on_matched(&mut self, common: &mut Common, request: u64, index: LogIndex) {
+        if index > common.last().index {
+            return self.drop_reply(common, Dropped::Impossible, "F2.LEAD.4");
+        }
+        // [F2.LEAD.4] Both move up to what is acknowledged; an answer that comes late or twice
+        // moves nothing back.
+        self.matched = self.matched.max(index);
+        self.next = self.next.max(self.matched.next());
+        match &mut self.mode {
+            // An answer to something sent before the probe must not end it: what was sent since
+            // would go out twice.
+            Mode::Probe { outstanding, .. }
+                if outstanding.is_some_and(|(number, _)| number == request)
+                    || self.next == self.matched.next() =>
+            {
+                self.next = self.matched.next();
+                self.mode = Mode::Replicate {
+                    in_flight: VecDeque::new(),
+                    bytes: 0,
+                };
+            }
+            Mode::Probe { .. } => {}
+            Mode::Replicate { in_flight, bytes } => {
+                while let Some(sent) = in_flight.front() {
+                    if sent.request > request && sent.last > self.matched {
+                        break;
+                    }
+                    *bytes = bytes.saturating_sub(sent.bytes);
+                    in_flight.pop_front();
+                }
+            }
+        }
+    }
+
+    fn on_conflict(&mut self, common: &mut Common, request: u64, refused: LogIndex, hint: EntryId) {
+        let answers = match &self.mode {
+            Mode::Probe { outstanding, .. } => {
+                outstanding.is_some_and(|(number, _)| number == request)
+            }
+            Mode::Replicate { in_flight, .. } => {
+                in_flight.iter().any(|sent| sent.request == request)
+            }
+        };
+        // A late refusal says nothing of what was found out since.
+        if !answers || refused <= self.matched {
+            return self.drop_reply(common, Dropped::StaleReply, "F2.LEAD.5");
+        }
+        let last = common.last().index;
+        let agreed = append::could_agree(hint, last, |index| common.entries.term_at(index));
+        // [F2.LEAD.5] Go back, at least by one and never below what is known to match.
+        let next = agreed.next().min(refused).max(self.matched.next());
+        self.next = next.min(last.next());
+        self.mode = Mode::Probe {
+            outstanding: None,
+            with_entries: true,
+        };
+    }
+
+    /// A heartbeat round begins: what was not answered in time is sent again.
+    pub(crate) fn on_tick(&mut self, common: &Common) {
+        self.heartbeat_due = true;
+        let oldest = match &self.mode {
+            Mode::Probe { outstanding, .. } => outstanding.map(|(_, sent)| sent),
+            Mode::Replicate { in_flight, .. } => in_flight.front().map(|sent| sent.sent),
+        };
+        let overdue = |sent| common.now.since(sent) >= common.settings.resend_after;
+        if oldest.is_some_and(overdue) {
+            // [S5.3.5] Try again for as long as it takes.
+            self.suspect_loss();
+        }
+    }
+
+    /// The commit index to tell with a heartbeat, if one is to go now: in its turn, or because
+    /// more is committed and no request with entries is about to say so.
+    pub(crate) fn take_heartbeat(&mut self, common: &Common) -> Option<LogIndex> {
+        let commit = common.commit_index.min(self.matched);
+        let news = commit > self.told_commit && self.next > common.last().index;
+        if !self.heartbeat_due && !news {
+            return None;
+        }
+        self.heartbeat_due = false;
+        self.told_commit = self.told_commit.max(commit);
+        Some(commit)
+    }
+
+    fn is_window_full(&self, common: &Common) -> bool {
+        match &self.mode {
+            Mode::Probe { outstanding, .. } => outstanding.is_some(),
+            // One request is always let through, or an entry larger than the window would wait
+            // for ever.
+            Mode::Replicate { in_flight, bytes } => {
+                in_flight.len() >= common.settings.max_appends_in_flight
+                    || (!in_flight.is_empty() && *bytes >= common.settings.max_bytes_in_flight)
+            }
+        }
+    }
+
+    fn drop_reply(&self, common: &mut Common, why: Dropped, rule: RuleKey) {
+        common.event(
+            rule,
+            EventKind::MessageDropped {
+                from: self.peer.id,
+                why,
+            },
+        );
+    }
+}

@@ -1,0 +1,75 @@
+//! Which proposals of this leader's are not committed yet.
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+use crate::common::Common;
+use crate::hull::Doubt;
+use crate::ids::{EntryId, LogIndex, Ticket};
+
+/// The tickets of uncommitted proposals, batch by batch in the order of their entries.
+#[derive(Debug, Default)]
+pub(crate) struct Tickets {
+    batches: VecDeque<Batch>,
+    bytes: usize,
+}
+
+#[derive(Debug)]
+struct Batch {
+    /// The entry of the first ticket; the others' follow it.
+    first: LogIndex,
+    tickets: Vec<Ticket>,
+    bytes: usize,
+}
+
+impl Tickets {
+    pub(crate) fn add(&mut self, first: LogIndex, tickets: Vec<Ticket>, bytes: usize) {
+        self.bytes = self.bytes.saturating_add(bytes);
+        self.batches.push_back(Batch {
+            first,
+            tickets,
+            bytes,
+        });
+    }
+
+    /// Payload bytes proposed and not committed.
+    pub(crate) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Resolves all tickets whose entries are committed.
+    pub(crate) fn resolve_through(&mut self, common: &mut Common) {
+        let term = common.term();
+        while let Some(batch) = self.batches.front_mut() {
+            let committed = common.commit_index.next().distance_from(batch.first);
+            let committed = usize::try_from(committed).unwrap_or(usize::MAX);
+            if committed == 0 {
+                break;
+            }
+            let first = EntryId::new(term, batch.first);
+            if committed < batch.tickets.len() {
+                let rest = batch.tickets.split_off(committed);
+                let done = core::mem::replace(&mut batch.tickets, rest);
+                batch.first = common.commit_index.next();
+                common.resolved.committed(done, first);
+                break;
+            }
+            self.bytes = self.bytes.saturating_sub(batch.bytes);
+            common
+                .resolved
+                .committed(core::mem::take(&mut batch.tickets), first);
+            self.batches.pop_front();
+        }
+    }
+
+    /// Gives all tickets back unresolved: their entries are in this log, and may be committed by
+    /// a later leader or overwritten.
+    pub(crate) fn abandon(self, common: &mut Common, why: Doubt) {
+        let term = common.term();
+        for batch in self.batches {
+            common
+                .resolved
+                .unknown(batch.tickets, EntryId::new(term, batch.first), why);
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! Pre-candidates: they ask whether they would be elected before they disturb anyone
+//! (thesis 9.6).
+
+use alloc::collections::BTreeMap;
+
+use crate::common::Common;
+use crate::error::Dropped;
+use crate::ids::{NodeId, Peer};
+use crate::message::{Body, PreVote, PreVoteReply};
+use crate::quorum::{self, Tally};
+use crate::states::Next;
+use crate::time::Time;
+use crate::trace::EventKind;
+
+/// A node that asks. Its term and vote are those it had.
+#[derive(Debug)]
+pub(crate) struct PreCandidate {
+    /// Names this attempt; answers to an earlier one don't count.
+    attempt: u64,
+    votes: BTreeMap<NodeId, bool>,
+    deadline: Time,
+}
+
+impl PreCandidate {
+    /// Asks all other members.
+    pub(crate) fn new(common: &mut Common, attempt: u64) -> Self {
+        let last = common.last();
+        for peer in common.others() {
+            common.say(peer, Body::PreVote(PreVote { attempt, last }));
+        }
+        let votes = BTreeMap::from([(common.me.id, true)]);
+        let deadline = common.now.after(common.draw_retry());
+        Self {
+            attempt,
+            votes,
+            deadline,
+        }
+    }
+
+    pub(crate) const fn deadline(&self) -> Time {
+        self.deadline
+    }
+
+    pub(crate) fn on_reply(
+        &mut self,
+        common: &mut Common,
+        from: Peer,
+        reply: PreVoteReply,
+    ) -> Next {
+        if reply.attempt != self.attempt || reply.asked != common.term().next() {
+            let why = Dropped::StaleReply;
+            common.event("T9.6.8a", EventKind::MessageDropped { from: from.id, why });
+            return Next::Stay;
+        }
+        if common.configuration().admits(from) {
+            self.votes.insert(from.id, reply.granted);
+        }
+        self.count(common)
+    }
+
+    /// What the answers so far lead to.
+    pub(crate) fn count(&self, common: &Common) -> Next {
+        match quorum::tally(common.configuration(), |id| self.votes.get(&id).copied()) {
+            Tally::Won => Next::Candidate,
+            Tally::Lost => Next::Follower,
+            Tally::Pending => Next::Stay,
+        }
+    }
+
+    pub(crate) fn on_deadline(&self, common: &mut Common) -> Next {
+        if common.now < self.deadline {
+            return Next::Stay;
+        }
+        if common.may_campaign() {
+            Next::PreCandidate
+        } else {
+            Next::Follower
+        }
+    }
+}
