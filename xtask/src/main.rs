@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand};
 
 mod error;
 mod findings;
+mod museum;
 mod no_std;
 mod paper_map;
 mod tidy;
@@ -30,6 +31,8 @@ enum Task {
     Tidy,
     /// The core without std: linked into a static library and run.
     NoStd,
+    /// Historic bugs, put back one at a time: does the simulator find them?
+    Museum(museum::MuseumOptions),
     /// The paper's rules: each key of docs/rules.toml has one home and a test.
     PaperMap {
         /// Write docs/paper-map.md anew.
@@ -55,6 +58,7 @@ fn run(task: &Task) -> Result<bool, TaskError> {
     match task {
         Task::Tidy => Ok(tidy::run(&tree)?.report("tidy")),
         Task::NoStd => no_std::run(&tree),
+        Task::Museum(options) => museum::run(&tree, options),
         Task::PaperMap { write } => Ok(paper_map::run(&tree, *write)?.report("paper-map")),
     }
 }
