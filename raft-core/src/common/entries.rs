@@ -29,13 +29,10 @@ pub(crate) struct Entries {
 }
 
 impl Entries {
-    pub(crate) fn new(recovered: &Recovered) -> Self {
+    pub(crate) fn new(recovered: Recovered) -> Self {
         Self {
-            snapshot: recovered
-                .snapshot
-                .as_ref()
-                .map_or(EntryId::ORIGIN, |mark| mark.last),
-            runs: recovered.runs.clone(),
+            snapshot: recovered.snapshot.map_or(EntryId::ORIGIN, |mark| mark.last),
+            runs: recovered.runs,
             last: recovered.last,
             time: recovered.time,
             chunks: VecDeque::new(),

@@ -19,7 +19,7 @@ impl Hull {
         if let Some(reason) = contradiction(&recovered) {
             return Err(OpenError::Recovered { reason });
         }
-        let mut common = Common::new(setup, &recovered, now);
+        let mut common = Common::new(setup, recovered, now);
         // [S5.2.2] A node starts as a follower.
         let state = State::Follower(Follower::new(&mut common));
         Ok(Self {

@@ -1,6 +1,11 @@
 //! A node to drive by hand: a hull, its log in memory, and a disk that waits to be told.
 
-#![allow(dead_code, reason = "each test file uses its own part of this")]
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "each test file uses its own part of this, and a test may panic"
+)]
 
 use std::collections::VecDeque;
 use std::time::Duration;
