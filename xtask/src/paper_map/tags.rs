@@ -1,8 +1,9 @@
 //! Keys in the code: `// [F2.AE.3] …` at a rule's home, `[F2.AE.3]` in a test's comment.
 //!
-//! A home is a comment outside tests that begins with the key: in raft-core, or for Figure 3's
-//! properties in raft-sim's checkers. Elsewhere a key in brackets is a mention. Keys in strings
-//! (what a trace event names as its cause) are mentions too, so that they can't be misspelt.
+//! A home is a comment outside tests: in raft-core, or for Figure 3's properties in raft-sim's
+//! checkers. In documentation only the keys it begins with are at home; others, and those of a
+//! file's header, are mentions. Keys in strings (what a trace event names as its cause) are
+//! mentions too, so that they can't be misspelt.
 
 use std::ops::RangeInclusive;
 
@@ -64,7 +65,7 @@ pub(crate) fn find(file: &File) -> Vec<Tag> {
         let Some(comment) = comment else { continue };
         let leading = leading_keys(comment.text);
         for key in bracketed_keys(comment.text) {
-            let is_home = leading.contains(&key) && is_home(&file.path, &comment, key);
+            let is_home = is_home(&file.path, &comment, key, leading.contains(&key));
             add(
                 key,
                 match (in_test, is_home) {
@@ -78,30 +79,46 @@ pub(crate) fn find(file: &File) -> Vec<Tag> {
     tags
 }
 
-fn is_home(path: &str, comment: &Comment<'_>, key: &str) -> bool {
+fn is_home(path: &str, comment: &Comment<'_>, key: &str, leads: bool) -> bool {
     if key.starts_with("F3.") {
-        path.starts_with(CHECKERS)
-    } else {
-        path.starts_with(CORE) && !comment.is_header
+        return path.starts_with(CHECKERS) && leads;
     }
+    path.starts_with(CORE)
+        && match comment.form {
+            Form::Plain => true,
+            Form::Documentation => leads,
+            Form::Header => false,
+        }
 }
 
 /// What follows `//` on a line.
 struct Comment<'a> {
     text: &'a str,
-    /// Whether it is `//!`, about the file: an index of keys, no home.
-    is_header: bool,
+    form: Form,
+}
+
+/// How a comment begins.
+#[derive(Clone, Copy)]
+enum Form {
+    /// `//`
+    Plain,
+    /// `///`
+    Documentation,
+    /// `//!`
+    Header,
 }
 
 fn split(line: &str) -> (&str, Option<Comment<'_>>) {
     let Some((code, comment)) = line.split_once("//") else {
         return (line, None);
     };
-    let comment = Comment {
-        text: comment.trim_start_matches(['/', '!']).trim_start(),
-        is_header: comment.starts_with('!'),
+    let form = match comment.chars().next() {
+        Some('/') => Form::Documentation,
+        Some('!') => Form::Header,
+        Some(_) | None => Form::Plain,
     };
-    (code, Some(comment))
+    let text = comment.trim_start_matches(['/', '!']).trim_start();
+    (code, Some(Comment { text, form }))
 }
 
 /// The keys in brackets at the very beginning: `[A] [B] text`, `[A], [B]: text`.
@@ -215,7 +232,7 @@ mod tests {
             one("F2.RV.1", Kind::Mention)
         );
         assert_eq!(
-            kinds(path, "// as [F2.RV.1] says\n"),
+            kinds(path, "/// as [F2.RV.1] says\n"),
             one("F2.RV.1", Kind::Mention)
         );
         let two = kinds(path, "// [F2.RV.1] [S5.2.10] Refuse.\n");

@@ -62,7 +62,7 @@ pub(super) fn check(file: &File, findings: &mut Findings) {
 /// A module of the crate that is named somewhere, and what of it.
 struct Named {
     module: String,
-    item: Option<String>,
+    items: Vec<String>,
     line: usize,
 }
 
@@ -76,10 +76,9 @@ fn objection(from: &str, to: &Named) -> Option<String> {
         return None;
     }
     // The hull's inputs and outputs are data; the hull itself is at the far right.
-    if name == "hull" && from != "rules" && to.item.as_deref().is_some_and(|item| item != "Hull") {
-        let data = ["common", "states"];
-        return (!data.contains(&from))
-            .then(|| format!("`{from}` may not name `hull`: it stands to the right of it"));
+    let is_data = !to.items.is_empty() && to.items.iter().all(|item| item != "Hull");
+    if name == "hull" && is_data && ["common", "states"].contains(&from) {
+        return None;
     }
     let Some(from_place) = place(from) else {
         let advice = "give it its place in xtask/src/tidy/modules.rs";
@@ -138,10 +137,7 @@ fn roots(tokens: &[TokenTree], at: usize, named: &mut Vec<Named>) {
     match tokens.get(at) {
         Some(TokenTree::Ident(module)) => named.push(Named {
             module: module.to_string(),
-            item: match tokens.get(at + 3) {
-                Some(TokenTree::Ident(item)) if is_path(tokens, at + 1) => Some(item.to_string()),
-                _ => None,
-            },
+            items: items(tokens, at + 1),
             line: module.span().start().line,
         }),
         Some(TokenTree::Group(group)) => {
@@ -155,6 +151,21 @@ fn roots(tokens: &[TokenTree], at: usize, named: &mut Vec<Named>) {
             }
         }
         Some(TokenTree::Punct(_) | TokenTree::Literal(_)) | None => {}
+    }
+}
+
+/// The names that follow a module's at `at`: one, or those directly in a group.
+fn items(tokens: &[TokenTree], at: usize) -> Vec<String> {
+    match tokens.get(at + 2) {
+        Some(TokenTree::Ident(item)) if is_path(tokens, at) => vec![item.to_string()],
+        Some(TokenTree::Group(group)) if is_path(tokens, at) => {
+            let names = group.stream().into_iter().filter_map(|token| match token {
+                TokenTree::Ident(item) => Some(item.to_string()),
+                _ => None,
+            });
+            names.collect()
+        }
+        _ => Vec::new(),
     }
 }
 
@@ -215,7 +226,15 @@ mod tests {
     #[test]
     fn states_know_the_hulls_data_but_not_the_hull() {
         assert_eq!(count("states/leader.rs", "use crate::hull::Outcome;"), 0);
+        assert_eq!(
+            count("states/leader.rs", "use crate::hull::{Load, Outcome};"),
+            0
+        );
         assert_eq!(count("states/leader.rs", "use crate::hull::Hull;"), 1);
+        assert_eq!(
+            count("states/leader.rs", "use crate::hull::{Hull, Load};"),
+            1
+        );
         assert_eq!(count("log.rs", "use crate::hull::Outcome;"), 1);
     }
 }
