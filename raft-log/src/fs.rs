@@ -8,6 +8,9 @@ use std::pin::Pin;
 
 use bytes::Bytes;
 
+#[cfg(unix)]
+pub mod std_fs;
+
 /// One folder of a disk.
 ///
 /// An operation starts when [`Fs::start`] is called, not when its completion is first polled, and

@@ -27,5 +27,7 @@ pub mod fs;
 pub mod wal;
 
 pub use error::WalError;
+#[cfg(unix)]
+pub use fs::std_fs::StdFs;
 pub use fs::{Answer, Completion, Fs, FsError, Operation};
 pub use wal::{Wal, WalSettings};

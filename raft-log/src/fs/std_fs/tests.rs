@@ -1,0 +1,149 @@
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Poll, Wake, Waker};
+
+use super::*;
+
+/// Parks the thread until the disk thread wakes it.
+fn wait<T>(future: impl Future<Output = T>) -> T {
+    struct Unpark(thread::Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut future = pin!(future);
+    loop {
+        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(output) => return output,
+            Poll::Pending => thread::park(),
+        }
+    }
+}
+
+fn run(fs: &StdFs, operation: Operation) -> Result<Answer, FsError> {
+    wait(fs.start(operation))
+}
+
+fn name() -> String {
+    String::from("file")
+}
+
+fn read(fs: &StdFs, offset: u64, length: usize) -> Result<Answer, FsError> {
+    run(
+        fs,
+        Operation::Read {
+            name: name(),
+            offset,
+            length,
+        },
+    )
+}
+
+fn bytes(content: &[u8]) -> Result<Answer, FsError> {
+    Ok(Answer::Bytes(Bytes::copy_from_slice(content)))
+}
+
+#[test]
+fn files_are_created_written_read_cut_renamed_and_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    let fs = StdFs::open(folder.path().join("a/b")).unwrap();
+    let create = Operation::Create {
+        name: name(),
+        length: 8,
+    };
+    assert_eq!(run(&fs, create.clone()), Ok(Answer::Done));
+    assert!(matches!(run(&fs, create), Err(FsError::Exists { .. })));
+    assert_eq!(read(&fs, 0, 100), bytes(&[0; 8]));
+    let write = Operation::Write {
+        name: name(),
+        offset: 6,
+        parts: vec![Bytes::from("ab"), Bytes::new(), Bytes::from("c")],
+    };
+    assert_eq!(run(&fs, write), Ok(Answer::Done));
+    assert_eq!(run(&fs, Operation::Sync { name: name() }), Ok(Answer::Done));
+    assert_eq!(read(&fs, 5, 100), bytes(b"\0abc"));
+    assert_eq!(read(&fs, 50, 1), bytes(b""));
+    let cut = Operation::SetLength {
+        name: name(),
+        length: 7,
+    };
+    assert_eq!(run(&fs, cut), Ok(Answer::Done));
+    assert_eq!(run(&fs, Operation::Sync { name: name() }), Ok(Answer::Done));
+    let rename = |from: &str, to: &str| Operation::Rename {
+        from: String::from(from),
+        to: String::from(to),
+    };
+    assert_eq!(run(&fs, rename("file", "other")), Ok(Answer::Done));
+    assert!(matches!(read(&fs, 0, 1), Err(FsError::NotFound { .. })));
+    let names = vec![(String::from("other"), 7)];
+    assert_eq!(run(&fs, Operation::List), Ok(Answer::Names(names)));
+    let remove = Operation::Remove {
+        name: String::from("other"),
+    };
+    assert_eq!(run(&fs, remove), Ok(Answer::Done));
+    assert_eq!(run(&fs, Operation::SyncFolder), Ok(Answer::Done));
+    assert_eq!(run(&fs, Operation::List), Ok(Answer::Names(Vec::new())));
+}
+
+#[test]
+fn a_locked_folder_names_its_holder_until_it_is_dropped() {
+    let folder = tempfile::tempdir().unwrap();
+    let holder = StdFs::open(folder.path()).unwrap();
+    assert_eq!(run(&holder, Operation::Lock), Ok(Answer::Done));
+    assert_eq!(
+        run(&holder, Operation::Lock),
+        Ok(Answer::Done),
+        "ours already"
+    );
+    let other = StdFs::open(folder.path()).unwrap();
+    let refused = run(&other, Operation::Lock).unwrap_err();
+    let expected = format!("process {}", std::process::id());
+    assert!(matches!(&refused, FsError::Locked { holder, .. } if *holder == expected));
+    drop(holder);
+    assert_eq!(run(&other, Operation::Lock), Ok(Answer::Done));
+}
+
+#[test]
+fn names_stay_in_the_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let fs = StdFs::open(folder.path()).unwrap();
+    for name in ["../x", "/tmp/x", "a/b", "..", ""] {
+        let create = Operation::Create {
+            name: String::from(name),
+            length: 0,
+        };
+        assert!(
+            matches!(run(&fs, create), Err(FsError::Io { .. })),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn a_file_is_no_folder() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    assert!(matches!(StdFs::open(file.path()), Err(FsError::Io { .. })));
+}
+
+#[test]
+fn many_files_are_open_at_once_only_while_they_are_unsynced() {
+    let folder = tempfile::tempdir().unwrap();
+    let fs = StdFs::open(folder.path()).unwrap();
+    for number in 0..300 {
+        let name = number.to_string();
+        let create = Operation::Create {
+            name: name.clone(),
+            length: 1,
+        };
+        assert_eq!(run(&fs, create), Ok(Answer::Done));
+        if number % 2 == 0 {
+            assert_eq!(run(&fs, Operation::Sync { name }), Ok(Answer::Done));
+        }
+    }
+    let Ok(Answer::Names(names)) = run(&fs, Operation::List) else {
+        panic!("no names");
+    };
+    assert_eq!(names.len(), 300);
+}
