@@ -1,34 +1,83 @@
 //! The write-ahead log: all that must survive a crash, in one stream of checksummed frames.
+//!
+//! Each [`Write`] becomes one frame: hard state, truncation, entries, snapshot mark and identity
+//! stand or fall with its checksum, which covers the frame before it. What is begun while a sync
+//! runs is written and synced together when that one is over. Nothing here decides what to
+//! write: that is the hull's.
 
+mod commit;
+mod contents;
+mod format;
+mod frame;
+mod load;
+mod recover;
+mod replay;
+mod scan;
+mod segment;
+
+use std::collections::VecDeque;
+use std::fmt;
 use std::ops::Range;
 use std::task::{Context, Poll};
 
 use raft_core::ids::LogIndex;
-use raft_core::log::{Durable, Loading, Log, LogError, Recovered, Write};
+use raft_core::log::{Durable, Loading, Log, LogError, Receipt, Recovered, Write};
 
 use crate::error::WalError;
-use crate::fs::Fs;
+use crate::fs::{Completion, Fs, Operation};
+use commit::{Chain, Group, Stages};
+use contents::Contents;
+use frame::{Frame, Tail};
+use segment::Segments;
 
 /// A durable log in one folder.
-#[derive(Debug)]
+///
+/// - At most one group of frames is being written; what is begun meanwhile waits in `queue`.
+/// - `segments` are those whose first frame is durable, so that none is dropped for one that a
+///   crash could lose.
+/// - Once `failure` is set, nothing is started any more.
 pub struct Wal<F: Fs> {
     fs: F,
     settings: WalSettings,
+    contents: Contents,
+    segments: Segments,
+    tail: Tail,
+    queue: VecDeque<Frame>,
+    group: Option<Group>,
+    chain: Chain,
+    closing: Closing,
+    dropping: Option<Stages>,
+    failure: Option<LogError>,
 }
 
 impl<F: Fs> Wal<F> {
     /// Takes the folder, reads what survived, and durably cuts off what was never promised.
     ///
+    /// Reads one segment at a time into memory.
+    ///
     /// # Errors
     ///
     /// The folder can't be used, or holds damage that a crash can't explain. See [`WalError`].
-    #[expect(clippy::unused_async, reason = "draft of the signature")]
     pub async fn open(fs: F, settings: WalSettings) -> Result<(Self, Recovered), WalError> {
         settings.check()?;
-        Ok((Self { fs, settings }, Recovered::default()))
+        let survivors = recover::recover(&fs, settings).await?;
+        let wal = Self {
+            fs,
+            settings: survivors.settings,
+            contents: survivors.contents,
+            segments: survivors.segments,
+            tail: survivors.tail,
+            queue: VecDeque::new(),
+            group: None,
+            chain: survivors.chain,
+            closing: Closing::NotNeeded,
+            dropping: None,
+            failure: None,
+        };
+        Ok((wal, survivors.recovered))
     }
 
-    /// The settings the log was opened with.
+    /// The settings the log runs with.
     pub const fn settings(&self) -> &WalSettings {
         &self.settings
     }
@@ -37,19 +86,184 @@ impl<F: Fs> Wal<F> {
     pub const fn fs(&self) -> &F {
         &self.fs
     }
-}
 
-impl<F: Fs> Log for Wal<F> {
-    fn begin(&mut self, _write: Write) {}
+    /// Starts the next group, if the last one is over.
+    fn flush(&mut self) {
+        if self.group.is_some() {
+            return;
+        }
+        self.group = commit::start_group(&self.fs, &mut self.queue, &mut self.chain);
+        let Some(group) = &mut self.group else {
+            return;
+        };
+        // The closing frame before it was not synced. In the same segment this group's sync
+        // covers it; another segment's does not.
+        if let Closing::Written(segment, completion) =
+            std::mem::replace(&mut self.closing, Closing::Needed { idle_polls: 0 })
+        {
+            group.stages.join("write a closing frame", completion);
+            if segment != group.segment {
+                let name = segment::name(segment);
+                let sync = self.fs.start(Operation::Sync { name });
+                group.stages.join("sync the segment before", sync);
+            }
+        }
+    }
 
-    fn poll_durable(&mut self, _cx: &mut Context<'_>) -> Poll<Result<Durable, LogError>> {
+    /// Takes note that a group is durable. Returns its last proof, if it has any.
+    fn complete(&mut self, group: Group) -> Option<Durable> {
+        self.chain.durable = group.batch;
+        self.contents.settle(group.batch);
+        if group.creates {
+            self.segments.push(group.segment);
+        }
+        if let Some(last) = group.appended {
+            self.segments.note_entries(last);
+        }
+        self.drop_segments(group.needed_from);
+        group.receipts.into_iter().map(Receipt::synced).next_back()
+    }
+
+    /// Removes the segments before `needed_from`, one after the other, each durably.
+    fn drop_segments(&mut self, needed_from: LogIndex) {
+        if self.dropping.is_some() {
+            return;
+        }
+        let unneeded = std::iter::from_fn(|| self.segments.pop_unneeded(needed_from));
+        let stages: Vec<_> = unneeded
+            .flat_map(|number| {
+                let name = segment::name(number);
+                [
+                    vec![("remove a segment", Operation::Remove { name })],
+                    vec![("sync the folder", Operation::SyncFolder)],
+                ]
+            })
+            .collect();
+        if !stages.is_empty() {
+            self.dropping = Some(Stages::start(&self.fs, stages));
+        }
+    }
+
+    fn poll_group(&mut self, cx: &mut Context<'_>) -> Poll<Result<Durable, LogError>> {
+        while let Some(group) = &mut self.group {
+            let Poll::Ready(result) = group.stages.poll(&self.fs, cx) else {
+                return Poll::Pending;
+            };
+            let group = self.group.take();
+            result?;
+            let durable = group.and_then(|group| self.complete(group));
+            self.flush();
+            if let Some(durable) = durable {
+                return Poll::Ready(Ok(durable));
+            }
+        }
+        self.close_when_idle();
         Poll::Pending
     }
 
-    fn load(&self, _range: Range<LogIndex>, _max_bytes: usize) -> Loading {
-        Box::pin(std::future::ready(Ok(Vec::new())))
+    fn poll_dropping(&mut self, cx: &mut Context<'_>) -> Result<(), LogError> {
+        if let Some(stages) = &mut self.dropping {
+            if let Poll::Ready(result) = stages.poll(&self.fs, cx) {
+                self.dropping = None;
+                result?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Says on disk that all is durable, so that damage to the last frame is known for what it is
+    /// and not taken for a torn tail. Nobody waits for it. A log that was merely found without
+    /// work between two writes is not idle yet: there is no clock here, so polls are counted.
+    fn close_when_idle(&mut self) {
+        let Closing::Needed { idle_polls } = &mut self.closing else {
+            return;
+        };
+        *idle_polls = idle_polls.saturating_add(1);
+        if *idle_polls < IDLE_POLLS {
+            return;
+        }
+        self.closing = Closing::NotNeeded;
+        let frame = frame::lay_out_closing(&self.contents, &mut self.tail, &self.settings);
+        if let Some(frame) = frame {
+            let segment = frame.header.segment;
+            let completion = commit::start_closing(&self.fs, frame, &mut self.chain);
+            self.closing = Closing::Written(segment, completion);
+        }
+    }
+
+    fn latch(&mut self, failure: LogError) -> LogError {
+        self.queue.clear();
+        self.group = None;
+        self.dropping = None;
+        self.failure.get_or_insert(failure).clone()
     }
 }
+
+impl<F: Fs> Log for Wal<F> {
+    fn begin(&mut self, write: Write) {
+        if self.failure.is_some() {
+            return;
+        }
+        match frame::lay_out(&mut self.contents, &mut self.tail, &self.settings, write) {
+            Ok(frame) => {
+                self.queue.push_back(frame);
+                self.flush();
+            }
+            Err(failure) => {
+                self.latch(failure);
+            }
+        }
+    }
+
+    fn poll_durable(&mut self, cx: &mut Context<'_>) -> Poll<Result<Durable, LogError>> {
+        if let Some(failure) = &self.failure {
+            return Poll::Ready(Err(failure.clone()));
+        }
+        let dropped = self.poll_dropping(cx);
+        match dropped.map_or_else(|error| Poll::Ready(Err(error)), |()| self.poll_group(cx)) {
+            Poll::Ready(Err(error)) => Poll::Ready(Err(self.latch(error))),
+            other => other,
+        }
+    }
+
+    fn load(&self, range: Range<LogIndex>, max_bytes: usize) -> Loading {
+        if let Some(failure) = &self.failure {
+            return Box::pin(std::future::ready(Err(failure.clone())));
+        }
+        match self.contents.select(&range, max_bytes) {
+            Ok(pieces) => Box::pin(load::gather(load::start(&self.fs, pieces), max_bytes)),
+            Err(error) => Box::pin(std::future::ready(Err(error))),
+        }
+    }
+}
+
+impl<F: Fs> fmt::Debug for Wal<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Wal")
+            .field("last", &self.contents.last())
+            .field("tail", &self.tail)
+            .field("queued", &self.queue.len())
+            .field("writing", &self.group.is_some())
+            .field("failure", &self.failure)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Whether the newest frame is one that closes an idle log.
+enum Closing {
+    /// Nothing was written since opening, or there is no room.
+    NotNeeded,
+    /// The newest frame says nothing of its own durability.
+    Needed {
+        /// How often the log was polled since without having anything to do.
+        idle_polls: u32,
+    },
+    /// It was written to this segment, without a sync.
+    Written(u64, Completion),
+}
+
+/// So many polls without work make a log idle.
+const IDLE_POLLS: u32 = 8;
 
 /// What can be tuned.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -67,9 +281,7 @@ pub struct WalSettings {
 
 impl WalSettings {
     fn check(&self) -> Result<(), WalError> {
-        let valid =
-            self.block_bytes.is_power_of_two() && (256..=65_536).contains(&self.block_bytes);
-        if !valid {
+        if !format::is_block_size(self.block_bytes) {
             return Err(WalError::Settings {
                 reason: "block_bytes must be a power of two from 256 to 65536",
             });

@@ -1,0 +1,162 @@
+//! Applying the frames that survived, in order, as they were applied when they were written.
+
+use bytes::Bytes;
+use raft_core::chunk::{Chunk, HEADER_BYTES as CHUNK_HEADER_BYTES};
+use raft_core::configuration::Configuration;
+use raft_core::ids::LogIndex;
+use raft_core::log::LogError;
+use raft_core::record::Record;
+
+use super::contents::{Contents, Place};
+use super::format::{self, HEADER_BYTES};
+use super::load::ANY_CHUNK;
+use super::scan::Found;
+use super::segment::{self, Segments};
+use crate::error::WalError;
+
+/// The contents as of the last frame applied.
+pub(super) struct Replay {
+    contents: Option<Contents>,
+    segments: Segments,
+    configurations: Vec<(LogIndex, Configuration)>,
+}
+
+impl Replay {
+    pub(super) fn new() -> Self {
+        Self {
+            contents: None,
+            segments: Segments::default(),
+            configurations: Vec::new(),
+        }
+    }
+
+    /// Applies one frame. Its checksums were right, so what does not fit was never written by us.
+    pub(super) fn apply(&mut self, frame: &Found) -> Result<(), WalError> {
+        let impossible = |found: String| WalError::Corrupt {
+            file: segment::name(frame.header.segment),
+            offset: frame.offset as u64,
+            expected: format!("frame {} to fit what is before it", frame.header.batch),
+            found,
+        };
+        let broken_rule = |error: LogError| impossible(error.to_string());
+        let header = &frame.header;
+        let contents = self
+            .contents
+            .get_or_insert_with(|| Contents::starting_after(header.last));
+        if contents.last() != header.last {
+            let (last, claimed) = (contents.last(), header.last);
+            return Err(impossible(format!("it follows {claimed}, not {last}")));
+        }
+        let body = Body::split(frame).ok_or_else(|| impossible(String::from(MALFORMED)))?;
+        if header.head {
+            self.segments.push(header.segment);
+        }
+        if let Some(from) = header.truncate_from {
+            contents.truncate(from).map_err(broken_rule)?;
+            self.configurations.retain(|(index, _)| *index < from);
+        }
+        for (chunk, place) in body.chunks {
+            contents.append(&chunk, place).map_err(broken_rule)?;
+            self.configurations.extend(configuration_of(&chunk));
+            self.segments.note_entries(chunk.last_index());
+        }
+        if let Some(mark) = body.mark {
+            let index = mark.last.index;
+            contents.compact(mark).map_err(broken_rule)?;
+            self.configurations.retain(|(at, _)| *at > index);
+        }
+        if header.body.has_identity {
+            contents.identity = Some(body.identity);
+        }
+        contents.hard = header.hard;
+        contents.drop_before = contents.drop_before.max(header.drop_before);
+        Ok(())
+    }
+
+    /// An error, if entries are missing between the snapshot and the first one read.
+    pub(super) fn check_whole(&self) -> Result<(), WalError> {
+        let Some(missing) = self.contents.as_ref().map(Contents::missing) else {
+            return Ok(());
+        };
+        if missing.is_empty() {
+            return Ok(());
+        }
+        Err(WalError::Corrupt {
+            file: String::from("the oldest segment"),
+            offset: 0,
+            expected: format!("entries from {} on", missing.start),
+            found: format!("entries from {} on", missing.end),
+        })
+    }
+
+    pub(super) fn finish(self) -> (Contents, Segments, Vec<(LogIndex, Configuration)>) {
+        (
+            self.contents.unwrap_or_default(),
+            self.segments,
+            self.configurations,
+        )
+    }
+}
+
+/// What stands behind a frame's header.
+struct Body {
+    mark: Option<raft_core::log::SnapshotMark>,
+    identity: Bytes,
+    chunks: Vec<(Chunk, Place)>,
+}
+
+impl Body {
+    fn split(frame: &Found) -> Option<Self> {
+        let shape = frame.header.body;
+        let mut bytes = frame.body.clone();
+        let mark = match shape.snapshot {
+            0 => None,
+            length => Some(format::decode_mark(&take(&mut bytes, length as usize)?)?),
+        };
+        let identity = take(&mut bytes, shape.identity as usize)?;
+        let mut at = frame
+            .offset
+            .checked_add(HEADER_BYTES)?
+            .checked_add(shape.snapshot as usize)?
+            .checked_add(shape.identity as usize)?;
+        let most = bytes.len() / CHUNK_HEADER_BYTES;
+        let mut chunks = Vec::with_capacity(most.min(shape.chunks as usize));
+        for _ in 0..shape.chunks {
+            let length = Chunk::claimed_length(&bytes)?;
+            let encoded = take(&mut bytes, length)?;
+            let place = Place {
+                segment: frame.header.segment,
+                offset: at as u64,
+                length,
+            };
+            let chunk = Chunk::parse(encoded, ANY_CHUNK, crc32c::crc32c_append).ok()?;
+            chunks.push((chunk, place));
+            at = at.checked_add(length)?;
+        }
+        bytes.is_empty().then_some(Self {
+            mark,
+            identity,
+            chunks,
+        })
+    }
+}
+
+fn take(bytes: &mut Bytes, length: usize) -> Option<Bytes> {
+    (length <= bytes.len()).then(|| bytes.split_to(length))
+}
+
+/// The configuration a chunk holds: it rides alone in its chunk.
+fn configuration_of(chunk: &Chunk) -> Option<(LogIndex, Configuration)> {
+    let entry = chunk.entries().next()?;
+    match entry.record {
+        Record::Config(bytes) => {
+            let configuration = Configuration::decode(bytes).ok()?;
+            Some((entry.id.index, configuration))
+        }
+        Record::NoOp | Record::Client { .. } | Record::Unknown { .. } | Record::Absent { .. } => {
+            None
+        }
+    }
+}
+
+const MALFORMED: &str = "a body that is not divided as its header says";

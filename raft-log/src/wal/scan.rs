@@ -1,0 +1,220 @@
+//! Finding frames in the bytes of a segment: the next of the chain, and witnesses beyond a break.
+
+use bytes::Bytes;
+
+use super::format::{self, HEADER_BYTES, Header, HeaderError, MIN_BLOCK_BYTES};
+use super::segment;
+use crate::error::WalError;
+
+/// What the next frame of the chain must say.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Expected {
+    /// The first frame that is read, of this segment.
+    First { oldest: u64 },
+    /// The frame that follows another one.
+    Next {
+        log_id: u64,
+        batch: u64,
+        previous: u32,
+    },
+}
+
+/// A frame that is whole and follows the one before.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Found {
+    pub(super) header: Header,
+    pub(super) checksum: u32,
+    pub(super) body: Bytes,
+    /// Where it starts and ends in its segment.
+    pub(super) offset: usize,
+    pub(super) end: usize,
+}
+
+/// Where the chain breaks.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Break {
+    pub(super) offset: usize,
+    /// From where on to look for a witness.
+    pub(super) resume: usize,
+    pub(super) found: String,
+}
+
+impl Expected {
+    /// The first frame of the oldest segment; of the first segment, when there is none.
+    pub(super) fn first(oldest: Option<u64>) -> Self {
+        Self::First {
+            oldest: oldest.unwrap_or(FIRST_SEGMENT),
+        }
+    }
+
+    /// Goes on to what must follow this frame.
+    pub(super) fn follow(&mut self, frame: &Found) {
+        *self = Self::Next {
+            log_id: frame.header.log_id,
+            batch: frame.header.batch.saturating_add(1),
+            previous: frame.checksum,
+        };
+    }
+
+    pub(super) const fn is_first(&self) -> bool {
+        matches!(self, Self::First { .. })
+    }
+
+    /// The number of the frame; of the first of a log, when none was read.
+    pub(super) const fn batch(&self) -> u64 {
+        match self {
+            Self::First { .. } => 1,
+            Self::Next { batch, .. } => *batch,
+        }
+    }
+
+    /// The checksum the frame repeats.
+    pub(super) const fn previous(&self) -> u32 {
+        match self {
+            Self::First { .. } => 0,
+            Self::Next { previous, .. } => *previous,
+        }
+    }
+
+    /// Which log this is, if a frame said so.
+    pub(super) const fn log_id(&self) -> Option<u64> {
+        match self {
+            Self::First { .. } => None,
+            Self::Next { log_id, .. } => Some(*log_id),
+        }
+    }
+
+    /// Why a header is not the expected one, if it isn't.
+    fn refuse(&self, header: &Header, segment: u64, offset: usize) -> Option<String> {
+        if header.segment != segment {
+            return Some(format!("a frame of segment {}", header.segment));
+        }
+        if header.head != (offset == 0) {
+            return Some(String::from("a frame that belongs elsewhere in a segment"));
+        }
+        let follows = match *self {
+            Self::First { oldest } if oldest > FIRST_SEGMENT => true,
+            Self::First { .. } => header.batch == 1 && header.previous == 0,
+            Self::Next {
+                log_id,
+                batch,
+                previous,
+            } => (header.log_id, header.batch, header.previous) == (log_id, batch, previous),
+        };
+        (!follows).then(|| {
+            let Header {
+                log_id,
+                batch,
+                previous,
+                ..
+            } = header;
+            format!("frame {batch} of log {log_id:016x} after one with checksum {previous:08x}")
+        })
+    }
+}
+
+/// The frame of the chain at `offset`, or why the chain breaks there. A whole header of a later
+/// version is an error: it may mean anything.
+pub(super) fn frame_at(
+    bytes: &Bytes,
+    offset: usize,
+    segment: u64,
+    expected: &Expected,
+) -> Result<Result<Found, Break>, WalError> {
+    let broken = |resume: usize, found: String| {
+        Ok(Err(Break {
+            offset,
+            resume,
+            found,
+        }))
+    };
+    let next = offset.saturating_add(MIN_BLOCK_BYTES as usize);
+    let rest = bytes.get(offset..).unwrap_or(&[]);
+    let (header, checksum) = match Header::decode(rest) {
+        Ok(decoded) => decoded,
+        Err(HeaderError::Version(version)) => {
+            return Err(WalError::UnknownVersion {
+                file: segment::name(segment),
+                version,
+                supported: format::FORMAT_VERSION,
+            });
+        }
+        Err(error) => return broken(next, describe(error)),
+    };
+    if let Some(found) = expected.refuse(&header, segment, offset) {
+        return broken(next, found);
+    }
+    let start = offset.saturating_add(HEADER_BYTES);
+    let ends = |length: Option<u64>, from: usize| {
+        let length = usize::try_from(length?).ok()?;
+        from.checked_add(length).filter(|end| *end <= bytes.len())
+    };
+    let body_end = ends(Some(header.body.total), start);
+    let frame_end = ends(header.frame_bytes(), offset);
+    let (Some(body_end), Some(end)) = (body_end, frame_end) else {
+        return broken(next, String::from("a frame cut short"));
+    };
+    let body = bytes.slice(start..body_end);
+    let computed = format::checksum(&body);
+    if computed != header.body_checksum {
+        let stored = header.body_checksum;
+        let found = format!("a frame body with checksum {computed:08x} for {stored:08x}");
+        return broken(end, found);
+    }
+    Ok(Ok(Found {
+        header,
+        checksum,
+        body,
+        offset,
+        end,
+    }))
+}
+
+/// Whether the segment begins with the expected frame.
+pub(super) fn continues(
+    bytes: &Bytes,
+    segment: u64,
+    expected: &Expected,
+) -> Result<bool, WalError> {
+    Ok(frame_at(bytes, 0, segment, expected)?.is_ok())
+}
+
+/// Looks from `from` on for a frame that says that the expected frame was durable. The length of
+/// a broken frame can't be trusted, so each place where a frame may begin is tried.
+pub(super) fn witness(
+    bytes: &Bytes,
+    from: usize,
+    segment: u64,
+    expected: &Expected,
+) -> Option<String> {
+    (from..bytes.len())
+        .step_by(MIN_BLOCK_BYTES as usize)
+        .find_map(|offset| {
+            let (header, _) = Header::decode(bytes.get(offset..)?).ok()?;
+            let ours = expected
+                .log_id()
+                .is_none_or(|log_id| log_id == header.log_id);
+            let covers = header.watermark >= expected.batch() && header.batch > header.watermark;
+            (ours && covers && header.segment == segment).then(|| {
+                format!(
+                    "frame {} at offset {offset} of {} says that it was durable",
+                    header.batch,
+                    segment::name(segment)
+                )
+            })
+        })
+}
+
+fn describe(error: HeaderError) -> String {
+    match error {
+        HeaderError::Zeros => String::from("nothing"),
+        HeaderError::Magic => String::from("bytes that are no frame"),
+        HeaderError::Malformed => String::from("a header that says impossible things"),
+        HeaderError::Version(version) => format!("a frame of version {version}"),
+        HeaderError::Checksum { stored, computed } => {
+            format!("a header with checksum {computed:08x} for {stored:08x}")
+        }
+    }
+}
+
+const FIRST_SEGMENT: u64 = 1;

@@ -1,0 +1,97 @@
+//! Segment files: their names, and which of them the log still needs.
+
+use std::collections::VecDeque;
+
+use raft_core::ids::LogIndex;
+
+/// The segments of a log, oldest first.
+///
+/// - Numbers are contiguous and ascending.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(super) struct Segments {
+    segments: VecDeque<Segment>,
+}
+
+/// What is known of one segment file.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Segment {
+    number: u64,
+    /// The highest index of any entry ever written to it, also of one since truncated.
+    highest: LogIndex,
+}
+
+impl Segments {
+    /// Adds the next segment.
+    pub(super) fn push(&mut self, number: u64) {
+        self.segments.push_back(Segment {
+            number,
+            highest: LogIndex::ZERO,
+        });
+    }
+
+    /// Notes that entries up to `last` went to the newest segment.
+    pub(super) fn note_entries(&mut self, last: LogIndex) {
+        if let Some(newest) = self.segments.back_mut() {
+            newest.highest = newest.highest.max(last);
+        }
+    }
+
+    /// Takes the oldest segment off, if it is not the newest and all its entries are before
+    /// `first`. Only the oldest, so that a crash never leaves a gap between segments.
+    pub(super) fn pop_unneeded(&mut self, first: LogIndex) -> Option<u64> {
+        let oldest = self.segments.front()?;
+        let unneeded = self.segments.len() > 1 && oldest.highest < first;
+        if unneeded {
+            self.segments.pop_front().map(|segment| segment.number)
+        } else {
+            None
+        }
+    }
+}
+
+/// The file name of a segment.
+pub(super) fn name(number: u64) -> String {
+    format!("{number:016x}{SUFFIX}")
+}
+
+/// The number of the segment with this file name; `None` for other files.
+pub(super) fn number(file: &str) -> Option<u64> {
+    let digits = file.strip_suffix(SUFFIX)?;
+    let number = u64::from_str_radix(digits, 16).ok()?;
+    (name(number) == file).then_some(number)
+}
+
+const SUFFIX: &str = ".wal";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_back_and_no_others_are() {
+        assert_eq!(number(&name(0xabc)), Some(0xabc));
+        for other in [
+            "LOCK",
+            "0.wal",
+            "+00000000000000a.wal",
+            "000000000000000A.wal",
+        ] {
+            assert_eq!(number(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn only_the_oldest_segments_wholly_before_the_first_entry_go() {
+        let mut segments = Segments::default();
+        for (number, last) in [(1, 9), (2, 5), (3, 20), (4, 0)] {
+            segments.push(number);
+            segments.note_entries(LogIndex::new(last));
+        }
+        assert_eq!(segments.pop_unneeded(LogIndex::new(9)), None);
+        assert_eq!(segments.pop_unneeded(LogIndex::new(10)), Some(1));
+        assert_eq!(segments.pop_unneeded(LogIndex::new(10)), Some(2));
+        assert_eq!(segments.pop_unneeded(LogIndex::new(10)), None);
+        assert_eq!(segments.pop_unneeded(LogIndex::new(21)), Some(3));
+        assert_eq!(segments.pop_unneeded(LogIndex::new(99)), None, "newest");
+    }
+}
