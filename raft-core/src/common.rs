@@ -194,7 +194,7 @@ impl Common {
 
     /// Says something that promises nothing: it leaves as soon as this boot is durable.
     pub(crate) fn say(&mut self, to: Peer, body: Body) {
-        self.outbox.push(Waiting {
+        self.post(Waiting {
             to,
             needs: BatchNumber::ZERO.next(),
             body,
@@ -205,11 +205,16 @@ impl Common {
     /// then.
     pub(crate) fn promise(&mut self, to: Peer, body: Body) {
         // [F2.STATE.4] What depends on term, vote and log is said when these are durable.
-        self.outbox.push(Waiting {
+        self.post(Waiting {
             to,
             needs: self.covering_batch(),
             body,
         });
+    }
+
+    fn post(&mut self, waiting: Waiting) {
+        let to_member = self.configuration().admits(waiting.to);
+        self.outbox.push(waiting, to_member);
     }
 
     /// The batch whose durability makes everything that holds now durable.

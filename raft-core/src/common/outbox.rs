@@ -24,8 +24,13 @@ pub(crate) struct Waiting {
 }
 
 impl Outbox {
-    /// Adds a message, in place of one of its kind that it makes superfluous.
-    pub(crate) fn push(&mut self, waiting: Waiting) {
+    /// Adds a message, in place of one of its kind that it makes superfluous. `to_member` says
+    /// whether it is for a member: so many strangers may ask that not all can be answered.
+    pub(crate) fn push(&mut self, waiting: Waiting, to_member: bool) {
+        let known = to_member || self.queues.contains_key(&waiting.to.id);
+        if !known && self.queues.len() >= MAX_QUEUES {
+            return;
+        }
         let queue = self.queues.entry(waiting.to.id).or_default();
         match queue.iter_mut().find(|other| waiting.supersedes(other)) {
             Some(other) => *other = waiting.merged_with(other),
@@ -89,6 +94,9 @@ impl Waiting {
         self
     }
 }
+
+/// Peers that may be waiting for a message before strangers get no more queues.
+const MAX_QUEUES: usize = 1_000;
 
 /// The request and index of a positive answer to entries.
 fn acknowledged(body: &Body) -> Option<(u64, crate::ids::LogIndex)> {

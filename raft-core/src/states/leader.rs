@@ -6,7 +6,7 @@ use alloc::collections::BTreeMap;
 use crate::chunk::ChunkBuilder;
 use crate::common::Common;
 use crate::hull::{Doubt, Loaded, Proposals, Refusal};
-use crate::ids::{LogIndex, NodeId, Peer};
+use crate::ids::{LogIndex, NodeId, Peer, Term};
 use crate::message::{AppendEntriesReply, Body, Heartbeat, Lane};
 use crate::quorum::{self, Tally};
 use crate::states::Next;
@@ -26,6 +26,8 @@ use tickets::Tickets;
 /// - `followers` holds a progress for each other member of the configuration and nobody else.
 #[derive(Debug)]
 pub(crate) struct Leader {
+    /// The term it leads: while it resigns, the current one may be later already.
+    term: Term,
     followers: BTreeMap<NodeId, Progress>,
     tickets: Tickets,
     /// The last heartbeat round begun.
@@ -50,6 +52,7 @@ impl Leader {
         let follow = |peer: Peer| (peer.id, Progress::new(peer, next, now));
         let followers = common.others().into_iter().map(follow).collect();
         let leader = Self {
+            term: common.term(),
             followers,
             tickets: Tickets::default(),
             round: 0,
@@ -235,7 +238,7 @@ impl Leader {
             Doubt::LeadershipLost
         };
         common.loads.forget_peers();
-        self.tickets.abandon(common, why);
+        self.tickets.abandon(common, self.term, why);
     }
 
     /// The follower's progress, if exactly this life of it is a member.

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use crate::common::Common;
 use crate::hull::Doubt;
-use crate::ids::{EntryId, LogIndex, Ticket};
+use crate::ids::{EntryId, LogIndex, Term, Ticket};
 
 /// The tickets of uncommitted proposals, batch by batch in the order of their entries.
 #[derive(Debug, Default)]
@@ -64,8 +64,8 @@ impl Tickets {
 
     /// Gives all tickets back unresolved: their entries are in this log, and may be committed by
     /// a later leader or overwritten.
-    pub(crate) fn abandon(self, common: &mut Common, why: Doubt) {
-        let term = common.term();
+    /// `term` is the one they were appended in, which may be over.
+    pub(crate) fn abandon(self, common: &mut Common, term: Term, why: Doubt) {
         for batch in self.batches {
             common
                 .resolved
