@@ -1,0 +1,189 @@
+//! Where each byte of a chunk stands: header, table rows, and what a client record begins with.
+
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+
+use super::{Checksum, Chunk, ChunkError};
+use crate::ids::{LogIndex, Term};
+use crate::record::ClientHeader;
+use crate::time::LogTime;
+
+impl ClientHeader {
+    /// The encoded length in bytes.
+    pub(super) const BYTES: usize = 24;
+
+    pub(super) fn encode(&self) -> [u8; Self::BYTES] {
+        let mut bytes = [0; Self::BYTES];
+        for (field, to) in [self.session, self.serial, self.settled]
+            .iter()
+            .zip(bytes.chunks_exact_mut(8))
+        {
+            to.copy_from_slice(&field.to_le_bytes());
+        }
+        bytes
+    }
+
+    pub(super) fn split(payload: &[u8]) -> Option<(Self, &[u8])> {
+        let (session, rest) = payload.split_first_chunk()?;
+        let (serial, rest) = rest.split_first_chunk()?;
+        let (settled, rest) = rest.split_first_chunk()?;
+        let header = Self {
+            session: u64::from_le_bytes(*session),
+            serial: u64::from_le_bytes(*serial),
+            settled: u64::from_le_bytes(*settled),
+        };
+        Some((header, rest))
+    }
+}
+
+/// The fixed front of a chunk.
+pub(super) struct Header {
+    pub(super) flags: u16,
+    pub(super) term: Term,
+    pub(super) first: LogIndex,
+    pub(super) count: u32,
+    pub(super) payload_length: u32,
+    pub(super) time: LogTime,
+    pub(super) payload_checksum: u32,
+}
+
+impl Header {
+    pub(super) fn read(bytes: &[u8]) -> Result<Self, ChunkError> {
+        let (header, _) = bytes
+            .split_first_chunk::<HEADER_BYTES>()
+            .ok_or(ChunkError::Malformed)?;
+        let mut fields = Fields(header);
+        if fields.take() != MAGIC {
+            return Err(ChunkError::Malformed);
+        }
+        let version = u16::from_le_bytes(fields.take());
+        if version != FORMAT_VERSION {
+            return Err(ChunkError::UnknownVersion { version });
+        }
+        let flags = u16::from_le_bytes(fields.take());
+        if flags & !FLAG_IDS_ONLY != 0 {
+            return Err(ChunkError::Malformed);
+        }
+        Ok(Self {
+            flags,
+            term: Term::new(u64::from_le_bytes(fields.take())),
+            first: LogIndex::new(u64::from_le_bytes(fields.take())),
+            count: u32::from_le_bytes(fields.take()),
+            payload_length: u32::from_le_bytes(fields.take()),
+            time: LogTime::from_millis(u64::from_le_bytes(fields.take())),
+            payload_checksum: u32::from_le_bytes(fields.take()),
+        })
+    }
+
+    pub(super) fn ids_only(&self) -> bool {
+        self.flags & FLAG_IDS_ONLY != 0
+    }
+
+    pub(super) fn table_offset(&self) -> usize {
+        let payload = if self.ids_only() {
+            0
+        } else {
+            self.payload_length as usize
+        };
+        HEADER_BYTES.saturating_add(payload)
+    }
+
+    pub(super) fn total_length(&self) -> usize {
+        self.table_offset()
+            .saturating_add((self.count as usize).saturating_mul(ROW_BYTES))
+    }
+
+    /// Writes the header into the room left for it at the front, and closes the chunk.
+    pub(super) fn finish(self, mut bytes: Vec<u8>, checksum: Checksum) -> Chunk {
+        let mut front = Vec::with_capacity(HEADER_BYTES);
+        front.extend_from_slice(&MAGIC);
+        front.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
+        front.extend_from_slice(&self.flags.to_le_bytes());
+        front.extend_from_slice(&self.term.get().to_le_bytes());
+        front.extend_from_slice(&self.first.get().to_le_bytes());
+        front.extend_from_slice(&self.count.to_le_bytes());
+        front.extend_from_slice(&self.payload_length.to_le_bytes());
+        front.extend_from_slice(&self.time.as_millis().to_le_bytes());
+        front.extend_from_slice(&self.payload_checksum.to_le_bytes());
+        write_at(&mut bytes, 0, &front);
+        let ids = id_checksum(&bytes, self.table_offset(), checksum);
+        write_at(&mut bytes, ID_CHECKSUM_AT, &ids.to_le_bytes());
+        self.chunk(bytes.into())
+    }
+
+    pub(super) fn chunk(&self, buffer: Bytes) -> Chunk {
+        Chunk {
+            buffer,
+            term: self.term,
+            time: self.time,
+            ids_only: self.ids_only(),
+            base_first: self.first,
+            base_count: self.count,
+            table: self.table_offset(),
+            skipped: 0,
+            count: self.count,
+        }
+    }
+}
+
+/// Takes fields off the front of a header, whose length fits them all.
+struct Fields<'a>(&'a [u8]);
+
+impl Fields<'_> {
+    fn take<const N: usize>(&mut self) -> [u8; N] {
+        match self.0.split_first_chunk::<N>() {
+            Some((head, rest)) => {
+                self.0 = rest;
+                *head
+            }
+            None => [0; N],
+        }
+    }
+}
+
+/// One row of the id table.
+#[derive(Clone, Copy)]
+pub(super) struct TableRow<'a>(pub(super) &'a [u8; ROW_BYTES]);
+
+impl TableRow<'_> {
+    pub(super) const fn kind(self) -> u8 {
+        let [kind, ..] = *self.0;
+        kind
+    }
+
+    pub(super) const fn spare(self) -> [u8; 3] {
+        let [_, a, b, c, ..] = *self.0;
+        [a, b, c]
+    }
+
+    pub(super) const fn end(self) -> usize {
+        let [_, _, _, _, a, b, c, d] = *self.0;
+        u32::from_le_bytes([a, b, c, d]) as usize
+    }
+}
+
+pub(super) const fn table_row(kind: u8, end: u32) -> [u8; ROW_BYTES] {
+    let [a, b, c, d] = end.to_le_bytes();
+    [kind, 0, 0, 0, a, b, c, d]
+}
+
+pub(super) fn id_checksum(bytes: &[u8], table: usize, checksum: Checksum) -> u32 {
+    let front = checksum(0, bytes.get(..ID_CHECKSUM_AT).unwrap_or(&[]));
+    checksum(front, bytes.get(table..).unwrap_or(&[]))
+}
+
+fn write_at(bytes: &mut [u8], at: usize, content: &[u8]) {
+    if let Some(room) = bytes.get_mut(at..at.saturating_add(content.len())) {
+        room.copy_from_slice(content);
+    }
+}
+
+/// The length of a chunk's header: what [`Chunk::claimed_length`] needs.
+pub const HEADER_BYTES: usize = 48;
+pub(super) const ROW_BYTES: usize = 8;
+pub(super) const ID_CHECKSUM_AT: usize = 44;
+const MAGIC: [u8; 4] = *b"QRCK";
+/// The version of the layout above.
+pub const FORMAT_VERSION: u16 = 1;
+pub(super) const FLAG_IDS_ONLY: u16 = 1;
