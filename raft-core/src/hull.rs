@@ -168,6 +168,7 @@ impl Hull {
             self.yield_to_leader();
         }
         let common = &mut self.common;
+        // [F2.FOL.1] Followers answer candidates and leaders; the others, what is below.
         match body {
             Body::PreVote(_) => Next::Stay, // answered before terms are compared
             Body::RequestVote(request) => self.on_request_vote(from, request),

@@ -1,4 +1,44 @@
-//! The Raft state machine, without clock, IO or randomness of its own.
+//! Raft as a state machine: no clock, no IO, no randomness of its own.
+//!
+//! Raft keeps a log the same on several machines, so that each can feed it to a state machine of
+//! the user's and all arrive at the same state. One node is elected leader for a term; it alone
+//! appends; what a majority holds durably is committed and never lost. Read the paper beside this
+//! code: "In Search of an Understandable Consensus Algorithm (Extended Version)" for sections 5
+//! to 8 and the figures, Ongaro's thesis for what the paper leaves out (pre-vote 9.6, writing to
+//! the disk in parallel 10.2.1). Comments such as `[F2.AE.3]` name a sentence of either by its key
+//! in `docs/rules.toml`; `docs/paper-map.md` leads from each key to its line here and its tests.
+//!
+//! # The map
+//!
+//! - [`hull`]: what a user drives. [`hull::Hull::step`] takes one thing that happened; `next_…`
+//!   hand out what is to be done. Start there, with `docs/driving-the-hull.md`.
+//! - [`states`]: the four roles, one file each, and Figure 4 between them.
+//! - [`rules`]: the paper's rules as pure functions, to lay beside Figure 2. [`quorum`] counts.
+//! - [`chunk`] and [`record`]: how entries are laid out, once for memory, disk and wire.
+//! - [`message`]: what nodes say to each other.
+//! - [`mod@log`] and [`comms`]: what the hull asks of a disk and of a network; numbered contracts.
+//! - [`configuration`], [`settings`], [`ids`], [`time`]: the vocabulary.
+//! - [`error`] and [`trace`]: what can go wrong, and what happened.
+//!
+//! # How it holds together
+//!
+//! *Persist before send, inside.* Whatever promises durability (a granted vote, an acknowledged
+//! append, a request for votes) names the write that must be durable first, and does not come out
+//! of [`hull::Hull::next_send`] before that write came back. A driver can't get this wrong.
+//!
+//! *Nothing of the world stops it.* A message that is late, doubled, from a stranger or impossible
+//! is dropped and reported as an event. A failed write, and a broken invariant of our own, stop
+//! the hull for good, with a [`error::Fault`] that says which.
+//!
+//! *Same inputs, same outputs*, bit for bit, on every platform: time comes in with each input,
+//! randomness is a seed, and no container here has a random order.
+//!
+//! # What is left out, and what that costs
+//!
+//! Membership changes, snapshots, leadership transfer and read index are not built yet. Their
+//! types are in the formats, so that they can come without a new format: until then a log is never
+//! compacted, a follower catches up entry by entry, and a linearizable read costs a no-op in the
+//! log.
 
 #![no_std]
 #![cfg_attr(

@@ -72,6 +72,7 @@ impl Settings {
                     heartbeat_interval: self.heartbeat_interval,
                 },
             ),
+            // [S5.6.7] Several heartbeats must fit into the shortest election timeout.
             (
                 self.heartbeat_interval.saturating_mul(3) <= self.election_timeout,
                 SettingsProblem::ElectionTimeoutTooShort {

@@ -12,7 +12,7 @@
 //!    └────── learns a later term, or no longer hears a quorum ───────────────┘
 //! ```
 //!
-//! Without PreVote the pre-candidate is passed over. Handlers return [`Next`]; only
+//! Without PreVote the pre-candidate is passed over. Handlers return `Next`; only
 //! `Hull::transition` replaces the state.
 
 use crate::common::Common;

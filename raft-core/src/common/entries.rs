@@ -42,6 +42,7 @@ impl Entries {
 
     /// Adds entries right after the last one.
     pub(crate) fn append(&mut self, chunk: Chunk) {
+        // [F2.STATE.3] Entries are numbered from one, each with the term its leader took it in.
         let first = EntryId::new(chunk.term(), chunk.first_index());
         if self.runs.last().is_none_or(|run| run.term != first.term) {
             self.runs.push(first);

@@ -166,6 +166,8 @@ fn is_contiguous(request: &AppendEntries, term: Term) -> bool {
 
 /// Appends what is new, and acknowledges all of it once it is durable.
 fn accept(common: &mut Common, from: Peer, request: AppendEntries) {
+    // [S5.5.6] A request that comes again finds all of it held, appends nothing, and is answered
+    // as it was the first time.
     let matching = request
         .chunks
         .last()
@@ -177,6 +179,7 @@ fn accept(common: &mut Common, from: Peer, request: AppendEntries) {
     }
     let commit = commit::of_follower(common.commit_index, request.commit, matching);
     common.advance_commit(commit, "F2.AE.5");
+    // [T3.8.3] Nobody counts these entries as held here before they are durable here.
     let verdict = AppendVerdict::Matched(matching);
     let reply = AppendEntriesReply {
         request: request.request,

@@ -87,6 +87,8 @@ impl Leader {
             return;
         }
         let bytes = builder.payload_bytes();
+        // [F2.LEAD.2] Append first; the ticket comes back once the entry is committed, and whoever
+        // applies it answers the client.
         let first = common.last().index.next();
         if common
             .append_as_leader(builder, self.log_time(common.now))
@@ -219,6 +221,8 @@ impl Leader {
                     commit,
                 })
             }
+            // [T10.2.1.5] Entries go out as soon as they are appended, side by side with the own
+            // write to disk.
             Lane::Entries => {
                 let request = self.request.saturating_add(1);
                 let append = progress.next_append(common, request, room)?;

@@ -90,6 +90,7 @@ impl Progress {
         if self.next > last {
             return Some(Vec::new());
         }
+        // [S5.4.2.8] Entries go out as they stand in the log, with the term they were created in.
         if let Some(chunks) = common.entries.collect(self.next, last, max_bytes) {
             return Some(chunks);
         }
