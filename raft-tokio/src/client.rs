@@ -1,0 +1,378 @@
+//! A remote client: commands into a cluster from anywhere, each applied exactly once.
+//!
+//! A client opens a session in the replicated log and numbers its commands (thesis 6.3). Whatever
+//! breaks on the way, it sends what is unanswered again under the same number, to another node if
+//! need be, and the cluster applies it once. Any node will do; one that does not lead says who
+//! does, and the client moves there to save a hop.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use raft_tokio::Client;
+//!
+//! let client = Client::connect(["127.0.0.1:7001", "127.0.0.1:7002"]).await?;
+//! let reply = client.submit("a command, as bytes").await?;
+//! # drop(reply);
+//! # Ok(())
+//! # }
+//! ```
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use raft_node::codec::{CodecError, PayloadCodec};
+use raft_node::state_machine::{App, AppMachine, ReplyError};
+use tokio::sync::{Semaphore, oneshot};
+use tokio::time::timeout;
+
+use book::{Book, Pending};
+use line::Dispatcher;
+
+pub use line::ConnectionProblem;
+
+mod book;
+mod line;
+
+/// A session with a cluster. Cloning is cheap, and clones share the session; dropping the last one
+/// ends it. At most one command is applied for each that was submitted, whatever happens.
+#[derive(Clone, Debug)]
+pub struct Client {
+    inner: Arc<Inner>,
+}
+
+/// How a client behaves.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ClientSettings {
+    /// Commands that may be unanswered at once; further ones wait. At least 1.
+    pub max_in_flight: usize,
+    /// Bytes that may be unanswered at once; further commands wait. A single larger one goes
+    /// alone.
+    pub max_in_flight_bytes: usize,
+    /// How long [`Client::connect`] tries.
+    pub connect_timeout: Duration,
+    /// How long [`Client::submit`] waits for an answer before it says that the outcome is unknown.
+    pub submit_timeout: Duration,
+    /// How long a node may answer nothing before another is asked. Longer than an election takes,
+    /// or every election makes all commands travel twice.
+    pub silence_timeout: Duration,
+    /// How long to wait when no node could be reached; doubled each time up to
+    /// [`Self::longest_backoff`].
+    pub first_backoff: Duration,
+    /// The longest such wait.
+    pub longest_backoff: Duration,
+    /// Bytes of one answer. Longer ones end the connection.
+    pub max_reply_bytes: usize,
+}
+
+impl Default for ClientSettings {
+    fn default() -> Self {
+        Self {
+            max_in_flight: 1_024,
+            max_in_flight_bytes: 64 << 20,
+            connect_timeout: Duration::from_secs(10),
+            submit_timeout: Duration::from_secs(60),
+            silence_timeout: Duration::from_secs(3),
+            first_backoff: Duration::from_millis(10),
+            longest_backoff: Duration::from_millis(500),
+            max_reply_bytes: 64 << 20,
+        }
+    }
+}
+
+impl Client {
+    /// Opens a session through any of these addresses. Must be called inside a tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// No session could be opened in time; the error says what is wrong with each address.
+    pub async fn connect<T: Into<String>>(
+        addresses: impl IntoIterator<Item = T>,
+    ) -> Result<Self, ConnectError> {
+        Self::connect_with(addresses, ClientSettings::default()).await
+    }
+
+    /// [`Self::connect`] with settings of your own.
+    ///
+    /// # Errors
+    ///
+    /// See [`Self::connect`].
+    pub async fn connect_with<T: Into<String>>(
+        addresses: impl IntoIterator<Item = T>,
+        settings: ClientSettings,
+    ) -> Result<Self, ConnectError> {
+        let addresses: Vec<String> = addresses.into_iter().map(Into::into).collect();
+        if addresses.is_empty() {
+            return Err(ConnectError::NoAddress);
+        }
+        let (opened, is_open) = oneshot::channel();
+        let book = Arc::new(Book::new(opened));
+        let dispatcher = Dispatcher::new(Arc::clone(&book), addresses, settings);
+        tokio::spawn(dispatcher.run());
+        let client = Self {
+            inner: Arc::new(Inner {
+                count: Arc::new(Semaphore::new(settings.max_in_flight.max(1))),
+                bytes: Arc::new(Semaphore::new(byte_permits(settings.max_in_flight_bytes))),
+                book,
+                settings,
+            }),
+        };
+        match timeout(settings.connect_timeout, is_open).await {
+            Ok(Ok(())) => Ok(client),
+            Ok(Err(_)) | Err(_) => Err(ConnectError::NoSession {
+                waited: settings.connect_timeout,
+                problems: client.inner.book.problems(),
+            }),
+        }
+    }
+
+    /// Has the cluster apply a command, and returns the state machine's reply.
+    ///
+    /// # Errors
+    ///
+    /// See [`SubmitError`]: it says whether the command may have been applied.
+    pub async fn submit(&self, payload: impl Into<Bytes>) -> Result<Bytes, SubmitError> {
+        let mut submission = self.begin(payload.into()).await?;
+        match timeout(self.inner.settings.submit_timeout, &mut submission).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(submission.unknown()),
+        }
+    }
+
+    /// Submits a command and returns as soon as there is room for it among those in flight; the
+    /// submission is its outcome, to be waited for as long as you like. Commands may be applied in
+    /// another order than they were begun in.
+    ///
+    /// # Errors
+    ///
+    /// The session is over; nothing was done.
+    pub async fn begin(&self, payload: Bytes) -> Result<Submission, SubmitError> {
+        let weight =
+            byte_permits(payload.len()).min(byte_permits(self.inner.settings.max_in_flight_bytes));
+        let weight = u32::try_from(weight).unwrap_or(u32::MAX);
+        let bytes = Arc::clone(&self.inner.bytes)
+            .acquire_many_owned(weight)
+            .await;
+        let count = Arc::clone(&self.inner.count).acquire_owned().await;
+        let (Ok(bytes), Ok(count)) = (bytes, count) else {
+            return Err(SubmitError::Closed);
+        };
+        let (reply, outcome) = oneshot::channel();
+        let (era, serial) = self.inner.book.add(Pending {
+            payload,
+            reply,
+            permits: [bytes, count],
+        })?;
+        Ok(Submission {
+            book: Arc::clone(&self.inner.book),
+            era,
+            serial,
+            outcome,
+        })
+    }
+
+    /// The same session, for the commands of an [`App`].
+    ///
+    /// # Errors
+    ///
+    /// The cluster's payloads use a codec that this build does not have.
+    pub fn of_app<A: App>(&self) -> Result<AppClient<A>, CodecMissing> {
+        let tag = self.inner.book.payload_codec();
+        let codec = PayloadCodec::from_tag(tag)
+            .filter(|codec| codec.is_built_in())
+            .ok_or(CodecMissing { tag })?;
+        Ok(AppClient {
+            client: self.clone(),
+            codec,
+            app: PhantomData,
+        })
+    }
+}
+
+/// What all clones of a client share.
+#[derive(Debug)]
+struct Inner {
+    book: Arc<Book>,
+    settings: ClientSettings,
+    count: Arc<Semaphore>,
+    bytes: Arc<Semaphore>,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.book.close();
+    }
+}
+
+/// A command under way: a future of its outcome. Dropping it gives up on the outcome, not on the
+/// command, which may or may not be applied, once.
+#[derive(Debug)]
+#[must_use = "the outcome is lost when this is dropped"]
+pub struct Submission {
+    book: Arc<Book>,
+    era: u64,
+    serial: u64,
+    outcome: oneshot::Receiver<Result<Bytes, SubmitError>>,
+}
+
+impl Submission {
+    /// What to say when nobody waits any longer.
+    fn unknown(&self) -> SubmitError {
+        match self.book.session(self.era) {
+            Some(session) => SubmitError::Unknown {
+                session,
+                serial: self.serial,
+            },
+            None => SubmitError::NoSession,
+        }
+    }
+}
+
+impl Future for Submission {
+    type Output = Result<Bytes, SubmitError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let outcome = ready!(Pin::new(&mut self.outcome).poll(cx));
+        Poll::Ready(outcome.unwrap_or_else(|_| Err(self.unknown())))
+    }
+}
+
+impl Drop for Submission {
+    fn drop(&mut self) {
+        self.book.abandon(self.era, self.serial);
+    }
+}
+
+/// A [`Client`] that speaks an [`App`]'s types.
+pub struct AppClient<A> {
+    client: Client,
+    codec: PayloadCodec,
+    app: PhantomData<fn() -> A>,
+}
+
+impl<A: App> AppClient<A> {
+    /// Has the cluster apply a command, and returns the app's reply.
+    ///
+    /// # Errors
+    ///
+    /// See [`AppSubmitError`].
+    pub async fn submit(&self, command: A::Command) -> Result<A::Reply, AppSubmitError> {
+        let payload = AppMachine::<A>::encode_command(self.codec, &command)
+            .map_err(AppSubmitError::Command)?;
+        let reply = self.client.submit(payload).await?;
+        Ok(AppMachine::<A>::decode_reply(self.codec, &reply)?)
+    }
+
+    /// The session, for payloads as bytes.
+    pub const fn client(&self) -> &Client {
+        &self.client
+    }
+}
+
+impl<A> Clone for AppClient<A> {
+    fn clone(&self) -> Self {
+        Self {
+            client: self.client.clone(),
+            codec: self.codec,
+            app: PhantomData,
+        }
+    }
+}
+
+impl<A> std::fmt::Debug for AppClient<A> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AppClient")
+            .field("client", &self.client)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a client has no session. Nothing was submitted.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// There was no address to try.
+    #[error("no address was given; name at least one node")]
+    NoAddress,
+    /// No node could open a session in time.
+    #[error("no session after {waited:?}; check that a majority of nodes is up: {problems:?}")]
+    NoSession {
+        /// How long it was tried.
+        waited: Duration,
+        /// What was last wrong with each address; an address that connected but had no leader to
+        /// ask is absent.
+        problems: BTreeMap<String, ConnectionProblem>,
+    },
+}
+
+/// The cluster's payloads are in a codec that this build does not have.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("the cluster's payloads are in codec {tag}, which this build does not have")]
+pub struct CodecMissing {
+    /// The codec's number in formats.
+    pub tag: u8,
+}
+
+/// Why there is no reply to a command.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum SubmitError {
+    /// The command is longer than a command may be. It was not applied, and never will be.
+    #[error("the command is longer than the {limit} bytes that one may have")]
+    TooLarge {
+        /// Bytes that a command may have.
+        limit: u64,
+    },
+    /// There was no answer in time. The command was applied once or not at all, and may still be.
+    #[error(
+        "no answer in time: command {serial} of session {session} was applied once or not at all"
+    )]
+    Unknown {
+        /// The client's session.
+        session: u64,
+        /// The command's number in it.
+        serial: u64,
+    },
+    /// There was no session to submit it in, because no node could open a new one after the last
+    /// was over. The command was not applied, and never will be.
+    #[error("no session could be opened in time; the command was not applied")]
+    NoSession,
+    /// The cluster no longer knows the session. The command was applied once or not at all. The
+    /// next command opens a new session.
+    #[error("session {session} is over: command {serial} of it was applied once or not at all")]
+    SessionOver {
+        /// The session.
+        session: u64,
+        /// The command's number in it.
+        serial: u64,
+    },
+    /// The client was shut down before the command was begun. It was not applied.
+    #[error("the client was shut down before the command was begun")]
+    Closed,
+}
+
+/// Why there is no reply of an app's type.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum AppSubmitError {
+    /// The command can't be encoded; nothing was done.
+    #[error("the command can't be encoded: {0}")]
+    Command(CodecError),
+    /// There is no reply.
+    #[error(transparent)]
+    Submit(#[from] SubmitError),
+    /// The reply is not one of the app's.
+    #[error(transparent)]
+    Reply(#[from] ReplyError),
+}
+
+/// Bytes are counted in units of 64, so that any budget fits what a semaphore can count.
+const fn byte_permits(bytes: usize) -> usize {
+    let units = bytes / 64 + 1;
+    if units < Semaphore::MAX_PERMITS {
+        units
+    } else {
+        Semaphore::MAX_PERMITS
+    }
+}

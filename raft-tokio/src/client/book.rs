@@ -1,0 +1,236 @@
+//! What a client has begun and not yet seen answered. No network here.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+
+use bytes::Bytes;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+
+use crate::client::{ConnectionProblem, SubmitError};
+use crate::protocol::Request;
+
+/// The client's side of one session after another.
+#[derive(Debug)]
+pub(crate) struct Book {
+    pages: Mutex<Pages>,
+}
+
+/// A command that waits for its answer.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    pub(crate) payload: Bytes,
+    pub(crate) reply: oneshot::Sender<Result<Bytes, SubmitError>>,
+    /// Given back when the command is answered or given up.
+    #[expect(dead_code, reason = "held for its drop")]
+    pub(crate) permits: [OwnedSemaphorePermit; 2],
+}
+
+#[derive(Debug)]
+struct Pages {
+    /// The session in the log; `None` while one is being opened.
+    session: Option<u64>,
+    /// How many sessions there were before: what serials belong to, also before the log has
+    /// numbered the session.
+    era: u64,
+    next_serial: u64,
+    pending: BTreeMap<u64, Pending>,
+    /// What has not been sent over the present connection.
+    unsent: BTreeSet<u64>,
+    opened: Option<oneshot::Sender<()>>,
+    problems: BTreeMap<String, ConnectionProblem>,
+    payload_codec: u8,
+    closed: bool,
+    dispatcher: Option<Waker>,
+}
+
+impl Book {
+    pub(crate) fn new(opened: oneshot::Sender<()>) -> Self {
+        Self {
+            pages: Mutex::new(Pages {
+                session: None,
+                era: 0,
+                next_serial: 1,
+                pending: BTreeMap::new(),
+                unsent: BTreeSet::new(),
+                opened: Some(opened),
+                problems: BTreeMap::new(),
+                payload_codec: 0,
+                closed: false,
+                dispatcher: None,
+            }),
+        }
+    }
+
+    /// Adds a command, and names it by era and serial.
+    pub(crate) fn add(&self, pending: Pending) -> Result<(u64, u64), SubmitError> {
+        let mut pages = self.pages();
+        if pages.closed {
+            return Err(SubmitError::Closed);
+        }
+        let serial = pages.next_serial;
+        pages.next_serial += 1;
+        pages.pending.insert(serial, pending);
+        pages.unsent.insert(serial);
+        let era = pages.era;
+        wake(pages);
+        Ok((era, serial))
+    }
+
+    /// The caller no longer waits: the serial counts as settled, and is not sent again.
+    pub(crate) fn abandon(&self, era: u64, serial: u64) {
+        let mut pages = self.pages();
+        if pages.era == era {
+            pages.unsent.remove(&serial);
+            pages.pending.remove(&serial);
+        }
+    }
+
+    /// The session that commands of an era belong to, if it is open.
+    pub(crate) fn session(&self, era: u64) -> Option<u64> {
+        let pages = self.pages();
+        pages.session.filter(|_| pages.era == era)
+    }
+
+    /// No more commands; the connection may end.
+    pub(crate) fn close(&self) {
+        let mut pages = self.pages();
+        pages.closed = true;
+        wake(pages);
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.pages().closed
+    }
+
+    pub(crate) fn payload_codec(&self) -> u8 {
+        self.pages().payload_codec
+    }
+
+    pub(crate) fn learn_payload_codec(&self, tag: u8) {
+        self.pages().payload_codec = tag;
+    }
+
+    pub(crate) fn problems(&self) -> BTreeMap<String, ConnectionProblem> {
+        self.pages().problems.clone()
+    }
+
+    /// What went wrong with an address last; `None` when all is well.
+    pub(crate) fn note(&self, address: &str, problem: Option<ConnectionProblem>) {
+        let mut pages = self.pages();
+        match problem {
+            Some(problem) => pages.problems.insert(address.to_owned(), problem),
+            None => pages.problems.remove(address),
+        };
+    }
+
+    /// Whether there is anything that a node should answer.
+    pub(crate) fn awaits_answers(&self) -> bool {
+        let pages = self.pages();
+        pages.session.is_none() || !pages.pending.is_empty()
+    }
+
+    pub(crate) fn has_session(&self) -> bool {
+        self.pages().session.is_some()
+    }
+
+    /// A session was opened. One is enough: a second, opened by an attempt that had seemed lost,
+    /// is left to expire.
+    pub(crate) fn session_opened(&self, session: u64) {
+        let mut pages = self.pages();
+        if pages.session.is_none() {
+            pages.session = Some(session);
+            if let Some(opened) = pages.opened.take() {
+                // Whoever connected may have given up; the session is still there for clones.
+                let _ = opened.send(());
+            }
+        }
+    }
+
+    /// The cluster no longer knows the session: nobody can say what became of its commands.
+    pub(crate) fn session_over(&self, session: u64) {
+        let mut pages = self.pages();
+        if pages.session != Some(session) {
+            return;
+        }
+        pages.session = None;
+        pages.era += 1;
+        pages.next_serial = 1;
+        pages.unsent.clear();
+        let lost = std::mem::take(&mut pages.pending);
+        drop(pages);
+        for (serial, pending) in lost {
+            // The receiver may be gone: then nobody waits.
+            let _ = pending
+                .reply
+                .send(Err(SubmitError::SessionOver { session, serial }));
+        }
+    }
+
+    /// A command was answered. Later answers to the same one find nothing.
+    pub(crate) fn answered(&self, session: u64, serial: u64, answer: Result<Bytes, SubmitError>) {
+        let mut pages = self.pages();
+        if pages.session != Some(session) {
+            return;
+        }
+        let pending = pages.pending.remove(&serial);
+        pages.unsent.remove(&serial);
+        drop(pages);
+        if let Some(pending) = pending {
+            // The receiver may be gone: then nobody waits.
+            let _ = pending.reply.send(answer);
+        }
+    }
+
+    /// A new connection: everything unanswered has to be sent over it.
+    pub(crate) fn send_all_again(&self) {
+        let mut pages = self.pages();
+        let unsent = pages.pending.keys().copied().collect();
+        pages.unsent = unsent;
+    }
+
+    /// The next command to send.
+    pub(crate) fn next_to_send(&self) -> Option<Request> {
+        let mut pages = self.pages();
+        let session = pages.session?;
+        let serial = pages.unsent.pop_first()?;
+        let settled = pages.settled();
+        let pending = pages.pending.get(&serial)?;
+        Some(Request::Submit {
+            session,
+            serial,
+            settled,
+            payload: pending.payload.clone(),
+        })
+    }
+
+    /// Remembers who sends, to wake it when there is something to send.
+    pub(crate) fn register(&self, waker: &Waker) {
+        let mut pages = self.pages();
+        match &mut pages.dispatcher {
+            Some(known) => known.clone_from(waker),
+            none => *none = Some(waker.clone()),
+        }
+    }
+
+    fn pages(&self) -> MutexGuard<'_, Pages> {
+        self.pages.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Pages {
+    /// All serials below this one are answered or given up.
+    fn settled(&self) -> u64 {
+        self.pending
+            .first_key_value()
+            .map_or(self.next_serial, |(serial, _)| *serial)
+    }
+}
+
+fn wake(mut pages: MutexGuard<'_, Pages>) {
+    let waker = pages.dispatcher.take();
+    drop(pages);
+    if let Some(waker) = waker {
+        waker.wake();
+    }
+}

@@ -1,0 +1,322 @@
+//! The client's line into the cluster: one connection at a time, to whichever node serves best.
+
+use std::collections::VecDeque;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use tokio::time::{Instant, Sleep, sleep, timeout};
+
+use crate::client::book::Book;
+use crate::client::{ClientSettings, SubmitError};
+use crate::comms::{Backoff, DialError, introduce};
+use crate::handshake::{Caller, Hello, Refusal, Welcome};
+use crate::protocol::{Answer, Failure, Request, UpTo};
+use crate::stream::{FrameReader, SendQueue};
+
+/// Why a client could not use an address.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum ConnectionProblem {
+    /// No connection could be made, or it broke.
+    #[error("it can't be reached ({0})")]
+    Unreachable(io::ErrorKind),
+    /// It took a connection but answered nothing in time.
+    #[error("it connects but does not answer")]
+    Silent,
+    /// What listens there is no node of this protocol.
+    #[error("what listens there is no node of this protocol")]
+    NotANode,
+    /// It refused.
+    #[error("{0}")]
+    Refused(#[from] Refusal),
+    /// It answered that it can't serve now.
+    #[error("it can't serve now")]
+    CannotServe,
+}
+
+/// Keeps a connection for a book's commands as long as the book is open.
+#[derive(Debug)]
+pub(crate) struct Dispatcher {
+    book: Arc<Book>,
+    /// The next to try is in front.
+    addresses: VecDeque<String>,
+    settings: ClientSettings,
+    backoff: Backoff,
+    /// When a leader's address that a node named last turned out useless.
+    useless: Option<(String, Instant)>,
+}
+
+/// Why a connection ended.
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Ended {
+    /// The client is gone.
+    Closed,
+    /// The leader is elsewhere.
+    Leader(String),
+    /// Another node may do better.
+    Problem(ConnectionProblem),
+}
+
+impl Dispatcher {
+    pub(crate) fn new(book: Arc<Book>, addresses: Vec<String>, settings: ClientSettings) -> Self {
+        Self {
+            book,
+            addresses: addresses.into(),
+            backoff: Backoff::new(settings.first_backoff, settings.longest_backoff),
+            settings,
+            useless: None,
+        }
+    }
+
+    pub(crate) async fn run(mut self) {
+        let mut leader = None;
+        let mut failures = 0;
+        loop {
+            let named = leader.take();
+            let Some(address) = named.clone().or_else(|| self.addresses.front().cloned()) else {
+                return;
+            };
+            match self.serve(&address).await {
+                Ended::Closed => return,
+                Ended::Leader(address) => {
+                    failures = 0;
+                    leader = Some(address);
+                }
+                Ended::Problem(problem) => {
+                    self.book.note(&address, Some(problem));
+                    if named.is_some() {
+                        self.useless = Some((address, Instant::now()));
+                        continue;
+                    }
+                    self.addresses.rotate_left(1);
+                    failures += 1;
+                    if failures >= self.addresses.len() {
+                        failures = 0;
+                        self.pause().await;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn pause(&mut self) {
+        sleep(self.backoff.next()).await;
+    }
+
+    /// Connects and serves until the connection ends.
+    async fn serve(&mut self, address: &str) -> Ended {
+        if self.book.is_closed() {
+            return Ended::Closed;
+        }
+        let limit = self.settings.silence_timeout;
+        let (stream, welcome) = match timeout(limit, dial(address)).await {
+            Ok(Ok(connected)) => connected,
+            Ok(Err(error)) => return Ended::Problem(error.into()),
+            Err(_) => return Ended::Problem(ConnectionProblem::Silent),
+        };
+        self.book.learn_payload_codec(welcome.payload_codec);
+        self.book.note(address, None);
+        self.book.send_all_again();
+        let useless = self
+            .useless
+            .clone()
+            .filter(|(_, when)| when.elapsed() < USELESS_FOR)
+            .map(|(address, _)| address);
+        let mut line = Line {
+            book: &self.book,
+            stream,
+            reader: FrameReader::new(UpTo {
+                payload_bytes: self.settings.max_reply_bytes,
+            }),
+            queue: SendQueue::default(),
+            opening: false,
+            silence: Box::pin(sleep(limit)),
+            limit,
+            useless,
+            heard: false,
+        };
+        let ended = poll_fn(|cx| line.poll(cx)).await;
+        if line.heard {
+            self.backoff.reset();
+        }
+        ended
+    }
+}
+
+async fn dial(address: &str) -> Result<(TcpStream, Welcome), DialError> {
+    let mut stream = TcpStream::connect(address).await?;
+    let hello = Hello {
+        cluster: None,
+        caller: Caller::Client,
+    };
+    let welcome = introduce(&mut stream, hello).await?;
+    Ok((stream, welcome))
+}
+
+/// One connection at work.
+struct Line<'a> {
+    book: &'a Book,
+    stream: TcpStream,
+    reader: FrameReader<UpTo>,
+    queue: SendQueue,
+    /// Whether this connection has asked for a session.
+    opening: bool,
+    /// Goes off when nothing was answered for too long.
+    silence: Pin<Box<Sleep>>,
+    limit: Duration,
+    /// A leader's address not to follow.
+    useless: Option<String>,
+    /// Whether anything was answered.
+    heard: bool,
+}
+
+impl Line<'_> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Ended> {
+        if self.book.is_closed() {
+            return Poll::Ready(Ended::Closed);
+        }
+        if let Some(ended) = self.take_answers(cx) {
+            return Poll::Ready(ended);
+        }
+        self.book.register(cx.waker());
+        loop {
+            self.fill();
+            if self.queue.is_empty() {
+                break;
+            }
+            match self.queue.poll_flush(&mut self.stream, cx) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(error)) => {
+                    let problem = ConnectionProblem::Unreachable(error.kind());
+                    return Poll::Ready(Ended::Problem(problem));
+                }
+                Poll::Pending => break,
+            }
+        }
+        if self.silence.as_mut().poll(cx).is_ready() {
+            self.silence.as_mut().reset(Instant::now() + self.limit);
+            if self.book.awaits_answers() {
+                return Poll::Ready(Ended::Problem(ConnectionProblem::Silent));
+            }
+            // Registers the timer anew.
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
+    }
+
+    /// Queues what there is to send, a little more than one write takes.
+    fn fill(&mut self) {
+        if !self.book.has_session() {
+            if !self.opening {
+                self.opening = true;
+                self.push(&Request::Open { number: 0 });
+            }
+            return;
+        }
+        while self.queue.bytes() < QUEUE_BYTES {
+            let Some(request) = self.book.next_to_send() else {
+                return;
+            };
+            self.push(&request);
+        }
+    }
+
+    fn push(&mut self, request: &Request) {
+        for part in request.encode() {
+            self.queue.push(part);
+        }
+    }
+
+    /// Takes in all answers that have arrived; says why the connection is over, if so.
+    fn take_answers(&mut self, cx: &mut Context<'_>) -> Option<Ended> {
+        let mut any = false;
+        let ended = loop {
+            let frame = match self.reader.poll_frame(&mut self.stream, cx) {
+                Poll::Pending => break None,
+                Poll::Ready(Ok(Some(frame))) => frame,
+                Poll::Ready(Ok(None) | Err(_)) => break Some(lost()),
+            };
+            let Ok(answer) = Answer::decode(frame) else {
+                break Some(Ended::Problem(ConnectionProblem::NotANode));
+            };
+            any = true;
+            if let Some(ended) = self.take(answer) {
+                break Some(ended);
+            }
+        };
+        if any {
+            self.heard = true;
+            self.silence.as_mut().reset(Instant::now() + self.limit);
+        }
+        ended
+    }
+
+    fn take(&mut self, answer: Answer) -> Option<Ended> {
+        match answer {
+            Answer::Opened { session, .. } => {
+                self.opening = false;
+                self.book.session_opened(session);
+            }
+            Answer::Applied {
+                session,
+                serial,
+                reply,
+            } => self.book.answered(session, serial, Ok(reply)),
+            Answer::Failed {
+                session,
+                serial,
+                failure,
+            } => return self.take_failure(session, serial, failure),
+            Answer::Leader { address } => {
+                if self.useless.as_ref() != Some(&address) {
+                    return Some(Ended::Leader(address));
+                }
+            }
+        }
+        None
+    }
+
+    fn take_failure(&mut self, session: u64, serial: u64, failure: Failure) -> Option<Ended> {
+        match failure {
+            Failure::TooLarge { limit } => {
+                let error = SubmitError::TooLarge { limit };
+                self.book.answered(session, serial, Err(error));
+                None
+            }
+            Failure::SessionGone => {
+                self.opening = false;
+                self.book.session_over(session);
+                None
+            }
+            Failure::Retry | Failure::Stopped => {
+                Some(Ended::Problem(ConnectionProblem::CannotServe))
+            }
+        }
+    }
+}
+
+const fn lost() -> Ended {
+    Ended::Problem(ConnectionProblem::Unreachable(
+        io::ErrorKind::ConnectionReset,
+    ))
+}
+
+impl From<DialError> for ConnectionProblem {
+    fn from(error: DialError) -> Self {
+        match error {
+            DialError::Unreachable(kind) => Self::Unreachable(kind),
+            DialError::Slow(_) => Self::Silent,
+            DialError::NotOurs(_) => Self::NotANode,
+            DialError::Refused(refusal) => Self::Refused(refusal),
+        }
+    }
+}
+
+/// Bytes queued for one connection before more is taken from the book.
+const QUEUE_BYTES: usize = 256 << 10;
+/// How long a leader's address that failed is not followed again.
+const USELESS_FOR: Duration = Duration::from_millis(500);

@@ -1,0 +1,150 @@
+//! The one port of a node: peers and clients knock here, and strangers learn why they may not in.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use raft_core::ids::NodeId;
+use raft_core::message::Lane;
+use raft_node::state_machine::StateMachine;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+use crate::comms::Accepted;
+use crate::handshake::{Caller, HELLO_BYTES, HandshakeError, Hello, Refusal};
+use crate::metrics::Mishap;
+use crate::serve::{Desk, Service};
+
+/// Accepts connections, shakes hands, and passes peers to the comms and clients to a task each.
+pub(crate) struct Door<S: StateMachine> {
+    desk: Arc<Desk<S>>,
+    peers: mpsc::Sender<Accepted>,
+    handshake_timeout: Duration,
+    /// Handshakes that may be under way.
+    strangers: Arc<Semaphore>,
+    /// Clients that may be connected.
+    clients: Arc<Semaphore>,
+}
+
+impl<S: StateMachine> Door<S> {
+    pub(crate) fn new(
+        desk: Arc<Desk<S>>,
+        peers: mpsc::Sender<Accepted>,
+        handshake_timeout: Duration,
+    ) -> Self {
+        let clients = Arc::new(Semaphore::new(desk.settings.max_clients));
+        Self {
+            desk,
+            peers,
+            handshake_timeout,
+            strangers: Arc::new(Semaphore::new(MAX_HANDSHAKES)),
+            clients,
+        }
+    }
+
+    /// Serves until dropped; then all clients' connections end with it.
+    pub(crate) async fn keep(self, listener: TcpListener) {
+        let door = Arc::new(self);
+        let mut guests = JoinSet::new();
+        loop {
+            while guests.try_join_next().is_some() {}
+            let Ok(permit) = Arc::clone(&door.strangers).acquire_owned().await else {
+                return;
+            };
+            match listener.accept().await {
+                Ok((stream, _)) => {
+                    guests.spawn(Arc::clone(&door).receive(stream, permit));
+                }
+                Err(error) => {
+                    // Out of file descriptors, most often: others must close some first.
+                    tracing::warn!(%error, "can't accept connections");
+                    sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    async fn receive(self: Arc<Self>, mut stream: TcpStream, permit: OwnedSemaphorePermit) {
+        let shaken = timeout(self.handshake_timeout, self.shake_hands(&mut stream)).await;
+        drop(permit);
+        match shaken {
+            Ok(Ok(Guest::Peer { peer, lane })) => {
+                let accepted = Accepted { peer, lane, stream };
+                // The comms end with the driver: then there is nobody to hand it to.
+                let _ = self.peers.send(accepted).await;
+            }
+            Ok(Ok(Guest::Client { place })) => {
+                let desk = Arc::clone(&self.desk);
+                drop(self);
+                Service::new(desk, stream).run().await;
+                drop(place);
+            }
+            Ok(Err(mishap)) => self.desk.counters.count(mishap),
+            Err(_) => self.desk.counters.count(Mishap::SlowHandshake),
+        }
+    }
+
+    async fn shake_hands(&self, stream: &mut TcpStream) -> Result<Guest, Mishap> {
+        let mut bytes = [0; HELLO_BYTES];
+        if stream.set_nodelay(true).is_err() || stream.read_exact(&mut bytes).await.is_err() {
+            return Err(Mishap::NotOurProtocol);
+        }
+        let (verdict, guest) = match Hello::decode(&bytes) {
+            Ok(hello) => match self.judge(&hello) {
+                Ok(guest) => (Ok(()), Ok(guest)),
+                Err(refusal) => (Err(refusal), Err(mishap(refusal))),
+            },
+            Err(HandshakeError::Version(_)) => (Err(Refusal::Version), Err(Mishap::NotOurProtocol)),
+            // Whoever this is would not understand an answer.
+            Err(error) => {
+                tracing::warn!(%error, "a stranger knocked");
+                return Err(Mishap::NotOurProtocol);
+            }
+        };
+        let welcome = self.desk.identity.welcome(verdict).encode();
+        let answered = stream.write_all(&welcome).await;
+        if let Err(refusal) = verdict {
+            tracing::warn!(why = %refusal, "a caller was refused");
+        }
+        match answered {
+            Ok(()) => guest,
+            Err(_) => guest.and(Err(Mishap::ConnectionLost)),
+        }
+    }
+
+    fn judge(&self, hello: &Hello) -> Result<Guest, Refusal> {
+        self.desk.identity.judge(hello)?;
+        match hello.caller {
+            Caller::Peer { from, lane, .. } => Ok(Guest::Peer {
+                peer: from.id,
+                lane,
+            }),
+            Caller::Client => Arc::clone(&self.clients)
+                .try_acquire_owned()
+                .map(|place| Guest::Client { place })
+                .map_err(|_| Refusal::TooManyConnections),
+        }
+    }
+}
+
+/// Whoever was let in.
+enum Guest {
+    Peer { peer: NodeId, lane: Lane },
+    Client { place: OwnedSemaphorePermit },
+}
+
+const fn mishap(refusal: Refusal) -> Mishap {
+    match refusal {
+        Refusal::WrongCluster => Mishap::WrongCluster,
+        Refusal::WrongNode => Mishap::WrongNode,
+        Refusal::Stranger => Mishap::Stranger,
+        Refusal::TooManyConnections => Mishap::TooManyConnections,
+        Refusal::Version | Refusal::Other => Mishap::NotOurProtocol,
+    }
+}
+
+/// Handshakes under way at once; more callers wait to be accepted.
+const MAX_HANDSHAKES: usize = 128;
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);

@@ -1,0 +1,222 @@
+//! From a description to a running node: folder, log, port, driver, in this order.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use raft_core::ids::NodeId;
+use raft_core::log::Recovered;
+use raft_log::fs::std_fs::StdFs;
+use raft_log::{Fs, Wal, WalSettings};
+use raft_node::codec::PayloadCodec;
+use raft_node::driver::{Driver, Parts};
+use raft_node::identity::{GenesisRecord, Identity as FolderIdentity};
+use raft_node::settings::{NodeSettings, NodeSetup};
+use raft_node::state_machine::{App, AppMachine};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+
+use crate::clock::TokioClock;
+use crate::comms::{CommsSettings, TcpComms};
+use crate::error::StartError;
+use crate::identity::Identity;
+use crate::listener::Door;
+use crate::metrics::Counters;
+use crate::node::Node;
+use crate::serve::{Desk, ServiceSettings};
+
+/// Describes a node; [`NodeBuilder::start`] starts it.
+#[derive(Clone, Debug)]
+#[must_use = "a builder does nothing until it is started"]
+pub struct NodeBuilder {
+    id: NodeId,
+    members: BTreeMap<NodeId, String>,
+    data_dir: Option<PathBuf>,
+    listen: Option<String>,
+    payload_codec: PayloadCodec,
+    settings: NodeSettings,
+    comms: CommsSettings,
+    service: ServiceSettings,
+    wal: WalSettings,
+}
+
+impl NodeBuilder {
+    pub(crate) fn new(id: u64) -> Self {
+        Self {
+            id: NodeId::new(id),
+            members: BTreeMap::new(),
+            data_dir: None,
+            listen: None,
+            payload_codec: PayloadCodec::DEFAULT,
+            settings: NodeSettings::default(),
+            comms: CommsSettings::default(),
+            service: ServiceSettings::default(),
+            wal: WalSettings::default(),
+        }
+    }
+
+    /// All members of the cluster, this node among them, with the address that the others reach
+    /// each at. The same list on every node.
+    pub fn members<T: Into<String>>(mut self, members: impl IntoIterator<Item = (u64, T)>) -> Self {
+        self.members = members
+            .into_iter()
+            .map(|(id, address)| (NodeId::new(id), address.into()))
+            .collect();
+        self
+    }
+
+    /// The folder that holds everything this node must not forget. Made if it is missing. One
+    /// node's alone, for ever.
+    pub fn data_dir(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.data_dir = Some(folder.into());
+        self
+    }
+
+    /// Where to listen, if not at this node's address in the list of members.
+    pub fn listen(mut self, address: impl Into<String>) -> Self {
+        self.listen = Some(address.into());
+        self
+    }
+
+    /// How commands and replies are encoded. The same on every node, for ever.
+    pub const fn payload_codec(mut self, codec: PayloadCodec) -> Self {
+        self.payload_codec = codec;
+        self
+    }
+
+    /// The limits of the node and of its hull.
+    pub const fn settings(mut self, settings: NodeSettings) -> Self {
+        self.settings = settings;
+        self
+    }
+
+    /// The limits of the network between nodes.
+    pub const fn comms(mut self, settings: CommsSettings) -> Self {
+        self.comms = settings;
+        self
+    }
+
+    /// What remote clients may ask of this node.
+    pub const fn service(mut self, settings: ServiceSettings) -> Self {
+        self.service = settings;
+        self
+    }
+
+    /// How the log lies on disk.
+    pub const fn wal(mut self, settings: WalSettings) -> Self {
+        self.wal = settings;
+        self
+    }
+
+    /// Starts the node. Returns as soon as it listens; the first start of a cluster waits in the
+    /// background until every member has been up once, and submissions wait with it.
+    ///
+    /// Must be called inside a tokio runtime with its network and timer enabled.
+    ///
+    /// # Errors
+    ///
+    /// See [`StartError`]: what is wrong, and what to do.
+    pub async fn start<A: App>(self, app: A) -> Result<Node<A>, StartError> {
+        let folder = self.data_dir.clone().ok_or(StartError::NoDataDir)?;
+        let fs = StdFs::open(&folder).map_err(|cause| StartError::Folder { folder, cause })?;
+        self.start_on(fs, app).await
+    }
+
+    /// [`Self::start`] on a file system of your own, in place of a folder.
+    ///
+    /// # Errors
+    ///
+    /// See [`StartError`].
+    pub async fn start_on<A: App>(self, fs: impl Fs, app: A) -> Result<Node<A>, StartError> {
+        let (wal, recovered) = Wal::open(fs, self.wal).await?;
+        let record = self.founded(&recovered)?;
+        let listen = self
+            .listen
+            .clone()
+            .or_else(|| self.members.get(&self.id).cloned())
+            .ok_or(raft_node::error::StartError::NotAMember { id: self.id })?;
+        let cannot_listen = |error: std::io::Error| StartError::Listen {
+            address: listen.clone(),
+            kind: error.kind(),
+        };
+        let listener = TcpListener::bind(&listen).await.map_err(cannot_listen)?;
+        let address = listener.local_addr().map_err(cannot_listen)?;
+
+        let identity = Arc::new(Identity::new(
+            self.id,
+            self.members.clone(),
+            self.payload_codec.tag(),
+            record.map(|record| record.cluster),
+        ));
+        let counters = Arc::new(Counters::default());
+        let (peers, accepted) = mpsc::channel(ACCEPTED_WAITING);
+        let parts = Parts {
+            log: wal,
+            comms: TcpComms::new(
+                Arc::clone(&identity),
+                self.comms,
+                accepted,
+                Arc::clone(&counters),
+            ),
+            clock: TokioClock::new(),
+            state_machine: AppMachine::new(app, self.payload_codec),
+        };
+        let (driver, handle) = Driver::start(self.setup()?, parts, recovered)?;
+        let door = Door::new(
+            Arc::new(Desk {
+                handle: handle.clone(),
+                identity,
+                counters: Arc::clone(&counters),
+                settings: self.service,
+            }),
+            peers,
+            self.comms.handshake_timeout,
+        );
+        Ok(Node {
+            handle,
+            codec: self.payload_codec,
+            address,
+            counters,
+            driver: Some(tokio::spawn(driver)),
+            door: tokio::spawn(door.keep(listener)),
+        })
+    }
+
+    /// The genesis record in the folder, if there is one, and if it founded the cluster that is
+    /// described here. An identity that can't be read is the driver's to refuse.
+    fn founded(&self, recovered: &Recovered) -> Result<Option<GenesisRecord>, StartError> {
+        let identity = recovered
+            .identity
+            .as_deref()
+            .and_then(|bytes| FolderIdentity::decode(bytes).ok());
+        let Some(identity) = identity.filter(|identity| identity.me.id == self.id) else {
+            return Ok(None);
+        };
+        let Some(record) = identity.stage.record() else {
+            return Ok(None);
+        };
+        let given: BTreeSet<NodeId> = self.members.keys().copied().collect();
+        let founded: BTreeSet<NodeId> = record.founders.members.keys().copied().collect();
+        if given != founded {
+            return Err(StartError::OtherMembers { founded, given });
+        }
+        Ok(Some(record.clone()))
+    }
+
+    fn setup(&self) -> Result<NodeSetup, StartError> {
+        let seed = getrandom::u64().map_err(|_| StartError::NoRandomness)?;
+        let mut entropy = [0; 16];
+        getrandom::fill(&mut entropy).map_err(|_| StartError::NoRandomness)?;
+        Ok(NodeSetup {
+            id: self.id,
+            members: self.members.clone(),
+            settings: self.settings,
+            payload_codec: self.payload_codec,
+            seed,
+            entropy: u128::from_le_bytes(entropy),
+        })
+    }
+}
+
+/// Peers' connections accepted and not yet taken over by the driver.
+const ACCEPTED_WAITING: usize = 64;
