@@ -1,0 +1,78 @@
+//! The lines to submit: of a file, or of this repository.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+
+/// The commands' source.
+pub(crate) struct Text {
+    /// Where it came from, for the report.
+    pub(crate) source: String,
+    /// Its lines, without their ends. Any bytes, of any length.
+    pub(crate) lines: Vec<Bytes>,
+}
+
+/// Reads a file, or gathers the repository's own Rust and Markdown sources in order of their
+/// paths, from the beginning again until there are 10,000 lines.
+pub(crate) fn load(file: Option<&Path>) -> io::Result<Text> {
+    if let Some(file) = file {
+        return Ok(Text {
+            source: file.display().to_string(),
+            lines: split(&fs::read(file)?.into()),
+        });
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut paths = Vec::new();
+    gather(root, &mut paths)?;
+    paths.sort();
+    let mut once = Vec::new();
+    for path in &paths {
+        once.extend(split(&fs::read(path)?.into()));
+    }
+    if once.is_empty() {
+        return Err(io::Error::other("no sources found; name a file"));
+    }
+    let repeats = MIN_LINES.div_ceil(once.len()).max(1);
+    Ok(Text {
+        source: format!(
+            "the repository's own sources, {} files, {repeats} times",
+            paths.len()
+        ),
+        lines: std::iter::repeat_n(once, repeats).flatten().collect(),
+    })
+}
+
+fn gather(folder: &Path, paths: &mut Vec<PathBuf>) -> io::Result<()> {
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder)? {
+            let entry = entry?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let path = entry.path();
+            if entry.file_type()?.is_dir() {
+                if name != "target" && !name.starts_with('.') {
+                    folders.push(path);
+                }
+            } else if name.ends_with(".rs") || name.ends_with(".md") {
+                paths.push(path);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The lines between newlines. A newline at the end ends the last line and begins none.
+fn split(text: &Bytes) -> Vec<Bytes> {
+    let mut lines: Vec<Bytes> = text
+        .split(|byte| *byte == b'\n')
+        .map(|line| text.slice_ref(line))
+        .collect();
+    if lines.last().is_some_and(Bytes::is_empty) {
+        lines.pop();
+    }
+    lines
+}
+
+const MIN_LINES: usize = 10_000;

@@ -1,0 +1,40 @@
+//! A durable, replicated key-value store: one process a node, `put KEY VALUE` and `get KEY`.
+use quorate::{App, Node};
+use std::{collections::BTreeMap, env, error::Error, io};
+
+/// Values by key; a put answers with the value before it.
+#[derive(Default, serde::Serialize, serde::Deserialize)]
+pub struct Store(BTreeMap<String, String>);
+
+impl App for Store {
+    type Command = (String, String);
+    type Reply = Option<String>;
+    fn apply(&mut self, (key, value): Self::Command) -> Self::Reply {
+        self.0.insert(key, value)
+    }
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let id: u64 = env::args()
+        .nth(1)
+        .ok_or("which node: 1, 2 or 3?")?
+        .parse()?;
+    let node = Node::builder(id)
+        .members((1..=3).map(|id| (id, format!("127.0.0.1:{}", 7_000 + id))))
+        .data_dir(env::temp_dir().join(format!("quorate-hello-{id}")))
+        .start(Store::default())
+        .await?;
+    for line in io::stdin().lines() {
+        let answer = match line?.split(' ').collect::<Vec<_>>()[..] {
+            ["put", key, value] => node.submit((key.into(), value.into())).await?,
+            ["get", key] => {
+                let key = key.to_owned();
+                node.read(move |store| store.0.get(&key).cloned()).await?
+            }
+            _ => Some("put KEY VALUE, or get KEY".to_owned()),
+        };
+        println!("{answer:?}");
+    }
+    Ok(node.shutdown().await?)
+}
