@@ -1,6 +1,19 @@
 //! Quorate in a simulated world.
 
 pub mod checkers;
+mod client;
+mod clock;
+mod disk;
+mod executor;
 pub mod history;
+pub mod key_value;
 pub mod linearizable;
+pub mod lot;
+pub mod nemesis;
+mod network;
+pub mod plan;
+mod process;
+pub mod sim;
 pub mod spy;
+pub mod workload;
+pub mod world;

@@ -1,0 +1,241 @@
+//! Clients at work: each does one operation of the plan after the other, and stays with it until
+//! it is answered, refused for good, or given up.
+//!
+//! A client with a session tries again under the same serial wherever it likes; one without takes
+//! every doubt as its answer. What a client may conclude from an answer is [`judge`]'s, in one
+//! place, because the histories that are checked rest on it.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use raft_node::error::{NotSent, ReadError, SubmitError};
+use raft_node::handle::{Handle, OpeningSession, Reading, SessionCommand, Submission};
+use raft_node::state_machine::{App, AppMachine};
+
+use crate::checkers::SubmissionId;
+use crate::history::OperationId;
+use crate::spy::SpyMachine;
+use crate::workload::{ClientPlan, Look, Manner};
+
+/// The handle of a node that runs `A`.
+pub(crate) type NodeHandle<A> = Handle<SpyMachine<AppMachine<A>>>;
+
+/// One client.
+pub(crate) struct Client<A: App> {
+    pub(crate) plan: ClientPlan,
+    /// The operations that wait for it, by number.
+    pub(crate) queue: VecDeque<usize>,
+    /// The operation it is at.
+    pub(crate) current: Option<Current<A>>,
+    session: Option<u64>,
+    next_serial: u64,
+    /// How often it has turned to a node: tells which of its impatiences is meant.
+    pub(crate) attempt: u64,
+    pub(crate) waker: Waker,
+}
+
+/// An operation that a client is at.
+pub(crate) struct Current<A: App> {
+    /// Its number in the history.
+    pub(crate) entry: OperationId,
+    pub(crate) command: A::Command,
+    pub(crate) payload: Bytes,
+    /// How to read, if it is a read.
+    pub(crate) read: Option<Look<A>>,
+    /// Its serial, once it has one: for good, whatever session comes.
+    serial: Option<u64>,
+    /// How often it was tried.
+    pub(crate) tries: u32,
+    /// Whether an earlier try may have been applied.
+    pub(crate) doubtful: bool,
+    pub(crate) waiting: Option<Waiting<A>>,
+    /// The node that is asked, by number.
+    pub(crate) node: usize,
+    /// The present try, as the checks know it; only commands have one.
+    pub(crate) submission: Option<SubmissionId>,
+}
+
+/// What a client waits for.
+pub(crate) enum Waiting<A: App> {
+    Session(OpeningSession),
+    Answer(Submission),
+    Read(Reading<A::Reply>),
+}
+
+/// What came of one try.
+pub(crate) enum Outcome<A: App> {
+    /// The session is open; now the command itself can be submitted.
+    SessionOpened,
+    /// The answer, as the state machine gave it.
+    Answered(Bytes),
+    /// The answer to a read.
+    Read(A::Reply),
+    /// Nothing.
+    Failed(Conclusion),
+}
+
+/// What a client may conclude from a try without answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Conclusion {
+    /// Nothing was done by this try, and it may be tried again.
+    Harmless,
+    /// Nothing was done by this try, and none will fare better.
+    Refused,
+    /// Nothing was done by this try, and the session is no more.
+    Expired,
+    /// It may have been done, or may yet be.
+    Doubtful,
+}
+
+impl<A: App> Client<A> {
+    pub(crate) fn new(plan: ClientPlan, waker: Waker) -> Self {
+        Self {
+            plan,
+            queue: VecDeque::new(),
+            current: None,
+            session: None,
+            next_serial: 1,
+            attempt: 0,
+            waker,
+        }
+    }
+
+    /// Where to turn with the next try.
+    pub(crate) fn next_node(&self, nodes: usize) -> usize {
+        let tries = self.current.as_ref().map_or(0, |current| current.tries);
+        (usize::from(self.plan.home) + tries as usize) % nodes.max(1)
+    }
+
+    /// Turns to a node: submits, reads, or opens a session first.
+    ///
+    /// Answers the command if one was submitted.
+    pub(crate) fn turn_to(&mut self, node: usize, handle: &NodeHandle<A>) -> Option<Bytes>
+    where
+        A::Command: Clone,
+    {
+        let current = self.current.as_mut()?;
+        current.node = node;
+        if let Some(read) = current.read {
+            let command = current.command.clone();
+            let look =
+                move |machine: &SpyMachine<AppMachine<A>>| read(machine.inner().app(), &command);
+            current.waiting = Some(Waiting::Read(handle.read(look)));
+            return None;
+        }
+        let waiting = match (self.plan.manner, self.session) {
+            (Manner::Plain, _) => Waiting::Answer(handle.submit(current.payload.clone())),
+            (Manner::Session, None) => Waiting::Session(handle.open_session()),
+            (Manner::Session, Some(session)) => {
+                let serial = *current.serial.get_or_insert(self.next_serial);
+                self.next_serial = self.next_serial.max(serial + 1);
+                Waiting::Answer(handle.submit_as(SessionCommand {
+                    session,
+                    serial,
+                    // One thing after the other: all before this is answered or given up.
+                    settled: serial,
+                    payload: current.payload.clone(),
+                }))
+            }
+        };
+        let submits = matches!(waiting, Waiting::Answer(_));
+        current.waiting = Some(waiting);
+        submits.then(|| current.payload.clone())
+    }
+
+    /// Looks whether there is an answer.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Outcome<A>> {
+        let Some(current) = &mut self.current else {
+            return Poll::Pending;
+        };
+        let outcome = match &mut current.waiting {
+            None => return Poll::Pending,
+            Some(Waiting::Session(opening)) => match Pin::new(opening).poll(cx) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Ok(session)) => {
+                    self.session = Some(session);
+                    Outcome::SessionOpened
+                }
+                // An open session that nobody uses harms nobody.
+                Poll::Ready(Err(_)) => Outcome::Failed(Conclusion::Harmless),
+            },
+            Some(Waiting::Answer(submission)) => match Pin::new(submission).poll(cx) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Ok(reply)) => Outcome::Answered(reply),
+                Poll::Ready(Err(error)) => Outcome::Failed(judge(&error)),
+            },
+            Some(Waiting::Read(reading)) => match Pin::new(reading).poll(cx) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Ok(reply)) => Outcome::Read(reply),
+                Poll::Ready(Err(
+                    ReadError::Overloaded { .. } | ReadError::TimedOut | ReadError::Stopped,
+                )) => Outcome::Failed(Conclusion::Harmless),
+            },
+        };
+        current.waiting = None;
+        Poll::Ready(outcome)
+    }
+
+    /// Forgets the session: it has expired, or something under it is in doubt for good.
+    pub(crate) fn leave_session(&mut self) {
+        self.session = None;
+        self.next_serial = 1;
+        if let Some(current) = &mut self.current {
+            current.serial = None;
+        }
+    }
+
+    /// What it is at, for a report.
+    pub(crate) fn describe(&self) -> String {
+        match &self.current {
+            None => "for a new operation".to_owned(),
+            Some(current) => {
+                let what = match current.waiting {
+                    None => "nothing yet",
+                    Some(Waiting::Session(_)) => "a session",
+                    Some(Waiting::Answer(_)) => "an answer",
+                    Some(Waiting::Read(_)) => "a read",
+                };
+                format!(
+                    "for {what} of node {}, try {}",
+                    current.node + 1,
+                    current.tries
+                )
+            }
+        }
+    }
+}
+
+impl<A: App> Current<A> {
+    pub(crate) const fn new(
+        entry: OperationId,
+        command: A::Command,
+        payload: Bytes,
+        read: Option<Look<A>>,
+    ) -> Self {
+        Self {
+            entry,
+            command,
+            payload,
+            read,
+            serial: None,
+            tries: 0,
+            doubtful: false,
+            waiting: None,
+            node: 0,
+            submission: None,
+        }
+    }
+}
+
+/// What a client may conclude from an error.
+pub(crate) const fn judge(error: &SubmitError) -> Conclusion {
+    match error {
+        SubmitError::Overloaded { .. }
+        | SubmitError::NotSent(NotSent::NoLeader | NotSent::Stopped) => Conclusion::Harmless,
+        SubmitError::TooLarge { .. } | SubmitError::NoSession => Conclusion::Refused,
+        SubmitError::SessionExpired { .. } => Conclusion::Expired,
+        SubmitError::Settled { .. } | SubmitError::Unknown { .. } => Conclusion::Doubtful,
+    }
+}

@@ -1,0 +1,277 @@
+//! Virtual time: one queue of events for the whole world, and a clock for each node.
+//!
+//! There are no ticks. The world takes the earliest event, sets the time to its time, and lets
+//! everything run that it wakes. Events of the same time come in the order in which they were
+//! scheduled, so that a world has one history only.
+
+use std::collections::BinaryHeap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use raft_core::ids::NodeId;
+use raft_core::time::Time;
+use raft_node::clock::Clock;
+
+use crate::lot::nanos;
+use crate::plan::NodePlan;
+use crate::world::event::Event;
+
+/// The world's time and what is still to come. Cheap to clone; all clones are one queue.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Schedule(Arc<Mutex<Queue>>);
+
+#[derive(Debug, Default)]
+struct Queue {
+    now: Time,
+    scheduled: u64,
+    events: BinaryHeap<Scheduled>,
+}
+
+impl Schedule {
+    /// The world's time.
+    pub(crate) fn now(&self) -> Time {
+        self.queue().now
+    }
+
+    /// Lets `event` happen at `at`, or now if that has passed.
+    pub(crate) fn at(&self, at: Time, event: Event) {
+        let mut queue = self.queue();
+        let at = at.max(queue.now);
+        let number = queue.scheduled;
+        queue.scheduled += 1;
+        queue.events.push(Scheduled { at, number, event });
+    }
+
+    /// Lets `event` happen after `span`.
+    pub(crate) fn after(&self, span: Duration, event: Event) {
+        let at = self.now().after(span);
+        self.at(at, event);
+    }
+
+    /// Goes on to the earliest event and takes it.
+    pub(crate) fn next(&self) -> Option<Event> {
+        let mut queue = self.queue();
+        let Scheduled { at, event, .. } = queue.events.pop()?;
+        queue.now = at;
+        Some(event)
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        // The queue is never left half changed.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An event and its time; the earliest is the greatest, because heaps give the greatest.
+#[derive(Debug)]
+struct Scheduled {
+    at: Time,
+    number: u64,
+    event: Event,
+}
+
+impl PartialEq for Scheduled {
+    fn eq(&self, other: &Self) -> bool {
+        self.number == other.number
+    }
+}
+
+impl Eq for Scheduled {}
+
+impl PartialOrd for Scheduled {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Scheduled {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (other.at, other.number).cmp(&(self.at, self.number))
+    }
+}
+
+/// How one node's clock relates to the world's: it shows another time and runs at another rate.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rate {
+    /// What the clock shows at the world's beginning, jumps since then included.
+    offset: u64,
+    /// How many nanoseconds it gains in a million; negative when it loses.
+    drift: i64,
+}
+
+impl Rate {
+    pub(crate) fn new(plan: &NodePlan) -> Self {
+        Self {
+            offset: nanos(plan.clock_offset),
+            drift: i64::from(plan.clock_drift),
+        }
+    }
+
+    /// A clock that shows the world's time.
+    pub(crate) const fn true_time() -> Self {
+        Self {
+            offset: 0,
+            drift: 0,
+        }
+    }
+
+    /// Moves the clock forward.
+    pub(crate) fn jump(&mut self, by: Duration) {
+        self.offset = self.offset.saturating_add(nanos(by));
+    }
+
+    /// What the clock shows at the world's time `world`.
+    pub(crate) fn local(&self, world: Time) -> Time {
+        let passed = i128::from(world.as_nanos());
+        let shown = passed + passed * i128::from(self.drift) / MILLION;
+        Time::from_nanos(self.offset.saturating_add(shown.max(0) as u64))
+    }
+
+    /// The world's time from which on the clock shows at least `local`.
+    pub(crate) fn world(&self, local: Time) -> Time {
+        let shown = i128::from(local.as_nanos().saturating_sub(self.offset));
+        let rate = MILLION + i128::from(self.drift);
+        let passed = (shown * MILLION + rate - 1) / rate;
+        let mut world = Time::from_nanos(u64::try_from(passed).unwrap_or(u64::MAX));
+        // Rounding on the way there and back may end just short.
+        while self.local(world) < local && world.as_nanos() < u64::MAX {
+            world = Time::from_nanos(world.as_nanos() + 1);
+        }
+        world
+    }
+}
+
+/// What a process has of its node's clock, and what the world shares with it.
+#[derive(Debug)]
+struct Hand {
+    rate: Rate,
+    alarm: Option<Alarm>,
+}
+
+/// The next wake-up that was asked for.
+#[derive(Debug)]
+struct Alarm {
+    /// The world's time for which an event is scheduled.
+    at: Time,
+    waker: Waker,
+}
+
+/// One node's clock, as its driver reads it. Never goes back.
+#[derive(Clone, Debug)]
+pub(crate) struct SimClock {
+    node: NodeId,
+    schedule: Schedule,
+    hand: Arc<Mutex<Hand>>,
+}
+
+impl SimClock {
+    pub(crate) fn new(node: NodeId, rate: Rate, schedule: Schedule) -> Self {
+        Self {
+            node,
+            schedule,
+            hand: Arc::new(Mutex::new(Hand { rate, alarm: None })),
+        }
+    }
+
+    /// Moves the clock forward and wakes who waits on it.
+    pub(crate) fn jump(&self, by: Duration) {
+        let mut hand = self.hand();
+        hand.rate.jump(by);
+        if let Some(alarm) = hand.alarm.take() {
+            alarm.waker.wake();
+        }
+    }
+
+    /// The event of an alarm came: wakes who waits, if it is the one that was last asked for.
+    pub(crate) fn ring(&self, at: Time) {
+        let mut hand = self.hand();
+        if hand.alarm.as_ref().is_some_and(|alarm| alarm.at <= at)
+            && let Some(alarm) = hand.alarm.take()
+        {
+            alarm.waker.wake();
+        }
+    }
+
+    /// Forgets who waited: the process has ended.
+    pub(crate) fn silence(&self) {
+        self.hand().alarm = None;
+    }
+
+    fn hand(&self) -> MutexGuard<'_, Hand> {
+        self.hand.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Clock for SimClock {
+    fn now(&self) -> Time {
+        self.hand().rate.local(self.schedule.now())
+    }
+
+    fn poll_until(&mut self, deadline: Time, cx: &mut Context<'_>) -> Poll<()> {
+        let mut hand = self.hand();
+        if hand.rate.local(self.schedule.now()) >= deadline {
+            return Poll::Ready(());
+        }
+        let at = hand.rate.world(deadline);
+        // A deadline mostly moves away before it comes. An alarm that rings early is asked for
+        // again then, which is cheaper than an event for each move.
+        match &mut hand.alarm {
+            Some(alarm) if alarm.at <= at => alarm.waker.clone_from(cx.waker()),
+            alarm => {
+                *alarm = Some(Alarm {
+                    at,
+                    waker: cx.waker().clone(),
+                });
+                self.schedule.at(at, Event::Alarm { node: self.node });
+            }
+        }
+        Poll::Pending
+    }
+}
+
+const MILLION: i128 = 1_000_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_shows_the_deadline_at_the_world_time_it_names() {
+        for drift in [-50_000, -333, 0, 7, 50_000] {
+            let rate = Rate {
+                offset: 12_345,
+                drift,
+            };
+            for passed in [0, 1, 999, 1_000_000_007, 60_000_000_000] {
+                let deadline = Time::from_nanos(12_345 + passed);
+                let world = rate.world(deadline);
+                assert!(rate.local(world) >= deadline, "{drift} {passed}");
+                let before = Time::from_nanos(world.as_nanos().saturating_sub(2));
+                assert!(rate.local(before) <= deadline, "{drift} {passed}");
+            }
+        }
+    }
+
+    #[test]
+    fn events_of_one_time_come_in_the_order_they_were_scheduled() {
+        let schedule = Schedule::default();
+        for node in 1..=3 {
+            schedule.at(
+                Time::from_millis(2),
+                Event::Alarm {
+                    node: NodeId::new(node),
+                },
+            );
+        }
+        schedule.at(Time::from_millis(1), Event::Heal);
+        assert!(matches!(schedule.next(), Some(Event::Heal)));
+        for node in 1..=3 {
+            match schedule.next() {
+                Some(Event::Alarm { node: found }) => assert_eq!(found, NodeId::new(node)),
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(schedule.now(), Time::from_millis(2));
+    }
+}

@@ -1,0 +1,334 @@
+//! Disks: what is written takes time, and what is not synced may be lost in any part.
+//!
+//! A [`Disk`] outlives its node's processes; a [`SimFs`] is one process's view of it. What a disk
+//! holds, and what a crash leaves of it, is [`folder`]'s; this file is time and failures: each
+//! operation takes effect in the cache at once and answers later, a sync makes durable what was
+//! started before it when it answers, and what was planned to fail fails.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use raft_core::ids::NodeId;
+use raft_core::time::Time;
+use raft_log::fs::{Answer, Completion, Fs, FsError, Operation};
+
+use crate::clock::Schedule;
+use crate::lot::Lot;
+use crate::nemesis::{DiskFault, Loss};
+use crate::plan::DiskPlan;
+use crate::world::event::Event;
+
+pub(crate) mod folder;
+
+use folder::Folder;
+
+/// One node's disk. Cheap to clone; all clones are one disk.
+#[derive(Clone, Debug)]
+pub(crate) struct Disk(Arc<Mutex<Platter>>);
+
+#[derive(Debug)]
+struct Platter {
+    node: NodeId,
+    seed: u64,
+    plan: DiskPlan,
+    schedule: Schedule,
+    folder: Folder,
+    /// How often a process was started on it; an older process's operations end in nothing.
+    epoch: u64,
+    locked: bool,
+    /// How many operations there were: the names of their lots.
+    operations: u64,
+    /// When the last operation answers: a disk serves in order.
+    busy_until: Time,
+    /// Nothing answers before this.
+    stalled_until: Time,
+    /// What the next operation of its kind does.
+    fault: Option<DiskFault>,
+}
+
+impl Disk {
+    pub(crate) fn new(node: NodeId, seed: u64, plan: DiskPlan, schedule: Schedule) -> Self {
+        Self(Arc::new(Mutex::new(Platter {
+            node,
+            seed,
+            plan,
+            schedule,
+            folder: Folder::default(),
+            epoch: 0,
+            locked: false,
+            operations: 0,
+            busy_until: Time::ZERO,
+            stalled_until: Time::ZERO,
+            fault: None,
+        })))
+    }
+
+    /// The view of a process that starts now.
+    pub(crate) fn mount(&self) -> SimFs {
+        let mut platter = self.platter();
+        platter.epoch += 1;
+        platter.locked = false;
+        SimFs {
+            disk: self.clone(),
+            epoch: platter.epoch,
+        }
+    }
+
+    /// The process has ended: nothing it started answers any more, and what was not synced
+    /// suffers `loss`. Answers whether there was any such thing to lose.
+    pub(crate) fn crash(&self, loss: Loss, lot: &mut Lot) -> bool {
+        let mut platter = self.platter();
+        platter.epoch += 1;
+        platter.locked = false;
+        platter.busy_until = Time::ZERO;
+        let sector_bytes = platter.plan.sector_bytes;
+        let unsynced = platter.folder.has_unsynced();
+        platter.folder.crash(loss, sector_bytes, lot);
+        unsynced && loss != Loss::Process
+    }
+
+    /// Lets nothing answer before `until`.
+    pub(crate) fn stall(&self, until: Time) {
+        let mut platter = self.platter();
+        platter.stalled_until = platter.stalled_until.max(until);
+    }
+
+    /// Lets the next operation of a kind fail.
+    pub(crate) fn fail_next(&self, fault: DiskFault) {
+        self.platter().fault = Some(fault);
+    }
+
+    /// Flips a bit of something that was durable long ago. Answers whether there is such a thing.
+    pub(crate) fn rot(&self, lot: &mut Lot) -> bool {
+        self.platter().folder.rot(lot)
+    }
+
+    /// Ends all faults, and works at full speed from now on.
+    pub(crate) fn heal(&self) {
+        let mut platter = self.platter();
+        platter.fault = None;
+        platter.stalled_until = Time::ZERO;
+    }
+
+    /// An operation's time has come. Answers when to ask again, if the disk is stalled.
+    pub(crate) fn done(&self, done: &Done) -> Option<Time> {
+        let mut platter = self.platter();
+        if platter.stalled_until > platter.schedule.now() {
+            return Some(platter.stalled_until);
+        }
+        if platter.epoch == done.epoch {
+            match &done.effect {
+                Effect::None => {}
+                Effect::Synced { file, number } => platter.folder.synced(*file, *number),
+                Effect::FolderSynced { number } => platter.folder.folder_synced(*number),
+            }
+            drop(platter);
+            done.slot.answer();
+        }
+        None
+    }
+
+    fn platter(&self) -> MutexGuard<'_, Platter> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Platter {
+    fn start(&mut self, operation: Operation) -> (Result<Answer, FsError>, Effect, Duration) {
+        self.operations += 1;
+        let name = [DISK, self.node.get(), self.operations];
+        let mut lot = Lot::of(self.seed, &name);
+        let slow = matches!(operation, Operation::Sync { .. } | Operation::SyncFolder);
+        let takes = if slow {
+            self.plan.sync.draw(&mut lot)
+        } else {
+            lot.span(Duration::from_micros(1), self.plan.other_most)
+        };
+        let (answer, effect) = match self.injected(&operation, &mut lot) {
+            Some(error) => (Err(error), Effect::None),
+            None => self.take_effect(operation),
+        };
+        (answer, effect, takes)
+    }
+
+    fn take_effect(&mut self, operation: Operation) -> (Result<Answer, FsError>, Effect) {
+        let number = self.operations;
+        let folder = &mut self.folder;
+        let done = |result: Result<(), FsError>| result.map(|()| Answer::Done);
+        let answer = match operation {
+            Operation::Lock if self.locked => Err(FsError::Locked {
+                folder: self.node.to_string(),
+                holder: "another opener".to_owned(),
+            }),
+            Operation::Lock => {
+                self.locked = true;
+                Ok(Answer::Done)
+            }
+            Operation::List => Ok(Answer::Names(folder.list())),
+            Operation::Create { name, length } => done(folder.create(name, length, number)),
+            Operation::Read {
+                name,
+                offset,
+                length,
+            } => folder.read(&name, offset, length).map(Answer::Bytes),
+            Operation::Write {
+                name,
+                offset,
+                parts,
+            } => done(folder.write(&name, offset, &parts, number)),
+            Operation::Sync { name } => {
+                return match folder.place(&name) {
+                    Ok(file) => (Ok(Answer::Done), Effect::Synced { file, number }),
+                    Err(error) => (Err(error), Effect::None),
+                };
+            }
+            Operation::SetLength { name, length } => done(folder.set_length(&name, length, number)),
+            Operation::Rename { from, to } => done(folder.rename(&from, to, number)),
+            Operation::Remove { name } => done(folder.remove(name, number)),
+            Operation::SyncFolder => {
+                return (Ok(Answer::Done), Effect::FolderSynced { number });
+            }
+        };
+        (answer, Effect::None)
+    }
+
+    /// The planned failure, if this is the operation it waits for.
+    fn injected(&mut self, operation: &Operation, lot: &mut Lot) -> Option<FsError> {
+        let fault = self.fault?;
+        let detail = format!("planned failure of {}", self.node);
+        let error = match (fault, operation) {
+            (DiskFault::Sync, Operation::Sync { name }) => {
+                let sector_bytes = self.plan.sector_bytes;
+                self.folder.fail_sync(name, sector_bytes, lot);
+                FsError::Io { detail }
+            }
+            (
+                DiskFault::Write | DiskFault::Full,
+                Operation::Write {
+                    name,
+                    offset,
+                    parts,
+                },
+            ) => {
+                let whole = parts.concat();
+                let kept = lot.below(whole.len() as u64 + 1) as usize;
+                let part = whole.get(..kept).unwrap_or_default().to_vec();
+                let number = self.operations;
+                // The file exists or there is nothing to tear: either way the write has failed.
+                let _ = self.folder.write(name, *offset, &[part.into()], number);
+                match fault {
+                    DiskFault::Full => FsError::NoSpace { detail },
+                    DiskFault::Write | DiskFault::Sync | DiskFault::Read => FsError::Io { detail },
+                }
+            }
+            (DiskFault::Full, Operation::Create { .. } | Operation::SetLength { .. }) => {
+                FsError::NoSpace { detail }
+            }
+            (DiskFault::Read, Operation::Read { .. }) => FsError::Io { detail },
+            _ => return None,
+        };
+        self.fault = None;
+        Some(error)
+    }
+}
+
+/// One process's view of its node's disk: the write-ahead log's [`Fs`].
+#[derive(Clone, Debug)]
+pub(crate) struct SimFs {
+    disk: Disk,
+    epoch: u64,
+}
+
+impl Fs for SimFs {
+    fn start(&self, operation: Operation) -> Completion {
+        let mut platter = self.disk.platter();
+        if platter.epoch != self.epoch {
+            return Box::pin(std::future::ready(Err(FsError::Stopped)));
+        }
+        let (answer, effect, takes) = platter.start(operation);
+        let slot = Slot::new(answer);
+        let at = platter.schedule.now().after(takes).max(platter.busy_until);
+        platter.busy_until = at;
+        let done = Done {
+            epoch: self.epoch,
+            effect,
+            slot: slot.clone(),
+        };
+        let node = platter.node;
+        platter.schedule.at(at, Event::Disk { node, done });
+        Box::pin(Answering(slot))
+    }
+}
+
+/// An operation whose time will come.
+#[derive(Debug)]
+pub(crate) struct Done {
+    epoch: u64,
+    effect: Effect,
+    slot: Slot,
+}
+
+/// What an operation does when it answers, beyond answering.
+#[derive(Debug)]
+enum Effect {
+    None,
+    Synced { file: usize, number: u64 },
+    FolderSynced { number: u64 },
+}
+
+/// Where an answer waits for its time, and who waits for it.
+#[derive(Clone, Debug)]
+struct Slot(Arc<Mutex<Waiting>>);
+
+#[derive(Debug)]
+struct Waiting {
+    answer: Option<Result<Answer, FsError>>,
+    due: bool,
+    waker: Option<Waker>,
+}
+
+impl Slot {
+    fn new(answer: Result<Answer, FsError>) -> Self {
+        Self(Arc::new(Mutex::new(Waiting {
+            answer: Some(answer),
+            due: false,
+            waker: None,
+        })))
+    }
+
+    fn answer(&self) {
+        let mut waiting = self.waiting();
+        waiting.due = true;
+        if let Some(waker) = waiting.waker.take() {
+            waker.wake();
+        }
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The completion of an operation.
+struct Answering(Slot);
+
+impl Future for Answering {
+    type Output = Result<Answer, FsError>;
+
+    fn poll(self: std::pin::Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut waiting = self.0.waiting();
+        if waiting.due {
+            // Polled again after its answer, which no caller does, it stays pending.
+            return waiting.answer.take().map_or(Poll::Pending, Poll::Ready);
+        }
+        waiting.waker = Some(cx.waker().clone());
+        Poll::Pending
+    }
+}
+
+/// What operations of disks are called among lots.
+const DISK: u64 = 3;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,351 @@
+//! What a disk holds: in the cache, where processes see it, and on the platter, where it lasts.
+//!
+//! Between the two stand the changes that no sync has covered yet. A crash leaves the platter and
+//! any part of those changes: this is all that is assumed of a file system (no order between
+//! files, none between writes of one file, sectors whole).
+
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
+
+use bytes::Bytes;
+use raft_log::fs::FsError;
+
+use crate::lot::Lot;
+use crate::nemesis::Loss;
+
+/// One folder of files.
+///
+/// - A file has a place in `files` as long as either map names it.
+/// - `pending` holds the changes of names that no folder sync has covered.
+#[derive(Debug, Default)]
+pub(crate) struct Folder {
+    files: Vec<File>,
+    names: BTreeMap<String, usize>,
+    durable_names: BTreeMap<String, usize>,
+    pending: Vec<(u64, Renaming)>,
+    /// How many syncs have made writes durable.
+    rounds: u64,
+    /// What became durable, with the round: the oldest first, for [`Folder::rot`].
+    settled: VecDeque<Settled>,
+}
+
+/// A file's content.
+///
+/// - `durable` with all of `pending` is `cache`, unless a sync has failed.
+#[derive(Debug, Default)]
+struct File {
+    cache: Vec<u8>,
+    durable: Vec<u8>,
+    pending: Vec<(u64, Change)>,
+}
+
+/// A change of a file that is not durable.
+#[derive(Debug)]
+enum Change {
+    Length(usize),
+    Bytes(usize, Vec<u8>),
+}
+
+/// A change of names that is not durable.
+#[derive(Clone, Debug)]
+enum Renaming {
+    Create(String, usize),
+    Rename(String, String),
+    Remove(String),
+}
+
+/// Bytes that became durable in one round.
+#[derive(Debug)]
+struct Settled {
+    round: u64,
+    file: usize,
+    range: Range<usize>,
+}
+
+impl Folder {
+    pub(crate) fn list(&self) -> Vec<(String, u64)> {
+        let length = |&file: &usize| self.files.get(file).map_or(0, |file| file.cache.len());
+        self.names
+            .iter()
+            .map(|(name, file)| (name.clone(), length(file) as u64))
+            .collect()
+    }
+
+    pub(crate) fn create(&mut self, name: String, length: u64, number: u64) -> Result<(), FsError> {
+        if self.names.contains_key(&name) {
+            return Err(FsError::Exists { name });
+        }
+        let place = self.files.len();
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        self.files.push(File {
+            cache: vec![0; length],
+            durable: Vec::new(),
+            pending: vec![(number, Change::Length(length))],
+        });
+        self.names.insert(name.clone(), place);
+        self.pending.push((number, Renaming::Create(name, place)));
+        Ok(())
+    }
+
+    pub(crate) fn read(&self, name: &str, offset: u64, length: usize) -> Result<Bytes, FsError> {
+        let file = self.file(name)?;
+        let cache = &file.cache;
+        let start = usize::try_from(offset)
+            .unwrap_or(usize::MAX)
+            .min(cache.len());
+        let end = start.saturating_add(length).min(cache.len());
+        Ok(Bytes::copy_from_slice(
+            cache.get(start..end).unwrap_or_default(),
+        ))
+    }
+
+    pub(crate) fn write(
+        &mut self,
+        name: &str,
+        offset: u64,
+        parts: &[Bytes],
+        number: u64,
+    ) -> Result<(), FsError> {
+        let place = self.place(name)?;
+        let start = usize::try_from(offset).unwrap_or(usize::MAX);
+        let bytes = parts.concat();
+        let range = start..start.saturating_add(bytes.len());
+        // What is rewritten is no longer settled.
+        self.settled.retain(|old| {
+            old.file != place || old.range.end <= range.start || old.range.start >= range.end
+        });
+        if let Some(file) = self.files.get_mut(place) {
+            put(&mut file.cache, start, &bytes);
+            file.pending.push((number, Change::Bytes(start, bytes)));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn set_length(
+        &mut self,
+        name: &str,
+        length: u64,
+        number: u64,
+    ) -> Result<(), FsError> {
+        let place = self.place(name)?;
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        if let Some(file) = self.files.get_mut(place) {
+            file.cache.resize(length, 0);
+            file.pending.push((number, Change::Length(length)));
+        }
+        self.settled
+            .retain(|old| old.file != place || old.range.end <= length);
+        Ok(())
+    }
+
+    pub(crate) fn rename(&mut self, from: &str, to: String, number: u64) -> Result<(), FsError> {
+        let place = self.names.remove(from).ok_or_else(|| FsError::NotFound {
+            name: from.to_owned(),
+        })?;
+        self.names.insert(to.clone(), place);
+        self.pending
+            .push((number, Renaming::Rename(from.to_owned(), to)));
+        Ok(())
+    }
+
+    pub(crate) fn remove(&mut self, name: String, number: u64) -> Result<(), FsError> {
+        match self.names.remove(&name) {
+            Some(_) => {
+                self.pending.push((number, Renaming::Remove(name)));
+                Ok(())
+            }
+            None => Err(FsError::NotFound { name }),
+        }
+    }
+
+    /// A sync of the file at `place` that was operation `number` is done.
+    pub(crate) fn synced(&mut self, place: usize, number: u64) {
+        let Some(file) = self.files.get_mut(place) else {
+            return;
+        };
+        let covered = file
+            .pending
+            .partition_point(|(started, _)| *started < number);
+        if covered == 0 {
+            return;
+        }
+        self.rounds += 1;
+        for (_, change) in file.pending.drain(..covered) {
+            if let Change::Bytes(start, bytes) = &change {
+                self.settled.push_back(Settled {
+                    round: self.rounds,
+                    file: place,
+                    range: *start..start.saturating_add(bytes.len()),
+                });
+            }
+            change.make(&mut file.durable);
+        }
+        while self.settled.len() > MOST_SETTLED {
+            self.settled.pop_front();
+        }
+    }
+
+    /// A sync of the folder that was operation `number` is done.
+    pub(crate) fn folder_synced(&mut self, number: u64) {
+        let covered = self
+            .pending
+            .partition_point(|(started, _)| *started < number);
+        for (_, renaming) in self.pending.drain(..covered) {
+            renaming.make(&mut self.durable_names);
+        }
+    }
+
+    /// A sync of this file has failed: the system takes its changes for written, although only
+    /// some of them are (the kernels' known behaviour). Only a crash shows it.
+    pub(crate) fn fail_sync(&mut self, name: &str, sector_bytes: usize, lot: &mut Lot) {
+        if let Some(file) = self
+            .names
+            .get(name)
+            .and_then(|&place| self.files.get_mut(place))
+        {
+            for (_, change) in std::mem::take(&mut file.pending) {
+                change.make_in_part(&mut file.durable, Loss::Torn, sector_bytes, lot);
+            }
+        }
+    }
+
+    /// Whether a crash could lose anything.
+    pub(crate) fn has_unsynced(&self) -> bool {
+        !self.pending.is_empty() || self.files.iter().any(|file| !file.pending.is_empty())
+    }
+
+    /// Ends what only a running system holds: everything that is not durable suffers `loss`.
+    pub(crate) fn crash(&mut self, loss: Loss, sector_bytes: usize, lot: &mut Lot) {
+        if loss == Loss::Process {
+            return;
+        }
+        for (_, renaming) in std::mem::take(&mut self.pending) {
+            if loss != Loss::All && lot.chance(500) {
+                renaming.make(&mut self.durable_names);
+            }
+        }
+        self.names.clone_from(&self.durable_names);
+        for file in &mut self.files {
+            for (_, change) in std::mem::take(&mut file.pending) {
+                change.make_in_part(&mut file.durable, loss, sector_bytes, lot);
+            }
+            file.cache.clone_from(&file.durable);
+        }
+    }
+
+    /// Flips one bit among what became durable so long ago that something later, which is durable
+    /// too, says so. What came last can't be told from a torn write by anyone, so damaging it
+    /// after a promise would only prove that disks must be trusted somewhere.
+    pub(crate) fn rot(&mut self, lot: &mut Lot) -> bool {
+        let old = self
+            .settled
+            .partition_point(|settled| settled.round + ROUNDS_UNTOUCHED <= self.rounds);
+        let candidates: Vec<&Settled> = self
+            .settled
+            .iter()
+            .take(old)
+            .filter(|settled| self.names.values().any(|&place| place == settled.file))
+            .collect();
+        let Some(chosen) = candidates.get(lot.below(candidates.len() as u64) as usize) else {
+            return false;
+        };
+        let span = chosen.range.end - chosen.range.start;
+        let at = chosen.range.start + lot.below(span as u64) as usize;
+        let mask = 1 << lot.below(8);
+        let Some(file) = self.files.get_mut(chosen.file) else {
+            return false;
+        };
+        for content in [&mut file.durable, &mut file.cache] {
+            if let Some(byte) = content.get_mut(at) {
+                *byte ^= mask;
+            }
+        }
+        true
+    }
+
+    /// Where the file of this name is.
+    pub(crate) fn place(&self, name: &str) -> Result<usize, FsError> {
+        self.names
+            .get(name)
+            .copied()
+            .ok_or_else(|| FsError::NotFound {
+                name: name.to_owned(),
+            })
+    }
+
+    fn file(&self, name: &str) -> Result<&File, FsError> {
+        let missing = || FsError::NotFound {
+            name: name.to_owned(),
+        };
+        self.files.get(self.place(name)?).ok_or_else(missing)
+    }
+}
+
+impl Change {
+    fn make(self, content: &mut Vec<u8>) {
+        match self {
+            Self::Length(length) => content.resize(length, 0),
+            Self::Bytes(start, bytes) => put(content, start, &bytes),
+        }
+    }
+
+    /// What a crash or a failed sync leaves of the change.
+    fn make_in_part(self, content: &mut Vec<u8>, loss: Loss, sector_bytes: usize, lot: &mut Lot) {
+        match (loss, self) {
+            (Loss::Process, change) => change.make(content),
+            (Loss::All, _) => {}
+            (Loss::Torn, Self::Bytes(start, bytes)) => {
+                // Each sector the write touches is old or new, most often one half of them each.
+                let mut at = 0;
+                while at < bytes.len() {
+                    let sector_end = (start + at) / sector_bytes * sector_bytes + sector_bytes;
+                    let end = (sector_end - start).min(bytes.len());
+                    if lot.chance(500) {
+                        put(content, start + at, bytes.get(at..end).unwrap_or_default());
+                    }
+                    at = end;
+                }
+            }
+            (Loss::Some | Loss::Torn, change) => {
+                if lot.chance(500) {
+                    change.make(content);
+                }
+            }
+        }
+    }
+}
+
+impl Renaming {
+    fn make(self, names: &mut BTreeMap<String, usize>) {
+        match self {
+            Self::Create(name, place) => {
+                names.insert(name, place);
+            }
+            Self::Rename(from, to) => {
+                if let Some(place) = names.remove(&from) {
+                    names.insert(to, place);
+                }
+            }
+            Self::Remove(name) => {
+                names.remove(&name);
+            }
+        }
+    }
+}
+
+/// Puts bytes into content that grows as needed.
+fn put(content: &mut Vec<u8>, start: usize, bytes: &[u8]) {
+    let end = start.saturating_add(bytes.len());
+    if content.len() < end {
+        content.resize(end, 0);
+    }
+    if let Some(place) = content.get_mut(start..end) {
+        place.copy_from_slice(bytes);
+    }
+}
+
+/// How many rounds of syncs must have come after what may rot: more than a log has under way.
+const ROUNDS_UNTOUCHED: u64 = 10;
+
+/// How many ranges are remembered for [`Folder::rot`].
+const MOST_SETTLED: usize = 1_024;

@@ -1,0 +1,210 @@
+//! What a crash leaves of a disk, and what a sync makes last.
+
+use std::task::Waker;
+
+use bytes::Bytes;
+
+use super::*;
+use crate::plan::Delay;
+
+struct Rig {
+    schedule: Schedule,
+    disk: Disk,
+}
+
+impl Rig {
+    fn new() -> Self {
+        let schedule = Schedule::default();
+        let plan = DiskPlan {
+            sync: Delay::Even(Duration::from_millis(1), Duration::from_millis(2)),
+            other_most: Duration::from_micros(50),
+            sector_bytes: 512,
+        };
+        let disk = Disk::new(NodeId::new(1), 7, plan, schedule.clone());
+        Self { schedule, disk }
+    }
+
+    /// Starts an operation and lets time pass until it answers.
+    fn run(&self, fs: &SimFs, operation: Operation) -> Result<Answer, FsError> {
+        let mut completion = fs.start(operation);
+        let mut cx = Context::from_waker(Waker::noop());
+        loop {
+            if let Poll::Ready(answer) = completion.as_mut().poll(&mut cx) {
+                return answer;
+            }
+            self.pass();
+        }
+    }
+
+    /// Lets one event happen.
+    fn pass(&self) {
+        if let Some(Event::Disk { node, done }) = self.schedule.next()
+            && let Some(at) = self.disk.done(&done)
+        {
+            self.schedule.at(at, Event::Disk { node, done });
+        }
+    }
+
+    fn write(&self, fs: &SimFs, offset: u64, text: &'static [u8]) {
+        let write = Operation::Write {
+            name: name(),
+            offset,
+            parts: vec![Bytes::from_static(text)],
+        };
+        assert_eq!(self.run(fs, write), Ok(Answer::Done));
+    }
+
+    fn create(&self, fs: &SimFs) {
+        let create = Operation::Create {
+            name: name(),
+            length: 4,
+        };
+        for operation in [create, sync(), Operation::SyncFolder] {
+            assert_eq!(self.run(fs, operation), Ok(Answer::Done));
+        }
+    }
+
+    fn content(&self, fs: &SimFs) -> Result<Bytes, FsError> {
+        let read = Operation::Read {
+            name: name(),
+            offset: 0,
+            length: 100,
+        };
+        match self.run(fs, read)? {
+            Answer::Bytes(bytes) => Ok(bytes),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn crash(&self, loss: Loss) -> bool {
+        self.disk.crash(loss, &mut Lot::of(1, &[2]))
+    }
+}
+
+fn name() -> String {
+    "file".to_owned()
+}
+
+fn sync() -> Operation {
+    Operation::Sync { name: name() }
+}
+
+#[test]
+fn a_crash_takes_what_was_not_synced_and_leaves_what_was() {
+    let rig = Rig::new();
+    let fs = rig.disk.mount();
+    rig.create(&fs);
+    rig.write(&fs, 0, b"ab");
+    assert_eq!(rig.run(&fs, sync()), Ok(Answer::Done));
+    rig.write(&fs, 2, b"cd");
+    assert_eq!(rig.content(&fs).unwrap(), "abcd");
+    assert!(rig.crash(Loss::All));
+    let fs = rig.disk.mount();
+    assert_eq!(rig.content(&fs).unwrap(), "ab\0\0");
+    assert!(!rig.crash(Loss::All));
+}
+
+#[test]
+fn a_file_whose_folder_was_not_synced_is_gone() {
+    let rig = Rig::new();
+    let fs = rig.disk.mount();
+    let create = Operation::Create {
+        name: name(),
+        length: 4,
+    };
+    for operation in [create, sync()] {
+        assert_eq!(rig.run(&fs, operation), Ok(Answer::Done));
+    }
+    rig.crash(Loss::All);
+    let fs = rig.disk.mount();
+    assert_eq!(rig.content(&fs), Err(FsError::NotFound { name: name() }));
+}
+
+#[test]
+fn the_end_of_a_process_alone_takes_nothing() {
+    let rig = Rig::new();
+    let fs = rig.disk.mount();
+    rig.create(&fs);
+    rig.write(&fs, 0, b"ab");
+    assert!(!rig.crash(Loss::Process));
+    let fs = rig.disk.mount();
+    assert_eq!(rig.content(&fs).unwrap(), "ab\0\0");
+    assert!(rig.crash(Loss::All));
+}
+
+#[test]
+fn a_sync_covers_what_was_started_before_it_and_nothing_later() {
+    let rig = Rig::new();
+    let fs = rig.disk.mount();
+    rig.create(&fs);
+    rig.write(&fs, 0, b"a");
+    let mut syncing = fs.start(sync());
+    let write = Operation::Write {
+        name: name(),
+        offset: 1,
+        parts: vec![Bytes::from_static(b"b")],
+    };
+    drop(fs.start(write));
+    let mut cx = Context::from_waker(Waker::noop());
+    while syncing.as_mut().poll(&mut cx).is_pending() {
+        rig.pass();
+    }
+    rig.crash(Loss::All);
+    let fs = rig.disk.mount();
+    assert_eq!(rig.content(&fs).unwrap(), "a\0\0\0");
+}
+
+#[test]
+fn a_failed_sync_is_believed_by_the_cache_only() {
+    let rig = Rig::new();
+    let fs = rig.disk.mount();
+    rig.create(&fs);
+    rig.write(&fs, 0, b"ab");
+    rig.disk.fail_next(DiskFault::Sync);
+    assert!(matches!(rig.run(&fs, sync()), Err(FsError::Io { .. })));
+    assert_eq!(rig.content(&fs).unwrap(), "ab\0\0");
+    assert!(!rig.crash(Loss::All), "nothing is pending any more");
+}
+
+#[test]
+fn a_stalled_disk_answers_when_the_stall_is_over() {
+    let rig = Rig::new();
+    let fs = rig.disk.mount();
+    rig.disk.stall(Time::from_millis(500));
+    rig.create(&fs);
+    assert!(rig.schedule.now() >= Time::from_millis(500));
+}
+
+#[test]
+fn a_bit_flips_only_in_what_was_durable_long_ago() {
+    let rig = Rig::new();
+    let fs = rig.disk.mount();
+    rig.create(&fs);
+    for round in 0..12 {
+        assert!(!rig.disk.rot(&mut Lot::of(1, &[round])), "too early");
+        rig.write(&fs, round * 2, b"xy");
+        assert_eq!(rig.run(&fs, sync()), Ok(Answer::Done));
+        if round >= 10 {
+            break;
+        }
+    }
+    assert!(rig.disk.rot(&mut Lot::of(1, &[99])));
+    let content = rig.content(&fs).unwrap();
+    assert_ne!(content.get(..2).unwrap(), b"xy");
+    assert!(
+        content
+            .get(2..)
+            .unwrap()
+            .chunks(2)
+            .all(|pair| pair == b"xy")
+    );
+}
+
+#[test]
+fn a_process_of_an_earlier_life_reaches_nothing() {
+    let rig = Rig::new();
+    let old = rig.disk.mount();
+    rig.create(&old);
+    rig.crash(Loss::Process);
+    assert_eq!(rig.run(&old, sync()), Err(FsError::Stopped));
+}

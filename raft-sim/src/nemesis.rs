@@ -1,0 +1,222 @@
+//! The faults of a plan: what they are, when they strike, and how a seed draws them.
+//!
+//! A fault names its victim by what it is at that moment ("the leader"), and may wait for an
+//! occasion ("when a term has just risen"), because disasters need coincidences: a vote that is
+//! not yet synced, a leader cut off with fresh proposals. What a fault does is in
+//! [`crate::world`]; this file is data and dice.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::lot::Lot;
+use crate::plan::{Plan, seconds};
+
+mod draw;
+
+/// One fault, and when it strikes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct FaultPlan {
+    /// Its number in the plan: the key of its own lots.
+    pub number: u32,
+    /// From when on it waits for its occasion.
+    pub at: Duration,
+    /// What it waits for.
+    pub occasion: Occasion,
+    /// How long after the occasion it strikes.
+    pub delay: Duration,
+    /// What it does.
+    pub fault: Fault,
+}
+
+/// What a fault waits for. A fault whose occasion does not come within [`PATIENCE`] is forgotten.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Occasion {
+    /// Nothing.
+    None,
+    /// A node's term has risen: its new term, and perhaps a vote, are on their way to the disk.
+    TermRaised,
+    /// A node has voted for another one.
+    Voted,
+    /// A node campaigns.
+    Campaign,
+    /// A node has become leader.
+    Elected,
+    /// A leader has appended entries of its clients.
+    Proposed,
+    /// A node's commit index has risen.
+    Committed,
+    /// A node has started again.
+    Restarted,
+}
+
+/// Whom a fault strikes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Target {
+    /// This node (by number, from zero; beyond the last one it wraps around).
+    Node(u8),
+    /// The node that has given the occasion.
+    Cause,
+    /// The leader of the highest term; without one, as [`Target::Node`] 0.
+    Leader,
+    /// A node that does not lead, counted from the leader on.
+    Follower(u8),
+}
+
+/// What a fault does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Fault {
+    /// The process ends at once, and starts again after a while.
+    Crash {
+        /// Who.
+        target: Target,
+        /// What happens to its disk.
+        loss: Loss,
+        /// After how long it starts again.
+        down: Duration,
+        /// Whether a bit of its disk flips while it is down (where a quorum has the data).
+        rot: bool,
+    },
+    /// All nodes crash at once, and start again one after the other.
+    Blackout {
+        /// What happens to their disks.
+        loss: Loss,
+        /// After how long the first starts again.
+        down: Duration,
+    },
+    /// Links are cut.
+    Cut {
+        /// Which links.
+        shape: Shape,
+        /// For how long.
+        lasts: Duration,
+        /// Whether what is sent meanwhile is kept and let go at the end, instead of lost.
+        held: bool,
+    },
+    /// A process stops and goes on later, without noticing.
+    Pause {
+        /// Who.
+        target: Target,
+        /// For how long.
+        lasts: Duration,
+    },
+    /// A process reacts late.
+    Slow {
+        /// Who.
+        target: Target,
+        /// For how long.
+        lasts: Duration,
+        /// How late it reacts at most.
+        by: Duration,
+    },
+    /// A disk answers nothing.
+    Stall {
+        /// Whose.
+        target: Target,
+        /// For how long.
+        lasts: Duration,
+    },
+    /// The next operation of a disk fails.
+    DiskError {
+        /// Whose.
+        target: Target,
+        /// How.
+        kind: DiskFault,
+        /// After how long the node, which stops because of it, is started again.
+        down: Duration,
+    },
+    /// More messages are lost everywhere.
+    Storm {
+        /// How many of a thousand.
+        drop_per_mille: u32,
+        /// How late others are at most.
+        late: Duration,
+        /// For how long.
+        lasts: Duration,
+    },
+    /// A clock jumps forward.
+    Jump {
+        /// Whose.
+        target: Target,
+        /// By how much.
+        by: Duration,
+    },
+    /// All others believe that their connections to this node are lost, although they are not.
+    FalseLoss {
+        /// Who.
+        target: Target,
+    },
+}
+
+/// What a crash does to what a disk has not synced.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Loss {
+    /// Nothing: only the process ended, the operating system still holds everything.
+    Process,
+    /// All of it is lost.
+    All,
+    /// Any subset of the writes survives, whatever their order.
+    Some,
+    /// Any subset survives, and writes are torn at sectors.
+    Torn,
+}
+
+/// Which links a cut takes away.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Shape {
+    /// All of one node's.
+    Isolate(Target),
+    /// What one node sends.
+    Mute(Target),
+    /// What one node would hear.
+    Deafen(Target),
+    /// All between the nodes of this set (as bits) and the others.
+    Split(u8),
+    /// As a split, but one way: what this set sends to the others.
+    OneWay(u8),
+    /// As a split of this set, but the target reaches and hears both sides.
+    Bridge(u8, Target),
+    /// Between one node and the one after it.
+    Link(Target),
+    /// All but those of neighbours in a ring.
+    Ring,
+    /// One node and one other follower on one side: with the leader as the target it keeps
+    /// talking to a minority.
+    With(Target, u8),
+}
+
+/// How an operation of a disk fails.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum DiskFault {
+    /// A sync fails, and what it should have made durable may or may not be.
+    Sync,
+    /// A write fails after a part of it.
+    Write,
+    /// A write finds no room.
+    Full,
+    /// A read fails.
+    Read,
+}
+
+/// Draws the faults of a plan whose families are drawn.
+pub fn draw(plan: &Plan) -> Vec<FaultPlan> {
+    let mut lot = Lot::of(plan.seed, &[FAULTS]);
+    draw::faults(plan, &mut lot)
+}
+
+impl fmt::Display for FaultPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "fault {} at {}", self.number, seconds(self.at))?;
+        if self.occasion != Occasion::None {
+            write!(f, ", {:?} after {:?}", self.delay, self.occasion)?;
+        }
+        write!(f, ": {:?}", self.fault)
+    }
+}
+
+/// How long a fault waits for its occasion.
+pub const PATIENCE: Duration = Duration::from_secs(8);
+
+/// What fault plans are called among lots.
+const FAULTS: u64 = 2;

@@ -1,0 +1,83 @@
+//! The settings that a world's nodes run with, drawn so that limits are met often.
+
+use std::time::Duration;
+
+use raft_core::settings::Settings;
+use serde::{Deserialize, Serialize};
+
+use crate::lot::Lot;
+
+/// What a plan tunes of [`Settings`], and of the log; the rest stays as it is by default.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Tuning {
+    /// [`Settings::election_timeout`].
+    pub election_timeout: Duration,
+    /// [`Settings::heartbeat_interval`].
+    pub heartbeat_interval: Duration,
+    /// [`Settings::resend_after`].
+    pub resend_after: Duration,
+    /// [`Settings::stalled_write_after`].
+    pub stalled_write_after: Duration,
+    /// [`Settings::pre_vote`] and [`Settings::check_quorum`]: both or neither.
+    pub pre_vote: bool,
+    /// [`Settings::max_writes_in_flight`].
+    pub max_writes_in_flight: usize,
+    /// [`Settings::max_appends_in_flight`].
+    pub max_appends_in_flight: usize,
+    /// [`Settings::max_append_bytes`].
+    pub max_append_bytes: usize,
+    /// [`Settings::max_bytes_in_flight`].
+    pub max_bytes_in_flight: usize,
+    /// [`Settings::max_cached_bytes`].
+    pub max_cached_bytes: usize,
+    /// [`Settings::max_applying_bytes`].
+    pub max_applying_bytes: usize,
+    /// How long a node tries a request before its outcome is unknown.
+    pub request_timeout: Duration,
+    /// Bytes of one file of the write-ahead log.
+    pub segment_bytes: u64,
+}
+
+impl Tuning {
+    /// Draws the settings of a world.
+    pub(super) fn draw(lot: &mut Lot) -> Self {
+        let election_timeout =
+            lot.span_of_any_scale(Duration::from_millis(120), Duration::from_millis(1_500));
+        let heartbeat_interval = election_timeout / lot.between(3, 8) as u32;
+        let max_append_bytes = lot.pick(1 << 20, &[1, 128, 4 << 10, 1 << 20]);
+        Self {
+            election_timeout,
+            heartbeat_interval,
+            resend_after: heartbeat_interval * lot.between(1, 4) as u32,
+            stalled_write_after: election_timeout * lot.between(1, 6) as u32,
+            pre_vote: lot.chance(700),
+            max_writes_in_flight: lot.between(1, 4) as usize,
+            max_appends_in_flight: lot.pick(64, &[1, 2, 8, 64]),
+            max_append_bytes,
+            max_bytes_in_flight: max_append_bytes * lot.pick(16, &[1, 4, 64]),
+            max_cached_bytes: lot.pick(16 << 20, &[0, 256, 4 << 10]),
+            max_applying_bytes: lot.pick(4 << 20, &[1, 512, 4 << 20]),
+            request_timeout: election_timeout * lot.between(2, 12) as u32,
+            segment_bytes: lot.pick(64 << 10, &[32 << 10, 128 << 10]),
+        }
+    }
+
+    /// The settings as a hull takes them.
+    pub fn settings(&self) -> Settings {
+        Settings {
+            election_timeout: self.election_timeout,
+            heartbeat_interval: self.heartbeat_interval,
+            resend_after: self.resend_after,
+            stalled_write_after: self.stalled_write_after,
+            pre_vote: self.pre_vote,
+            check_quorum: self.pre_vote,
+            max_writes_in_flight: self.max_writes_in_flight,
+            max_appends_in_flight: self.max_appends_in_flight,
+            max_bytes_in_flight: self.max_bytes_in_flight,
+            max_append_bytes: self.max_append_bytes,
+            max_cached_bytes: self.max_cached_bytes,
+            max_applying_bytes: self.max_applying_bytes,
+            ..Settings::default()
+        }
+    }
+}

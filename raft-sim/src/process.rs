@@ -1,0 +1,316 @@
+//! One node: a disk, a clock and an identity that last, and a process that comes and goes.
+//!
+//! The process is the real thing: the write-ahead log opened over the simulated disk, then the
+//! driver over it. A crash drops it at once, wherever it stands.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use raft_core::hull::Hull;
+use raft_core::ids::{LogIndex, NodeId, Term};
+use raft_core::log::Recovered;
+use raft_core::states::Role;
+use raft_log::error::WalError;
+use raft_log::wal::{Wal, WalSettings};
+use raft_node::driver::{Driver, Parts};
+use raft_node::error::{Exit, StartError};
+use raft_node::frame::FrameLimits;
+use raft_node::settings::{NodeSettings, NodeSetup};
+use raft_node::state_machine::{App, AppMachine};
+
+use crate::client::NodeHandle;
+use crate::clock::{Rate, Schedule, SimClock};
+use crate::disk::{Disk, SimFs};
+use crate::lot::Lot;
+use crate::network::{Network, SimComms, node_id};
+use crate::plan::Plan;
+use crate::spy::{Journal, SpyLog, SpyMachine};
+use crate::world::PAYLOAD_CODEC;
+
+/// The driver of a node that runs `A`.
+type NodeDriver<A> = Driver<SpyLog<Wal<SimFs>>, SimComms, SimClock, SpyMachine<AppMachine<A>>>;
+
+/// A log on its way to being open.
+type Opening = Pin<Box<dyn Future<Output = Result<(Wal<SimFs>, Recovered), WalError>> + Send>>;
+
+/// One node.
+pub(crate) struct Node<A: App> {
+    pub(crate) number: usize,
+    pub(crate) disk: Disk,
+    pub(crate) clock: SimClock,
+    pub(crate) waker: Waker,
+    pub(crate) process: Process<A>,
+    pub(crate) journal: Journal,
+    /// How often it was taken down.
+    pub(crate) downs: u32,
+    starts: u64,
+    /// How many faults have paused it.
+    pub(crate) pauses: u32,
+    /// Whether it was woken while it was paused.
+    pub(crate) woken: bool,
+    /// The fault that slows it, and by how much at most.
+    pub(crate) slow: Option<(usize, Duration)>,
+    /// Whether its late reaction is under way.
+    pub(crate) reacting: bool,
+    /// How it looked after its last step.
+    pub(crate) glimpse: Option<Glimpse>,
+    /// Whether it ever had a hull: it then knows its cluster.
+    pub(crate) founded: bool,
+    /// Whether a bit of its disk was flipped.
+    pub(crate) spoiled: bool,
+    /// How long it stays down when it stops by itself.
+    pub(crate) rest: Duration,
+}
+
+/// What a node's process is at.
+pub(crate) enum Process<A: App> {
+    /// There is none.
+    Down,
+    /// The log is being opened.
+    Opening(Opening, SimComms),
+    /// It runs.
+    Running(Box<NodeDriver<A>>, NodeHandle<A>),
+    /// It refuses to start, for good.
+    Lost,
+}
+
+/// What one poll of a process came to.
+pub(crate) enum Polled {
+    /// It waits.
+    Waits,
+    /// It could not start.
+    NotOpened(WalError),
+    /// It could not start, but for another reason than its log.
+    NotStarted(StartError),
+    /// It ended.
+    Ended(Exit),
+}
+
+/// What matters of a node to the world: compared before and after each step.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Glimpse {
+    pub(crate) role: Role,
+    pub(crate) term: Term,
+    pub(crate) vote: Option<NodeId>,
+    pub(crate) commit: LogIndex,
+    pub(crate) last: LogIndex,
+    pub(crate) applied: LogIndex,
+}
+
+impl Glimpse {
+    fn of(hull: &Hull) -> Self {
+        Self {
+            role: hull.role(),
+            term: hull.term(),
+            vote: hull.vote(),
+            commit: hull.commit_index(),
+            last: hull.last().index,
+            applied: hull.applied_index(),
+        }
+    }
+}
+
+impl fmt::Display for Glimpse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} in {}", self.role, self.term)?;
+        if let Some(vote) = self.vote {
+            write!(f, " (voted {vote})")?;
+        }
+        let Self {
+            last,
+            commit,
+            applied,
+            ..
+        } = self;
+        write!(f, ", last {last}, commit {commit}, applied {applied}")
+    }
+}
+
+impl<A: App> Node<A> {
+    pub(crate) fn new(
+        number: usize,
+        plan: &Plan,
+        schedule: &Schedule,
+        waker: Waker,
+        journal: Journal,
+    ) -> Self {
+        let id = node_id(number);
+        let rate = plan
+            .nodes
+            .get(number)
+            .map_or_else(Rate::true_time, Rate::new);
+        Self {
+            number,
+            disk: Disk::new(id, plan.seed, plan.disk, schedule.clone()),
+            clock: SimClock::new(id, rate, schedule.clone()),
+            waker,
+            process: Process::Down,
+            journal,
+            downs: 0,
+            starts: 0,
+            pauses: 0,
+            woken: false,
+            slow: None,
+            reacting: false,
+            glimpse: None,
+            founded: false,
+            spoiled: false,
+            rest: REST,
+        }
+    }
+
+    /// The node's name.
+    pub(crate) const fn id(&self) -> NodeId {
+        node_id(self.number)
+    }
+
+    /// Starts a process: opens the log.
+    pub(crate) fn start(&mut self, plan: &Plan, network: &Network) {
+        self.starts += 1;
+        self.rest = REST;
+        self.reacting = false;
+        let settings = WalSettings {
+            segment_bytes: plan.tuning.segment_bytes,
+            ..WalSettings::default()
+        };
+        let opening = Wal::open(self.disk.mount(), settings);
+        let comms = network.connect(self.number, FrameLimits::default(), self.journal.clone());
+        self.process = Process::Opening(Box::pin(opening), comms);
+        self.waker.wake_by_ref();
+    }
+
+    /// Ends the process, wherever it stands.
+    pub(crate) fn stop(&mut self, network: &Network) {
+        self.process = Process::Down;
+        self.downs += 1;
+        self.glimpse = None;
+        self.clock.silence();
+        network.disconnect(self.number);
+    }
+
+    /// Lets the process do what it can.
+    pub(crate) fn poll(&mut self, plan: &Plan, machine: impl FnOnce() -> A) -> Polled {
+        let waker = self.waker.clone();
+        let mut cx = Context::from_waker(&waker);
+        if let Process::Opening(opening, _) = &mut self.process {
+            let opened = match opening.as_mut().poll(&mut cx) {
+                Poll::Pending => return Polled::Waits,
+                Poll::Ready(opened) => opened,
+            };
+            let Process::Opening(_, comms) = std::mem::replace(&mut self.process, Process::Down)
+            else {
+                return Polled::Waits;
+            };
+            let (wal, recovered) = match opened {
+                Ok(opened) => opened,
+                Err(error) => return Polled::NotOpened(error),
+            };
+            let parts = Parts {
+                log: SpyLog::new(wal, &recovered, self.journal.clone()),
+                comms,
+                clock: self.clock.clone(),
+                state_machine: SpyMachine::new(
+                    AppMachine::new(machine(), PAYLOAD_CODEC),
+                    self.journal.clone(),
+                ),
+            };
+            match Driver::start(self.setup(plan), parts, recovered) {
+                Ok((driver, handle)) => {
+                    self.process = Process::Running(Box::new(driver), handle);
+                }
+                Err(error) => return Polled::NotStarted(error),
+            }
+        }
+        let Process::Running(driver, _) = &mut self.process else {
+            return Polled::Waits;
+        };
+        match Pin::new(driver).poll(&mut cx) {
+            Poll::Pending => Polled::Waits,
+            Poll::Ready(exit) => Polled::Ended(exit),
+        }
+    }
+
+    /// The hull, if there is one.
+    pub(crate) fn hull(&self) -> Option<&Hull> {
+        match &self.process {
+            Process::Running(driver, _) => driver.hull(),
+            Process::Down | Process::Opening(..) | Process::Lost => None,
+        }
+    }
+
+    /// The handle, if the process runs and is not paused.
+    pub(crate) fn handle(&self) -> Option<&NodeHandle<A>> {
+        match &self.process {
+            Process::Running(_, handle) => Some(handle),
+            Process::Down | Process::Opening(..) | Process::Lost => None,
+        }
+    }
+
+    /// How it looks now.
+    pub(crate) fn look(&self) -> Option<Glimpse> {
+        self.hull().map(Glimpse::of)
+    }
+
+    /// Ends one of the faults that have paused it.
+    pub(crate) fn resume(&mut self) {
+        self.pauses = self.pauses.saturating_sub(1);
+        if self.pauses == 0 && std::mem::take(&mut self.woken) {
+            self.waker.wake_by_ref();
+        }
+    }
+
+    /// Ends all faults that have paused or slowed it.
+    pub(crate) fn resume_for_good(&mut self) {
+        self.slow = None;
+        self.pauses = 0;
+        self.waker.wake_by_ref();
+    }
+
+    /// Stays down for good.
+    pub(crate) fn give_up(&mut self) {
+        self.process = Process::Lost;
+    }
+
+    /// Whether there is no process, but could be.
+    pub(crate) const fn is_down(&self) -> bool {
+        matches!(self.process, Process::Down)
+    }
+
+    /// Whether there is a process.
+    pub(crate) const fn is_up(&self) -> bool {
+        matches!(self.process, Process::Opening(..) | Process::Running(..))
+    }
+
+    fn setup(&self, plan: &Plan) -> NodeSetup {
+        let members: BTreeMap<NodeId, String> = (0..plan.nodes.len())
+            .map(|number| (node_id(number), format!("node-{}", number + 1)))
+            .collect();
+        let mut lot = Lot::of(plan.seed, &[NODE, self.number as u64, self.starts]);
+        let election = plan.tuning.election_timeout;
+        NodeSetup {
+            id: self.id(),
+            members,
+            settings: NodeSettings {
+                raft: plan.tuning.settings(),
+                request_timeout: plan.tuning.request_timeout,
+                forward_retry: election / 2,
+                refused_pause: election / 20,
+                sweep_interval: election / 8,
+                genesis_interval: election / 4,
+                ..NodeSettings::default()
+            },
+            payload_codec: PAYLOAD_CODEC,
+            seed: lot.number(),
+            entropy: (u128::from(lot.number()) << 64) | u128::from(lot.number()),
+        }
+    }
+}
+
+/// How long a node stays down that stopped by itself, unless a fault says otherwise.
+const REST: Duration = Duration::from_millis(700);
+
+/// What nodes are called among lots.
+const NODE: u64 = 8;

@@ -1,0 +1,188 @@
+//! What clients of a world do: drawn into the plan as operations with times, and turned into an
+//! app's commands when their time comes.
+
+use std::fmt;
+use std::time::Duration;
+
+use raft_node::state_machine::App;
+use serde::{Deserialize, Serialize};
+
+use crate::lot::Lot;
+use crate::plan::{Swarm, seconds};
+
+/// One client: it does one thing after the other.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ClientPlan {
+    /// The node it turns to first (by number; beyond the last one it wraps around).
+    pub home: u8,
+    /// How it submits.
+    pub manner: Manner,
+    /// How long it waits for an answer before it turns to another node, or gives up.
+    pub patience: Duration,
+}
+
+/// How a client submits.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Manner {
+    /// With a session of its own: it may try again anywhere without fear of applying twice.
+    Session,
+    /// Without one: what it does not hear of, it never learns.
+    Plain,
+}
+
+/// One thing that a client does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct OperationPlan {
+    /// When, if the client is free by then; otherwise as soon as it is.
+    pub at: Duration,
+    /// Which client.
+    pub client: u32,
+    /// What.
+    pub action: Action,
+}
+
+/// What a client does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Action {
+    /// Writes a key.
+    Put(u8),
+    /// Adds to a key.
+    Append(u8),
+    /// Writes a key if it still is as last seen.
+    Swap(u8),
+    /// Reads a key by a command in the log.
+    Get(u8),
+    /// Reads a key by a linearizable read.
+    Read(u8),
+    /// Submits a command of the caller's.
+    Custom,
+}
+
+/// Turns operations into commands of an app.
+pub trait Workload<A: App> {
+    /// What operation `number` of the plan is. Commands of one world should differ from each
+    /// other; `lot` differs for each number.
+    fn step(&mut self, number: u64, operation: &OperationPlan, lot: Lot) -> Step<A>;
+
+    /// A name for the part of the state that the command touches, when it touches no other: it
+    /// makes histories quicker to check. `None` if it may touch all.
+    fn partition(&self, command: &A::Command) -> Option<u64>;
+
+    /// An operation was answered.
+    fn returned(&mut self, _command: &A::Command, _reply: &A::Reply) {}
+}
+
+/// What an operation is, in terms of an app.
+#[derive(Debug)]
+pub enum Step<A: App> {
+    /// A command to submit.
+    Submit(A::Command),
+    /// A linearizable read, and the command that would answer the same.
+    Read(A::Command, Look<A>),
+}
+
+/// A way to answer a command from the state alone.
+pub type Look<A> = fn(&A, &<A as App>::Command) -> <A as App>::Reply;
+
+/// Draws clients and operations.
+pub(crate) fn draw(seed: u64, swarm: &Swarm) -> (Vec<ClientPlan>, Vec<OperationPlan>) {
+    let mut lot = Lot::of(seed, &[CLIENTS]);
+    let count = lot.between(4, 10);
+    let clients = (0..count).map(|_| draw_client(&mut lot)).collect();
+    let keys = lot.pick(2, &[1, 3, 5]);
+    let mix = Mix::draw(&mut lot, swarm.custom);
+    // About this many operations a second. Those that find their client waiting queue up.
+    let rate = lot.between(8, 20);
+    let total = rate * swarm.duration.as_secs().max(1);
+    let mut times: Vec<Duration> = Vec::new();
+    while (times.len() as u64) < total {
+        let at = lot.span(Duration::ZERO, swarm.duration);
+        times.push(at);
+        // Crowds: several at the same moment, for batches.
+        if lot.chance(100) {
+            for _ in 0..lot.below(6) {
+                times.push(at + lot.span(Duration::ZERO, Duration::from_millis(2)));
+            }
+        }
+    }
+    times.sort_unstable();
+    let operations = times
+        .into_iter()
+        .map(|at| OperationPlan {
+            at,
+            client: lot.below(count) as u32,
+            action: mix.action(lot.below(keys) as u8, &mut lot),
+        })
+        .collect();
+    (clients, operations)
+}
+
+fn draw_client(lot: &mut Lot) -> ClientPlan {
+    ClientPlan {
+        home: lot.below(7) as u8,
+        manner: if lot.chance(650) {
+            Manner::Session
+        } else {
+            Manner::Plain
+        },
+        patience: lot.span_of_any_scale(Duration::from_millis(150), Duration::from_secs(4)),
+    }
+}
+
+/// How often clients do what: weights.
+struct Mix {
+    custom: bool,
+    put: u64,
+    append: u64,
+    swap: u64,
+    get: u64,
+    read: u64,
+}
+
+impl Mix {
+    fn draw(lot: &mut Lot, custom: bool) -> Self {
+        Self {
+            custom,
+            put: lot.between(1, 4),
+            append: lot.between(1, 6),
+            swap: lot.between(0, 3),
+            get: lot.between(0, 2),
+            read: lot.between(0, 4),
+        }
+    }
+
+    fn action(&self, key: u8, lot: &mut Lot) -> Action {
+        if self.custom {
+            return Action::Custom;
+        }
+        let weights = [
+            (self.put, Action::Put(key)),
+            (self.append, Action::Append(key)),
+            (self.swap, Action::Swap(key)),
+            (self.get, Action::Get(key)),
+            (self.read, Action::Read(key)),
+        ];
+        let mut place = lot.below(weights.iter().map(|(weight, _)| weight).sum());
+        for (weight, action) in weights {
+            if place < weight {
+                return action;
+            }
+            place -= weight;
+        }
+        Action::Put(key)
+    }
+}
+
+impl fmt::Display for OperationPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { at, client, action } = self;
+        write!(
+            f,
+            "operation at {}, client {client}: {action:?}",
+            seconds(*at)
+        )
+    }
+}
+
+/// What workloads are called among lots.
+const CLIENTS: u64 = 7;

@@ -1,0 +1,372 @@
+//! A world: real nodes, simulated surroundings, one history.
+//!
+//! The loop is short: take the earliest event, let it have its effect, poll what it woke until
+//! nothing is awake, look at what changed after each poll. When the plan's time is over all
+//! faults end, and the world has to come to rest with everything done ([`healing`]). A world is a
+//! function of its plan: the same plan gives the same events, which their hash shows.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use raft_core::ids::{Incarnation, NodeId};
+use raft_core::time::Time;
+use raft_node::codec::PayloadCodec;
+use raft_node::state_machine::App;
+
+use crate::checkers::{Checks, Violation, property};
+use crate::client::Client;
+use crate::clock::Schedule;
+use crate::executor::{Ready, TaskId};
+use crate::history::History;
+use crate::lot::{mix, nanos};
+use crate::network::{KINDS, Network, node_id, node_number};
+use crate::plan::Plan;
+use crate::process::Node;
+use crate::workload::Workload;
+
+mod clients;
+pub(crate) mod event;
+mod faults;
+mod healing;
+mod steps;
+
+use event::{Event, Frame};
+use healing::Healing;
+
+/// One world while it runs.
+pub struct World<'a, A: App, W> {
+    plan: Arc<Plan>,
+    schedule: Schedule,
+    ready: Ready,
+    network: Network,
+    nodes: Vec<Node<A>>,
+    clients: Vec<Client<A>>,
+    make: Box<dyn Fn() -> A>,
+    workload: W,
+    checks: Checks,
+    history: History<Asked, Bytes>,
+    undecided: bool,
+    /// Faults that wait for their occasion, by place in the plan.
+    armed: Vec<usize>,
+    /// Set when all faults are over.
+    healing: Option<Healing>,
+    counters: Counters,
+    hash: u64,
+    trace: Option<&'a mut dyn Trace>,
+}
+
+/// Hears what happens in a world, one line at a time.
+pub trait Trace {
+    /// Something happened, at a node or to the world as a whole.
+    fn line(&mut self, now: Time, node: Option<NodeId>, text: fmt::Arguments<'_>);
+}
+
+/// What happened in a world, in numbers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Counters {
+    /// Events.
+    pub events: u64,
+    /// Operations that clients began.
+    pub operations: u64,
+    /// Operations that were answered.
+    pub answered: u64,
+    /// Times that a node became leader.
+    pub elections: u64,
+    /// Times that a process was started.
+    pub starts: u64,
+    /// Times that a process ended, whatever the reason.
+    pub crashes: u64,
+    /// Crashes that had something to lose which was not synced, and lost some of it.
+    pub unsynced_crashes: u64,
+    /// Frames that were handed to a process.
+    pub frames: u64,
+    /// Faults that struck.
+    pub faults: u64,
+    /// Nodes that refused to start because their disk was damaged.
+    pub lost_nodes: u64,
+    /// Virtual time that passed, in nanoseconds.
+    pub nanoseconds: u64,
+}
+
+impl Counters {
+    /// Adds another world's.
+    pub const fn add(&mut self, other: &Self) {
+        self.events += other.events;
+        self.operations += other.operations;
+        self.answered += other.answered;
+        self.elections += other.elections;
+        self.starts += other.starts;
+        self.crashes += other.crashes;
+        self.unsynced_crashes += other.unsynced_crashes;
+        self.frames += other.frames;
+        self.faults += other.faults;
+        self.lost_nodes += other.lost_nodes;
+        self.nanoseconds += other.nanoseconds;
+    }
+}
+
+/// What a client asked, as the history has it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Asked {
+    /// The part of the app's state that it touches, when it touches no other.
+    pub partition: Option<u64>,
+    /// The command, in the payload codec.
+    pub command: Bytes,
+}
+
+/// What became of a world.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// The seed of its plan.
+    pub seed: u64,
+    /// A hash over all events: equal for equal plans, on every platform.
+    pub hash: u64,
+    /// What happened, in numbers.
+    pub counters: Counters,
+    /// The first property that did not hold, if any.
+    pub violation: Option<Violation>,
+    /// Whether the check of the clients' history was given up.
+    pub undecided: bool,
+    /// What clients saw.
+    pub history: History<Asked, Bytes>,
+}
+
+impl<'a, A, W> World<'a, A, W>
+where
+    A: App<Command: Clone>,
+    W: Workload<A>,
+{
+    /// A world of this plan, before anything has happened.
+    pub fn new(plan: Plan, make: impl Fn() -> A + 'static, workload: W) -> Self {
+        let plan = Arc::new(plan);
+        let schedule = Schedule::default();
+        let ready = Ready::default();
+        let network = Network::new(&plan, schedule.clone());
+        let mut checks = Checks::new();
+        let nodes: Vec<Node<A>> = (0..plan.nodes.len())
+            .map(|number| {
+                let journal = checks.journal(node_id(number));
+                let waker = ready.waker(TaskId::Node(number));
+                Node::new(number, &plan, &schedule, waker, journal)
+            })
+            .collect();
+        let clients = plan
+            .clients
+            .iter()
+            .enumerate()
+            .map(|(number, &client)| Client::new(client, ready.waker(TaskId::Client(number))))
+            .collect();
+        let world = Self {
+            plan,
+            schedule,
+            ready,
+            network,
+            nodes,
+            clients,
+            make: Box::new(make),
+            workload,
+            checks,
+            history: History::new(),
+            undecided: false,
+            armed: Vec::new(),
+            healing: None,
+            counters: Counters::default(),
+            hash: 0,
+            trace: None,
+        };
+        world.schedule_plan();
+        world
+    }
+
+    /// Tells what happens while it happens.
+    #[must_use]
+    pub fn told_to(mut self, trace: &'a mut dyn Trace) -> Self {
+        self.trace = Some(trace);
+        self
+    }
+
+    /// Runs the world to its end.
+    pub fn run(mut self) -> Outcome {
+        let violation = self.run_all().err();
+        self.ready.clear();
+        self.counters.nanoseconds = self.schedule.now().as_nanos();
+        Outcome {
+            seed: self.plan.seed,
+            hash: self.hash,
+            counters: self.counters,
+            violation,
+            undecided: self.undecided,
+            history: self.history,
+        }
+    }
+
+    fn run_all(&mut self) -> Result<(), Violation> {
+        while let Some(event) = self.schedule.next() {
+            self.counters.events += 1;
+            if self.counters.events > MOST_EVENTS {
+                return Err(self.violation(property::LIVENESS, "the world never rests".to_owned()));
+            }
+            self.happen(event)?;
+            self.run_woken()?;
+            if self.healing.as_ref().is_some_and(Healing::is_over) {
+                return self.end();
+            }
+        }
+        Err(self.violation(property::LIVENESS, "nothing is left to happen".to_owned()))
+    }
+
+    /// Lets one event have its effect.
+    fn happen(&mut self, event: Event) -> Result<(), Violation> {
+        self.fold(self.schedule.now().as_nanos());
+        self.fold(event.word());
+        match event {
+            Event::Start { node, downs } => {
+                let known = self.nodes.get(node);
+                if known.is_some_and(|known| known.downs == downs) {
+                    self.start(node);
+                }
+                Ok(())
+            }
+            Event::Alarm { node } => {
+                let now = self.schedule.now();
+                if let Some(node) = self.nodes.get(node_number(node)) {
+                    node.clock.ring(now);
+                }
+                Ok(())
+            }
+            Event::Disk { node, done } => {
+                let disk = self.nodes.get(node_number(node)).map(|node| &node.disk);
+                if let Some(at) = disk.and_then(|disk| disk.done(&done)) {
+                    self.schedule.at(at, Event::Disk { node, done });
+                }
+                Ok(())
+            }
+            Event::Arrive(frame) => {
+                self.arrive(frame);
+                Ok(())
+            }
+            Event::Lost { node, peer } => {
+                self.network.lose(node, peer);
+                Ok(())
+            }
+            Event::Over { fault, node } => {
+                self.over(fault, node);
+                Ok(())
+            }
+            Event::Heal => {
+                self.heal();
+                Ok(())
+            }
+            Event::React { node } => self.react_late(node),
+            Event::Arm(fault) => self.arm(fault),
+            Event::Strike { fault, cause } => self.strike(fault, cause),
+            Event::Operation(operation) => self.operation(operation),
+            Event::Patience { client, attempt } => self.lose_patience(client, attempt),
+            Event::Look { client } => self.poll_client(client),
+            Event::Inspect => self.inspect(),
+        }
+    }
+
+    fn arrive(&mut self, frame: Frame) {
+        let (from, to, kind) = (frame.from, frame.to, frame.kind);
+        let taken = self.network.arrive(frame);
+        self.counters.frames += u64::from(taken);
+        if taken && self.trace.is_some() {
+            let kind = KINDS.get(kind).copied().unwrap_or_default();
+            self.tell(Some(to), format_args!("{kind} from {}", node_id(from)));
+        }
+    }
+
+    /// Polls what is awake until nothing is.
+    fn run_woken(&mut self) -> Result<(), Violation> {
+        for _ in 0..MOST_POLLS {
+            match self.ready.next() {
+                None => return Ok(()),
+                Some(TaskId::Node(node)) => self.poll_node(node)?,
+                Some(TaskId::Client(client)) => self.poll_client(client)?,
+            }
+        }
+        let text = "nodes or clients wake each other without end".to_owned();
+        Err(self.violation(property::LIVENESS, text))
+    }
+
+    /// Puts everything of the plan that has a time into the queue.
+    fn schedule_plan(&self) {
+        let at = |span: Duration| Time::from_nanos(nanos(span));
+        for (node, plan) in self.plan.nodes.iter().enumerate() {
+            self.schedule
+                .at(at(plan.start), Event::Start { node, downs: 0 });
+        }
+        for (number, operation) in self.plan.operations.iter().enumerate() {
+            self.schedule.at(at(operation.at), Event::Operation(number));
+        }
+        for (place, fault) in self.plan.faults.iter().enumerate() {
+            self.schedule.at(at(fault.at), Event::Arm(place));
+        }
+        self.schedule.at(at(self.plan.duration), Event::Heal);
+    }
+
+    /// The last look, at a world at rest.
+    fn end(&mut self) -> Result<(), Violation> {
+        if self.network.broken() > 0 {
+            let text = "a frame could not be written or read".to_owned();
+            return Err(self.violation(property::NO_PANIC, text));
+        }
+        let live: Vec<_> = self
+            .nodes
+            .iter()
+            .filter(|node| node.hull().is_some())
+            .map(Node::id)
+            .collect();
+        self.checks.at_end(self.schedule.now(), &live)?;
+        self.judge_history()
+    }
+
+    /// Starts a node that is down.
+    fn start(&mut self, number: usize) {
+        let Some(node) = self.nodes.get_mut(number) else {
+            return;
+        };
+        if !node.is_down() {
+            return;
+        }
+        self.counters.starts += 1;
+        self.checks
+            .starting(node.id(), Incarnation::new(number as u128 + 1));
+        node.start(&self.plan, &self.network);
+        self.tell(Some(number), format_args!("starts"));
+    }
+
+    /// Tells the trace, if there is one.
+    fn tell(&mut self, node: Option<usize>, text: fmt::Arguments<'_>) {
+        if let Some(trace) = &mut self.trace {
+            trace.line(self.schedule.now(), node.map(node_id), text);
+        }
+    }
+
+    /// Adds to the hash over all events.
+    fn fold(&mut self, word: u64) {
+        self.hash = mix(self.hash.rotate_left(17) ^ word);
+    }
+
+    /// A violation by the world as a whole.
+    fn violation(&self, property: &'static str, text: String) -> Violation {
+        Violation {
+            property,
+            node: None,
+            time: self.schedule.now(),
+            text,
+        }
+    }
+}
+
+/// The codec of commands and replies in worlds.
+pub(crate) const PAYLOAD_CODEC: PayloadCodec = PayloadCodec::Postcard;
+
+/// More events than any world has that rests at all.
+const MOST_EVENTS: u64 = 20_000_000;
+
+/// More polls than one event can cause.
+const MOST_POLLS: u64 = 100_000;

@@ -1,0 +1,385 @@
+//! Clients and what they see: from the moment an operation of the plan is due to the moment its
+//! client knows what became of it, written into the history.
+
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use raft_node::codec::Codec;
+use raft_node::state_machine::{App, AppMachine};
+
+use super::event::Event;
+use super::{Asked, PAYLOAD_CODEC, World};
+use crate::checkers::{Fate, Violation, property};
+use crate::client::{Conclusion, Current, Outcome};
+use crate::linearizable::{self, AppModel, Sequential, Verdict};
+use crate::lot::Lot;
+use crate::network::node_id;
+use crate::workload::{Manner, Step, Workload};
+
+impl<A, W> World<'_, A, W>
+where
+    A: App<Command: Clone>,
+    W: Workload<A>,
+{
+    /// An operation of the plan is due.
+    pub(super) fn operation(&mut self, number: usize) -> Result<(), Violation> {
+        let Some(operation) = self.plan.operations.get(number) else {
+            return Ok(());
+        };
+        let number_of_client = operation.client as usize;
+        let Some(client) = self.clients.get_mut(number_of_client) else {
+            return Ok(());
+        };
+        if client.queue.len() < MOST_WAITING {
+            client.queue.push_back(number);
+        }
+        self.go_on(number_of_client)
+    }
+
+    /// A client that needs an answer in the healed world asks for something, if it is idle.
+    pub(super) fn probe(&mut self, client: usize) -> Result<(), Violation> {
+        let number = self.plan.operations.len() + self.counters.operations as usize;
+        if let Some(asking) = self.clients.get_mut(client)
+            && asking.current.is_none()
+            && asking.queue.is_empty()
+        {
+            asking.queue.push_back(number);
+        }
+        self.go_on(client)
+    }
+
+    /// Looks whether a client has an answer.
+    pub(super) fn poll_client(&mut self, number: usize) -> Result<(), Violation> {
+        let Some(client) = self.clients.get_mut(number) else {
+            return Ok(());
+        };
+        let waker = client.waker.clone();
+        let asked = client.current.as_ref().map(|current| current.node);
+        // A paused node's answers stay in it.
+        if asked
+            .and_then(|node| self.nodes.get(node))
+            .is_some_and(|node| node.pauses > 0)
+        {
+            self.schedule.after(LATER, Event::Look { client: number });
+            return Ok(());
+        }
+        match client.poll(&mut Context::from_waker(&waker)) {
+            Poll::Pending => Ok(()),
+            Poll::Ready(Outcome::SessionOpened) => self.turn(number),
+            Poll::Ready(Outcome::Answered(reply)) => self.answered(number, reply),
+            Poll::Ready(Outcome::Read(reply)) => {
+                let mut bytes = vec![0];
+                match PAYLOAD_CODEC.encode(&reply, &mut bytes) {
+                    Ok(()) => self.answered(number, bytes.into()),
+                    Err(_) => self.conclude(number, Conclusion::Refused),
+                }
+            }
+            Poll::Ready(Outcome::Failed(conclusion)) => self.conclude(number, conclusion),
+        }
+    }
+
+    /// A client has waited long enough for what it asked of a node.
+    pub(super) fn lose_patience(&mut self, number: usize, attempt: u64) -> Result<(), Violation> {
+        let Some(client) = self.clients.get_mut(number) else {
+            return Ok(());
+        };
+        if client.attempt != attempt {
+            return Ok(());
+        }
+        let Some(current) = &mut client.current else {
+            return Ok(());
+        };
+        if current.waiting.take().is_none() {
+            // It only rested before it tries again.
+            return self.turn(number);
+        }
+        self.lost(number)
+    }
+
+    /// A node is gone: whoever waits for it will never hear from it.
+    pub(super) fn desert(&mut self, node: usize) -> Result<(), Violation> {
+        for number in 0..self.clients.len() {
+            let waits = self
+                .clients
+                .get_mut(number)
+                .and_then(|client| client.current.as_mut())
+                .filter(|current| current.node == node)
+                .is_some_and(|current| current.waiting.take().is_some());
+            if waits {
+                self.lost(number)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What a client waited for will never come.
+    fn lost(&mut self, number: usize) -> Result<(), Violation> {
+        let now = self.schedule.now();
+        let submission = self
+            .clients
+            .get_mut(number)
+            .and_then(|client| client.current.as_mut())
+            .and_then(|current| current.submission.take());
+        match submission {
+            Some(submission) => {
+                self.checks.resolved(now, submission, Fate::Lost)?;
+                self.follow(number, Conclusion::Doubtful)
+            }
+            None => self.follow(number, Conclusion::Harmless),
+        }
+    }
+
+    /// A client takes its next operation, if it has none and one waits.
+    fn go_on(&mut self, number: usize) -> Result<(), Violation> {
+        let waiting = self
+            .clients
+            .get_mut(number)
+            .filter(|client| client.current.is_none())
+            .and_then(|client| client.queue.pop_front());
+        let Some(operation) = waiting else {
+            return Ok(());
+        };
+        let plan = self.plan.clone();
+        let planned = plan.operations.get(operation).or_else(|| {
+            // Operations beyond the plan are like those in it.
+            let count = plan.operations.len().max(1);
+            plan.operations.get(operation % count)
+        });
+        let Some(planned) = planned else {
+            return Ok(());
+        };
+        let lot = Lot::of(self.plan.seed, &[COMMAND, operation as u64]);
+        let (command, read) = match self.workload.step(operation as u64, planned, lot) {
+            Step::Submit(command) => (command, None),
+            Step::Read(command, read) => (command, Some(read)),
+        };
+        let Ok(payload) = AppMachine::<A>::encode_command(PAYLOAD_CODEC, &command) else {
+            let text = format!("operation {operation} can't be encoded");
+            return Err(self.violation(property::NO_PANIC, text));
+        };
+        let asked = Asked {
+            partition: self.workload.partition(&command),
+            command: payload.clone(),
+        };
+        self.counters.operations += 1;
+        if self.trace.is_some() {
+            let what = planned.action;
+            self.tell(
+                None,
+                format_args!("client {number} begins {operation}: {what:?}"),
+            );
+        }
+        let entry = self
+            .history
+            .invoke(number as u64, self.schedule.now(), asked);
+        if let Some(client) = self.clients.get_mut(number) {
+            client.current = Some(Current::new(entry, command, payload, read));
+        }
+        self.turn(number)
+    }
+
+    /// A client turns to a node, the next one each time.
+    fn turn(&mut self, number: usize) -> Result<(), Violation> {
+        let now = self.schedule.now();
+        let count = self.nodes.len();
+        let Some(client) = self.clients.get_mut(number) else {
+            return Ok(());
+        };
+        client.attempt += 1;
+        let attempt = client.attempt;
+        let node = client.next_node(count);
+        let patience = client.plan.patience;
+        let handle = self.nodes.get(node).and_then(|node| node.handle());
+        let Some(handle) = handle else {
+            // Nobody answers there: on to the next one.
+            return self.rest(number, LATER);
+        };
+        if let Some(payload) = client.turn_to(node, handle) {
+            let submission = self.checks.submitted(now, node_id(node), &payload);
+            if let Some(current) = &mut client.current {
+                current.submission = Some(submission);
+            }
+        }
+        let patience = match client.plan.manner {
+            Manner::Session => patience,
+            // Without a session there is nothing to do but wait for what the node says.
+            Manner::Plain => LONG_PATIENCE,
+        };
+        let client = number;
+        self.schedule
+            .after(patience, Event::Patience { client, attempt });
+        self.poll_client(number)
+    }
+
+    /// A client tries again a little later, at the next node.
+    fn rest(&mut self, number: usize, span: Duration) -> Result<(), Violation> {
+        let Some(client) = self.clients.get_mut(number) else {
+            return Ok(());
+        };
+        client.attempt += 1;
+        let attempt = client.attempt;
+        if let Some(current) = &mut client.current {
+            current.tries += 1;
+            if current.tries > MOST_TRIES && self.healing.is_none() {
+                return self.give_up(number);
+            }
+        }
+        let client = number;
+        self.schedule
+            .after(span, Event::Patience { client, attempt });
+        Ok(())
+    }
+
+    /// The node said why there is no answer.
+    fn conclude(&mut self, number: usize, conclusion: Conclusion) -> Result<(), Violation> {
+        let now = self.schedule.now();
+        let submission = self
+            .clients
+            .get_mut(number)
+            .and_then(|client| client.current.as_mut())
+            .and_then(|current| current.submission.take());
+        if let Some(submission) = submission {
+            let fate = match conclusion {
+                Conclusion::Harmless | Conclusion::Refused | Conclusion::Expired => Fate::Refused,
+                Conclusion::Doubtful => Fate::Unknown,
+            };
+            self.checks.resolved(now, submission, fate)?;
+        }
+        self.follow(number, conclusion)
+    }
+
+    /// What a client does after a try without answer.
+    fn follow(&mut self, number: usize, conclusion: Conclusion) -> Result<(), Violation> {
+        let Some(client) = self.clients.get_mut(number) else {
+            return Ok(());
+        };
+        let session = client.plan.manner == Manner::Session;
+        let Some(current) = &mut client.current else {
+            return Ok(());
+        };
+        current.doubtful |= conclusion == Conclusion::Doubtful;
+        match conclusion {
+            Conclusion::Harmless => self.rest(number, LATER),
+            Conclusion::Doubtful if session => self.rest(number, LATER),
+            Conclusion::Expired if !current.doubtful => {
+                client.leave_session();
+                self.rest(number, LATER)
+            }
+            Conclusion::Expired => {
+                client.leave_session();
+                self.give_up(number)
+            }
+            Conclusion::Doubtful | Conclusion::Refused => self.give_up(number),
+        }
+    }
+
+    /// A client gives its operation up.
+    fn give_up(&mut self, number: usize) -> Result<(), Violation> {
+        let Some(client) = self.clients.get_mut(number) else {
+            return Ok(());
+        };
+        client.attempt += 1;
+        let attempt = client.attempt;
+        let doubtful = match client.current.take() {
+            Some(current) if !current.doubtful => {
+                self.history.refuse(current.entry);
+                false
+            }
+            Some(_) | None => true,
+        };
+        self.tell(
+            None,
+            format_args!("client {number} gives up, in doubt: {doubtful}"),
+        );
+        // Whatever comes next comes with an event of its own: no client tries without pause.
+        let client = number;
+        self.schedule
+            .after(LATER, Event::Patience { client, attempt });
+        Ok(())
+    }
+
+    /// A client has its answer.
+    fn answered(&mut self, number: usize, reply: Bytes) -> Result<(), Violation> {
+        let now = self.schedule.now();
+        let Some(client) = self.clients.get_mut(number) else {
+            return Ok(());
+        };
+        client.attempt += 1;
+        let Some(current) = client.current.take() else {
+            return Ok(());
+        };
+        if let Some(submission) = current.submission {
+            self.checks.resolved(now, submission, Fate::Answered)?;
+        }
+        if let Ok(answer) = AppMachine::<A>::decode_reply(PAYLOAD_CODEC, &reply) {
+            self.workload.returned(&current.command, &answer);
+        }
+        self.fold(u64::from(crc32c::crc32c(&reply)));
+        self.tell(None, format_args!("client {number} has its answer"));
+        self.history.answer(current.entry, now, reply);
+        self.counters.answered += 1;
+        if let Some(healing) = &mut self.healing {
+            healing.answer(number);
+        }
+        self.go_on(number)
+    }
+
+    /// Whether what clients saw could have come from one copy of the app.
+    pub(super) fn judge_history(&mut self) -> Result<(), Violation> {
+        let Ok(inner) = AppModel::new(&(self.make)(), PAYLOAD_CODEC) else {
+            let text = "the app's first state can't be encoded".to_owned();
+            return Err(self.violation(property::NO_PANIC, text));
+        };
+        match linearizable::check(&Parts { inner }, &self.history, EFFORT) {
+            Verdict::Linearizable => Ok(()),
+            Verdict::Undecided => {
+                self.undecided = true;
+                Ok(())
+            }
+            Verdict::NotLinearizable(text) => Err(self.violation(property::LINEARIZABILITY, text)),
+        }
+    }
+}
+
+/// An app as its own sequential model, one part of its state at a time.
+struct Parts<A> {
+    inner: AppModel<A>,
+}
+
+impl<A: App> Sequential for Parts<A> {
+    type Input = Asked;
+    type Output = Bytes;
+    type State = Vec<u8>;
+    type Key = Option<u64>;
+
+    fn initial(&self) -> Vec<u8> {
+        self.inner.initial()
+    }
+
+    fn apply(&self, state: &Vec<u8>, input: &Asked) -> (Vec<u8>, Bytes) {
+        self.inner.apply(state, &input.command)
+    }
+
+    fn key(&self, input: &Asked) -> Option<u64> {
+        input.partition
+    }
+}
+
+/// How long a client rests before it tries again.
+const LATER: Duration = Duration::from_millis(15);
+
+/// How long a client without a session waits: longer than any node tries.
+const LONG_PATIENCE: Duration = Duration::from_secs(60);
+
+/// How often an operation is tried while there are faults.
+const MOST_TRIES: u32 = 40;
+
+/// How many operations wait for one client; what comes beyond is not done.
+const MOST_WAITING: usize = 60;
+
+/// Steps that the check of one part of a history may take.
+const EFFORT: u64 = 400_000;
+
+/// What commands are called among lots.
+const COMMAND: u64 = 14;

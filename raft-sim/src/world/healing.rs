@@ -1,0 +1,173 @@
+//! The end of a world: all faults end, a majority runs, and then there must be progress.
+//!
+//! Every client must get an answer to a new operation, and all running nodes must have applied
+//! the same, within a time that is long beside everything that may be waited for. What is still
+//! missing then is missing for good.
+
+use std::time::Duration;
+
+use raft_core::time::Time;
+use raft_node::state_machine::App;
+
+use super::World;
+use super::event::Event;
+use crate::checkers::{Violation, property};
+use crate::lot::Lot;
+use crate::process::Node;
+use crate::workload::Workload;
+
+/// How far a world has healed.
+#[derive(Debug)]
+pub(super) struct Healing {
+    /// By when it must be over.
+    deadline: Time,
+    /// Which clients have had an answer since.
+    answered: Vec<bool>,
+    /// Whether everything is as it should be.
+    over: bool,
+}
+
+impl Healing {
+    /// Whether everything is as it should be.
+    pub(super) const fn is_over(&self) -> bool {
+        self.over
+    }
+
+    /// A client had an answer.
+    pub(super) fn answer(&mut self, client: usize) {
+        if let Some(answered) = self.answered.get_mut(client) {
+            *answered = true;
+        }
+    }
+
+    /// Whether this client still needs an answer.
+    pub(super) fn needs(&self, client: usize) -> bool {
+        self.answered.get(client).is_some_and(|answered| !answered)
+    }
+}
+
+impl<A, W> World<'_, A, W>
+where
+    A: App<Command: Clone>,
+    W: Workload<A>,
+{
+    /// Ends all faults.
+    pub(super) fn heal(&mut self) {
+        self.tell(None, format_args!("all faults are over"));
+        self.network.heal();
+        self.armed.clear();
+        for node in &mut self.nodes {
+            node.disk.heal();
+            node.slow = None;
+            node.resume_for_good();
+        }
+        let bound = MARGIN + self.plan.tuning.election_timeout * ELECTIONS;
+        self.healing = Some(Healing {
+            deadline: self.schedule.now().after(bound),
+            answered: vec![false; self.clients.len()],
+            over: false,
+        });
+        // Some worlds have to do with a majority.
+        let founded = self.nodes.iter().all(|node| node.founded);
+        let all = !founded || Lot::of(self.plan.seed, &[HEAL]).chance(600);
+        self.start_down(all);
+        for client in &mut self.clients {
+            client.queue.clear();
+        }
+        self.schedule.after(Duration::ZERO, Event::Inspect);
+    }
+
+    /// Looks whether the world has come to rest, and sees to it that it can.
+    pub(super) fn inspect(&mut self) -> Result<(), Violation> {
+        self.start_down(false);
+        for client in 0..self.clients.len() {
+            if self
+                .healing
+                .as_ref()
+                .is_some_and(|healing| healing.needs(client))
+            {
+                self.probe(client)?;
+            }
+        }
+        let answered = self
+            .healing
+            .as_ref()
+            .is_some_and(|healing| healing.answered.iter().all(|&answered| answered));
+        let idle = self.clients.iter().all(|client| client.current.is_none());
+        let over = answered && idle && self.agrees();
+        let late = self
+            .healing
+            .as_ref()
+            .is_some_and(|healing| self.schedule.now() > healing.deadline);
+        if late && !over {
+            return Err(self.violation(property::LIVENESS, self.describe()));
+        }
+        if let Some(healing) = &mut self.healing {
+            healing.over = over;
+        }
+        if !over {
+            self.schedule.after(GLANCE, Event::Inspect);
+        }
+        Ok(())
+    }
+
+    /// Whether all nodes that run have a hull and have applied the same.
+    fn agrees(&self) -> bool {
+        let mut running = self.nodes.iter().filter(|node| node.is_up());
+        let Some(Some(first)) = running.next().map(Node::look) else {
+            return false;
+        };
+        first.applied == first.commit
+            && running.all(|node| {
+                node.look().is_some_and(|look| {
+                    look.applied == first.applied && look.commit == first.commit
+                })
+            })
+    }
+
+    /// Starts nodes that are down: all, or as many as a majority needs.
+    fn start_down(&mut self, all: bool) {
+        let majority = self.nodes.len() / 2 + 1;
+        for number in 0..self.nodes.len() {
+            let up = self.nodes.iter().filter(|node| node.is_up()).count();
+            if all || up < majority {
+                self.start(number);
+            }
+        }
+    }
+
+    /// What each node and client is at, for a report.
+    fn describe(&self) -> String {
+        let mut text = String::from("faults are over, yet not all is done:");
+        for node in &self.nodes {
+            let state = match (node.is_up(), node.look()) {
+                (_, Some(glimpse)) => format!("{glimpse:?}"),
+                (true, None) => "up, without a hull".to_owned(),
+                (false, None) => "down".to_owned(),
+            };
+            text.push_str(&format!("\n  node {}: {state}", node.number + 1));
+        }
+        for (number, client) in self.clients.iter().enumerate() {
+            let needs = self
+                .healing
+                .as_ref()
+                .is_some_and(|healing| healing.needs(number));
+            if needs || client.current.is_some() {
+                text.push_str(&format!("\n  client {number} waits: {}", client.describe()));
+            }
+        }
+        text
+    }
+}
+
+/// What a healed world may take, beside elections: for what nodes and clients wait out.
+const MARGIN: Duration = Duration::from_secs(15);
+
+/// As many election timeouts may pass until there is a leader that all follow.
+const ELECTIONS: u32 = 40;
+
+/// How often a healed world is looked at.
+const GLANCE: Duration = Duration::from_millis(100);
+
+/// What the choice of who runs at the end is called among lots.
+const HEAL: u64 = 13;

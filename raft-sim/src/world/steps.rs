@@ -1,0 +1,252 @@
+//! Polling nodes, and what one step of a node means for the world: what the checks say, which
+//! occasions it gives to faults, what to do when a process ends by itself.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use raft_core::error::Fault as HullFault;
+use raft_core::log::LogError;
+use raft_core::states::Role;
+use raft_log::error::WalError;
+use raft_node::error::{Exit, NodeFault};
+use raft_node::state_machine::App;
+
+use super::World;
+use super::event::Event;
+use crate::checkers::{Violation, property};
+use crate::lot::Lot;
+use crate::nemesis::{Loss, Occasion};
+use crate::process::{Glimpse, Polled};
+use crate::workload::Workload;
+
+impl<A, W> World<'_, A, W>
+where
+    A: App<Command: Clone>,
+    W: Workload<A>,
+{
+    /// Polls a node that was woken, unless it is paused or slow.
+    pub(super) fn poll_node(&mut self, number: usize) -> Result<(), Violation> {
+        let Some(node) = self.nodes.get_mut(number) else {
+            return Ok(());
+        };
+        if node.pauses > 0 {
+            node.woken = true;
+            return Ok(());
+        }
+        if let Some((fault, by)) = node.slow {
+            if !node.reacting {
+                node.reacting = true;
+                let name = [SLOW, fault as u64, self.counters.events];
+                let delay = Lot::of(self.plan.seed, &name).span(std::time::Duration::ZERO, by);
+                self.schedule.after(delay, Event::React { node: number });
+            }
+            return Ok(());
+        }
+        self.react(number)
+    }
+
+    /// A slow node's time to react has come.
+    pub(super) fn react_late(&mut self, number: usize) -> Result<(), Violation> {
+        let Some(node) = self.nodes.get_mut(number) else {
+            return Ok(());
+        };
+        node.reacting = false;
+        if node.pauses > 0 {
+            node.woken = true;
+            return Ok(());
+        }
+        self.react(number)
+    }
+
+    fn react(&mut self, number: usize) -> Result<(), Violation> {
+        let Some(node) = self.nodes.get_mut(number) else {
+            return Ok(());
+        };
+        if !node.is_up() {
+            return Ok(());
+        }
+        let make = &self.make;
+        let plan = &self.plan;
+        let polled = catch_unwind(AssertUnwindSafe(|| node.poll(plan, make)));
+        match polled {
+            Ok(Polled::Waits) => self.observe(number),
+            Ok(Polled::Ended(exit)) => {
+                self.observe(number)?;
+                self.ended(number, &exit)
+            }
+            Ok(Polled::NotOpened(error)) => {
+                self.observe(number)?;
+                self.not_opened(number, &error)
+            }
+            Ok(Polled::NotStarted(error)) => {
+                let text = format!("node {} did not start: {error}", number + 1);
+                Err(self.violation(property::NO_PANIC, text))
+            }
+            Err(panic) => {
+                let text = format!("node {} panicked: {}", number + 1, said(panic.as_ref()));
+                Err(self.violation(property::NO_PANIC, text))
+            }
+        }
+    }
+
+    /// Looks at a node after a poll.
+    fn observe(&mut self, number: usize) -> Result<(), Violation> {
+        let Some(node) = self.nodes.get_mut(number) else {
+            return Ok(());
+        };
+        let now = self.schedule.now();
+        self.checks.after_step(now, node.id(), node.hull())?;
+        let before = node.glimpse;
+        let after = node.look();
+        if before == after {
+            return Ok(());
+        }
+        node.glimpse = after;
+        let Some(after) = after else {
+            return Ok(());
+        };
+        node.founded = true;
+        self.fold(after.term.get() << 32 | after.commit.get());
+        self.fold(after.last.get() << 32 | after.applied.get());
+        let elected =
+            after.role == Role::Leader && before.is_none_or(|before| before.role != Role::Leader);
+        self.counters.elections += u64::from(elected);
+        if self.trace.is_some() {
+            self.tell(Some(number), format_args!("is {after}"));
+        }
+        if !self.armed.is_empty() {
+            self.give_occasions(number, before, after);
+        }
+        Ok(())
+    }
+
+    /// Lets faults strike that waited for what this step did.
+    fn give_occasions(&mut self, number: usize, before: Option<Glimpse>, after: Glimpse) {
+        let now = self.schedule.now();
+        let plan = self.plan.clone();
+        let schedule = self.schedule.clone();
+        self.armed.retain(|&place| {
+            let Some(fault) = plan.faults.get(place) else {
+                return false;
+            };
+            let patience = fault.at + crate::nemesis::PATIENCE;
+            if now.as_nanos() > crate::lot::nanos(patience) {
+                return false;
+            }
+            let given = gives(fault.occasion, before, after);
+            if given {
+                let cause = Some(number);
+                schedule.after(
+                    fault.delay,
+                    Event::Strike {
+                        fault: place,
+                        cause,
+                    },
+                );
+            }
+            !given
+        });
+    }
+
+    /// A process ended by itself.
+    fn ended(&mut self, number: usize, exit: &Exit) -> Result<(), Violation> {
+        let error = match exit {
+            Exit::Fault(NodeFault::Log(error) | NodeFault::Hull(HullFault::Log(error))) => error,
+            Exit::Shutdown
+            | Exit::Fault(
+                NodeFault::Hull(HullFault::Invariant(_))
+                | NodeFault::Open(_)
+                | NodeFault::Genesis(_)
+                | NodeFault::Apply(_),
+            ) => {
+                let text = format!("node {} ended: {exit:?}", number + 1);
+                return Err(self.violation(property::NO_PANIC, text));
+            }
+        };
+        self.tell(Some(number), format_args!("ends: {error}"));
+        match error {
+            LogError::Storage { .. } | LogError::Full { .. } => {
+                self.broke_down(number, &error.to_string())
+            }
+            LogError::Corrupt { .. } => self.refuses(number, &error.to_string()),
+            LogError::Compacted { .. } | LogError::Impossible { .. } => {
+                let text = format!("node {} ended: {error}", number + 1);
+                Err(self.violation(property::NO_PANIC, text))
+            }
+        }
+    }
+
+    /// A log could not be opened.
+    fn not_opened(&mut self, number: usize, error: &WalError) -> Result<(), Violation> {
+        self.tell(Some(number), format_args!("can't open its log: {error}"));
+        match error {
+            WalError::Fs { .. } => self.broke_down(number, &error.to_string()),
+            WalError::Corrupt { .. }
+            | WalError::UnknownVersion { .. }
+            | WalError::Settings { .. } => self.refuses(number, &error.to_string()),
+        }
+    }
+
+    /// A disk failed: the machine is started again after a rest. What it held in memory of its
+    /// disk is lost with it, because after a failed sync nobody can say what it is worth.
+    fn broke_down(&mut self, number: usize, why: &str) -> Result<(), Violation> {
+        if !self.plan.families.disk_error {
+            let text = format!("node {} ended without a planned failure: {why}", number + 1);
+            return Err(self.violation(property::NO_PANIC, text));
+        }
+        let rest = self
+            .nodes
+            .get(number)
+            .map_or_else(Default::default, |node| node.rest);
+        self.take_down(number, Loss::Torn)?;
+        self.start_after(number, rest);
+        Ok(())
+    }
+
+    /// A node found its disk damaged. It may, if a bit of it was flipped; it stays down then.
+    fn refuses(&mut self, number: usize, why: &str) -> Result<(), Violation> {
+        let spoiled = self.nodes.get(number).is_some_and(|node| node.spoiled);
+        if !spoiled {
+            let text = format!("node {}, whose disk is whole, refuses: {why}", number + 1);
+            return Err(self.violation(property::DURABILITY, text));
+        }
+        self.take_down(number, Loss::All)?;
+        self.counters.lost_nodes += 1;
+        if let Some(node) = self.nodes.get_mut(number) {
+            node.give_up();
+        }
+        Ok(())
+    }
+}
+
+/// Whether a step from one glimpse to the next is this occasion.
+fn gives(occasion: Occasion, before: Option<Glimpse>, after: Glimpse) -> bool {
+    let Some(before) = before else {
+        return occasion == Occasion::Restarted;
+    };
+    match occasion {
+        Occasion::None => true,
+        Occasion::Restarted => false,
+        Occasion::TermRaised => after.term > before.term,
+        Occasion::Voted => {
+            after.role == Role::Follower && after.vote.is_some() && after.vote != before.vote
+        }
+        Occasion::Campaign => after.role == Role::Candidate && before.role != Role::Candidate,
+        Occasion::Elected => after.role == Role::Leader && before.role != Role::Leader,
+        Occasion::Proposed => {
+            after.role == Role::Leader && before.role == Role::Leader && after.last > before.last
+        }
+        Occasion::Committed => after.commit > before.commit,
+    }
+}
+
+/// What a panic said.
+fn said(panic: &(dyn std::any::Any + Send)) -> String {
+    panic
+        .downcast_ref::<String>()
+        .cloned()
+        .or_else(|| panic.downcast_ref::<&str>().map(|&text| text.to_owned()))
+        .unwrap_or_else(|| "it did not say why".to_owned())
+}
+
+/// What the delays of slow nodes are called among lots.
+const SLOW: u64 = 9;
