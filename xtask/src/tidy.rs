@@ -8,6 +8,7 @@ use crate::findings::Findings;
 use crate::tree::Tree;
 
 mod crates;
+mod links;
 mod modules;
 mod names;
 mod sizes;
@@ -33,6 +34,7 @@ pub(crate) fn run(tree: &Tree) -> Result<Findings, TaskError> {
         }
         modules::check(file, &mut findings);
     }
+    links::check(tree, &mut findings);
     crates::check(tree, &mut findings)?;
     Ok(findings)
 }
