@@ -13,6 +13,7 @@ pub mod nemesis;
 mod network;
 pub mod plan;
 mod process;
+pub mod script;
 pub mod sim;
 pub mod spy;
 pub mod workload;

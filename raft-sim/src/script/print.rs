@@ -1,0 +1,102 @@
+//! How scripts and stories say what happens, in words.
+
+use raft_core::chunk::Chunk;
+use raft_core::hull::{Outcome, Resolved};
+use raft_core::message::{AppendVerdict, Body, Message};
+use raft_core::record::Record;
+use raft_core::states::Role;
+use raft_core::trace::{Event, EventKind};
+
+/// What a message says, without who says it to whom.
+pub(crate) fn message(message: &Message) -> String {
+    let name = message.body.name();
+    let term = message.term;
+    let content = match &message.body {
+        Body::PreVote(ask) => format!("last {}", ask.last),
+        Body::PreVoteReply(reply) => granted(reply.granted).to_owned(),
+        Body::RequestVote(ask) => format!("last {}", ask.last),
+        Body::RequestVoteReply(reply) => granted(reply.granted).to_owned(),
+        Body::AppendEntries(append) => format!(
+            "after {} [{}] commit {}",
+            append.previous,
+            entries(&append.chunks),
+            append.commit
+        ),
+        Body::AppendEntriesReply(reply) => match reply.verdict {
+            AppendVerdict::Matched(index) => format!("matched {index}"),
+            AppendVerdict::Conflict { refused, hint } => {
+                format!("conflict at {refused}, try {hint}")
+            }
+            AppendVerdict::StaleTerm => "stale term".to_owned(),
+        },
+        Body::Heartbeat(beat) => format!("commit {}", beat.commit),
+        Body::HeartbeatReply(_) => String::new(),
+    };
+    format!("{name} {term} {content}").trim_end().to_owned()
+}
+
+/// Entries, one after the other.
+pub(crate) fn entries(chunks: &[Chunk]) -> String {
+    let all: Vec<String> = chunks
+        .iter()
+        .flat_map(Chunk::entries)
+        .map(|entry| format!("{}:{}", entry.id, record(&entry.record)))
+        .collect();
+    all.join(" ")
+}
+
+/// What an entry holds.
+pub(crate) fn record(record: &Record<'_>) -> String {
+    match record {
+        Record::NoOp => "no-op".to_owned(),
+        Record::Client { payload, .. } => String::from_utf8_lossy(payload).into_owned(),
+        Record::Config(_) => "configuration".to_owned(),
+        Record::Unknown { kind, .. } => format!("unknown kind {kind}"),
+        Record::Absent { kind } => format!("absent kind {kind}"),
+    }
+}
+
+/// What became of a proposal.
+pub(crate) fn resolved(resolved: &Resolved) -> String {
+    let ticket = resolved.ticket;
+    match &resolved.outcome {
+        Outcome::Committed(id) => format!("answers {ticket}: committed as {id}"),
+        Outcome::Refused(refusal) => format!("answers {ticket}: refused, {refusal}"),
+        Outcome::Unknown { id, why } => format!("answers {ticket}: unknown ({id}), {why}"),
+    }
+}
+
+/// What happened inside a hull, with the rule that caused it.
+pub(crate) fn event(event: &Event) -> String {
+    let what = match &event.kind {
+        EventKind::Timeout { term } => format!("hears from no leader in {term}"),
+        EventKind::BecameRole { role: is, term } => format!("is {} in {term}", role(*is)),
+        EventKind::UpdateTerm { term } => format!("learns of {term}"),
+        EventKind::LeaderKnown { leader, term } => format!("follows {leader} in {term}"),
+        EventKind::VoteGranted { candidate, term } => format!("votes for {candidate} in {term}"),
+        EventKind::VoteRefused { candidate } => format!("refuses {candidate}"),
+        EventKind::ClientRequest { last } => format!("takes proposals up to {last}"),
+        EventKind::Appended { last } => format!("appends up to {last}"),
+        EventKind::AppendRefused { previous } => format!("does not hold {previous}"),
+        EventKind::Truncated { from } => format!("removes {from} and all after it"),
+        EventKind::AdvanceCommitIndex { commit } => format!("knows {commit} to be committed"),
+        EventKind::QuorumLost { term } => format!("hears no quorum in {term}"),
+        EventKind::MessageDropped { from, why } => format!("drops {from}'s message: {why}"),
+        EventKind::Stopped => "stops".to_owned(),
+    };
+    format!("{what} [{}]", event.rule)
+}
+
+/// A role in a word.
+pub(crate) const fn role(role: Role) -> &'static str {
+    match role {
+        Role::Follower => "follower",
+        Role::PreCandidate => "pre-candidate",
+        Role::Candidate => "candidate",
+        Role::Leader => "leader",
+    }
+}
+
+const fn granted(granted: bool) -> &'static str {
+    if granted { "granted" } else { "refused" }
+}
