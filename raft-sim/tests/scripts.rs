@@ -4,7 +4,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-#[expect(clippy::unwrap_used, reason = "a test that cannot read its stories fails")]
+#[expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot read its stories fails"
+)]
 fn scripts() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts");
     let mut paths: Vec<PathBuf> = fs::read_dir(folder)
