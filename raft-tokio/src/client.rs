@@ -37,6 +37,8 @@ pub use line::ConnectionProblem;
 
 mod book;
 mod line;
+#[cfg(test)]
+mod tests;
 
 /// A session with a cluster. Cloning is cheap, and clones share the session; dropping the last one
 /// ends it. At most one command is applied for each that was submitted, whatever happens.

@@ -28,6 +28,8 @@ use outgoing::{LinkEvent, Outgoing};
 mod backoff;
 mod incoming;
 mod outgoing;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use backoff::Backoff;
 pub(crate) use incoming::Accepted;

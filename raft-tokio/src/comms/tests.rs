@@ -1,0 +1,299 @@
+//! Two comms over loopback sockets, without a driver.
+
+use std::future::poll_fn;
+
+use raft_core::ids::{Boot, ClusterId, Incarnation, Peer};
+use raft_node::letter::{News, Packet};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use super::*;
+use crate::handshake::{HELLO_BYTES, Refusal, WELCOME_BYTES, Welcome};
+
+const CLUSTER: ClusterId = ClusterId::new(77);
+
+/// One node's comms and whatever accepts for them.
+struct Side {
+    comms: TcpComms,
+    counters: Arc<Counters>,
+    door: JoinHandle<()>,
+    address: String,
+}
+
+impl Drop for Side {
+    fn drop(&mut self) {
+        self.door.abort();
+    }
+}
+
+impl Side {
+    /// Node `id` among these members, on the listener it is named with.
+    fn new(id: u64, listener: TcpListener, members: BTreeMap<NodeId, String>) -> Self {
+        let address = listener.local_addr().unwrap().to_string();
+        let identity = Arc::new(Identity::new(NodeId::new(id), members, 1, Some(CLUSTER)));
+        let counters = Arc::new(Counters::default());
+        let (peers, accepted) = mpsc::channel(8);
+        let door = tokio::spawn(accept(listener, Arc::clone(&identity), peers));
+        let settings = CommsSettings::default();
+        let comms = TcpComms::new(identity, settings, accepted, Arc::clone(&counters));
+        Self {
+            comms,
+            counters,
+            door,
+            address,
+        }
+    }
+
+    fn send(&mut self, to: u64, packet: Packet) {
+        let lane = packet.lane();
+        let letter = Letter {
+            cluster: Some(CLUSTER),
+            from: Peer::new(self.comms.identity.id(), Incarnation::new(5)),
+            boot: Boot::new(1),
+            to: NodeId::new(to),
+            packet,
+        };
+        self.comms.send(NodeId::new(to), lane, letter);
+    }
+
+    async fn event(&mut self) -> CommsEvent<Letter> {
+        timeout(
+            Duration::from_secs(20),
+            poll_fn(|cx| self.comms.poll_event(cx)),
+        )
+        .await
+        .unwrap()
+    }
+
+    fn count(&self, mishap: Mishap) -> u64 {
+        self.counters.snapshot().get(&mishap).copied().unwrap_or(0)
+    }
+}
+
+async fn accept(listener: TcpListener, identity: Arc<Identity>, peers: mpsc::Sender<Accepted>) {
+    while let Ok((mut stream, _)) = listener.accept().await {
+        let mut hello = [0; HELLO_BYTES];
+        if stream.read_exact(&mut hello).await.is_err() {
+            continue;
+        }
+        let hello = Hello::decode(&hello).unwrap();
+        let verdict = identity.judge(&hello);
+        let welcome = identity.welcome(verdict).encode();
+        stream.write_all(&welcome).await.unwrap();
+        if let (Ok(()), Caller::Peer { from, lane, .. }) = (verdict, hello.caller) {
+            let peer = from.id;
+            let accepted = Accepted { peer, lane, stream };
+            peers.send(accepted).await.unwrap();
+        }
+    }
+}
+
+async fn pair() -> (Side, Side) {
+    let listeners = [
+        TcpListener::bind("127.0.0.1:0").await.unwrap(),
+        TcpListener::bind("127.0.0.1:0").await.unwrap(),
+    ];
+    let members: BTreeMap<NodeId, String> = (1..)
+        .map(NodeId::new)
+        .zip(listeners.iter())
+        .map(|(id, listener)| (id, listener.local_addr().unwrap().to_string()))
+        .collect();
+    let [first, second] = listeners;
+    (
+        Side::new(1, first, members.clone()),
+        Side::new(2, second, members),
+    )
+}
+
+/// A letter that is `bytes` long, more or less.
+fn news(bytes: usize) -> Packet {
+    Packet::Genesis(News {
+        to: None,
+        keeps: Some(vec![7; bytes].into()),
+        founded: false,
+        wants_answer: true,
+    })
+}
+
+/// Polls both until `to` has an event.
+async fn deliver(from: &mut Side, to: &mut Side) -> CommsEvent<Letter> {
+    tokio::select! {
+        event = to.event() => event,
+        event = from.event() => panic!("the sender has {event:?}"),
+    }
+}
+
+#[tokio::test]
+async fn letters_of_all_sizes_arrive_in_order_within_a_lane() {
+    let (mut one, mut two) = pair().await;
+    let sizes = [0, 100, 70_000, 1 << 20, 3];
+    for size in sizes {
+        one.send(2, news(size));
+    }
+    for size in sizes {
+        match deliver(&mut one, &mut two).await {
+            CommsEvent::Arrived(letter) => assert!(letter.packet == news(size), "{size} bytes"),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_does_not_fit_or_has_no_address_is_dropped_and_counted() {
+    let (mut one, _two) = pair().await;
+    for _ in 0..8 {
+        one.send(2, news(1 << 20));
+    }
+    assert_eq!(one.comms.room(NodeId::new(2), Lane::Control), 0);
+    assert_eq!(one.count(Mishap::NoRoom), 4);
+    one.send(9, news(1));
+    assert_eq!(one.comms.room(NodeId::new(9), Lane::Control), 0);
+    assert_eq!(one.count(Mishap::NoAddress), 1);
+}
+
+#[tokio::test]
+async fn room_is_announced_when_it_comes_back() {
+    let (mut one, mut two) = pair().await;
+    for _ in 0..8 {
+        one.send(2, news(1 << 20));
+    }
+    let drain = async {
+        loop {
+            two.event().await;
+        }
+    };
+    let event = tokio::select! {
+        event = one.event() => event,
+        () = drain => unreachable!(),
+    };
+    assert_eq!(event, CommsEvent::Room(NodeId::new(2), Lane::Control));
+}
+
+#[tokio::test]
+async fn a_lost_connection_is_told_once_and_made_again() {
+    let (mut one, mut two) = pair().await;
+    one.send(2, news(1));
+    deliver(&mut one, &mut two).await;
+    two.send(1, news(1));
+    deliver(&mut two, &mut one).await;
+
+    let (address, members) = (two.address.clone(), two.comms.identity.clone());
+    drop(two);
+    let lost = one.event().await;
+    assert_eq!(lost, CommsEvent::ConnectionLost(NodeId::new(2)));
+
+    let members = [1, 2]
+        .map(NodeId::new)
+        .map(|id| (id, members.address(id).unwrap().to_owned()));
+    let listener = loop {
+        match TcpListener::bind(&address).await {
+            Ok(listener) => break listener,
+            Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+        }
+    };
+    let mut two = Side::new(2, listener, members.into());
+    let letter = loop {
+        one.send(2, news(1));
+        tokio::select! {
+            event = two.event() => break event,
+            event = one.event() => assert_eq!(
+                event,
+                CommsEvent::Room(NodeId::new(2), Lane::Control),
+                "the loss is told once"
+            ),
+        }
+    };
+    assert!(matches!(letter, CommsEvent::Arrived(_)));
+}
+
+/// Connects as node 1 does, and sends bytes of one's own.
+async fn impostor(to: &Side, bytes: &[u8]) -> TcpStream {
+    let mut stream = TcpStream::connect(&to.address).await.unwrap();
+    let hello = Hello {
+        cluster: Some(CLUSTER),
+        caller: Caller::Peer {
+            from: Peer::new(NodeId::new(1), Incarnation::new(5)),
+            to: to.comms.identity.id(),
+            lane: Lane::Control,
+        },
+    };
+    introduce(&mut stream, hello).await.unwrap();
+    stream.write_all(bytes).await.unwrap();
+    stream
+}
+
+/// Polls until the counter moves; events are not expected.
+async fn until_counted(side: &mut Side, mishap: Mishap) {
+    while side.count(mishap) == 0 {
+        tokio::select! {
+            event = side.event() => panic!("{event:?}"),
+            () = tokio::time::sleep(Duration::from_millis(1)) => {}
+        }
+    }
+}
+
+#[tokio::test]
+async fn garbage_and_hostile_lengths_end_the_connection_and_are_counted() {
+    let (_one, mut two) = pair().await;
+    let mut stream = impostor(&two, b"GET / HTTP/1.1\r\n\r\n").await;
+    until_counted(&mut two, Mishap::BadFrame).await;
+    assert_eq!(stream.read(&mut [0]).await.unwrap_or(0), 0);
+
+    let letter = frame_of(1, news(10));
+    let mut hostile = letter.clone();
+    hostile[8..12].copy_from_slice(&u32::MAX.to_le_bytes());
+    impostor(&two, &hostile).await;
+    until_counted(&mut two, Mishap::HostileLength).await;
+}
+
+#[tokio::test]
+async fn a_letter_under_another_name_is_dropped_and_the_next_one_read() {
+    let (_one, mut two) = pair().await;
+    let mut bytes = frame_of(9, news(10));
+    bytes.extend(frame_of(1, news(11)));
+    let _stream = impostor(&two, &bytes).await;
+    match two.event().await {
+        CommsEvent::Arrived(letter) => assert_eq!(letter.packet, news(11)),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(two.count(Mishap::FalseSender), 1);
+}
+
+fn frame_of(from: u64, packet: Packet) -> Vec<u8> {
+    let letter = Letter {
+        cluster: Some(CLUSTER),
+        from: Peer::new(NodeId::new(from), Incarnation::new(5)),
+        boot: Boot::new(1),
+        to: NodeId::new(2),
+        packet,
+    };
+    frame::encode(&letter, WireCodec::DEFAULT).unwrap().concat()
+}
+
+#[tokio::test]
+async fn a_listener_that_is_someone_else_is_refused_by_the_caller() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let other = Welcome {
+        version: 1,
+        cluster: Some(ClusterId::new(78)),
+        node: NodeId::new(2),
+        payload_codec: 1,
+        refusal: None,
+    };
+    let answer: [u8; WELCOME_BYTES] = other.encode();
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        stream.write_all(&answer).await.unwrap();
+        stream.read_to_end(&mut Vec::new()).await.unwrap();
+    });
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let hello = Hello {
+        cluster: Some(CLUSTER),
+        caller: Caller::Client,
+    };
+    let refused = introduce(&mut stream, hello).await;
+    assert_eq!(refused, Err(DialError::Refused(Refusal::WrongCluster)));
+}
