@@ -1,44 +1,90 @@
 //! The driver: one poll loop over a hull and the world.
+//!
+//! Each poll takes turns. A turn looks at everything once, always in the same order: requests,
+//! letters, the log's acknowledgements, entries loaded, the founding, proposals, the hull's
+//! outputs, time. It ends when a turn found nothing to do. Letters and bytes applied are bounded
+//! per turn, so that a flood of either starves neither the log nor the timers.
+//!
+//! The clock is read *after* an input was taken: a process that was stopped between the two must
+//! not act on a stale "now".
+//!
+//! What is promised by a message waits for the disk inside the hull, so this loop may send
+//! whatever it pulls. It decides no rule of Raft.
 
+use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use raft_core::comms::Comms;
-use raft_core::hull::Hull;
-use raft_core::log::{Log, Recovered};
+use raft_core::hull::{Hull, Setup};
+use raft_core::ids::{Boot, ClusterId, NodeId, Term};
+use raft_core::log::{Loading, Log, Recovered};
 use raft_core::trace::Event;
 
+use crate::applier::Applier;
 use crate::clock::Clock;
-use crate::desk::{Desk, DeskLimits};
-use crate::error::{Exit, StartError};
+use crate::desk::{Desk, DeskLimits, Request, Sought};
+use crate::error::{Exit, NodeFault, StartError};
+use crate::genesis::Genesis;
 use crate::handle::{Handle, ReadDesk};
-use crate::letter::Letter;
+use crate::identity::GenesisRecord;
+use crate::letter::{Letter, Packet};
+use crate::session::Sessions;
 use crate::settings::NodeSetup;
 use crate::state_machine::StateMachine;
-use crate::status::Status;
+use crate::status::{Phase, Status};
+use crate::tickets::{TicketLimits, Tickets};
 
-/// One node at work. Poll it; it ends when the node does.
+mod letters;
+mod outputs;
+mod start;
+
+/// One node at work. Poll it; it ends when the node does, and then everything that was under way
+/// has its outcome.
+///
+/// - There is a hull exactly when the founding is complete.
+/// - While there is none, at most one write is outstanding: the identity's.
 pub struct Driver<L, C, K, S> {
-    parts: Parts<L, C, K, S>,
+    setup: NodeSetup,
+    log: L,
+    comms: C,
+    clock: K,
     desk: Arc<Desk>,
+    reads: Arc<ReadDesk<S>>,
+    genesis: Genesis,
+    hull: Option<Hull>,
+    cluster: Option<ClusterId>,
+    /// What the log found, until the hull opens with it.
+    recovered: Recovered,
+    tickets: Tickets,
+    applier: Applier<S>,
+    loading: Vec<(u64, Loading)>,
+    requests: Vec<Request>,
+    /// The leader and term that requests were last sent in.
+    leader: (Option<NodeId>, Term),
+    events: VecDeque<Event>,
+    status: Status,
+    exit: Option<Exit>,
 }
 
 /// What a driver works with.
+#[derive(Debug)]
 pub struct Parts<L, C, K, S> {
-    /// Where the log is kept.
+    /// Where the log is kept; already open.
     pub log: L,
     /// What carries letters.
     pub comms: C,
     /// The clock.
     pub clock: K,
-    /// What is replicated.
+    /// What is replicated, having applied nothing.
     pub state_machine: S,
 }
 
 impl<L: Log, C: Comms<Letter>, K: Clock, S: StateMachine> Driver<L, C, K, S> {
-    /// Starts a node on what its log has recovered.
+    /// Starts a node on what its log has recovered: founds its cluster with the other founders on
+    /// the first start, opens the hull at once on all later ones.
     ///
     /// # Errors
     ///
@@ -48,45 +94,269 @@ impl<L: Log, C: Comms<Letter>, K: Clock, S: StateMachine> Driver<L, C, K, S> {
         parts: Parts<L, C, K, S>,
         recovered: Recovered,
     ) -> Result<(Self, Handle<S>), StartError> {
-        let _ = recovered;
+        let genesis = start::genesis(&setup, &recovered)?;
+        let settings = &setup.settings;
         let limits = DeskLimits {
-            requests: setup.settings.max_requests,
-            bytes: setup.settings.max_request_bytes,
-            payload_bytes: setup.settings.raft.max_payload_bytes,
+            requests: settings.max_requests,
+            bytes: settings.max_request_bytes,
+            payload_bytes: settings.raft.max_payload_bytes,
         };
-        let desk = Arc::new(Desk::new(limits, Status::new(setup.id)));
-        let reads = Arc::new(ReadDesk::new(setup.settings.max_requests));
-        let handle = Handle::new(desk.clone(), reads);
-        Ok((Self { parts, desk }, handle))
+        let status = Status::new(setup.id);
+        let desk = Arc::new(Desk::new(limits, status.clone()));
+        let reads = Arc::new(ReadDesk::new(settings.max_requests));
+        let handle = Handle::new(desk.clone(), reads.clone());
+        let sessions = Sessions::new(parts.state_machine, settings.sessions);
+        let mut driver = Self {
+            tickets: Tickets::new(TicketLimits::new(settings)),
+            setup,
+            log: parts.log,
+            comms: parts.comms,
+            clock: parts.clock,
+            desk,
+            reads,
+            genesis,
+            hull: None,
+            cluster: None,
+            recovered,
+            applier: Applier::new(sessions),
+            loading: Vec::new(),
+            requests: Vec::new(),
+            leader: (None, Term::ZERO),
+            events: VecDeque::new(),
+            status,
+            exit: None,
+        };
+        if let Some(record) = driver.genesis.founded().cloned() {
+            driver.open_hull(record)?;
+        }
+        driver.refresh_status();
+        driver.desk.settle(&mut Vec::new(), Some(&driver.status));
+        Ok((driver, handle))
     }
 
     /// The hull, once the cluster is founded.
-    pub fn hull(&self) -> Option<&Hull> {
-        None
+    pub const fn hull(&self) -> Option<&Hull> {
+        self.hull.as_ref()
     }
 
     /// The user's state machine, as far as it has been applied.
-    pub fn state_machine(&self) -> &S {
-        &self.parts.state_machine
+    pub const fn state_machine(&self) -> &S {
+        self.applier.sessions.machine()
+    }
+
+    /// What the node says of itself, as of the last turn.
+    pub const fn status(&self) -> &Status {
+        &self.status
     }
 
     /// The hull's events since the last call, at most
     /// [`NodeSettings::kept_events`](crate::settings::NodeSettings::kept_events) of them.
     pub fn take_events(&mut self) -> Vec<Event> {
-        Vec::new()
+        self.events.drain(..).collect()
+    }
+
+    fn turn(&mut self, cx: &mut Context<'_>) -> Result<bool, Exit> {
+        // The desk comes before the reads: it remembers whom to wake for both.
+        if self.desk.take(&mut self.requests, cx) {
+            return Err(Exit::Shutdown);
+        }
+        let mut busy = self.take_requests();
+        busy |= self.take_letters(cx)?;
+        busy |= self.take_durable(cx)?;
+        busy |= self.take_loaded(cx);
+        busy |= self.found()?;
+        busy |= self.propose();
+        busy |= self.pull()?;
+        busy |= self.take_time(cx);
+        Ok(busy)
+    }
+
+    fn take_requests(&mut self) -> bool {
+        let now = self.clock.now();
+        let mut busy = !self.requests.is_empty();
+        for Request { ask, sought } in self.requests.drain(..) {
+            match sought {
+                Sought::Submit { payload } => self.tickets.submit(ask, payload, now),
+                Sought::SubmitAs(command) => self.tickets.submit_as(ask, command, now),
+                Sought::OpenSession => self.tickets.open_session(ask, now),
+            }
+        }
+        busy |= self.applier.take_reads(&self.reads, &mut self.tickets, now);
+        if self.hull.is_some() {
+            self.tickets.assign(now);
+        }
+        busy
+    }
+
+    /// Moves the founding on: writes and letters out of it, and the hull when it is complete.
+    fn found(&mut self) -> Result<bool, Exit> {
+        let mut busy = false;
+        if let Some(identity) = self.genesis.next_identity() {
+            let hard = self.recovered.hard;
+            self.log
+                .begin(raft_core::log::Write::of_identity(hard, identity));
+            busy = true;
+        }
+        while let Some((to, news)) = self.genesis.next_letter() {
+            self.send(to, Packet::Genesis(news));
+            busy = true;
+        }
+        if self.hull.is_none() {
+            if let Some(record) = self.genesis.founded().cloned() {
+                self.open_hull(record)
+                    .map_err(|error| Exit::Fault(NodeFault::Open(error)))?;
+                busy = true;
+            }
+        }
+        Ok(busy)
+    }
+
+    fn open_hull(&mut self, record: GenesisRecord) -> Result<(), raft_core::error::OpenError> {
+        let me = self.genesis.me();
+        let setup = Setup {
+            me,
+            founding: record.founders,
+            settings: self.setup.settings.raft,
+            seed: self.setup.seed,
+            checksum: crc32c::crc32c_append,
+        };
+        let hull = Hull::open(setup, self.recovered.clone(), self.clock.now())?;
+        let sessions = record.shared.sessions;
+        self.applier.sessions.set_limits(sessions);
+        self.tickets
+            .set_opener(me, hull.boot(), sessions.max_answers);
+        self.cluster = Some(record.cluster);
+        self.recovered = Recovered {
+            hard: self.recovered.hard,
+            ..Recovered::default()
+        };
+        tracing::info!(cluster = %record.cluster, boot = %hull.boot(), "opened the hull of {me:?}");
+        self.hull = Some(hull);
+        Ok(())
+    }
+
+    fn boot(&self) -> Boot {
+        self.hull
+            .as_ref()
+            .map_or(self.recovered.hard.boot, Hull::boot)
+    }
+
+    fn send(&mut self, to: NodeId, packet: Packet) {
+        let letter = Letter {
+            // The founding has no cluster yet, and speaks also to those that have none.
+            cluster: self
+                .cluster
+                .filter(|_| !matches!(packet, Packet::Genesis(_))),
+            from: self.genesis.me(),
+            boot: self.boot(),
+            to,
+            packet,
+        };
+        let lane = letter.packet.lane();
+        self.comms.send(to, lane, letter);
+    }
+
+    fn refresh_status(&mut self) {
+        let status = &mut self.status;
+        status.cluster = self.cluster;
+        status.requests = self.tickets.under_way();
+        if !self.genesis.is_unborn() {
+            status.me = Some(self.genesis.me());
+        }
+        let Some(hull) = &self.hull else {
+            status.boot = self.recovered.hard.boot;
+            status.missing_founders = self.genesis.missing();
+            if !self.genesis.is_unborn() {
+                status.phase = Phase::Founding;
+            }
+            return;
+        };
+        status.phase = Phase::Running;
+        status.missing_founders.clear();
+        status.boot = hull.boot();
+        status.role = Some(hull.role());
+        status.term = hull.term();
+        status.leader = hull.leader();
+        status.commit_index = hull.commit_index();
+        status.applied_index = self.applier.sessions.applied();
+        status.durable_index = hull.durable_index();
+        status.last = hull.last();
+    }
+}
+
+impl<L, C, K, S> Driver<L, C, K, S> {
+    /// Gives everything under way its outcome. Nothing comes after this.
+    fn end(&mut self, exit: Exit) {
+        self.desk.close();
+        self.tickets.stop();
+        self.applier.stop(&self.reads);
+        self.status.phase = Phase::Stopped;
+        self.status.requests = 0;
+        if let Exit::Fault(fault) = &exit {
+            tracing::error!(%fault, "{} stops", self.setup.id);
+            self.status.fault = Some(fault.clone());
+        }
+        self.exit = Some(exit);
+        self.desk
+            .settle(&mut self.tickets.outcomes, Some(&self.status));
     }
 }
 
 impl<L: Log, C: Comms<Letter>, K: Clock, S: StateMachine> Future for Driver<L, C, K, S> {
     type Output = Exit;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Exit> {
-        if self.desk.take(&mut Vec::new(), cx) {
-            return Poll::Ready(Exit::Shutdown);
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Exit> {
+        if let Some(exit) = &self.exit {
+            return Poll::Ready(exit.clone());
         }
-        Poll::Pending
+        let mut turns = 0;
+        loop {
+            turns += 1;
+            match self.turn(cx) {
+                Ok(true) if turns < MAX_TURNS_PER_POLL => {}
+                Ok(busy) => {
+                    self.refresh_status();
+                    let driver = &mut *self;
+                    let outcomes = &mut driver.tickets.outcomes;
+                    driver.desk.settle(outcomes, Some(&driver.status));
+                    if busy {
+                        // Others on this thread have their turn first.
+                        cx.waker().wake_by_ref();
+                    }
+                    return Poll::Pending;
+                }
+                Err(exit) => {
+                    self.refresh_status();
+                    self.end(exit.clone());
+                    return Poll::Ready(exit);
+                }
+            }
+        }
     }
 }
 
 // Nothing in a driver is pinned in place.
 impl<L, C, K, S> Unpin for Driver<L, C, K, S> {}
+
+impl<L, C, K, S> Drop for Driver<L, C, K, S> {
+    fn drop(&mut self) {
+        if self.exit.is_none() {
+            self.end(Exit::Shutdown);
+        }
+    }
+}
+
+impl<L, C, K, S> core::fmt::Debug for Driver<L, C, K, S> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Driver")
+            .field("status", &self.status)
+            .field("tickets", &self.tickets)
+            .finish_non_exhaustive()
+    }
+}
+
+/// After this many busy turns the driver lets others run.
+const MAX_TURNS_PER_POLL: usize = 16;
+
+#[cfg(test)]
+mod tests;

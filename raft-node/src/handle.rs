@@ -215,8 +215,11 @@ struct ReadQueue<S> {
 pub(crate) struct ReadJob<S> {
     /// Whether any state will do.
     pub(crate) stale: bool,
-    pub(crate) run: Box<dyn FnOnce(Result<&S, ReadError>) + Send>,
+    pub(crate) run: Look<S>,
 }
+
+/// What a reader does with the state, or is told instead.
+type Look<S> = Box<dyn FnOnce(Result<&S, ReadError>) + Send>;
 
 impl<S> ReadDesk<S> {
     pub(crate) const fn new(limit: usize) -> Self {

@@ -12,6 +12,7 @@
 //! - [`genesis`] and [`identity`]: how a cluster is founded, and what of it is kept on disk.
 //! - [`letter`], [`frame`], [`codec`]: what nodes send each other, and as which bytes.
 
+mod applier;
 pub mod clock;
 pub mod codec;
 mod desk;
@@ -26,3 +27,4 @@ pub mod session;
 pub mod settings;
 pub mod state_machine;
 pub mod status;
+mod tickets;

@@ -30,7 +30,7 @@ pub struct Sessions<S> {
     applied: LogIndex,
 }
 
-impl<S: StateMachine> Sessions<S> {
+impl<S> Sessions<S> {
     /// No sessions yet, around a machine that has applied nothing.
     pub const fn new(machine: S, limits: SessionLimits) -> Self {
         Self {
@@ -41,6 +41,23 @@ impl<S: StateMachine> Sessions<S> {
         }
     }
 
+    /// The user's machine.
+    pub const fn machine(&self) -> &S {
+        &self.machine
+    }
+
+    /// The last entry applied.
+    pub const fn applied(&self) -> LogIndex {
+        self.applied
+    }
+
+    /// Sets the bounds that the genesis record names, before anything is applied.
+    pub(crate) const fn set_limits(&mut self, limits: SessionLimits) {
+        self.limits = limits;
+    }
+}
+
+impl<S: StateMachine> Sessions<S> {
     /// Applies the next entry.
     ///
     /// # Errors
@@ -70,16 +87,6 @@ impl<S: StateMachine> Sessions<S> {
         };
         self.applied = entry.id.index;
         Ok(applied)
-    }
-
-    /// The user's machine.
-    pub const fn machine(&self) -> &S {
-        &self.machine
-    }
-
-    /// The last entry applied.
-    pub const fn applied(&self) -> LogIndex {
-        self.applied
     }
 
     /// The number of sessions open.

@@ -1,0 +1,143 @@
+//! Applies what is committed, and answers reads from what has been applied.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use raft_core::hull::Apply;
+use raft_core::ids::LogIndex;
+use raft_core::time::Time;
+
+use crate::error::ReadError;
+use crate::handle::{ReadDesk, ReadJob};
+use crate::session::{Applied, Halt, Sessions};
+use crate::state_machine::StateMachine;
+use crate::tickets::{ReadVerdict, Tickets};
+
+/// The replicated state, and the reads that wait for it.
+///
+/// - Each read stands in one group until it is answered, and is answered once.
+/// - `waiting` holds the groups whose index is known and not applied yet.
+pub(crate) struct Applier<S> {
+    pub(crate) sessions: Sessions<S>,
+    queued: Vec<ReadJob<S>>,
+    /// Reads that came together, under the number their tickets have.
+    groups: BTreeMap<u64, Vec<ReadJob<S>>>,
+    waiting: BTreeSet<(LogIndex, u64)>,
+    last_number: u64,
+    /// Reads answered since the desk was last told.
+    answered: usize,
+}
+
+impl<S> Applier<S> {
+    pub(crate) const fn new(sessions: Sessions<S>) -> Self {
+        Self {
+            sessions,
+            queued: Vec::new(),
+            groups: BTreeMap::new(),
+            waiting: BTreeSet::new(),
+            last_number: 0,
+            answered: 0,
+        }
+    }
+
+    /// Answers all reads that wait: the node stops.
+    pub(crate) fn stop(&mut self, desk: &ReadDesk<S>) {
+        let groups = core::mem::take(&mut self.groups);
+        let queued = core::mem::take(&mut self.queued);
+        let jobs = queued.into_iter().chain(groups.into_values().flatten());
+        for job in jobs.chain(desk.close()) {
+            (job.run)(Err(ReadError::Stopped));
+        }
+        self.waiting.clear();
+    }
+}
+
+impl<S: StateMachine> Applier<S> {
+    /// Takes the reads that were asked for: stale ones are answered at once, the others become
+    /// one group, which costs one ticket. Whether there was any.
+    pub(crate) fn take_reads(
+        &mut self,
+        desk: &ReadDesk<S>,
+        tickets: &mut Tickets,
+        now: Time,
+    ) -> bool {
+        desk.take(&mut self.queued, core::mem::take(&mut self.answered));
+        if self.queued.is_empty() {
+            return false;
+        }
+        let mut group = Vec::new();
+        for job in self.queued.drain(..) {
+            if job.stale {
+                (job.run)(Ok(self.sessions.machine()));
+                self.answered = self.answered.saturating_add(1);
+            } else {
+                group.push(job);
+            }
+        }
+        if !group.is_empty() {
+            self.last_number = self.last_number.saturating_add(1);
+            self.groups.insert(self.last_number, group);
+            tickets.read(self.last_number, now);
+        }
+        true
+    }
+
+    /// Applies entries, in order, and tells those who wait for them. Returns the last index.
+    ///
+    /// # Errors
+    ///
+    /// An entry can't be applied by this build; those before it were.
+    pub(crate) fn apply(&mut self, apply: &Apply, tickets: &mut Tickets) -> Result<LogIndex, Halt> {
+        for chunk in &apply.chunks {
+            for entry in chunk.entries() {
+                let applied = self.sessions.apply(entry)?;
+                if tickets.awaits_no_command() {
+                    continue;
+                }
+                match applied {
+                    Applied::Nothing => {}
+                    Applied::Opened { opener, session } => tickets.on_opened(opener, session),
+                    Applied::Command {
+                        session,
+                        serial,
+                        answer,
+                    } => tickets.on_applied(session, serial, answer),
+                }
+            }
+        }
+        Ok(apply.last_index())
+    }
+
+    /// Answers the reads whose verdict is in, as far as this node has applied.
+    pub(crate) fn answer_reads(&mut self, tickets: &mut Tickets) {
+        let verdicts = core::mem::take(&mut tickets.reads);
+        for (number, verdict) in verdicts {
+            match verdict {
+                ReadVerdict::At(index) => {
+                    self.waiting.insert((index, number));
+                }
+                ReadVerdict::TimedOut => {
+                    self.waiting.retain(|(_, waiting)| *waiting != number);
+                    for job in self.take_group(number) {
+                        (job.run)(Err(ReadError::TimedOut));
+                    }
+                }
+            }
+        }
+        while let Some((index, number)) = self.waiting.first().copied() {
+            if index > self.sessions.applied() {
+                break;
+            }
+            self.waiting.pop_first();
+            tickets.end_read(number);
+            for job in self.take_group(number) {
+                (job.run)(Ok(self.sessions.machine()));
+            }
+        }
+    }
+
+    fn take_group(&mut self, number: u64) -> Vec<ReadJob<S>> {
+        let group = self.groups.remove(&number).unwrap_or_default();
+        self.answered = self.answered.saturating_add(group.len());
+        group
+    }
+}

@@ -1,0 +1,248 @@
+//! Between the hull and the log, the state machine, the clock and the way out.
+
+use std::task::{Context, Poll};
+
+use raft_core::comms::Comms;
+use raft_core::hull::{Hull, Input, Loaded};
+use raft_core::log::{Log, LogError};
+use raft_core::message::Lane;
+use raft_core::states::Role;
+use raft_core::trace::Event;
+
+use super::Driver;
+use crate::clock::Clock;
+use crate::error::{Exit, NodeFault};
+use crate::letter::{Letter, Packet};
+use crate::state_machine::StateMachine;
+use crate::tickets::BatchLimits;
+
+impl<L: Log, C: Comms<Letter>, K: Clock, S: StateMachine> Driver<L, C, K, S> {
+    /// Takes the log's acknowledgements; whether there was any.
+    pub(super) fn take_durable(&mut self, cx: &mut Context<'_>) -> Result<bool, Exit> {
+        let mut busy = false;
+        for _ in 0..MAX_DURABLE_PER_TURN {
+            match self.log.poll_durable(cx) {
+                Poll::Pending => return Ok(busy),
+                Poll::Ready(Ok(durable)) => {
+                    let now = self.clock.now();
+                    match &mut self.hull {
+                        Some(hull) => hull.step(now, Input::Durable(durable)),
+                        None => self.genesis.on_durable(),
+                    }
+                    busy = true;
+                }
+                Poll::Ready(Err(error)) => {
+                    self.on_log_failure(error)?;
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(busy)
+    }
+
+    /// Takes entries that were read back; whether there were any.
+    pub(super) fn take_loaded(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut busy = false;
+        let mut still_loading = Vec::new();
+        for (number, mut loading) in core::mem::take(&mut self.loading) {
+            let Poll::Ready(result) = loading.as_mut().poll(cx) else {
+                still_loading.push((number, loading));
+                continue;
+            };
+            busy = true;
+            let now = self.clock.now();
+            if let Some(hull) = &mut self.hull {
+                hull.step(now, Input::Loaded(Loaded { number, result }));
+            }
+        }
+        self.loading = still_loading;
+        busy
+    }
+
+    /// Hands what is ready to the own hull or to the leader; whether there was any.
+    pub(super) fn propose(&mut self) -> bool {
+        let Some(hull) = &mut self.hull else {
+            return false;
+        };
+        let leader = (hull.leader(), hull.term());
+        if leader != self.leader {
+            self.leader = leader;
+            self.tickets.on_leader();
+        }
+        let settings = &self.setup.settings;
+        let mut busy = false;
+        if hull.role() == Role::Leader {
+            let raft = &settings.raft;
+            let limits = BatchLimits {
+                entries: raft.chunk_limits.max_entries as usize,
+                bytes: raft.max_append_bytes,
+                unresolved_bytes: raft.max_uncommitted_bytes,
+            };
+            for _ in 0..MAX_BATCHES_PER_TURN {
+                let Some(proposals) = self.tickets.take_proposals(limits) else {
+                    break;
+                };
+                hull.step(self.clock.now(), Input::Propose(proposals));
+                busy = true;
+            }
+            return busy;
+        }
+        let Some(leader) = hull.leader().filter(|leader| *leader != self.setup.id) else {
+            return false;
+        };
+        for _ in 0..MAX_BATCHES_PER_TURN {
+            let room = self.comms.room(leader, Lane::Entries);
+            let now = self.clock.now();
+            let max_bytes = self.setup.settings.max_forward_bytes;
+            let Some(forward) = self.tickets.take_forward(room, max_bytes, now) else {
+                break;
+            };
+            self.send(leader, Packet::Forward(forward));
+            busy = true;
+        }
+        busy
+    }
+
+    /// Pulls everything out of the hull; whether there was any.
+    pub(super) fn pull(&mut self) -> Result<bool, Exit> {
+        let mut busy = self.pull_storage();
+        busy |= self.pull_messages();
+        busy |= self.pull_applies()?;
+        for ((to, _), reply) in core::mem::take(&mut self.tickets.replies) {
+            let leader = self.leader.0;
+            let reply = crate::letter::ForwardReply { leader, ..reply };
+            self.send(to.id, Packet::ForwardReply(reply));
+            busy = true;
+        }
+        self.pull_events();
+        match self.hull.as_ref().and_then(Hull::fault) {
+            Some(fault) => Err(Exit::Fault(NodeFault::Hull(fault.clone()))),
+            None => Ok(busy),
+        }
+    }
+
+    /// Steps what has timed out, and sets the timer for what comes next. Whether anything had.
+    pub(super) fn take_time(&mut self, cx: &mut Context<'_>) -> bool {
+        let hull = self.hull.as_ref().and_then(Hull::deadline);
+        let others = [self.genesis.deadline(), self.tickets.deadline()];
+        let Some(deadline) = hull.into_iter().chain(others.into_iter().flatten()).min() else {
+            return false;
+        };
+        if self.clock.poll_until(deadline, cx).is_pending() {
+            return false;
+        }
+        let now = self.clock.now();
+        if hull.is_some_and(|due| due <= now) {
+            if let Some(hull) = &mut self.hull {
+                hull.step(now, Input::DeadlinePassed);
+            }
+        }
+        self.genesis.on_time(now);
+        self.tickets.sweep(now);
+        true
+    }
+
+    fn on_log_failure(&mut self, error: LogError) -> Result<(), Exit> {
+        let now = self.clock.now();
+        match &mut self.hull {
+            // The hull latches; what it says of it is found when its outputs are pulled.
+            Some(hull) => {
+                hull.step(now, Input::WriteFailed(error));
+                Ok(())
+            }
+            None => Err(Exit::Fault(NodeFault::Log(error))),
+        }
+    }
+
+    fn pull_storage(&mut self) -> bool {
+        let Some(hull) = &mut self.hull else {
+            return false;
+        };
+        let mut busy = false;
+        while let Some(write) = hull.next_write() {
+            self.log.begin(write);
+            busy = true;
+        }
+        while let Some(load) = hull.next_load() {
+            let loading = self.log.load(load.range, load.max_bytes);
+            self.loading.push((load.number, loading));
+            busy = true;
+        }
+        busy
+    }
+
+    fn pull_messages(&mut self) -> bool {
+        let Some(hull) = &mut self.hull else {
+            return false;
+        };
+        let mut busy = false;
+        let destinations = hull.destinations();
+        for lane in Lane::ALL {
+            for to in &destinations {
+                loop {
+                    let room = self.comms.room(*to, lane);
+                    let message = match room {
+                        0 => None,
+                        room => hull.next_send(*to, lane, room),
+                    };
+                    let Some(message) = message else {
+                        break;
+                    };
+                    let letter = Letter {
+                        cluster: self.cluster,
+                        from: message.from,
+                        boot: hull.boot(),
+                        to: *to,
+                        packet: Packet::Raft(message),
+                    };
+                    self.comms.send(*to, lane, letter);
+                    busy = true;
+                }
+            }
+        }
+        busy
+    }
+
+    fn pull_applies(&mut self) -> Result<bool, Exit> {
+        let Some(hull) = &mut self.hull else {
+            self.applier.answer_reads(&mut self.tickets);
+            return Ok(false);
+        };
+        let mut busy = false;
+        // First what became of the tickets: then a committed one is known when it is applied.
+        while let Some(resolved) = hull.next_resolved() {
+            self.tickets.on_resolved(resolved, self.clock.now());
+            busy = true;
+        }
+        if let Some(apply) = hull.next_apply(self.setup.settings.max_apply_bytes_per_turn) {
+            let last = self
+                .applier
+                .apply(&apply, &mut self.tickets)
+                .map_err(|halt| Exit::Fault(NodeFault::Apply(halt)))?;
+            hull.step(self.clock.now(), Input::Applied(last));
+            busy = true;
+        }
+        self.applier.answer_reads(&mut self.tickets);
+        Ok(busy)
+    }
+
+    fn pull_events(&mut self) {
+        let Some(hull) = &mut self.hull else {
+            return;
+        };
+        let kept = self.setup.settings.kept_events;
+        while let Some(event) = hull.next_event() {
+            let Event { rule, kind } = event;
+            tracing::trace!(node = %self.setup.id, rule, ?kind);
+            if kept > 0 {
+                if self.events.len() >= kept {
+                    self.events.pop_front();
+                }
+                self.events.push_back(event);
+            }
+        }
+    }
+}
+
+const MAX_DURABLE_PER_TURN: usize = 64;
+const MAX_BATCHES_PER_TURN: usize = 16;

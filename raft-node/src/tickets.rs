@@ -1,0 +1,647 @@
+//! Everything under way at a node, and what has become of it.
+//!
+//! A request is a command or a read, asked for here or forwarded by another node. It is proposed
+//! at the own hull or forwarded to the leader, rests when it was refused, is sent again when
+//! nothing was heard, and ends once: when this node applies it, or when its time is over. A retry
+//! has the same session and serial, so that sending too often is never wrong.
+//!
+//! ```text
+//!             ┌───────────── refused, lost, leader changed ─────────────┐
+//!             ▼                                                         │
+//! asked ─▶ Ready ─▶ Proposed (own hull) ─▶ Committed ─▶ applied: answered
+//!             └───▶ Forwarded (leader) ──────────────▶ applied: answered
+//! ```
+//!
+//! - A request stands in `ready` exactly when its state is `Ready`.
+//! - A command stands in `by_command` as long as it is under way; one of session 0 only when it
+//!   was asked for here.
+//! - Every ask is answered exactly once.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use bytes::Bytes;
+use raft_core::hull::{Outcome, Refusal, Resolved};
+use raft_core::ids::{Boot, LogIndex, Peer};
+use raft_core::record::ClientHeader;
+use raft_core::time::Time;
+
+use crate::desk::{Answered, Ask, Settled};
+use crate::error::{NotSent, SubmitError, Uncertain};
+use crate::handle::SessionCommand;
+use crate::letter::ForwardReply;
+use crate::session::{Answer, CONTROL_SESSION, Opener};
+use crate::settings::NodeSettings;
+
+mod forward;
+mod own;
+mod slab;
+
+pub(crate) use forward::BatchLimits;
+use own::OwnSession;
+use slab::{Key, Slab};
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Tickets {
+    slab: Slab,
+    by_command: BTreeMap<(u64, u64), Key>,
+    by_read: BTreeMap<u64, Key>,
+    ready: VecDeque<Key>,
+    own: OwnSession,
+    limits: TicketLimits,
+    /// Bytes proposed at the own hull and not resolved.
+    proposed_bytes: usize,
+    /// Requests forwarded to this node.
+    forwarded_here: usize,
+    next_sweep: Option<Time>,
+    /// What to tell those who asked.
+    pub(crate) outcomes: Vec<Settled>,
+    /// What became of reads asked for here.
+    pub(crate) reads: Vec<(u64, ReadVerdict)>,
+    /// What to tell those who forwarded.
+    pub(crate) replies: BTreeMap<(Peer, Boot), ForwardReply>,
+}
+
+/// The bounds of what is under way, and how long to wait.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TicketLimits {
+    pub(crate) request_timeout: Duration,
+    pub(crate) forward_retry: Duration,
+    pub(crate) refused_pause: Duration,
+    pub(crate) sweep_interval: Duration,
+    pub(crate) max_forwarded: usize,
+    pub(crate) max_payload_bytes: usize,
+}
+
+impl TicketLimits {
+    pub(crate) const fn new(settings: &NodeSettings) -> Self {
+        Self {
+            request_timeout: settings.request_timeout,
+            forward_retry: settings.forward_retry,
+            refused_pause: settings.refused_pause,
+            sweep_interval: settings.sweep_interval,
+            max_forwarded: settings.max_forwarded,
+            max_payload_bytes: settings.raft.max_payload_bytes,
+        }
+    }
+}
+
+/// One command or read under way.
+#[derive(Debug)]
+struct Request {
+    work: Work,
+    source: Source,
+    state: State,
+    deadline: Time,
+    /// A copy may stand in some log because of an attempt that is over.
+    exposed: bool,
+}
+
+#[derive(Debug)]
+enum Work {
+    Command {
+        header: ClientHeader,
+        payload: Bytes,
+    },
+    Read {
+        number: u64,
+    },
+}
+
+#[derive(Debug)]
+enum Source {
+    /// Someone at the desk, by this node's session (`own`) or by another.
+    Desk {
+        own: bool,
+        ask: Ask,
+        joined: Vec<Ask>,
+    },
+    /// This node, which needs a session.
+    OwnSession,
+    /// A read of this node.
+    Read,
+    /// Another node.
+    Node { from: Peer, boot: Boot },
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum State {
+    Ready,
+    Resting {
+        until: Time,
+    },
+    Proposed,
+    Forwarded {
+        until: Time,
+    },
+    /// In the log for good, still to be applied here.
+    Committed,
+}
+
+/// What became of a read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum ReadVerdict {
+    /// It may be answered when this index has been applied.
+    At(LogIndex),
+    /// Its time is over.
+    TimedOut,
+}
+
+impl Tickets {
+    pub(crate) const fn new(limits: TicketLimits) -> Self {
+        Self {
+            slab: Slab::new(),
+            by_command: BTreeMap::new(),
+            by_read: BTreeMap::new(),
+            ready: VecDeque::new(),
+            own: OwnSession::new(),
+            limits,
+            proposed_bytes: 0,
+            forwarded_here: 0,
+            next_sweep: None,
+            outcomes: Vec::new(),
+            reads: Vec::new(),
+            replies: BTreeMap::new(),
+        }
+    }
+
+    /// Who this node is, once that is known: how it recognises the session it opens.
+    pub(crate) fn set_opener(&mut self, me: Peer, boot: Boot, max_answers: u32) {
+        self.own.set_opener(me.incarnation, boot, max_answers);
+    }
+
+    /// Takes a command for the node's own session.
+    pub(crate) fn submit(&mut self, ask: Ask, payload: Bytes, now: Time) {
+        let deadline = now.after(self.limits.request_timeout);
+        self.own.wait(ask, payload, deadline);
+        self.sweep_by(now);
+    }
+
+    /// Takes a command of another session. One that is under way already is joined.
+    pub(crate) fn submit_as(&mut self, ask: Ask, command: SessionCommand, now: Time) {
+        let deadline = now.after(self.limits.request_timeout);
+        let name = (command.session, command.serial);
+        if let Some(key) = self.by_command.get(&name).copied() {
+            self.join(key, ask, deadline);
+            return;
+        }
+        let header = ClientHeader {
+            session: command.session,
+            serial: command.serial,
+            settled: command.settled,
+        };
+        let work = Work::Command {
+            header,
+            payload: command.payload,
+        };
+        self.begin(work, desk_source(ask, false), deadline, now);
+    }
+
+    /// Takes a request to open a session.
+    pub(crate) fn open_session(&mut self, ask: Ask, now: Time) {
+        let deadline = now.after(self.limits.request_timeout);
+        let work = self.own.opening_command();
+        self.begin(work, desk_source(ask, false), deadline, now);
+    }
+
+    /// Takes a read; its verdict comes in `reads`, and it ends with [`Tickets::end_read`].
+    pub(crate) fn read(&mut self, number: u64, now: Time) {
+        let deadline = now.after(self.limits.request_timeout);
+        self.begin(Work::Read { number }, Source::Read, deadline, now);
+    }
+
+    /// A read was answered.
+    pub(crate) fn end_read(&mut self, number: u64) {
+        if let Some(key) = self.by_read.get(&number).copied() {
+            self.remove(key);
+        }
+    }
+
+    /// The hull has resolved a ticket.
+    pub(crate) fn on_resolved(&mut self, resolved: Resolved, now: Time) {
+        let key = Key::of_ticket(resolved.ticket);
+        let Some(request) = self.request(key) else {
+            return;
+        };
+        if request.state != State::Proposed {
+            return;
+        }
+        let bytes = request.bytes();
+        self.proposed_bytes = self.proposed_bytes.saturating_sub(bytes);
+        match resolved.outcome {
+            Outcome::Committed(id) => self.on_committed(key, id.index),
+            Outcome::Refused(Refusal::TooLarge { payload_bytes }) => {
+                self.on_too_large(key, payload_bytes);
+            }
+            Outcome::Refused(_) => self.on_refused(key, now),
+            Outcome::Unknown { .. } => self.on_unknown(key),
+        }
+    }
+
+    /// A command was applied here.
+    pub(crate) fn on_applied(&mut self, session: u64, serial: u64, answer: Answer) {
+        let Some(key) = self.by_command.get(&(session, serial)).copied() else {
+            return;
+        };
+        let own = self.own.is(session);
+        if own && answer == Answer::Expired {
+            self.on_own_session_ended(session);
+            if self.request(key).is_none() {
+                return;
+            }
+        }
+        if own {
+            self.own.settle_abandoned(serial);
+        }
+        let outcome = match answer {
+            Answer::Reply(reply) => Ok(Answered::Reply(reply)),
+            Answer::Expired => Err(SubmitError::SessionExpired { session, serial }),
+            Answer::Settled => Err(SubmitError::Settled { session, serial }),
+        };
+        self.finish(key, outcome);
+    }
+
+    /// A session was opened.
+    pub(crate) fn on_opened(&mut self, opener: Opener, session: u64) {
+        if !self.own.is_opener(opener) {
+            return;
+        }
+        let name = (CONTROL_SESSION, opener.serial);
+        if let Some(key) = self.by_command.get(&name).copied() {
+            let source = self.request(key).map(|request| &request.source);
+            if matches!(source, Some(Source::OwnSession)) {
+                self.own.opened(session);
+            }
+            self.finish(key, Ok(Answered::Session(session)));
+        }
+    }
+
+    /// Another leader, or another term: what was forwarded or refused is sent anew, in order.
+    pub(crate) fn on_leader(&mut self) {
+        let commands = self.by_command.values();
+        let keys: Vec<Key> = commands.chain(self.by_read.values()).copied().collect();
+        for key in keys {
+            let Some(request) = self.request_mut(key) else {
+                continue;
+            };
+            if matches!(
+                request.state,
+                State::Resting { .. } | State::Forwarded { .. }
+            ) {
+                self.make_ready(key);
+            }
+        }
+    }
+
+    /// Gives serials to what waits for the own session, opening it when needed.
+    pub(crate) fn assign(&mut self, now: Time) {
+        if self.own.needs_session() {
+            let work = self.own.open();
+            self.begin(work, Source::OwnSession, NEVER, now);
+        }
+        let Some(session) = self.own.number() else {
+            return;
+        };
+        let mut lowest = self.lowest_under_way(session);
+        while let Some((serial, waiting)) = self.own.assign_next(lowest) {
+            lowest = lowest.or(Some(serial));
+            let header = ClientHeader {
+                session,
+                serial,
+                settled: 0,
+            };
+            let work = Work::Command {
+                header,
+                payload: waiting.payload,
+            };
+            self.begin(work, desk_source(waiting.ask, true), waiting.deadline, now);
+        }
+    }
+
+    /// Looks through all that is under way for what has waited too long. Requests without an
+    /// outcome by now get the one that is certain.
+    pub(crate) fn sweep(&mut self, now: Time) {
+        if self.next_sweep.is_none_or(|due| due > now) {
+            return;
+        }
+        while let Some(waiting) = self.own.take_overdue(now) {
+            let error = SubmitError::NotSent(NotSent::NoLeader);
+            self.outcomes.push((waiting.ask, Err(error)));
+        }
+        for slot in 0..self.slab.slots() {
+            let Some(key) = self.slab.key_at(slot) else {
+                continue;
+            };
+            let Some(request) = self.request(key) else {
+                continue;
+            };
+            match request.state {
+                _ if request.deadline <= now => self.end_overdue(key, Uncertain::TimedOut),
+                State::Resting { until } if until <= now => self.make_ready(key),
+                State::Forwarded { until } if until <= now => self.make_ready(key),
+                State::Ready
+                | State::Resting { .. }
+                | State::Proposed
+                | State::Forwarded { .. }
+                | State::Committed => {}
+            }
+        }
+        let idle = self.under_way() == 0;
+        self.next_sweep = (!idle).then(|| now.after(self.limits.sweep_interval));
+    }
+
+    /// When to come back with [`Tickets::sweep`].
+    pub(crate) const fn deadline(&self) -> Option<Time> {
+        self.next_sweep
+    }
+
+    /// Ends everything: the node stops.
+    pub(crate) fn stop(&mut self) {
+        for waiting in self.own.take_all_waiting() {
+            self.outcomes.push((waiting.ask, Err(STOPPED)));
+        }
+        for slot in 0..self.slab.slots() {
+            if let Some(key) = self.slab.key_at(slot) {
+                self.end_overdue(key, Uncertain::Stopped);
+            }
+        }
+    }
+
+    /// All requests under way.
+    pub(crate) fn under_way(&self) -> usize {
+        self.slab.requests()
+            .saturating_add(self.own.waiting())
+    }
+
+    /// Whether nobody here waits for any command: nothing applied need be looked up.
+    pub(crate) fn awaits_no_command(&self) -> bool {
+        self.by_command.is_empty()
+    }
+
+    fn on_committed(&mut self, key: Key, index: LogIndex) {
+        let Some(request) = self.request_mut(key) else {
+            return;
+        };
+        request.state = State::Committed;
+        match (&request.source, &request.work) {
+            (Source::Read, Work::Read { number }) => {
+                let number = *number;
+                self.reads.push((number, ReadVerdict::At(index)));
+            }
+            (Source::Node { .. }, Work::Read { .. }) => {
+                self.answer_read(key, Some(index));
+                self.remove(key);
+            }
+            // Whoever forwarded it will see it applied.
+            (Source::Node { .. }, Work::Command { .. }) => self.remove(key),
+            (Source::Desk { .. } | Source::OwnSession | Source::Read, _) => {}
+        }
+    }
+
+    fn on_refused(&mut self, key: Key, now: Time) {
+        let until = now.after(self.limits.refused_pause);
+        let Some(request) = self.request_mut(key) else {
+            return;
+        };
+        if matches!(request.source, Source::Node { .. }) {
+            self.refuse_forwarded(key);
+        } else {
+            request.state = State::Resting { until };
+            self.sweep_by(now);
+        }
+    }
+
+    /// The settings keep commands below what a chunk takes, so this is not expected; but a
+    /// command that can never be proposed must not be tried for ever.
+    fn on_too_large(&mut self, key: Key, bytes: usize) {
+        let limit = self.limits.max_payload_bytes;
+        self.finish(key, Err(SubmitError::TooLarge { bytes, limit }));
+    }
+
+    fn on_unknown(&mut self, key: Key) {
+        let Some(request) = self.request_mut(key) else {
+            return;
+        };
+        request.exposed = true;
+        if matches!(request.source, Source::Node { .. }) {
+            self.refuse_read(key);
+            self.remove(key);
+        } else {
+            self.make_ready(key);
+        }
+    }
+
+    /// The own session has ended before the commands still under way in it were applied. This
+    /// node has applied every entry up to here, and a session's number never comes back: none of
+    /// their copies was applied or ever will be. So they may go under a new session.
+    fn on_own_session_ended(&mut self, session: u64) {
+        let range = (session, 0)..=(session, u64::MAX);
+        let keys: Vec<Key> = self.by_command.range(range).map(|(_, key)| *key).collect();
+        for key in keys.into_iter().rev() {
+            let is_own = self
+                .request(key)
+                .is_some_and(|request| matches!(request.source, Source::Desk { own: true, .. }));
+            let request = if is_own { self.take(key) } else { None };
+            if let Some(Request {
+                work: Work::Command { header, payload },
+                source: Source::Desk { ask, joined, .. },
+                deadline,
+                ..
+            }) = request
+            {
+                self.own.wait_first(ask, payload, deadline);
+                for ask in joined {
+                    let serial = header.serial;
+                    let error = SubmitError::SessionExpired { session, serial };
+                    self.outcomes.push((ask, Err(error)));
+                }
+            }
+        }
+        self.own.ended();
+    }
+
+    /// Gives a request whose time is over the outcome that is certain.
+    fn end_overdue(&mut self, key: Key, why: Uncertain) {
+        let Some(request) = self.request(key) else {
+            return;
+        };
+        let sent = request.is_exposed();
+        match (&request.source, &request.work) {
+            (Source::Desk { own, .. }, Work::Command { header, .. }) => {
+                let (session, serial) = (header.session, header.serial);
+                if *own && sent {
+                    self.own.abandon(serial);
+                }
+                let error = match (sent, why) {
+                    (true, why) => SubmitError::Unknown {
+                        session,
+                        serial,
+                        why,
+                    },
+                    (false, Uncertain::TimedOut) => SubmitError::NotSent(NotSent::NoLeader),
+                    (false, Uncertain::Stopped) => STOPPED,
+                };
+                self.finish(key, Err(error));
+            }
+            (Source::Read, Work::Read { number }) => {
+                let number = *number;
+                self.reads.push((number, ReadVerdict::TimedOut));
+                self.remove(key);
+            }
+            // A ticket at the hull always comes back, and until then a second copy need not go.
+            (Source::Node { .. }, _) if request.state == State::Proposed => {}
+            (Source::Desk { .. } | Source::OwnSession | Source::Read | Source::Node { .. }, _) => {
+                self.remove(key);
+            }
+        }
+    }
+
+    /// Tells all who asked, and forgets the request.
+    fn finish(&mut self, key: Key, outcome: Result<Answered, SubmitError>) {
+        let Some(request) = self.take(key) else {
+            return;
+        };
+        if let Source::Desk { ask, joined, .. } = request.source {
+            for ask in joined {
+                self.outcomes.push((ask, outcome.clone()));
+            }
+            self.outcomes.push((ask, outcome));
+        }
+    }
+
+    fn join(&mut self, key: Key, newcomer: Ask, until: Time) {
+        let Some(request) = self.request_mut(key) else {
+            return;
+        };
+        request.deadline = request.deadline.max(until);
+        match &mut request.source {
+            Source::Desk { joined, .. } => joined.push(newcomer),
+            source => {
+                // A command that another node forwarded is now wanted here too.
+                let forwarded = matches!(source, Source::Node { .. });
+                *source = desk_source(newcomer, false);
+                if forwarded {
+                    self.forwarded_here = self.forwarded_here.saturating_sub(1);
+                }
+            }
+        }
+    }
+
+    fn begin(&mut self, work: Work, source: Source, deadline: Time, now: Time) {
+        let name = match &work {
+            Work::Command { header, .. } => Some((header.session, header.serial)),
+            Work::Read { .. } => None,
+        };
+        let number = match &work {
+            Work::Read { number } => Some(*number),
+            Work::Command { .. } => None,
+        };
+        let forwarded = matches!(source, Source::Node { .. });
+        let key = self.slab.insert(Request {
+            work,
+            source,
+            state: State::Ready,
+            deadline,
+            exposed: false,
+        });
+        if forwarded {
+            self.forwarded_here = self.forwarded_here.saturating_add(1);
+        }
+        if let Some(name) = name.filter(|name| !forwarded || name.0 != CONTROL_SESSION) {
+            self.by_command.insert(name, key);
+        }
+        if let Some(number) = number.filter(|_| !forwarded) {
+            self.by_read.insert(number, key);
+        }
+        self.ready.push_back(key);
+        self.sweep_by(now);
+    }
+
+    fn make_ready(&mut self, key: Key) {
+        if let Some(request) = self.request_mut(key) {
+            request.exposed = request.is_exposed();
+            if request.state != State::Ready {
+                request.state = State::Ready;
+                self.ready.push_back(key);
+            }
+        }
+    }
+
+    /// Makes sure that a sweep is due.
+    fn sweep_by(&mut self, now: Time) {
+        if self.next_sweep.is_none() {
+            self.next_sweep = Some(now.after(self.limits.sweep_interval));
+        }
+    }
+
+    fn take(&mut self, key: Key) -> Option<Request> {
+        let request = self.slab.take(key)?;
+        if request.state == State::Proposed {
+            self.proposed_bytes = self.proposed_bytes.saturating_sub(request.bytes());
+        }
+        let forwarded = matches!(request.source, Source::Node { .. });
+        if forwarded {
+            self.forwarded_here = self.forwarded_here.saturating_sub(1);
+        }
+        match &request.work {
+            Work::Command { header, .. } => {
+                let name = (header.session, header.serial);
+                if self.by_command.get(&name) == Some(&key) {
+                    self.by_command.remove(&name);
+                }
+            }
+            Work::Read { number } if !forwarded => {
+                self.by_read.remove(number);
+            }
+            Work::Read { .. } => {}
+        }
+        Some(request)
+    }
+
+    fn remove(&mut self, key: Key) {
+        let _ = self.take(key);
+    }
+
+    fn request(&self, key: Key) -> Option<&Request> {
+        self.slab.get(key)
+    }
+
+    fn request_mut(&mut self, key: Key) -> Option<&mut Request> {
+        self.slab.get_mut(key)
+    }
+}
+
+impl Request {
+    /// The bytes of a command, with what its record carries beside them.
+    fn bytes(&self) -> usize {
+        match &self.work {
+            Work::Command { payload, .. } => payload.len().saturating_add(RECORD_OVERHEAD),
+            Work::Read { .. } => 0,
+        }
+    }
+
+    /// Whether a copy may stand in some log.
+    const fn is_exposed(&self) -> bool {
+        match self.state {
+            State::Ready | State::Resting { .. } => self.exposed,
+            State::Proposed | State::Forwarded { .. } | State::Committed => true,
+        }
+    }
+}
+
+const fn desk_source(ask: Ask, own: bool) -> Source {
+    Source::Desk {
+        own,
+        ask,
+        joined: Vec::new(),
+    }
+}
+
+/// What the record of a command carries beside the user's bytes.
+const RECORD_OVERHEAD: usize = 24;
+const NEVER: Time = Time::from_nanos(u64::MAX);
+const STOPPED: SubmitError = SubmitError::NotSent(NotSent::Stopped);
+
+#[cfg(test)]
+mod tests;
