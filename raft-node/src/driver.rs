@@ -28,7 +28,7 @@ use crate::clock::Clock;
 use crate::desk::{Desk, DeskLimits, Request, Sought};
 use crate::error::{Exit, NodeFault, StartError};
 use crate::genesis::Genesis;
-use crate::handle::{Handle, ReadDesk};
+use crate::handle::{Handle, ReadDesk, STOPPED};
 use crate::identity::GenesisRecord;
 use crate::letter::{Letter, Packet};
 use crate::session::Sessions;
@@ -288,6 +288,9 @@ impl<L, C, K, S> Driver<L, C, K, S> {
     /// Gives everything under way its outcome. Nothing comes after this.
     fn end(&mut self, exit: Exit) {
         self.desk.close();
+        for request in self.requests.drain(..) {
+            self.tickets.outcomes.push((request.ask, Err(STOPPED)));
+        }
         self.tickets.stop();
         self.applier.stop(&self.reads);
         self.status.phase = Phase::Stopped;

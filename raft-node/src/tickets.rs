@@ -28,11 +28,12 @@ use raft_core::time::Time;
 
 use crate::desk::{Answered, Ask, Settled};
 use crate::error::{NotSent, SubmitError, Uncertain};
-use crate::handle::SessionCommand;
+use crate::handle::STOPPED;
 use crate::letter::ForwardReply;
 use crate::session::{Answer, CONTROL_SESSION, Opener};
 use crate::settings::NodeSettings;
 
+mod asked;
 mod forward;
 mod own;
 mod slab;
@@ -171,53 +172,6 @@ impl Tickets {
         self.own.set_opener(me.incarnation, boot, max_answers);
     }
 
-    /// Takes a command for the node's own session.
-    pub(crate) fn submit(&mut self, ask: Ask, payload: Bytes, now: Time) {
-        let deadline = now.after(self.limits.request_timeout);
-        self.own.wait(ask, payload, deadline);
-        self.sweep_by(now);
-    }
-
-    /// Takes a command of another session. One that is under way already is joined.
-    pub(crate) fn submit_as(&mut self, ask: Ask, command: SessionCommand, now: Time) {
-        let deadline = now.after(self.limits.request_timeout);
-        let name = (command.session, command.serial);
-        if let Some(key) = self.by_command.get(&name).copied() {
-            self.join(key, ask, deadline);
-            return;
-        }
-        let header = ClientHeader {
-            session: command.session,
-            serial: command.serial,
-            settled: command.settled,
-        };
-        let work = Work::Command {
-            header,
-            payload: command.payload,
-        };
-        self.begin(work, desk_source(ask, false), deadline, now);
-    }
-
-    /// Takes a request to open a session.
-    pub(crate) fn open_session(&mut self, ask: Ask, now: Time) {
-        let deadline = now.after(self.limits.request_timeout);
-        let work = self.own.opening_command();
-        self.begin(work, desk_source(ask, false), deadline, now);
-    }
-
-    /// Takes a read; its verdict comes in `reads`, and it ends with [`Tickets::end_read`].
-    pub(crate) fn read(&mut self, number: u64, now: Time) {
-        let deadline = now.after(self.limits.request_timeout);
-        self.begin(Work::Read { number }, Source::Read, deadline, now);
-    }
-
-    /// A read was answered.
-    pub(crate) fn end_read(&mut self, number: u64) {
-        if let Some(key) = self.by_read.get(&number).copied() {
-            self.remove(key);
-        }
-    }
-
     /// The hull has resolved a ticket.
     pub(crate) fn on_resolved(&mut self, resolved: Resolved, now: Time) {
         let key = Key::of_ticket(resolved.ticket);
@@ -294,31 +248,6 @@ impl Tickets {
         }
     }
 
-    /// Gives serials to what waits for the own session, opening it when needed.
-    pub(crate) fn assign(&mut self, now: Time) {
-        if self.own.needs_session() {
-            let work = self.own.open();
-            self.begin(work, Source::OwnSession, NEVER, now);
-        }
-        let Some(session) = self.own.number() else {
-            return;
-        };
-        let mut lowest = self.lowest_under_way(session);
-        while let Some((serial, waiting)) = self.own.assign_next(lowest) {
-            lowest = lowest.or(Some(serial));
-            let header = ClientHeader {
-                session,
-                serial,
-                settled: 0,
-            };
-            let work = Work::Command {
-                header,
-                payload: waiting.payload,
-            };
-            self.begin(work, desk_source(waiting.ask, true), waiting.deadline, now);
-        }
-    }
-
     /// Looks through all that is under way for what has waited too long. Requests without an
     /// outcome by now get the one that is certain.
     pub(crate) fn sweep(&mut self, now: Time) {
@@ -370,8 +299,7 @@ impl Tickets {
 
     /// All requests under way.
     pub(crate) fn under_way(&self) -> usize {
-        self.slab.requests()
-            .saturating_add(self.own.waiting())
+        self.slab.requests().saturating_add(self.own.waiting())
     }
 
     /// Whether nobody here waits for any command: nothing applied need be looked up.
@@ -510,54 +438,6 @@ impl Tickets {
         }
     }
 
-    fn join(&mut self, key: Key, newcomer: Ask, until: Time) {
-        let Some(request) = self.request_mut(key) else {
-            return;
-        };
-        request.deadline = request.deadline.max(until);
-        match &mut request.source {
-            Source::Desk { joined, .. } => joined.push(newcomer),
-            source => {
-                // A command that another node forwarded is now wanted here too.
-                let forwarded = matches!(source, Source::Node { .. });
-                *source = desk_source(newcomer, false);
-                if forwarded {
-                    self.forwarded_here = self.forwarded_here.saturating_sub(1);
-                }
-            }
-        }
-    }
-
-    fn begin(&mut self, work: Work, source: Source, deadline: Time, now: Time) {
-        let name = match &work {
-            Work::Command { header, .. } => Some((header.session, header.serial)),
-            Work::Read { .. } => None,
-        };
-        let number = match &work {
-            Work::Read { number } => Some(*number),
-            Work::Command { .. } => None,
-        };
-        let forwarded = matches!(source, Source::Node { .. });
-        let key = self.slab.insert(Request {
-            work,
-            source,
-            state: State::Ready,
-            deadline,
-            exposed: false,
-        });
-        if forwarded {
-            self.forwarded_here = self.forwarded_here.saturating_add(1);
-        }
-        if let Some(name) = name.filter(|name| !forwarded || name.0 != CONTROL_SESSION) {
-            self.by_command.insert(name, key);
-        }
-        if let Some(number) = number.filter(|_| !forwarded) {
-            self.by_read.insert(number, key);
-        }
-        self.ready.push_back(key);
-        self.sweep_by(now);
-    }
-
     fn make_ready(&mut self, key: Key) {
         if let Some(request) = self.request_mut(key) {
             request.exposed = request.is_exposed();
@@ -630,18 +510,9 @@ impl Request {
     }
 }
 
-const fn desk_source(ask: Ask, own: bool) -> Source {
-    Source::Desk {
-        own,
-        ask,
-        joined: Vec::new(),
-    }
-}
-
 /// What the record of a command carries beside the user's bytes.
 const RECORD_OVERHEAD: usize = 24;
 const NEVER: Time = Time::from_nanos(u64::MAX);
-const STOPPED: SubmitError = SubmitError::NotSent(NotSent::Stopped);
 
 #[cfg(test)]
 mod tests;

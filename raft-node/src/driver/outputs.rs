@@ -105,9 +105,11 @@ impl<L: Log, C: Comms<Letter>, K: Clock, S: StateMachine> Driver<L, C, K, S> {
 
     /// Pulls everything out of the hull; whether there was any.
     pub(super) fn pull(&mut self) -> Result<bool, Exit> {
-        let mut busy = self.pull_storage();
+        let mut busy = self.pull_writes();
         busy |= self.pull_messages();
         busy |= self.pull_applies()?;
+        // Last, since pulling messages and applies is what asks for loads.
+        busy |= self.pull_loads();
         for ((to, _), reply) in core::mem::take(&mut self.tickets.replies) {
             let leader = self.leader.0;
             let reply = crate::letter::ForwardReply { leader, ..reply };
@@ -154,7 +156,7 @@ impl<L: Log, C: Comms<Letter>, K: Clock, S: StateMachine> Driver<L, C, K, S> {
         }
     }
 
-    fn pull_storage(&mut self) -> bool {
+    fn pull_writes(&mut self) -> bool {
         let Some(hull) = &mut self.hull else {
             return false;
         };
@@ -163,6 +165,14 @@ impl<L: Log, C: Comms<Letter>, K: Clock, S: StateMachine> Driver<L, C, K, S> {
             self.log.begin(write);
             busy = true;
         }
+        busy
+    }
+
+    fn pull_loads(&mut self) -> bool {
+        let Some(hull) = &mut self.hull else {
+            return false;
+        };
+        let mut busy = false;
         while let Some(load) = hull.next_load() {
             let loading = self.log.load(load.range, load.max_bytes);
             self.loading.push((load.number, loading));

@@ -1,0 +1,289 @@
+//! A world for tests: queues for a network, a number for a clock, memory for disks.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Range;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+
+use bytes::{Bytes, BytesMut};
+use raft_core::comms::{Comms, CommsEvent};
+use raft_core::ids::NodeId;
+use raft_core::log::memory::MemoryLog;
+use raft_core::log::{Durable, Loading, Log, LogError, Recovered, Write};
+use raft_core::message::Lane;
+use raft_core::states::Role;
+use raft_core::time::Time;
+
+use super::super::{Driver, Parts};
+use super::poll;
+use crate::clock::Clock;
+use crate::codec::PayloadCodec;
+use crate::error::Exit;
+use crate::frame::{self, FrameLimits};
+use crate::handle::Handle;
+use crate::letter::Letter;
+use crate::settings::{NodeSettings, NodeSetup};
+use crate::state_machine::{Command, StateMachine};
+
+type TestDriver = Driver<Disk, Wire, HandClock, Journal>;
+
+pub(super) struct World {
+    time: Arc<AtomicU64>,
+    pub(super) net: Rc<RefCell<Net>>,
+    nodes: BTreeMap<u64, Node>,
+    settings: NodeSettings,
+    starts: u64,
+}
+
+struct Node {
+    driver: Option<TestDriver>,
+    handle: Option<Handle<Journal>>,
+    exit: Option<Exit>,
+    disk: Disk,
+}
+
+/// Keeps what was applied; replies how much that is.
+pub(super) struct Journal(pub(super) Vec<Bytes>);
+
+impl StateMachine for Journal {
+    fn apply(&mut self, command: Command<'_>) -> Bytes {
+        self.0.push(Bytes::copy_from_slice(command.payload));
+        self.0.len().to_string().into()
+    }
+}
+
+impl World {
+    pub(super) fn of(nodes: u64) -> Self {
+        Self::with(nodes, |_| {})
+    }
+
+    pub(super) fn with(nodes: u64, tune: impl FnOnce(&mut NodeSettings)) -> Self {
+        let mut settings = NodeSettings::default();
+        tune(&mut settings);
+        let node = || Node {
+            driver: None,
+            handle: None,
+            exit: None,
+            disk: Disk::default(),
+        };
+        let mut world = Self {
+            time: Arc::default(),
+            net: Rc::default(),
+            nodes: (1..=nodes).map(|id| (id, node())).collect(),
+            settings,
+            starts: 0,
+        };
+        for id in 1..=nodes {
+            world.start(id);
+        }
+        world
+    }
+
+    pub(super) fn start(&mut self, id: u64) {
+        self.starts += 1;
+        let members = self.nodes.keys();
+        let setup = NodeSetup {
+            id: NodeId::new(id),
+            members: members
+                .map(|id| (NodeId::new(*id), format!("host{id}")))
+                .collect(),
+            settings: self.settings,
+            payload_codec: PayloadCodec::Postcard,
+            seed: self.starts * 7919 + id,
+            entropy: u128::from(self.starts * 1_000_003 + id),
+        };
+        let node = self.nodes.get_mut(&id).unwrap();
+        let parts = Parts {
+            log: node.disk.clone(),
+            comms: Wire {
+                me: setup.id,
+                net: self.net.clone(),
+            },
+            clock: HandClock(self.time.clone()),
+            state_machine: Journal(vec![]),
+        };
+        let recovered = node.disk.recovered();
+        let (driver, handle) = Driver::start(setup, parts, recovered).unwrap();
+        node.driver = Some(driver);
+        node.handle = Some(handle);
+        node.exit = None;
+    }
+
+    pub(super) fn crash(&mut self, id: u64) {
+        self.nodes.get_mut(&id).unwrap().driver = None;
+        self.net.borrow_mut().boxes.remove(&NodeId::new(id));
+    }
+
+    pub(super) fn wipe(&mut self, id: u64) {
+        self.crash(id);
+        self.nodes.get_mut(&id).unwrap().disk = Disk::default();
+    }
+
+    /// Runs for so many milliseconds.
+    pub(super) fn run(&mut self, milliseconds: u64) {
+        for _ in 0..milliseconds {
+            for _ in 0..3 {
+                for node in self.nodes.values_mut() {
+                    let exit = node.driver.as_mut().and_then(poll);
+                    if exit.is_some() {
+                        node.exit = exit;
+                        node.driver = None;
+                    }
+                }
+            }
+            self.time.fetch_add(1_000_000, Ordering::Relaxed);
+        }
+    }
+
+    /// Runs until there is an answer.
+    pub(super) fn until<T>(&mut self, mut answer: impl FnMut(&mut Self) -> Option<T>) -> T {
+        for _ in 0..30_000 {
+            if let Some(answer) = answer(self) {
+                return answer;
+            }
+            self.run(1);
+        }
+        panic!("nothing after 30 s");
+    }
+
+    /// Runs until all running nodes follow one leader that has committed in its term.
+    pub(super) fn elect(&mut self) -> u64 {
+        self.until(|world| {
+            let hulls: Vec<_> = world
+                .nodes
+                .values()
+                .filter_map(|node| node.driver.as_ref())
+                .map(Driver::hull)
+                .collect::<Option<_>>()?;
+            let leader = hulls.iter().find(|hull| hull.role() == Role::Leader)?;
+            let agreed = hulls
+                .iter()
+                .all(|hull| hull.leader() == Some(leader.me().id) && hull.term() == leader.term());
+            let ready = leader.term_at(leader.commit_index()) == Some(leader.term());
+            (agreed && ready).then(|| leader.me().id.get())
+        })
+    }
+
+    pub(super) fn handle(&self, id: u64) -> Handle<Journal> {
+        self.nodes[&id].handle.clone().unwrap()
+    }
+
+    pub(super) fn driver(&self, id: u64) -> &TestDriver {
+        self.nodes[&id].driver.as_ref().unwrap()
+    }
+
+    pub(super) fn journal(&self, id: u64) -> Vec<Bytes> {
+        self.driver(id).state_machine().0.clone()
+    }
+
+    pub(super) fn exit(&self, id: u64) -> Option<Exit> {
+        self.nodes[&id].exit.clone()
+    }
+}
+
+/// A memory log that outlives its driver.
+#[derive(Clone, Default)]
+pub(super) struct Disk(Arc<Mutex<MemoryLog>>);
+
+impl Disk {
+    fn recovered(&self) -> Recovered {
+        self.0.lock().unwrap().recovered()
+    }
+}
+
+impl Log for Disk {
+    fn begin(&mut self, write: Write) {
+        self.0.lock().unwrap().begin(write);
+    }
+
+    fn poll_durable(&mut self, cx: &mut Context<'_>) -> Poll<Result<Durable, LogError>> {
+        self.0.lock().unwrap().poll_durable(cx)
+    }
+
+    fn load(&self, range: Range<raft_core::ids::LogIndex>, max_bytes: usize) -> Loading {
+        self.0.lock().unwrap().load(range, max_bytes)
+    }
+}
+
+/// The queues between the nodes.
+#[derive(Default)]
+pub(super) struct Net {
+    boxes: BTreeMap<NodeId, VecDeque<Bytes>>,
+    dice: u64,
+    pub(super) doubles: bool,
+    pub(super) loses_percent: u64,
+    /// Nodes that nothing reaches and nothing leaves.
+    pub(super) cut: BTreeSet<u64>,
+}
+
+impl Net {
+    /// Puts a letter into a node's box, whomever it names.
+    pub(super) fn put(&mut self, to: NodeId, letter: Letter) {
+        let cut = |id: NodeId| self.cut.contains(&id.get());
+        // Knuth's generator, so that no pattern of letters meets the same pattern of losses.
+        self.dice = self
+            .dice
+            .wrapping_mul(0x5851_f42d_4c95_7f2d)
+            .wrapping_add(1);
+        let lost = (self.dice >> 33) % 100 < self.loses_percent;
+        if cut(to) || cut(letter.from.id) || lost {
+            return;
+        }
+        let parts = frame::encode(&letter, PayloadCodec::DEFAULT).unwrap();
+        let whole: BytesMut = parts.iter().flatten().copied().collect();
+        let copies = if self.doubles { 2 } else { 1 };
+        for _ in 0..copies {
+            let letters = self.boxes.entry(to).or_default();
+            letters.push_back(whole.clone().freeze());
+        }
+    }
+}
+
+/// One node's end of the network.
+pub(super) struct Wire {
+    me: NodeId,
+    net: Rc<RefCell<Net>>,
+}
+
+impl Comms<Letter> for Wire {
+    fn room(&self, _to: NodeId, _lane: Lane) -> usize {
+        1 << 20
+    }
+
+    fn send(&mut self, to: NodeId, _lane: Lane, letter: Letter) {
+        self.net.borrow_mut().put(to, letter);
+    }
+
+    fn poll_event(&mut self, _cx: &mut Context<'_>) -> Poll<CommsEvent<Letter>> {
+        let mut net = self.net.borrow_mut();
+        let letters = net.boxes.entry(self.me).or_default();
+        match letters.pop_front() {
+            Some(bytes) => {
+                let letter = frame::decode(bytes, &FrameLimits::default()).unwrap();
+                Poll::Ready(CommsEvent::Arrived(letter))
+            }
+            None => Poll::Pending,
+        }
+    }
+}
+
+/// Time that is moved by hand.
+pub(super) struct HandClock(Arc<AtomicU64>);
+
+impl Clock for HandClock {
+    fn now(&self) -> Time {
+        Time::from_nanos(self.0.load(Ordering::Relaxed))
+    }
+
+    fn poll_until(&mut self, deadline: Time, _cx: &mut Context<'_>) -> Poll<()> {
+        if self.now() >= deadline {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    }
+}

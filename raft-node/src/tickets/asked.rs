@@ -1,0 +1,141 @@
+//! Taking in what is asked for, here or by another node.
+
+use bytes::Bytes;
+use raft_core::record::ClientHeader;
+use raft_core::time::Time;
+
+use super::slab::Key;
+use super::{NEVER, Request, Source, State, Tickets, Work};
+use crate::desk::Ask;
+use crate::handle::SessionCommand;
+use crate::session::CONTROL_SESSION;
+
+impl Tickets {
+    /// Takes a command for the node's own session.
+    pub(crate) fn submit(&mut self, ask: Ask, payload: Bytes, now: Time) {
+        let deadline = now.after(self.limits.request_timeout);
+        self.own.wait(ask, payload, deadline);
+        self.sweep_by(now);
+    }
+
+    /// Takes a command of another session. One that is under way already is joined.
+    pub(crate) fn submit_as(&mut self, ask: Ask, command: SessionCommand, now: Time) {
+        let deadline = now.after(self.limits.request_timeout);
+        let name = (command.session, command.serial);
+        if let Some(key) = self.by_command.get(&name).copied() {
+            self.join(key, ask, deadline);
+            return;
+        }
+        let header = ClientHeader {
+            session: command.session,
+            serial: command.serial,
+            settled: command.settled,
+        };
+        let work = Work::Command {
+            header,
+            payload: command.payload,
+        };
+        self.begin(work, desk_source(ask, false), deadline, now);
+    }
+
+    /// Takes a request to open a session.
+    pub(crate) fn open_session(&mut self, ask: Ask, now: Time) {
+        let deadline = now.after(self.limits.request_timeout);
+        let work = self.own.opening_command();
+        self.begin(work, desk_source(ask, false), deadline, now);
+    }
+
+    /// Takes a read; its verdict comes in `reads`, and it ends with [`Tickets::end_read`].
+    pub(crate) fn read(&mut self, number: u64, now: Time) {
+        let deadline = now.after(self.limits.request_timeout);
+        self.begin(Work::Read { number }, Source::Read, deadline, now);
+    }
+
+    /// A read was answered.
+    pub(crate) fn end_read(&mut self, number: u64) {
+        if let Some(key) = self.by_read.get(&number).copied() {
+            self.remove(key);
+        }
+    }
+
+    /// Gives serials to what waits for the own session, opening it when needed.
+    pub(crate) fn assign(&mut self, now: Time) {
+        if self.own.needs_session() {
+            let work = self.own.open();
+            self.begin(work, Source::OwnSession, NEVER, now);
+        }
+        let Some(session) = self.own.number() else {
+            return;
+        };
+        let mut lowest = self.lowest_under_way(session);
+        while let Some((serial, waiting)) = self.own.assign_next(lowest) {
+            lowest = lowest.or(Some(serial));
+            let header = ClientHeader {
+                session,
+                serial,
+                settled: 0,
+            };
+            let work = Work::Command {
+                header,
+                payload: waiting.payload,
+            };
+            self.begin(work, desk_source(waiting.ask, true), waiting.deadline, now);
+        }
+    }
+
+    fn join(&mut self, key: Key, newcomer: Ask, until: Time) {
+        let Some(request) = self.request_mut(key) else {
+            return;
+        };
+        request.deadline = request.deadline.max(until);
+        match &mut request.source {
+            Source::Desk { joined, .. } => joined.push(newcomer),
+            source => {
+                // A command that another node forwarded is now wanted here too.
+                let forwarded = matches!(source, Source::Node { .. });
+                *source = desk_source(newcomer, false);
+                if forwarded {
+                    self.forwarded_here = self.forwarded_here.saturating_sub(1);
+                }
+            }
+        }
+    }
+
+    pub(super) fn begin(&mut self, work: Work, source: Source, deadline: Time, now: Time) {
+        let name = match &work {
+            Work::Command { header, .. } => Some((header.session, header.serial)),
+            Work::Read { .. } => None,
+        };
+        let number = match &work {
+            Work::Read { number } => Some(*number),
+            Work::Command { .. } => None,
+        };
+        let forwarded = matches!(source, Source::Node { .. });
+        let key = self.slab.insert(Request {
+            work,
+            source,
+            state: State::Ready,
+            deadline,
+            exposed: false,
+        });
+        if forwarded {
+            self.forwarded_here = self.forwarded_here.saturating_add(1);
+        }
+        if let Some(name) = name.filter(|name| !forwarded || name.0 != CONTROL_SESSION) {
+            self.by_command.insert(name, key);
+        }
+        if let Some(number) = number.filter(|_| !forwarded) {
+            self.by_read.insert(number, key);
+        }
+        self.ready.push_back(key);
+        self.sweep_by(now);
+    }
+}
+
+const fn desk_source(ask: Ask, own: bool) -> Source {
+    Source::Desk {
+        own,
+        ask,
+        joined: Vec::new(),
+    }
+}
