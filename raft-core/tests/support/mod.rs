@@ -7,16 +7,17 @@
     reason = "each test file uses its own part of this, and a test may panic"
 )]
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use raft_core::checksum::crc32c;
 use raft_core::chunk::{Chunk, ChunkBuilder};
 use raft_core::configuration::Configuration;
-use raft_core::hull::{Hull, Input, Outcome, Proposals, Resolved, Setup};
+use raft_core::error::Dropped;
+use raft_core::hull::{Hull, Input, Load, Loaded, Outcome, Proposals, Resolved, Setup};
 use raft_core::ids::{Boot, EntryId, Incarnation, LogIndex, NodeId, Peer, Term, Ticket};
 use raft_core::log::memory::MemoryLog;
-use raft_core::log::{HardState, Write};
+use raft_core::log::{HardState, LogError, Write};
 use raft_core::message::{
     AppendEntries, AppendEntriesReply, AppendVerdict, Body, Heartbeat, HeartbeatReply, Lane,
     Message, PreVote, PreVoteReply, RequestVote, RequestVoteReply,
@@ -25,7 +26,7 @@ use raft_core::record::{ClientHeader, Record};
 use raft_core::settings::Settings;
 use raft_core::states::Role;
 use raft_core::time::{LogTime, Time};
-use raft_core::trace::Event;
+use raft_core::trace::{Event, EventKind};
 
 /// One node, driven by hand.
 pub(crate) struct Node {
@@ -37,11 +38,21 @@ pub(crate) struct Node {
     pub(crate) writes: VecDeque<Write>,
     /// When false, writes wait in `writes` until `sync` is called.
     pub(crate) auto_sync: bool,
+    /// Reads asked for and not yet answered.
+    pub(crate) loads: VecDeque<Load>,
+    /// When false, reads wait in `loads` until `load` is called.
+    pub(crate) auto_load: bool,
+    /// When false, what is to be applied stays in the hull.
+    pub(crate) auto_apply: bool,
+    /// Whether the test wants the hull stopped.
+    pub(crate) may_stop: bool,
     pub(crate) applied: Vec<(EntryId, Vec<u8>)>,
     pub(crate) resolved: Vec<Resolved>,
     pub(crate) events: Vec<Event>,
     next_ticket: u64,
     last_attempt: u64,
+    /// The number of the last AppendEntries sent to each node.
+    last_requests: BTreeMap<NodeId, u64>,
 }
 
 pub(crate) fn peer(id: u64) -> Peer {
@@ -125,11 +136,16 @@ impl Node {
             setup,
             writes: VecDeque::new(),
             auto_sync: true,
+            loads: VecDeque::new(),
+            auto_load: true,
+            auto_apply: true,
+            may_stop: false,
             applied: Vec::new(),
             resolved: Vec::new(),
             events: Vec::new(),
             next_ticket: 0,
             last_attempt: 0,
+            last_requests: BTreeMap::new(),
         }
     }
 
@@ -161,18 +177,16 @@ impl Node {
                 busy |= self.write_one();
             }
             while let Some(load) = self.hull.next_load() {
-                let result = self.log.read(load.range, load.max_bytes);
-                let loaded = raft_core::hull::Loaded {
-                    number: load.number,
-                    result,
-                };
-                self.hull.step(self.now, Input::Loaded(loaded));
+                self.loads.push_back(load);
                 busy = true;
+            }
+            if self.auto_load {
+                busy |= self.load_one();
             }
             while let Some(resolved) = self.hull.next_resolved() {
                 self.resolved.push(resolved);
             }
-            while let Some(apply) = self.hull.next_apply(1 << 20) {
+            while let Some(apply) = self.next_apply() {
                 for entry in apply.chunks.iter().flat_map(Chunk::entries) {
                     let payload = match entry.record {
                         Record::Client { payload, .. } => payload.to_vec(),
@@ -186,11 +200,19 @@ impl Node {
             while let Some(event) = self.hull.next_event() {
                 self.events.push(event);
             }
-            assert_eq!(self.hull.fault(), None);
+            assert!(
+                self.may_stop || self.hull.fault().is_none(),
+                "{:?}",
+                self.hull.fault()
+            );
             if !busy {
                 return;
             }
         }
+    }
+
+    fn next_apply(&mut self) -> Option<raft_core::hull::Apply> {
+        self.auto_apply.then(|| self.hull.next_apply(1 << 20))?
     }
 
     /// Makes the oldest write durable.
@@ -201,6 +223,27 @@ impl Node {
         let durable = self.log.write(write).expect("memory log accepts");
         self.hull.step(self.now, Input::Durable(durable));
         true
+    }
+
+    /// Answers the oldest read.
+    pub(crate) fn load_one(&mut self) -> bool {
+        let Some(load) = self.loads.pop_front() else {
+            return false;
+        };
+        let result = self.log.read(load.range, load.max_bytes);
+        let number = load.number;
+        self.hull
+            .step(self.now, Input::Loaded(Loaded { number, result }));
+        true
+    }
+
+    /// The disk fails under the oldest write.
+    pub(crate) fn fail_write(&mut self) {
+        self.may_stop = true;
+        self.writes.pop_front();
+        self.step(Input::WriteFailed(LogError::Full {
+            detail: String::from("no space left"),
+        }));
     }
 
     /// Makes all writes durable.
@@ -216,10 +259,15 @@ impl Node {
         for to in self.hull.destinations() {
             for lane in Lane::ALL {
                 while let Some(message) = self.hull.next_send(to, lane, usize::MAX) {
+                    if let Body::AppendEntries(append) = &message.body {
+                        self.last_requests.insert(to, append.request);
+                    }
                     sent.push(message);
                 }
             }
         }
+        // What was sent may have asked for entries to be read back.
+        self.settle();
         sent
     }
 
@@ -258,25 +306,119 @@ impl Node {
         self.now = until;
     }
 
-    /// Makes the node leader, with the votes of all others up to a majority.
+    /// Makes the node leader, with the votes of all others, and loses what it said so far.
     pub(crate) fn elect(&mut self) -> u64 {
+        self.win();
+        self.sent();
+        self.term()
+    }
+
+    /// Makes the node leader, with the votes of all others.
+    pub(crate) fn win(&mut self) {
+        self.stand();
         let voters = self.hull.configuration().ids().len() as u64;
-        for _ in 0..10 {
-            if self.hull.role() == Role::PreCandidate {
-                break;
-            }
-            self.time_out();
-        }
-        for from in 2..=voters {
-            self.pre_vote(from, true);
-        }
         for from in 2..=voters {
             let term = self.term();
             self.receive(from, term, vote_reply(true));
         }
         assert_eq!(self.hull.role(), Role::Leader);
-        self.sent();
+    }
+
+    /// Makes the node a candidate, with the pre-votes of all others. Its term is returned.
+    pub(crate) fn stand(&mut self) -> u64 {
+        self.ask();
+        let voters = self.hull.configuration().ids().len() as u64;
+        for from in 2..=voters {
+            if self.hull.role() == Role::PreCandidate {
+                self.pre_vote(from, true);
+            }
+        }
         self.term()
+    }
+
+    /// Lets the election timeout pass, so that the node asks for pre-votes.
+    pub(crate) fn ask(&mut self) {
+        for _ in 0..10 {
+            if self.hull.role() == Role::PreCandidate {
+                return;
+            }
+            self.time_out();
+        }
+    }
+
+    /// Node 1 of three in this role; it was in term 5 and holds two entries, of terms 1 and 2.
+    pub(crate) fn in_role(role: Role) -> Self {
+        let mut node = Self::holding(5, &[1, 2]);
+        match role {
+            Role::Follower => {}
+            Role::PreCandidate => node.ask(),
+            Role::Candidate => {
+                node.stand();
+            }
+            Role::Leader => node.win(),
+        }
+        assert_eq!(node.hull.role(), role);
+        node
+    }
+
+    /// Node 1 of three, leader of term 1, whose no-op is committed and known to be by all.
+    pub(crate) fn leading() -> Self {
+        Self::leading_with(settings())
+    }
+
+    /// The same with other settings.
+    pub(crate) fn leading_with(settings: Settings) -> Self {
+        let mut setup = setup(1, 3);
+        setup.settings = settings;
+        let mut node = Self::with_setup(setup, MemoryLog::new());
+        node.settle();
+        node.elect();
+        node.acknowledge(2, 1);
+        node.acknowledge(3, 1);
+        node.sent();
+        assert_eq!((node.term(), node.commit()), (1, 1));
+        node
+    }
+
+    /// Node `from` says that it holds everything up to `at`, in answer to the last request.
+    pub(crate) fn acknowledge(&mut self, from: u64, at: u64) {
+        let request = self.last_request(from);
+        let term = self.term();
+        self.receive(from, term, matched(request, at));
+    }
+
+    /// The number of the last AppendEntries sent to node `to`.
+    pub(crate) fn last_request(&self, to: u64) -> u64 {
+        self.last_requests
+            .get(&NodeId::new(to))
+            .copied()
+            .unwrap_or(0)
+    }
+
+    /// Hears a heartbeat of node `leader`, which leads `term`.
+    pub(crate) fn hear(&mut self, leader: u64, term: u64) {
+        self.receive(leader, term, heartbeat(1, 0));
+    }
+
+    /// The requests with which node `to` is sent entries now.
+    pub(crate) fn appends_to(&mut self, to: u64) -> Vec<AppendEntries> {
+        let sent = self.sent_to(to).into_iter();
+        sent.filter_map(|body| match body {
+            Body::AppendEntries(append) => Some(append),
+            _ => None,
+        })
+        .collect()
+    }
+
+    /// Why messages were dropped since the last call.
+    pub(crate) fn drops(&mut self) -> Vec<Dropped> {
+        let events = std::mem::take(&mut self.events).into_iter();
+        events
+            .filter_map(|event| match event.kind {
+                EventKind::MessageDropped { why, .. } => Some(why),
+                _ => None,
+            })
+            .collect()
     }
 
     /// Node `from` answers the pre-vote that is under way.
@@ -411,4 +553,41 @@ pub(crate) fn conflict(request: u64, refused: u64, hint: EntryId) -> Body {
         hint,
     };
     Body::AppendEntriesReply(AppendEntriesReply { request, verdict })
+}
+
+/// One message of each kind, all of which would change something if they were believed.
+pub(crate) fn every_body() -> Vec<Body> {
+    vec![
+        pre_vote(1, id(9, 9)),
+        pre_vote_reply(1, 6),
+        request_vote(id(9, 9)),
+        vote_reply(true),
+        append(id(2, 2), chunks(3, &[3]), 3),
+        matched(1, 2),
+        conflict(1, 2, id(1, 1)),
+        heartbeat(1, 2),
+        heartbeat_reply(1),
+    ]
+}
+
+pub(crate) fn pre_vote_reply(attempt: u64, asked: u64) -> Body {
+    Body::PreVoteReply(PreVoteReply {
+        attempt,
+        asked: Term::new(asked),
+        granted: true,
+    })
+}
+
+/// The ids of the entries in these chunks.
+pub(crate) fn ids(chunks: &[Chunk]) -> Vec<EntryId> {
+    let entries = chunks.iter().flat_map(Chunk::entries);
+    entries.map(|entry| entry.id).collect()
+}
+
+/// The ids from `first` on with these terms.
+pub(crate) fn ids_of(first: u64, terms: &[u64]) -> Vec<EntryId> {
+    (first..)
+        .zip(terms)
+        .map(|(at, term)| id(at, *term))
+        .collect()
 }

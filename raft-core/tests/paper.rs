@@ -1,0 +1,19 @@
+//! Paper tests: one hull, driven by hand. Each test puts a node into a state, lets one thing
+//! happen, and looks at what it says and what it has become. The key in a test's comment names the
+//! sentence of the paper (docs/rules.toml) that it holds the hull to; tests without one hold it to
+//! what a world that loses, doubles and delays may do to it.
+//!
+//! The files follow the sections of the paper (`s…`) and of the thesis (`t…`).
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that finds nothing to look at has failed"
+)]
+
+mod support;
+
+#[path = "paper/s5_1_terms.rs"]
+mod s5_1_terms;
+#[path = "paper/s5_2_election.rs"]
+mod s5_2_election;
