@@ -226,10 +226,18 @@ impl Hull {
     fn on_request_vote(&mut self, from: Peer, request: RequestVote) -> Next {
         let term = self.common.term();
         let granted = voter::on_request_vote(&mut self.common, from, term, request);
-        if let (true, State::Follower(follower)) = (granted, &mut self.state) {
-            follower.restart_timer(&mut self.common);
+        match &mut self.state {
+            State::Follower(follower) if granted => {
+                follower.restart_timer(&mut self.common);
+                Next::Stay
+            }
+            // Whoever gave the vote waits for its winner, instead of campaigning against it.
+            State::PreCandidate(_) if granted => Next::Follower,
+            State::Follower(_)
+            | State::PreCandidate(_)
+            | State::Candidate(_)
+            | State::Leader(_) => Next::Stay,
         }
-        Next::Stay
     }
 
     fn on_connection_lost(&mut self, node: NodeId) -> Next {
