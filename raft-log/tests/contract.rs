@@ -5,22 +5,13 @@ mod support;
 use std::task::Poll;
 
 use bytes::Bytes;
-use raft_core::configuration::Configuration;
-use raft_core::ids::{EntryId, Incarnation, LogIndex, NodeId, Peer, Term};
-use raft_core::log::{Log, LogError, SnapshotMark, Write};
+use raft_core::ids::{LogIndex, Term};
+use raft_core::log::{Log, LogError, Write};
 use raft_log::FsError;
 use support::*;
 
 fn index(index: u64) -> LogIndex {
     LogIndex::new(index)
-}
-
-fn mark(term: u64, last: u64) -> SnapshotMark {
-    let peer = Peer::new(NodeId::new(1), Incarnation::new(5));
-    SnapshotMark {
-        last: EntryId::new(Term::new(term), index(last)),
-        configuration: Configuration::of_voters([peer]),
-    }
 }
 
 /// Clause 1: every part of a write is there, or none is.

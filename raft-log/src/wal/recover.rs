@@ -193,26 +193,37 @@ async fn refuse_damage<F: Fs>(
     rest: &[File],
     expected: &Expected,
 ) -> Result<(), WalError> {
-    let corrupt = |witness: String| WalError::Corrupt {
-        file: segment::name(end.file),
-        offset: end.broken.offset as u64,
-        expected: format!("frame {}", expected.batch()),
-        found: format!("{}, although {witness}", end.broken.found),
-    };
     if expected.is_first() && end.file > 1 {
-        return Err(corrupt(String::from("older segments were dropped for it")));
+        let witness = String::from("older segments were dropped for it");
+        return Err(corrupt(end.file, &end.broken, expected, &witness));
     }
     let witness = scan::witness(&end.bytes, end.broken.resume, end.file, expected);
     if let Some(witness) = witness {
-        return Err(corrupt(witness));
+        return Err(corrupt(end.file, &end.broken, expected, &witness));
     }
+    let mut damaged = (end.file, end.broken.clone());
     for file in rest {
         let bytes = folder.read(file).await?;
+        if damaged.1.is_end {
+            // Nothing was ever written there, so the frame is the first of the next segment.
+            if let Err(broken) = scan::frame_at(&bytes, 0, file.number, expected)? {
+                damaged = (file.number, broken);
+            }
+        }
         if let Some(witness) = scan::witness(&bytes, 0, file.number, expected) {
-            return Err(corrupt(witness));
+            return Err(corrupt(damaged.0, &damaged.1, expected, &witness));
         }
     }
     Ok(())
+}
+
+fn corrupt(file: u64, broken: &Break, expected: &Expected, witness: &str) -> WalError {
+    WalError::Corrupt {
+        file: segment::name(file),
+        offset: broken.offset as u64,
+        expected: format!("frame {}", expected.batch()),
+        found: format!("{}, although {witness}", broken.found),
+    }
 }
 
 fn survivors(

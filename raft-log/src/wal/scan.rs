@@ -36,6 +36,8 @@ pub(super) struct Break {
     pub(super) offset: usize,
     /// From where on to look for a witness.
     pub(super) resume: usize,
+    /// Whether nothing was written there, as at the end of a segment.
+    pub(super) is_end: bool,
     pub(super) found: String,
 }
 
@@ -125,6 +127,7 @@ pub(super) fn frame_at(
         Ok(Err(Break {
             offset,
             resume,
+            is_end: found == NOTHING,
             found,
         }))
     };
@@ -207,7 +210,7 @@ pub(super) fn witness(
 
 fn describe(error: HeaderError) -> String {
     match error {
-        HeaderError::Zeros => String::from("nothing"),
+        HeaderError::Zeros => String::from(NOTHING),
         HeaderError::Magic => String::from("bytes that are no frame"),
         HeaderError::Malformed => String::from("a header that says impossible things"),
         HeaderError::Version(version) => format!("a frame of version {version}"),
@@ -217,4 +220,5 @@ fn describe(error: HeaderError) -> String {
     }
 }
 
+const NOTHING: &str = "nothing";
 const FIRST_SEGMENT: u64 = 1;

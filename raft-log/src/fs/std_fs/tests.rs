@@ -1,3 +1,5 @@
+//! Operations on real files, one kind after the other.
+
 use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Poll, Wake, Waker};

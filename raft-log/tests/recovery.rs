@@ -1,0 +1,409 @@
+//! What opening does with torn and damaged files.
+
+#![allow(clippy::unwrap_used, reason = "part of the tests")]
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::task::Poll;
+
+use bytes::Bytes;
+use raft_core::ids::LogIndex;
+use raft_core::log::memory::MemoryLog;
+use raft_core::log::{Log, LogError, Recovered, Write};
+use raft_log::{FsError, Wal, WalError};
+use support::modelled::{Modelled, Spec};
+use support::*;
+
+type Image = BTreeMap<String, Vec<u8>>;
+
+/// Writes that meet every part of a frame, several segments, and the dropping of some.
+fn workload() -> Vec<Spec> {
+    let plain = |term, chunks| Spec {
+        hard: hard(1, term, Some(term)),
+        append: chunks,
+        ..Spec::default()
+    };
+    vec![
+        Spec {
+            identity: Some(Bytes::from("who")),
+            ..plain(1, vec![])
+        },
+        plain(1, vec![chunk(1, 1, &[10, 200, 30])]),
+        plain(
+            1,
+            vec![chunk(1, 4, &[600]), configuration_chunk(1, 5, "there")],
+        ),
+        plain(2, vec![chunk(2, 6, &[1, 2, 3])]),
+        Spec {
+            truncate_from: Some(LogIndex::new(7)),
+            ..plain(3, vec![chunk(3, 7, &[500])])
+        },
+        plain(3, vec![chunk(3, 8, &[3000])]),
+        Spec {
+            snapshot: Some(mark(2, 6)),
+            drop_before: LogIndex::new(7),
+            ..plain(3, vec![])
+        },
+        plain(4, vec![chunk(4, 9, &[100]), chunk(4, 10, &[100])]),
+        Spec {
+            truncate_from: Some(LogIndex::new(10)),
+            identity: Some(Bytes::from("who else")),
+            ..plain(5, vec![])
+        },
+        Spec {
+            snapshot: Some(mark(3, 8)),
+            drop_before: LogIndex::new(9),
+            ..plain(5, vec![chunk(5, 10, &[700])])
+        },
+        plain(5, vec![chunk(5, 11, &[700])]),
+    ]
+}
+
+/// Lives through the workload until the power fails; some writes share a sync.
+fn live(life: &mut Modelled) {
+    for (spec, number) in workload().iter().zip(0..) {
+        life.begin(spec);
+        if number % 3 != 1 {
+            (0..20).for_each(|_| life.poll());
+        }
+    }
+}
+
+fn crashes() -> impl Iterator<Item = Crash> {
+    [Crash::KeepAll, Crash::LoseAll]
+        .into_iter()
+        .chain((0..6).map(Crash::Some))
+}
+
+/// The power fails during each operation of the workload in turn, and again during each operation
+/// of the opening that follows. In the end the log is in a state that was begun and includes all
+/// that was durable, and can be written again.
+#[test]
+fn a_crash_at_each_operation_leaves_a_state_that_was_begun() {
+    for operation in 0.. {
+        let fs = MemFs::new();
+        fs.crash_at(operation);
+        let opened = Modelled::open(fs.clone(), &[MemoryLog::new()]);
+        let mut possible = vec![MemoryLog::new()];
+        if let Some(life) = opened {
+            let mut life = life.unwrap();
+            live(&mut life);
+            possible = life.possible().to_vec();
+        }
+        for crash in crashes() {
+            crash_while_opening(&fs, crash, &possible);
+        }
+        if fs.started() <= operation {
+            assert!(operation > 30, "only {operation} operations");
+            return;
+        }
+    }
+}
+
+fn crash_while_opening(fs: &MemFs, first: Crash, possible: &[MemoryLog]) {
+    for operation in 0.. {
+        let torn = fs.crash(first);
+        torn.crash_at(operation);
+        let opened = Modelled::open(torn.clone(), possible);
+        let again = torn.crash(Crash::Some(operation as u64));
+        let candidates = match &opened {
+            // Once it was opened, what was found has to stay.
+            Some(Ok(life)) => life.possible(),
+            _ => possible,
+        };
+        let mut life = Modelled::open(again, candidates).unwrap().unwrap();
+        if opened.is_some() {
+            let last = life.newest().recovered().last.get();
+            life.begin(&Spec {
+                hard: hard(9, 9, None),
+                append: vec![chunk(9, last + 1, &[300])],
+                ..Spec::default()
+            });
+            life.rest();
+            assert_eq!(life.undecided(), 0);
+            life.crash(Crash::LoseAll);
+            return;
+        }
+    }
+}
+
+/// A log of two segments that fell idle, and what it holds.
+fn closed() -> (Image, Recovered, Entries) {
+    let fs = MemFs::new();
+    let (mut log, _) = open(&fs);
+    write(
+        &mut log,
+        Write {
+            identity: Some(Bytes::from("who")),
+            hard: hard(1, 1, Some(2)),
+            ..append(1, vec![chunk(1, 1, &[10, 20]), chunk(1, 3, &[30])])
+        },
+    );
+    write(&mut log, append(2, vec![chunk(1, 4, &[900])]));
+    write(
+        &mut log,
+        append(3, vec![configuration_chunk(2, 5, "there")]),
+    );
+    write(
+        &mut log,
+        Write {
+            snapshot: Some(mark(1, 2)),
+            ..append(4, vec![chunk(2, 6, &[300])])
+        },
+    );
+    settle(&mut log);
+    let image = fs.image();
+    assert_eq!(image.len(), 2, "two segments");
+    let (log, recovered) = open(&MemFs::of(image.clone()));
+    let entries = entries(&load_all(&log, &recovered));
+    (image, recovered, entries)
+}
+
+/// Each bit of a closed log is flipped in turn: it is found out, or nothing is lost by it.
+#[test]
+fn a_flipped_bit_is_detected_or_harmless() {
+    let (image, expected, expected_entries) = closed();
+    let mut detected = 0;
+    for (name, content) in &image {
+        for at in 0..content.len() {
+            for bit in 0..8 {
+                let mut damaged = image.clone();
+                damaged.get_mut(name).unwrap()[at] ^= 1 << bit;
+                match try_open(&MemFs::of(damaged)) {
+                    Ok((log, recovered)) => {
+                        assert_eq!(recovered, expected, "{name} {at} {bit}");
+                        let found = entries(&load_all(&log, &recovered));
+                        assert_eq!(found, expected_entries, "{name} {at} {bit}");
+                    }
+                    Err(WalError::Corrupt { file, offset, .. }) => {
+                        assert_eq!(&file, name);
+                        assert!(offset as usize <= at);
+                        detected += 1;
+                    }
+                    Err(error) => panic!("{name} {at} {bit}: {error}"),
+                }
+            }
+        }
+    }
+    assert!(detected > 8 * 1500, "{detected}");
+}
+
+/// Without the frame that closes an idle log, the last write can't be told from a torn one: it
+/// is gone, and nothing else is.
+#[test]
+fn damage_to_the_newest_frame_of_a_busy_log_is_a_torn_tail() {
+    let fs = MemFs::new();
+    let (mut log, _) = open(&fs);
+    for number in 1..=2 {
+        write(&mut log, append(number, vec![chunk(1, number, &[10])]));
+    }
+    let mut image = fs.image();
+    image.values_mut().next().unwrap()[256 + 200] ^= 1;
+    let (_, recovered) = open(&MemFs::of(image));
+    assert_eq!(recovered.last, LogIndex::new(1));
+}
+
+#[test]
+fn a_corrupt_middle_is_refused_with_its_place() {
+    let (image, ..) = closed();
+    let mut damaged = image;
+    let (name, content) = damaged.iter_mut().next().unwrap();
+    let name = name.clone();
+    content[512 + 300] ^= 1;
+    let error = try_open(&MemFs::of(damaged)).unwrap_err();
+    let text = error.to_string();
+    let WalError::Corrupt { file, offset, .. } = error else {
+        panic!("{text}");
+    };
+    assert_eq!((file, offset), (name, 512));
+    assert!(text.contains("expected frame 2"), "{text}");
+    assert!(text.contains("found a frame body with checksum"), "{text}");
+}
+
+/// A frame whose header, length and all, is garbage or was never written hides no frame behind it.
+#[test]
+fn damage_is_found_whatever_the_header_says() {
+    let (image, ..) = closed();
+    for garbage in [0x00, 0xff] {
+        let mut damaged = image.clone();
+        let content = damaged.values_mut().next().unwrap();
+        content[512..768].fill(garbage);
+        let error = try_open(&MemFs::of(damaged)).unwrap_err();
+        assert!(
+            matches!(error, WalError::Corrupt { offset: 512, .. }),
+            "{error}"
+        );
+    }
+}
+
+/// Opening does not change a log that it refuses.
+#[test]
+fn a_refused_log_is_left_as_it_is() {
+    let (mut image, ..) = closed();
+    image.values_mut().next().unwrap()[300] ^= 1;
+    let fs = MemFs::of(image.clone());
+    assert!(try_open(&fs).is_err());
+    assert_eq!(fs.image(), image);
+}
+
+#[test]
+fn a_missing_segment_is_refused() {
+    let fs = MemFs::new();
+    let (mut log, _) = open(&fs);
+    for number in 1..=6 {
+        write(&mut log, append(number, vec![chunk(1, number, &[1500])]));
+    }
+    let image = fs.image();
+    assert_eq!(image.len(), 6);
+    for missing in 0..5 {
+        let name = image.keys().nth(missing).unwrap().clone();
+        let mut damaged = image.clone();
+        damaged.remove(&name);
+        let error = try_open(&MemFs::of(damaged)).unwrap_err();
+        let WalError::Corrupt { file, .. } = error else {
+            panic!("{error}");
+        };
+        assert!(missing == 0 || file == name, "{file}");
+    }
+}
+
+/// Frames of the cut tail stand where new ones go, but no crash brings them back.
+#[test]
+fn what_was_cut_never_follows_what_is_written_after() {
+    for seed in 0..100 {
+        let fs = MemFs::new();
+        let (mut log, _) = open(&fs);
+        write(&mut log, append(1, vec![chunk(1, 1, &[10])]));
+        for number in 2..=5 {
+            log.begin(append(number, vec![chunk(1, number, &[10])]));
+        }
+        let torn = fs.crash(Crash::Some(seed));
+        let (mut log, recovered) = open(&torn);
+        let kept = recovered.last.get();
+        log.begin(append(9, vec![chunk(2, kept + 1, &[10])]));
+        for again in [Crash::KeepAll, Crash::LoseAll, Crash::Some(seed)] {
+            let (_, recovered) = open(&torn.crash(again));
+            let terms: Vec<_> = recovered.runs.iter().map(|run| run.term.get()).collect();
+            assert!(recovered.last.get() <= kept + 1);
+            assert!(
+                recovered.last.get() == kept || terms == [1, 2],
+                "{recovered:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_log_of_a_later_version_is_left_alone() {
+    let (image, ..) = closed();
+    for at in [0, 512] {
+        let mut later = image.clone();
+        let content = later.values_mut().next().unwrap();
+        content[at + 4] = 2;
+        let checksum = crc32c::crc32c(&content[at..at + 124]);
+        content[at + 124..at + 128].copy_from_slice(&checksum.to_le_bytes());
+        let fs = MemFs::of(later.clone());
+        let error = try_open(&fs).unwrap_err();
+        assert!(
+            matches!(error, WalError::UnknownVersion { version: 2, .. }),
+            "{error}"
+        );
+        assert_eq!(fs.image(), later);
+    }
+}
+
+/// A frame of another log in the place of the next one is not taken for it.
+#[test]
+fn frames_of_another_log_are_strangers() {
+    let one = |log_id| {
+        let fs = MemFs::new();
+        let settings = raft_log::WalSettings { log_id, ..SETTINGS };
+        let (mut log, _) = run(Wal::open(fs.clone(), settings)).unwrap().unwrap();
+        write(&mut log, append(1, vec![chunk(1, 1, &[10])]));
+        write(&mut log, append(2, vec![chunk(1, 2, &[10])]));
+        fs.image()
+    };
+    let (mut ours, theirs) = (one(1), one(2));
+    let content = ours.values_mut().next().unwrap();
+    content[256..].copy_from_slice(&theirs.values().next().unwrap()[256..]);
+    let (_, recovered) = open(&MemFs::of(ours));
+    assert_eq!(recovered.last, LogIndex::new(1));
+}
+
+/// Rot between two openings is found when the entries are read.
+#[test]
+fn rot_under_a_running_log_is_found_by_reading() {
+    let (image, recovered, _) = closed();
+    let at = 512 + 300;
+    let fs = MemFs::of(image);
+    let (log, _) = open(&fs);
+    let name = fs.image().keys().next().unwrap().clone();
+    let rot = raft_log::Operation::Write {
+        name: name.clone(),
+        offset: at as u64,
+        parts: vec![Bytes::from_static(&[0x55; 8])],
+    };
+    run(raft_log::Fs::start(&fs, rot)).unwrap().unwrap();
+    let range = LogIndex::new(4)..recovered.last;
+    let error = run(log.load(range, 10)).unwrap().unwrap_err();
+    assert!(matches!(error, LogError::Corrupt { file, .. } if file == name));
+}
+
+#[test]
+fn errors_of_the_disk_while_opening_say_what_was_tried() {
+    for kind in ["lock", "list", "read", "set length", "sync", "sync folder"] {
+        let (image, ..) = closed();
+        let fs = MemFs::of(image);
+        let broken = FsError::Io {
+            detail: String::from("broken"),
+        };
+        fs.fail_next(kind, broken.clone());
+        let Err(WalError::Fs { cause, .. }) = try_open(&fs) else {
+            panic!("{kind}");
+        };
+        assert_eq!(cause, broken);
+    }
+}
+
+/// A full disk when the log needs a new segment: what was durable stays, and nothing more comes.
+#[test]
+fn a_full_disk_latches_and_loses_nothing() {
+    let fs = MemFs::new();
+    let (mut log, _) = open(&fs);
+    write(&mut log, append(1, vec![chunk(1, 1, &[1500])]));
+    fs.fail_next(
+        "create",
+        FsError::NoSpace {
+            detail: String::from("full"),
+        },
+    );
+    log.begin(append(2, vec![chunk(1, 2, &[1500])]));
+    assert!(matches!(
+        poll(&mut log),
+        Poll::Ready(Err(LogError::Full { .. }))
+    ));
+    log.begin(append(3, vec![chunk(1, 3, &[1])]));
+    assert!(matches!(
+        poll(&mut log),
+        Poll::Ready(Err(LogError::Full { .. }))
+    ));
+    assert_eq!(open(&fs.crash(Crash::KeepAll)).1.last, LogIndex::new(1));
+}
+
+/// An idle log writes one frame more and waits for nothing; a busy one writes none.
+#[test]
+fn only_an_idle_log_writes_a_closing_frame() {
+    let fs = MemFs::new();
+    let (mut log, _) = open(&fs);
+    for number in 1..=3 {
+        write(&mut log, empty(number));
+        assert!(poll(&mut log).is_pending());
+    }
+    let busy = fs.drain_log();
+    assert_eq!(busy.iter().filter(|kind| **kind == "write").count(), 3);
+    for _ in 0..50 {
+        assert!(poll(&mut log).is_pending());
+    }
+    assert_eq!(fs.drain_log(), ["write"]);
+}

@@ -1,0 +1,408 @@
+//! A disk in memory that can crash, fail and hold its answers back.
+
+use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::Poll;
+
+use bytes::Bytes;
+use raft_log::{Answer, Completion, Fs, FsError, Operation};
+
+/// Bytes that a crash keeps or loses together.
+pub const SECTOR: usize = 128;
+
+#[derive(Clone, Default, Debug)]
+pub struct MemFs {
+    disk: Arc<Mutex<Disk>>,
+}
+
+#[derive(Default, Debug)]
+struct Disk {
+    files: Vec<MemFile>,
+    names: BTreeMap<String, usize>,
+    synced_names: BTreeMap<String, usize>,
+    name_changes: Vec<NameChange>,
+    locked: bool,
+    /// Operations started so far.
+    started: usize,
+    /// The operation during which the power fails.
+    crash_at: Option<usize>,
+    /// Answers to operations from `held` on are held back.
+    held: Option<usize>,
+    /// Syncs that were asked for and not yet answered: operation, file, changes covered.
+    syncs: Vec<(usize, Sync)>,
+    failure: Option<(&'static str, FsError)>,
+    /// The names of the operations started.
+    log: Vec<&'static str>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Sync {
+    File { file: usize, changes: usize },
+    Folder { changes: usize },
+}
+
+#[derive(Clone, Default, Debug)]
+struct MemFile {
+    synced: Vec<u8>,
+    current: Vec<u8>,
+    changes: Vec<Change>,
+    forgotten: usize,
+}
+
+#[derive(Clone, Debug)]
+enum Change {
+    Write { offset: usize, bytes: Vec<u8> },
+    SetLength(usize),
+}
+
+#[derive(Clone, Debug)]
+enum NameChange {
+    Add(String, usize),
+    Remove(String),
+}
+
+/// What a crash does with what was not synced.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Crash {
+    KeepAll,
+    LoseAll,
+    /// Each sector, length and name on its own, by this seed.
+    Some(u64),
+}
+
+impl MemFs {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A disk with these files.
+    pub fn of(image: BTreeMap<String, Vec<u8>>) -> Self {
+        let mut disk = Disk::default();
+        for (name, content) in image {
+            disk.names.insert(name, disk.files.len());
+            disk.files.push(MemFile {
+                synced: content.clone(),
+                current: content,
+                ..MemFile::default()
+            });
+        }
+        disk.synced_names.clone_from(&disk.names);
+        Self {
+            disk: Arc::new(Mutex::new(disk)),
+        }
+    }
+
+    /// What a process would read now.
+    pub fn image(&self) -> BTreeMap<String, Vec<u8>> {
+        let disk = self.disk();
+        let content =
+            |(name, file): (&String, &usize)| (name.clone(), disk.files[*file].current.clone());
+        disk.names.iter().map(content).collect()
+    }
+
+    /// The disk after a power failure.
+    pub fn crash(&self, crash: Crash) -> Self {
+        let disk = self.disk();
+        let mut dice = Dice(crash, 0);
+        let mut names = disk.synced_names.clone();
+        for change in &disk.name_changes {
+            match (dice.keeps(), change) {
+                (false, _) => {}
+                (true, NameChange::Add(name, file)) => {
+                    names.insert(name.clone(), *file);
+                }
+                (true, NameChange::Remove(name)) => {
+                    names.remove(name);
+                }
+            }
+        }
+        let content = |(name, file): (String, usize)| {
+            let file = &disk.files[file];
+            let mut content = file.synced.clone();
+            for change in &file.changes {
+                if dice.keeps() {
+                    change.apply(&mut content);
+                }
+            }
+            (name, content)
+        };
+        Self::of(names.into_iter().map(content).collect())
+    }
+
+    /// The disk after the process was killed: nothing is lost, and nothing more is durable.
+    pub fn kill(&self) -> Self {
+        let disk = self.disk();
+        let left = Disk {
+            files: disk.files.clone(),
+            names: disk.names.clone(),
+            synced_names: disk.synced_names.clone(),
+            name_changes: disk.name_changes.clone(),
+            ..Disk::default()
+        };
+        Self {
+            disk: Arc::new(Mutex::new(left)),
+        }
+    }
+
+    /// From now on answers come only when they are released.
+    pub fn hold(&self) {
+        let mut disk = self.disk();
+        disk.held = Some(disk.started);
+    }
+
+    /// Lets all answers held back so far go, and holds those to come.
+    pub fn release(&self) {
+        let mut disk = self.disk();
+        let started = disk.started;
+        disk.held = Some(started);
+        disk.finish_syncs(started);
+    }
+
+    /// Lets all answers go, from now on at once.
+    pub fn unhold(&self) {
+        let mut disk = self.disk();
+        let started = disk.started;
+        disk.held = None;
+        disk.finish_syncs(started);
+    }
+
+    /// Fails the next operation of this kind.
+    pub fn fail_next(&self, kind: &'static str, error: FsError) {
+        self.disk().failure = Some((kind, error));
+    }
+
+    /// The power fails during the operation of this number.
+    pub fn crash_at(&self, operation: usize) {
+        self.disk().crash_at = Some(operation);
+    }
+
+    /// Runs something during which the power does not fail.
+    pub fn safely<T>(&self, run: impl FnOnce() -> T) -> T {
+        let crash_at = self.disk().crash_at.take();
+        let result = run();
+        self.disk().crash_at = crash_at;
+        result
+    }
+
+    pub fn started(&self) -> usize {
+        self.disk().started
+    }
+
+    /// The kinds of operations since the last call.
+    pub fn drain_log(&self) -> Vec<&'static str> {
+        std::mem::take(&mut self.disk().log)
+    }
+
+    fn disk(&self) -> MutexGuard<'_, Disk> {
+        self.disk.lock().unwrap()
+    }
+}
+
+impl Fs for MemFs {
+    fn start(&self, operation: Operation) -> Completion {
+        let mut disk = self.disk();
+        let number = disk.started;
+        disk.started += 1;
+        if disk.crash_at.is_some_and(|crash_at| number > crash_at) {
+            return Box::pin(std::future::pending());
+        }
+        let kind = kind(&operation);
+        disk.log.push(kind);
+        let result = match disk.failure.take() {
+            Some((failing, error)) if failing == kind => Err(error),
+            other => {
+                disk.failure = other;
+                disk.run(number, operation)
+            }
+        };
+        if disk.crash_at == Some(number) {
+            return Box::pin(std::future::pending());
+        }
+        if disk.held.is_none() {
+            disk.finish_syncs(number + 1);
+        }
+        drop(disk);
+        let fs = self.clone();
+        Box::pin(poll_fn(move |_| {
+            let held = fs.disk().held.is_some_and(|held| number >= held);
+            if held {
+                Poll::Pending
+            } else {
+                Poll::Ready(result.clone())
+            }
+        }))
+    }
+}
+
+pub fn kind(operation: &Operation) -> &'static str {
+    match operation {
+        Operation::Lock => "lock",
+        Operation::List => "list",
+        Operation::Create { .. } => "create",
+        Operation::Read { .. } => "read",
+        Operation::Write { .. } => "write",
+        Operation::Sync { .. } => "sync",
+        Operation::SetLength { .. } => "set length",
+        Operation::Rename { .. } => "rename",
+        Operation::Remove { .. } => "remove",
+        Operation::SyncFolder => "sync folder",
+    }
+}
+
+impl Disk {
+    fn run(&mut self, number: usize, operation: Operation) -> Result<Answer, FsError> {
+        match operation {
+            Operation::Lock => {
+                assert!(!self.locked, "the log locks once");
+                self.locked = true;
+            }
+            Operation::List => {
+                let entry = |(name, file): (&String, &usize)| {
+                    (name.clone(), self.files[*file].current.len() as u64)
+                };
+                return Ok(Answer::Names(self.names.iter().map(entry).collect()));
+            }
+            Operation::Create { name, length } => {
+                if self.names.contains_key(&name) {
+                    return Err(FsError::Exists { name });
+                }
+                let file = self.files.len();
+                self.files.push(MemFile::default());
+                self.files[file].change(Change::SetLength(length as usize));
+                self.names.insert(name.clone(), file);
+                self.name_changes.push(NameChange::Add(name, file));
+            }
+            Operation::Sync { name } => {
+                let changes = self.file(&name)?.changes.len() + self.file(&name)?.forgotten;
+                let file = self.names[&name];
+                self.syncs.push((number, Sync::File { file, changes }));
+            }
+            Operation::SyncFolder => {
+                let changes = self.name_changes.len();
+                self.syncs.push((number, Sync::Folder { changes }));
+            }
+            Operation::Remove { name } => {
+                self.file(&name)?;
+                self.names.remove(&name);
+                self.name_changes.push(NameChange::Remove(name));
+            }
+            other => return self.run_on_content(other),
+        }
+        Ok(Answer::Done)
+    }
+
+    fn run_on_content(&mut self, operation: Operation) -> Result<Answer, FsError> {
+        match operation {
+            Operation::Read {
+                name,
+                offset,
+                length,
+            } => {
+                let content = &self.file(&name)?.current;
+                let start = content.len().min(offset as usize);
+                let end = content.len().min(start + length);
+                return Ok(Answer::Bytes(Bytes::copy_from_slice(&content[start..end])));
+            }
+            Operation::Write {
+                name,
+                offset,
+                parts,
+            } => {
+                let file = self.file(&name)?;
+                let bytes = parts.concat();
+                for (sector, at) in bytes.chunks(SECTOR).zip((0..).step_by(SECTOR)) {
+                    file.change(Change::Write {
+                        offset: offset as usize + at,
+                        bytes: sector.to_vec(),
+                    });
+                }
+            }
+            Operation::SetLength { name, length } => {
+                self.file(&name)?.change(Change::SetLength(length as usize));
+            }
+            other => unreachable!("the log never asks for {other:?}"),
+        }
+        Ok(Answer::Done)
+    }
+
+    fn file(&mut self, name: &str) -> Result<&mut MemFile, FsError> {
+        match self.names.get(name) {
+            Some(file) => Ok(&mut self.files[*file]),
+            None => Err(FsError::NotFound {
+                name: String::from(name),
+            }),
+        }
+    }
+
+    /// Lets the syncs before operation `end` take effect.
+    fn finish_syncs(&mut self, end: usize) {
+        for (number, sync) in std::mem::take(&mut self.syncs) {
+            match sync {
+                _ if number >= end => self.syncs.push((number, sync)),
+                Sync::File { file, changes } => self.files[file].sync(changes),
+                Sync::Folder { changes } => {
+                    let changes = changes.min(self.name_changes.len());
+                    for change in self.name_changes.drain(..changes) {
+                        match change {
+                            NameChange::Add(name, file) => self.synced_names.insert(name, file),
+                            NameChange::Remove(name) => self.synced_names.remove(&name),
+                        };
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl MemFile {
+    fn change(&mut self, change: Change) {
+        change.apply(&mut self.current);
+        self.changes.push(change);
+    }
+
+    /// Makes the first `changes` changes ever made durable.
+    fn sync(&mut self, changes: usize) {
+        let now = changes.saturating_sub(self.forgotten);
+        for change in self.changes.drain(..now) {
+            change.apply(&mut self.synced);
+        }
+        self.forgotten += now;
+    }
+}
+
+impl Change {
+    fn apply(&self, content: &mut Vec<u8>) {
+        match self {
+            Self::Write { offset, bytes } => {
+                let end = offset + bytes.len();
+                content.resize(content.len().max(end), 0);
+                content[*offset..end].copy_from_slice(bytes);
+            }
+            Self::SetLength(length) => content.resize(*length, 0),
+        }
+    }
+}
+
+/// Draws what a crash keeps.
+struct Dice(Crash, u64);
+
+impl Dice {
+    fn keeps(&mut self) -> bool {
+        match self.0 {
+            Crash::KeepAll => true,
+            Crash::LoseAll => false,
+            Crash::Some(seed) => {
+                self.1 += 1;
+                mix(seed ^ mix(self.1)) & 1 == 1
+            }
+        }
+    }
+}
+
+/// Spreads the bits of a number.
+pub const fn mix(number: u64) -> u64 {
+    let number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    number ^ (number >> 31)
+}

@@ -1,0 +1,150 @@
+//! A log beside its model: what may be found after a crash is known at each moment.
+
+use std::task::Poll;
+
+use bytes::Bytes;
+use raft_core::chunk::Chunk;
+use raft_core::ids::LogIndex;
+use raft_core::log::memory::MemoryLog;
+use raft_core::log::{HardState, Recovered, SnapshotMark, Write};
+use raft_log::{Wal, WalError};
+
+use super::{Crash, Entries, MemFs, SETTINGS, empty, entries, load_all, poll, proof, run};
+
+/// A write that can be made more than once.
+#[derive(Clone, Debug, Default)]
+pub struct Spec {
+    pub hard: HardState,
+    pub truncate_from: Option<LogIndex>,
+    pub append: Vec<Chunk>,
+    pub snapshot: Option<SnapshotMark>,
+    pub drop_before: LogIndex,
+    pub identity: Option<Bytes>,
+}
+
+impl Spec {
+    fn write(&self, number: u64) -> Write {
+        let spec = self.clone();
+        Write {
+            hard: spec.hard,
+            truncate_from: spec.truncate_from,
+            append: spec.append,
+            snapshot: spec.snapshot,
+            drop_before: spec.drop_before,
+            identity: spec.identity,
+            receipt: empty(number).receipt,
+        }
+    }
+}
+
+/// A log, and the model as it was after each write.
+pub struct Modelled {
+    pub fs: MemFs,
+    pub log: Wal<MemFs>,
+    /// The model when the log was opened, and after each write since.
+    states: Vec<MemoryLog>,
+    /// How many writes are durable.
+    durable: usize,
+}
+
+impl Modelled {
+    /// Opens a log that must be in one of these states. `None` if the power fails meanwhile.
+    pub fn open(fs: MemFs, candidates: &[MemoryLog]) -> Option<Result<Self, WalError>> {
+        let (log, recovered) = match run(Wal::open(fs.clone(), SETTINGS))? {
+            Ok(opened) => opened,
+            Err(error) => return Some(Err(error)),
+        };
+        let found = fs.safely(|| entries(&load_all(&log, &recovered)));
+        let state = candidates
+            .iter()
+            .rev()
+            .find(|model| found_in(model) == (recovered.clone(), found.clone()));
+        let Some(state) = state else {
+            let expected: Vec<_> = candidates.iter().map(found_in).collect();
+            panic!("found {recovered:?} with {found:?}\nexpected one of {expected:#?}");
+        };
+        Some(Ok(Self {
+            fs,
+            log,
+            states: vec![state.clone()],
+            durable: 0,
+        }))
+    }
+
+    /// The model after all writes begun.
+    pub fn newest(&self) -> &MemoryLog {
+        self.states.last().unwrap()
+    }
+
+    pub fn begin(&mut self, spec: &Spec) {
+        use raft_core::log::Log;
+        let number = self.states.len() as u64;
+        let mut model = self.newest().clone();
+        model.write(spec.write(number)).unwrap();
+        self.states.push(model);
+        self.log.begin(spec.write(number));
+    }
+
+    /// Polls once for an acknowledgement.
+    pub fn poll(&mut self) {
+        if let Poll::Ready(durable) = poll(&mut self.log) {
+            let durable = durable.unwrap();
+            self.durable = (self.durable + 1..self.states.len())
+                .find(|number| proof(*number as u64) == durable)
+                .expect("a proof of a write that is under way");
+        }
+    }
+
+    /// What is read back must be what the model has.
+    pub fn check_loads(&self) {
+        let recovered = self.newest().recovered();
+        let found = entries(&load_all(&self.log, &recovered));
+        assert_eq!(found, found_in(self.newest()).1);
+    }
+
+    /// As [`Self::check_loads`], for a disk that holds its answers back.
+    pub fn check_loads_held(&self) {
+        self.fs.unhold();
+        self.check_loads();
+        self.fs.hold();
+    }
+
+    /// Lets everything become durable, and the log fall idle.
+    pub fn rest(&mut self) {
+        self.fs.unhold();
+        for _ in 0..self.states.len() * 4 + 30 {
+            self.poll();
+        }
+        self.fs.hold();
+    }
+
+    /// The states that a crash may leave.
+    pub fn possible(&self) -> &[MemoryLog] {
+        &self.states[self.durable..]
+    }
+
+    /// How many writes were begun and are not known to be durable.
+    pub fn undecided(&self) -> usize {
+        self.possible().len() - 1
+    }
+
+    /// Kills the process and opens the log again. What is found has to stay: others are told.
+    pub fn kill(self) -> Self {
+        let fs = self.fs.kill();
+        Self::open(fs, self.possible()).unwrap().unwrap()
+    }
+
+    /// Fails the power and opens the log again.
+    pub fn crash(self, crash: Crash) -> Self {
+        let fs = self.fs.crash(crash);
+        Self::open(fs, self.possible()).unwrap().unwrap()
+    }
+}
+
+/// What opening a log in this state finds, and its entries.
+fn found_in(model: &MemoryLog) -> (Recovered, Entries) {
+    let mut recovered = model.recovered();
+    let chunks = load_all(model, &recovered);
+    recovered.time = chunks.iter().map(Chunk::time).max().unwrap_or_default();
+    (recovered, entries(&chunks))
+}
