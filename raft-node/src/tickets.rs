@@ -488,7 +488,7 @@ impl Tickets {
     }
 
     fn request_mut(&mut self, key: Key) -> Option<&mut Request> {
-        self.slab.get_mut(key)
+        self.slab.edit(key)
     }
 }
 

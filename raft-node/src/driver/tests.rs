@@ -345,7 +345,7 @@ fn letters_of_others_are_dropped_and_counted() {
         ..good.clone()
     };
     for letter in [good, other_cluster, stranger.clone(), not_for_me] {
-        world.net.borrow_mut().put(NodeId::new(1), letter);
+        world.net.borrow_mut().put(NodeId::new(1), &letter);
     }
     world.run(1);
     let rejected = world.handle(1).status().rejected;

@@ -1,1 +1,365 @@
-//! Tests of the frames.
+//! Frames: golden bytes, round trips, and bytes that are out to harm.
+
+use bytes::BytesMut;
+use proptest::prelude::*;
+use raft_core::chunk::ChunkBuilder;
+use raft_core::ids::{EntryId, LogIndex, Term};
+use raft_core::message::{AppendEntries, Heartbeat};
+use raft_core::record::ClientHeader;
+use raft_core::time::LogTime;
+
+use super::*;
+use crate::letter::{Forward, ForwardReply, ForwardedCommand, News};
+
+fn letter(packet: Packet) -> Letter {
+    Letter {
+        cluster: Some(ClusterId::new(0xc1)),
+        from: peer(1),
+        boot: Boot::new(4),
+        to: NodeId::new(2),
+        packet,
+    }
+}
+
+fn peer(id: u64) -> Peer {
+    Peer::new(NodeId::new(id), Incarnation::new(u128::from(id) + 0x100))
+}
+
+fn message(body: Body) -> Packet {
+    Packet::Raft(Message {
+        from: peer(1),
+        to: peer(2),
+        term: Term::new(3),
+        body,
+    })
+}
+
+fn chunk(first: u64, payloads: &[&[u8]]) -> Chunk {
+    let mut builder = ChunkBuilder::new();
+    for payload in payloads {
+        let header = ClientHeader::default();
+        builder.push_client(header, payload).unwrap();
+    }
+    let first = LogIndex::new(first);
+    let sealed = builder.seal(Term::new(3), first, LogTime::ZERO, crc32c::crc32c_append);
+    sealed.unwrap()
+}
+
+fn append(chunks: Vec<Chunk>) -> Packet {
+    message(Body::AppendEntries(AppendEntries {
+        request: 9,
+        previous: EntryId::ORIGIN,
+        commit: LogIndex::ZERO,
+        chunks,
+    }))
+}
+
+fn packets() -> Vec<Packet> {
+    vec![
+        Packet::Hello,
+        message(Body::Heartbeat(Heartbeat {
+            round: 5,
+            commit: LogIndex::new(300),
+        })),
+        append(vec![]),
+        append(vec![chunk(1, &[b"a", b"bc"]), chunk(3, &[b""])]),
+        Packet::Genesis(News {
+            to: Some(peer(2)),
+            keeps: Some(Bytes::from_static(b"record")),
+            founded: true,
+            wants_answer: false,
+        }),
+        Packet::Forward(Forward {
+            commands: vec![ForwardedCommand {
+                session: 7,
+                serial: 8,
+                settled: 6,
+                payload: Bytes::from_static(b"payload"),
+            }],
+            reads: vec![1, 2],
+        }),
+        Packet::ForwardReply(ForwardReply {
+            to: peer(2),
+            boot: Boot::new(1),
+            refused: vec![(7, 8)],
+            reads: vec![(1, None), (2, Some(LogIndex::new(5)))],
+            leader: Some(NodeId::new(3)),
+        }),
+    ]
+}
+
+fn whole(letter: &Letter, codec: WireCodec) -> Bytes {
+    let parts = encode(letter, codec).unwrap();
+    let bytes: BytesMut = parts.iter().flatten().copied().collect();
+    bytes.freeze()
+}
+
+fn codecs() -> impl Iterator<Item = WireCodec> {
+    [WireCodec::Bincode, WireCodec::Postcard]
+        .into_iter()
+        .filter(|codec| codec.is_built_in())
+}
+
+#[test]
+fn what_is_sent_arrives() {
+    for codec in codecs() {
+        for packet in packets() {
+            let mut sent = letter(packet);
+            let limits = FrameLimits::default();
+            assert_eq!(decode(whole(&sent, codec), &limits), Ok(sent.clone()));
+            sent.cluster = None;
+            assert_eq!(decode(whole(&sent, codec), &limits), Ok(sent));
+        }
+    }
+}
+
+#[test]
+fn chunks_are_shared_not_copied() {
+    let chunks = vec![chunk(1, &[b"a"])];
+    let own = chunks[0].encode(crc32c::crc32c_append).as_ptr();
+    let parts = encode(&letter(append(chunks)), WireCodec::Postcard).unwrap();
+    assert_eq!(parts.len(), 2);
+    assert_eq!(parts[1].as_ptr(), own);
+}
+
+#[test]
+fn golden_bytes_of_version_1() {
+    let mut golden = b"QRFM".to_vec();
+    golden.extend_from_slice(&[1, 0, 1, 2]);
+    golden.extend_from_slice(&84u32.to_le_bytes());
+    golden.extend_from_slice(&[0; 8]);
+    golden.extend_from_slice(&[1, 0, 0, 0]);
+    golden.extend_from_slice(&0xc1u128.to_le_bytes());
+    golden.extend_from_slice(&1u64.to_le_bytes());
+    golden.extend_from_slice(&0x101u128.to_le_bytes());
+    golden.extend_from_slice(&4u64.to_le_bytes());
+    golden.extend_from_slice(&2u64.to_le_bytes());
+    let checksum = crc32c::crc32c(&golden);
+    golden.extend_from_slice(&checksum.to_le_bytes());
+    assert_eq!(whole(&letter(Packet::Hello), WireCodec::Postcard), golden);
+}
+
+/// The bodies' bytes, after the header (and its table): a change of any of these is a new version.
+#[test]
+fn golden_bytes_of_bodies_in_postcard() {
+    let golden: [&[u8]; 7] = [
+        &[],
+        &[1, 0x81, 2, 2, 0x82, 2, 3, 6, 5, 0xac, 2],
+        &[1, 0x81, 2, 2, 0x82, 2, 3, 4, 9, 0, 0, 0],
+        &[1, 0x81, 2, 2, 0x82, 2, 3, 4, 9, 0, 0, 0],
+        &[
+            1, 2, 0x82, 2, 1, 6, b'r', b'e', b'c', b'o', b'r', b'd', 1, 0,
+        ],
+        &[
+            1, 7, 8, 6, 7, b'p', b'a', b'y', b'l', b'o', b'a', b'd', 2, 1, 2,
+        ],
+        &[2, 0x82, 2, 1, 1, 7, 8, 2, 1, 0, 2, 1, 5, 1, 3],
+    ];
+    for (packet, golden) in packets().into_iter().zip(golden) {
+        let chunks = chunks_of(&packet).len();
+        let parts = encode(&letter(packet), WireCodec::Postcard).unwrap();
+        assert_eq!(parts[0][HEADER_BYTES + 4 * chunks..], *golden);
+    }
+}
+
+#[cfg(feature = "bincode")]
+#[test]
+fn golden_bytes_of_bodies_in_bincode() {
+    let golden: [&[u8]; 7] = [
+        &[],
+        &[1, 251, 1, 1, 2, 251, 2, 1, 3, 6, 5, 251, 0x2c, 1],
+        &[1, 251, 1, 1, 2, 251, 2, 1, 3, 4, 9, 0, 0, 0],
+        &[1, 251, 1, 1, 2, 251, 2, 1, 3, 4, 9, 0, 0, 0],
+        &[
+            1, 2, 251, 2, 1, 1, 6, b'r', b'e', b'c', b'o', b'r', b'd', 1, 0,
+        ],
+        &[
+            1, 7, 8, 6, 7, b'p', b'a', b'y', b'l', b'o', b'a', b'd', 2, 1, 2,
+        ],
+        &[2, 251, 2, 1, 1, 1, 7, 8, 2, 1, 0, 2, 1, 5, 1, 3],
+    ];
+    for (packet, golden) in packets().into_iter().zip(golden) {
+        let chunks = chunks_of(&packet).len();
+        let parts = encode(&letter(packet), WireCodec::Bincode).unwrap();
+        assert_eq!(parts[0][HEADER_BYTES + 4 * chunks..], *golden);
+    }
+}
+
+#[test]
+fn every_cut_and_every_flipped_bit_is_an_error() {
+    let limits = FrameLimits::default();
+    for packet in packets() {
+        let bytes = whole(&letter(packet), WireCodec::DEFAULT);
+        for end in 0..bytes.len() {
+            assert!(decode(bytes.slice(..end), &limits).is_err(), "cut at {end}");
+        }
+        for bit in 0..8 * bytes.len() {
+            let mut damaged = bytes.to_vec();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            assert!(decode(damaged.into(), &limits).is_err(), "bit {bit}");
+        }
+        let mut longer = bytes.to_vec();
+        longer.push(0);
+        assert!(decode(longer.into(), &limits).is_err());
+    }
+}
+
+#[test]
+fn a_frame_is_cut_out_of_a_stream_by_its_first_bytes() {
+    let limits = FrameLimits::default();
+    let bytes = whole(&letter(append(vec![chunk(1, &[b"a"])])), WireCodec::DEFAULT);
+    for end in 0..LENGTH_END {
+        assert_eq!(claimed_length(&bytes[..end], &limits), Ok(None));
+    }
+    let length = Ok(Some(bytes.len()));
+    assert_eq!(claimed_length(&bytes[..LENGTH_END], &limits), length);
+    assert_eq!(claimed_length(&bytes, &limits), length);
+}
+
+#[test]
+fn a_hostile_start_is_an_error_as_soon_as_it_shows() {
+    let limits = FrameLimits::default();
+    let claimed = |bytes: &[u8]| claimed_length(bytes, &limits);
+    assert_eq!(claimed(b"GET /"), Err(FrameError::NotAFrame));
+    assert_eq!(claimed(b"QX"), Err(FrameError::NotAFrame));
+    let start = |version: u16, length: u32| {
+        let mut bytes = b"QRFM".to_vec();
+        bytes.extend_from_slice(&version.to_le_bytes());
+        bytes.extend_from_slice(&[1, 1]);
+        bytes.extend_from_slice(&length.to_le_bytes());
+        bytes
+    };
+    assert_eq!(
+        claimed(&start(9, 100)),
+        Err(FrameError::UnknownVersion { version: 9 })
+    );
+    assert_eq!(claimed(&start(1, 3)), Err(FrameError::Malformed));
+    assert_eq!(
+        claimed(&start(1, u32::MAX)),
+        Err(FrameError::TooLong {
+            claimed: u64::from(u32::MAX),
+            limit: limits.max_frame_bytes as u64
+        })
+    );
+}
+
+/// A frame whose checksum is right although a field of its header is not.
+fn forged(at: usize, value: &[u8]) -> Bytes {
+    let mut bytes = whole(&letter(Packet::Hello), WireCodec::Postcard).to_vec();
+    bytes[at..at + value.len()].copy_from_slice(value);
+    let checksum = crc32c::crc32c(&bytes[..CHECKSUM_AT]);
+    bytes[CHECKSUM_AT..].copy_from_slice(&checksum.to_le_bytes());
+    bytes.into()
+}
+
+#[test]
+fn a_forged_header_is_a_typed_error_and_allocates_nothing() {
+    let decoded = |bytes| decode(bytes, &FrameLimits::default());
+    assert_eq!(
+        decoded(forged(6, &[99])),
+        Err(FrameError::UnknownKind { kind: 99 })
+    );
+    assert_eq!(
+        decoded(forged(7, &[99])),
+        Err(FrameError::UnknownCodec { tag: 99 })
+    );
+    let too_many = decoded(forged(16, &u32::MAX.to_le_bytes()));
+    assert!(matches!(too_many, Err(FrameError::TooLong { .. })));
+    let too_long = decoded(forged(12, &u32::MAX.to_le_bytes()));
+    assert!(matches!(too_long, Err(FrameError::TooLong { .. })));
+    assert_eq!(
+        decoded(forged(16, &5u32.to_le_bytes())),
+        Err(FrameError::Malformed)
+    );
+    assert_eq!(decoded(forged(20, &[2])), Err(FrameError::Malformed));
+    assert_eq!(decoded(forged(22, &[1])), Err(FrameError::Malformed));
+}
+
+#[test]
+fn a_message_must_be_from_whom_its_letter_is() {
+    let mut forged = letter(append(vec![]));
+    forged.from = peer(3);
+    let bytes = whole(&forged, WireCodec::DEFAULT);
+    let limits = FrameLimits::default();
+    assert_eq!(decode(bytes, &limits), Err(FrameError::Malformed));
+}
+
+#[test]
+fn chunks_must_be_contiguous() {
+    let gap = letter(append(vec![chunk(1, &[b"a"]), chunk(5, &[b"b"])]));
+    let bytes = whole(&gap, WireCodec::DEFAULT);
+    let limits = FrameLimits::default();
+    assert_eq!(decode(bytes, &limits), Err(FrameError::Malformed));
+}
+
+proptest! {
+    #[test]
+    fn bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        let limits = FrameLimits::default();
+        let _ = claimed_length(&bytes, &limits);
+        let _ = decode(bytes.into(), &limits);
+    }
+
+    /// Bodies and header fields at random behind a checksum that is right.
+    #[test]
+    fn bytes_behind_a_right_checksum_never_panic(
+        kind in 0u8..8,
+        codec in 0u8..4,
+        chunks in 0u32..5,
+        rest in proptest::collection::vec(any::<u8>(), 0..200),
+    ) {
+        let mut bytes = whole(&letter(Packet::Hello), WireCodec::Postcard).to_vec();
+        bytes[6] = kind;
+        bytes[7] = codec;
+        let table = 4 * chunks as usize;
+        let length = u32::try_from(HEADER_BYTES + rest.len()).unwrap();
+        bytes[8..12].copy_from_slice(&length.to_le_bytes());
+        let body = u32::try_from(rest.len().saturating_sub(table)).unwrap();
+        bytes[12..16].copy_from_slice(&body.to_le_bytes());
+        bytes[16..20].copy_from_slice(&chunks.to_le_bytes());
+        let checksum = crc32c::crc32c_append(crc32c::crc32c(&bytes[..CHECKSUM_AT]), &rest);
+        bytes[CHECKSUM_AT..].copy_from_slice(&checksum.to_le_bytes());
+        bytes.extend_from_slice(&rest);
+        let _ = decode(bytes.into(), &FrameLimits::default());
+    }
+
+    #[test]
+    fn forwarded_commands_survive_the_way(
+        commands in proptest::collection::vec(
+            (any::<u64>(), any::<u64>(), any::<u64>(), proptest::collection::vec(any::<u8>(), 0..80)),
+            0..6,
+        ),
+        reads in proptest::collection::vec(any::<u64>(), 0..6),
+        cluster in any::<Option<u128>>(),
+    ) {
+        let commands = commands.into_iter().map(|(session, serial, settled, payload)| {
+            ForwardedCommand { session, serial, settled, payload: payload.into() }
+        });
+        let forward = Forward { commands: commands.collect(), reads };
+        let mut sent = letter(Packet::Forward(forward));
+        sent.cluster = cluster.map(ClusterId::new);
+        for codec in codecs() {
+            let bytes = whole(&sent, codec);
+            prop_assert_eq!(decode(bytes, &FrameLimits::default()), Ok(sent.clone()));
+        }
+    }
+
+    #[test]
+    fn entries_survive_the_way(
+        payloads in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..40), 1..20),
+        split in 0usize..20,
+    ) {
+        let payloads: Vec<&[u8]> = payloads.iter().map(Vec::as_slice).collect();
+        let split = split.min(payloads.len() - 1);
+        let mut chunks = vec![];
+        if split > 0 {
+            chunks.push(chunk(1, &payloads[..split]));
+        }
+        chunks.push(chunk(split as u64 + 1, &payloads[split..]));
+        let sent = letter(append(chunks));
+        for codec in codecs() {
+            let bytes = whole(&sent, codec);
+            prop_assert_eq!(decode(bytes, &FrameLimits::default()), Ok(sent.clone()));
+        }
+    }
+}

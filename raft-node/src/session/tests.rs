@@ -1,1 +1,228 @@
-//! Tests of the sessions.
+//! The sessions, driven by entries as a log would hold them.
+
+use raft_core::checksum::crc32c;
+use raft_core::chunk::{Chunk, ChunkBuilder};
+use raft_core::ids::Term;
+use raft_core::time::LogTime;
+
+use super::*;
+
+/// Keeps what was applied; replies how much that is, as one byte.
+#[derive(Debug, Default)]
+struct Journal(Vec<Vec<u8>>);
+
+impl StateMachine for Journal {
+    fn apply(&mut self, command: Command<'_>) -> Bytes {
+        self.0.push(command.payload.to_vec());
+        vec![u8::try_from(self.0.len()).unwrap()].into()
+    }
+}
+
+/// A log that is applied as it is written.
+struct Log {
+    sessions: Sessions<Journal>,
+    next: LogIndex,
+}
+
+const SMALL: SessionLimits = SessionLimits {
+    max_sessions: 2,
+    max_answers: 3,
+    max_answer_bytes: 1_000,
+};
+
+impl Log {
+    fn new(limits: SessionLimits) -> Self {
+        Self {
+            sessions: Sessions::new(Journal::default(), limits),
+            next: LogIndex::new(1),
+        }
+    }
+
+    fn append(&mut self, fill: impl FnOnce(&mut ChunkBuilder)) -> Result<Applied, Halt> {
+        let mut builder = ChunkBuilder::new();
+        fill(&mut builder);
+        let chunk: Chunk = builder
+            .seal(Term::new(1), self.next, LogTime::ZERO, crc32c)
+            .unwrap();
+        self.next = self.next.next();
+        let entry = chunk.entries().next().unwrap();
+        self.sessions.apply(entry)
+    }
+
+    fn open(&mut self, serial: u64) -> u64 {
+        let control = Control::Open {
+            incarnation: Incarnation::new(7),
+            boot: Boot::new(1),
+        };
+        let header = ClientHeader {
+            session: CONTROL_SESSION,
+            serial,
+            settled: 0,
+        };
+        let applied = self.append(|chunk| chunk.push_client(header, &control.encode()).unwrap());
+        match applied {
+            Ok(Applied::Opened { opener, session }) => {
+                assert_eq!(opener.serial, serial);
+                session
+            }
+            other => panic!("opened nothing: {other:?}"),
+        }
+    }
+
+    fn command(&mut self, session: u64, serial: u64, settled: u64) -> Answer {
+        let header = ClientHeader {
+            session,
+            serial,
+            settled,
+        };
+        let applied = self.append(|chunk| chunk.push_client(header, b"x").unwrap());
+        match applied {
+            Ok(Applied::Command { answer, .. }) => answer,
+            other => panic!("no answer: {other:?}"),
+        }
+    }
+
+    fn applied(&self) -> usize {
+        self.sessions.machine().0.len()
+    }
+}
+
+fn reply(number: u8) -> Answer {
+    Answer::Reply(Bytes::copy_from_slice(&[number]))
+}
+
+#[test]
+fn a_session_is_numbered_by_its_entry() {
+    let mut log = Log::new(SMALL);
+    log.append(|chunk| chunk.push_no_op().unwrap()).unwrap();
+    assert_eq!(log.open(1), 2);
+    assert_eq!(log.sessions.applied(), LogIndex::new(2));
+}
+
+#[test]
+fn a_command_that_comes_again_gets_the_first_answer() {
+    let mut log = Log::new(SMALL);
+    let session = log.open(1);
+    assert_eq!(log.command(session, 1, 1), reply(1));
+    assert_eq!(log.command(session, 2, 1), reply(2));
+    assert_eq!(log.command(session, 1, 1), reply(1));
+    assert_eq!(log.applied(), 2);
+}
+
+#[test]
+fn five_after_six_is_no_duplicate() {
+    let mut log = Log::new(SMALL);
+    let session = log.open(1);
+    assert_eq!(log.command(session, 6, 5), reply(1));
+    assert_eq!(log.command(session, 5, 5), reply(2));
+    assert_eq!(log.applied(), 2);
+}
+
+#[test]
+fn what_is_settled_is_forgotten_and_not_applied_again() {
+    let mut log = Log::new(SMALL);
+    let session = log.open(1);
+    for serial in 1..20 {
+        assert!(matches!(
+            log.command(session, serial, serial),
+            Answer::Reply(_)
+        ));
+    }
+    assert_eq!(log.command(session, 4, 4), Answer::Settled);
+    // An older command does not bring `settled` back down.
+    assert_eq!(log.command(session, 18, 1), Answer::Settled);
+    assert_eq!(log.applied(), 19);
+}
+
+#[test]
+fn an_unknown_session_is_told_so_and_its_command_is_not_applied() {
+    let mut log = Log::new(SMALL);
+    assert_eq!(log.command(99, 1, 0), Answer::Expired);
+    assert_eq!((log.applied(), log.sessions.open_sessions()), (0, 0));
+}
+
+#[test]
+fn the_session_used_least_recently_goes_first() {
+    let mut log = Log::new(SMALL);
+    let (first, second) = (log.open(1), log.open(2));
+    assert_eq!(log.command(first, 1, 1), reply(1));
+    let third = log.open(3);
+    assert_eq!(log.command(second, 1, 1), Answer::Expired);
+    assert_eq!(log.command(first, 1, 1), reply(1));
+    assert_eq!(log.command(third, 1, 1), reply(2));
+    assert_eq!(log.sessions.open_sessions(), 2);
+}
+
+#[test]
+fn a_client_that_settles_nothing_loses_its_session() {
+    let mut log = Log::new(SMALL);
+    let session = log.open(1);
+    for serial in 1..=3 {
+        assert!(matches!(log.command(session, serial, 1), Answer::Reply(_)));
+    }
+    assert_eq!(log.command(session, 4, 1), Answer::Expired);
+    // Gone whole: a doubled copy finds nothing that would let it through.
+    assert_eq!(log.command(session, 4, 4), Answer::Expired);
+    assert_eq!(log.applied(), 3);
+}
+
+#[test]
+fn the_bytes_of_answers_are_bounded_too() {
+    let mut log = Log::new(SessionLimits {
+        max_answers: 100,
+        max_answer_bytes: 2,
+        ..SMALL
+    });
+    let session = log.open(1);
+    assert_eq!(log.command(session, 1, 1), reply(1));
+    assert_eq!(log.command(session, 2, 1), reply(2));
+    assert_eq!(log.command(session, 3, 2), reply(3));
+    assert_eq!(log.command(session, 4, 2), Answer::Expired);
+}
+
+#[test]
+fn an_opening_that_comes_twice_opens_one_session() {
+    let mut log = Log::new(SMALL);
+    let session = log.open(1);
+    assert_eq!(log.open(1), session);
+    assert_ne!(log.open(2), session);
+    assert_eq!(log.sessions.open_sessions(), 2);
+}
+
+#[test]
+fn an_unknown_record_kind_halts_before_it_and_names_itself() {
+    let mut log = Log::new(SMALL);
+    let session = log.open(1);
+    let id = EntryId::new(Term::new(1), LogIndex::new(2));
+    let halt = log.append(|chunk| chunk.push_raw(77, b"later").unwrap());
+    assert_eq!(halt, Err(Halt::UnknownKind { id, kind: 77 }));
+    assert_eq!(log.sessions.applied(), LogIndex::new(session));
+}
+
+#[test]
+fn an_unknown_control_halts_too() {
+    let mut log = Log::new(SMALL);
+    let id = EntryId::new(Term::new(1), LogIndex::new(1));
+    let header = ClientHeader::default();
+    let halt = log.append(|chunk| chunk.push_client(header, &[9, 9]).unwrap());
+    let tag = Some(9);
+    assert_eq!(halt, Err(Halt::UnknownControl { id, tag }));
+}
+
+#[test]
+fn golden_bytes_of_an_opening() {
+    let control = Control::Open {
+        incarnation: Incarnation::new(0x0102),
+        boot: Boot::new(3),
+    };
+    let mut golden = vec![1, 2, 1];
+    golden.extend_from_slice(&[0; 14]);
+    golden.extend_from_slice(&[3, 0, 0, 0, 0, 0, 0, 0]);
+    assert_eq!(control.encode(), golden);
+    assert_eq!(Control::decode(&golden), Some(control));
+    for end in 0..golden.len() {
+        assert_eq!(Control::decode(&golden[..end]), None);
+    }
+    golden.push(0);
+    assert_eq!(Control::decode(&golden), None);
+}

@@ -87,7 +87,7 @@ impl Slab {
         request.filter(|_| slot.generation == key.generation)
     }
 
-    pub(super) fn get_mut(&mut self, key: Key) -> Option<&mut Request> {
+    pub(super) fn edit(&mut self, key: Key) -> Option<&mut Request> {
         let slot = self.slots.get_mut(key.slot as usize)?;
         let request = slot.request.as_mut();
         request.filter(|_| slot.generation == key.generation)

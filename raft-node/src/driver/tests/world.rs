@@ -222,7 +222,7 @@ pub(super) struct Net {
 
 impl Net {
     /// Puts a letter into a node's box, whomever it names.
-    pub(super) fn put(&mut self, to: NodeId, letter: Letter) {
+    pub(super) fn put(&mut self, to: NodeId, letter: &Letter) {
         let cut = |id: NodeId| self.cut.contains(&id.get());
         // Knuth's generator, so that no pattern of letters meets the same pattern of losses.
         self.dice = self
@@ -233,7 +233,7 @@ impl Net {
         if cut(to) || cut(letter.from.id) || lost {
             return;
         }
-        let parts = frame::encode(&letter, PayloadCodec::DEFAULT).unwrap();
+        let parts = frame::encode(letter, PayloadCodec::DEFAULT).unwrap();
         let whole: BytesMut = parts.iter().flatten().copied().collect();
         let copies = if self.doubles { 2 } else { 1 };
         for _ in 0..copies {
@@ -255,7 +255,7 @@ impl Comms<Letter> for Wire {
     }
 
     fn send(&mut self, to: NodeId, _lane: Lane, letter: Letter) {
-        self.net.borrow_mut().put(to, letter);
+        self.net.borrow_mut().put(to, &letter);
     }
 
     fn poll_event(&mut self, _cx: &mut Context<'_>) -> Poll<CommsEvent<Letter>> {
