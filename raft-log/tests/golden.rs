@@ -1,0 +1,127 @@
+//! The bytes of format version 1, written and read back. See `docs/log-format.md`.
+//!
+//! The files under `tests/golden` never change: a later version adds its own, and goes on reading
+//! these.
+#![allow(clippy::unwrap_used, reason = "part of the tests")]
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use bytes::Bytes;
+use expect_test::{ExpectFile, expect_file};
+use raft_core::ids::{EntryId, LogIndex, Term};
+use raft_core::log::Write;
+use raft_core::time::LogTime;
+use support::*;
+
+/// A small log with everything in it: two segments, the second of which repeats the first's.
+fn log() -> BTreeMap<String, Vec<u8>> {
+    let fs = MemFs::new();
+    let (mut log, _) = open(&fs);
+    write(
+        &mut log,
+        Write {
+            identity: Some(Bytes::from("identity")),
+            hard: hard(1, 2, Some(3)),
+            ..append(
+                1,
+                vec![chunk(1, 1, &[5, 0]), configuration_chunk(2, 3, "host:1")],
+            )
+        },
+    );
+    write(
+        &mut log,
+        Write {
+            truncate_from: Some(LogIndex::new(3)),
+            snapshot: Some(mark(1, 1)),
+            drop_before: LogIndex::new(2),
+            hard: hard(1, 4, None),
+            ..append(2, vec![chunk(4, 3, &[700])])
+        },
+    );
+    write(&mut log, append(3, vec![chunk(4, 4, &[600])]));
+    settle(&mut log);
+    fs.image()
+}
+
+fn golden() -> [(&'static str, ExpectFile, &'static str); 2] {
+    [
+        (
+            "0000000000000001.wal",
+            expect_file!["golden/v1-segment-1.hex"],
+            include_str!("golden/v1-segment-1.hex"),
+        ),
+        (
+            "0000000000000002.wal",
+            expect_file!["golden/v1-segment-2.hex"],
+            include_str!("golden/v1-segment-2.hex"),
+        ),
+    ]
+}
+
+/// Rows of an offset and 32 bytes.
+fn to_hex(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    for (row, offset) in bytes.chunks(32).zip((0..).step_by(32)) {
+        write!(text, "{offset:04x} ").unwrap();
+        for word in row.chunks(4) {
+            text.push(' ');
+            for byte in word {
+                write!(text, "{byte:02x}").unwrap();
+            }
+        }
+        text.push('\n');
+    }
+    text
+}
+
+fn of_hex(text: &str) -> Vec<u8> {
+    let digits = |line: &str| {
+        line.chars()
+            .skip(5)
+            .filter(char::is_ascii_hexdigit)
+            .collect()
+    };
+    let digits: Vec<u8> = text
+        .lines()
+        .map(digits)
+        .collect::<Vec<String>>()
+        .concat()
+        .into();
+    digits
+        .chunks(2)
+        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
+        .collect()
+}
+
+#[test]
+fn version_1_is_written_as_it_always_was() {
+    let log = log();
+    assert_eq!(log.len(), 2);
+    for (name, expected, _) in golden() {
+        expected.assert_eq(&to_hex(&log[name]));
+    }
+}
+
+#[test]
+fn version_1_is_read_as_it_always_was() {
+    let files = golden().map(|(name, _, hex)| (String::from(name), of_hex(hex)));
+    let (log, recovered) = open(&MemFs::of(files.into()));
+    assert_eq!(recovered.hard, hard(1, 1, None));
+    assert_eq!(recovered.identity, Some(Bytes::from("identity")));
+    assert_eq!(recovered.snapshot, Some(mark(1, 1)));
+    let id = |term, index| EntryId::new(Term::new(term), LogIndex::new(index));
+    assert_eq!(recovered.runs, [id(1, 2), id(4, 3)]);
+    assert_eq!(recovered.last, LogIndex::new(4));
+    assert_eq!(recovered.time, LogTime::from_millis(7));
+    assert_eq!(recovered.configurations, []);
+    let expected = [
+        chunk(1, 1, &[5, 0]),
+        chunk(4, 3, &[700]),
+        chunk(4, 4, &[600]),
+    ];
+    let found = entries(&load_all(&log, &recovered));
+    assert_eq!(found, entries(&expected)[1..]);
+}
