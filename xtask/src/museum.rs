@@ -5,6 +5,8 @@
 //! counted in processor time, so that a busy machine doesn't change the verdict.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
 use crate::error::TaskError;
 use crate::tree::Tree;
@@ -40,6 +42,9 @@ pub(crate) struct MuseumOptions {
     /// The seed to begin with.
     #[arg(long, default_value_t = 0)]
     from: u64,
+    /// How many exhibits to search at a time.
+    #[arg(long, default_value_t = 1)]
+    jobs: usize,
     /// Compile our own assertions out, so that only the checkers outside judge.
     #[arg(long)]
     no_invariants: bool,
@@ -58,27 +63,60 @@ pub(crate) fn run(tree: &Tree, options: &MuseumOptions) -> Result<bool, TaskErro
     }
     let workshop = Workshop::new(&tree.root, !options.no_invariants);
     let sound = workshop.build("unpatched", None)?;
-    let mut all_found = true;
+    let mut programs = Vec::new();
+    for exhibit in &exhibits {
+        programs.push((exhibit, workshop.build(&exhibit.id, Some(&exhibit.path))?));
+    }
     if !options.json {
         println!("{}", hunt::HEADING);
     }
-    for exhibit in &exhibits {
-        let program = workshop.build(&exhibit.id, Some(&exhibit.path))?;
-        let mut hunt = Hunt::new(&program, options.from, options.budget);
-        let find = hunt.search()?;
-        let find = match find {
-            Find::Killed { seed, .. } if !hunt::passes(&sound, seed)? => Find::AlsoUnpatched(seed),
-            Find::Killed { .. } | Find::AlsoUnpatched(_) | Find::Survived => find,
-        };
-        all_found &= matches!(find, Find::Killed { .. });
-        let line = if options.json {
-            hunt.as_json(exhibit, &find)
-        } else {
-            hunt.as_row(exhibit, &find)
-        };
-        println!("{line}");
-    }
-    Ok(all_found)
+    search_all(&sound, &programs, options)
+}
+
+/// Searches for each, several at a time; one line is printed as soon as one is over.
+fn search_all(
+    sound: &Path,
+    programs: &[(&Exhibit, PathBuf)],
+    options: &MuseumOptions,
+) -> Result<bool, TaskError> {
+    let next = AtomicUsize::new(0);
+    let work = || -> Result<bool, TaskError> {
+        let mut all_found = true;
+        while let Some((exhibit, program)) = programs.get(next.fetch_add(1, Ordering::Relaxed)) {
+            all_found &= search(sound, exhibit, program, options)?;
+        }
+        Ok(all_found)
+    };
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..options.jobs.max(1))
+            .map(|_| scope.spawn(work))
+            .collect();
+        let mut all_found = true;
+        for worker in workers {
+            all_found &= worker.join().unwrap_or(Ok(false))?;
+        }
+        Ok(all_found)
+    })
+}
+
+fn search(
+    sound: &Path,
+    exhibit: &Exhibit,
+    program: &Path,
+    options: &MuseumOptions,
+) -> Result<bool, TaskError> {
+    let mut hunt = Hunt::new(program, options.from, options.budget);
+    let find = match hunt.search()? {
+        Find::Killed { seed, .. } if !hunt::passes(sound, seed)? => Find::AlsoUnpatched(seed),
+        find @ (Find::Killed { .. } | Find::AlsoUnpatched(_) | Find::Survived) => find,
+    };
+    let line = if options.json {
+        hunt.as_json(exhibit, &find)
+    } else {
+        hunt.as_row(exhibit, &find)
+    };
+    println!("{line}");
+    Ok(matches!(find, Find::Killed { .. }))
 }
 
 fn check(tree: &Tree, exhibits: &[Exhibit]) -> bool {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::exhibit::Exhibit;
 use crate::error::TaskError;
 
-/// Seeds in one run of the simulator: few, so that little is run beyond the first failure.
+/// Seeds in one run of the simulator: few, so that a budget is not overrun by much.
 const SLICE: u64 = 20;
 
 /// How much longer than its budget a run may take by the clock on the wall. A bug that makes the
@@ -128,7 +128,8 @@ impl Slice {
     fn run(program: &Path, from: u64, count: u64, budget: f64) -> Result<Self, TaskError> {
         let seeds = format!("{from}..{}", from + count);
         let mut command = Command::new(program);
-        command.args(["run", "--jobs", "1", "--json", "--seeds", &seeds]);
+        command.args(["run", "--jobs", "1", "--json", "--stop-at-first"]);
+        command.args(["--seeds", &seeds]);
         command.stdout(Stdio::piped()).stderr(Stdio::null());
         let began = Instant::now();
         let (status, said) = run_within(&mut command, Duration::from_secs_f64(budget * PATIENCE))?;
