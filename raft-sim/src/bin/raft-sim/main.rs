@@ -1,0 +1,35 @@
+//! The simulator's command line: `run` many seeds, `replay` one as a story, play a `script`.
+//!
+//! Exit status: 0 when all is well, 1 when a seed violates a property or a script ends otherwise
+//! than checked in, 2 when the arguments make no sense.
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+mod arguments;
+mod replay;
+mod run;
+mod script;
+mod summary;
+
+use arguments::{Arguments, Command};
+
+fn main() -> ExitCode {
+    let verdict = match Arguments::parse().command {
+        Command::Run(run) => run::run(&run),
+        Command::Replay(replay) => replay::replay(&replay),
+        Command::Script(script) => script::script(&script),
+    };
+    match verdict {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("raft-sim: {error}");
+            ExitCode::from(BAD_ARGUMENTS)
+        }
+    }
+}
+
+/// What clap itself exits with.
+const BAD_ARGUMENTS: u8 = 2;

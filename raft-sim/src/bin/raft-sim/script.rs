@@ -1,0 +1,51 @@
+//! `raft-sim script`: one story with checked-in output.
+
+use std::{fs, io};
+
+use crate::arguments::Script;
+
+/// Plays a script; answers whether it ends as checked in.
+pub(crate) fn script(arguments: &Script) -> Result<bool, io::Error> {
+    let file = arguments.file.display();
+    let named = |error: io::Error| io::Error::new(error.kind(), format!("{file}: {error}"));
+    let before = fs::read_to_string(&arguments.file).map_err(named)?;
+    let after = raft_sim::script::run(&before)
+        .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, format!("{file}: {error}")))?;
+    if arguments.update {
+        fs::write(&arguments.file, &after).map_err(named)?;
+        return Ok(true);
+    }
+    print!("{after}");
+    let Some(line) = first_difference(&before, &after) else {
+        return Ok(true);
+    };
+    eprintln!("raft-sim: {file} ends otherwise than checked in, from line {line} on:");
+    for (sign, text) in [("-", &before), ("+", &after)] {
+        for line in text.lines().skip(line - 1).take(SHOWN) {
+            eprintln!("{sign}{line}");
+        }
+    }
+    Ok(false)
+}
+
+/// The number of the first line that differs, counted from 1.
+fn first_difference(before: &str, after: &str) -> Option<usize> {
+    let longer = before.lines().count().max(after.lines().count());
+    let (mut before, mut after) = (before.lines(), after.lines());
+    (1..=longer).find(|_| before.next() != after.next())
+}
+
+/// How many lines of a difference are shown.
+const SHOWN: usize = 5;
+
+#[cfg(test)]
+mod tests {
+    use super::first_difference;
+
+    #[test]
+    fn finds_the_first_line_that_differs() {
+        assert_eq!(first_difference("a\nb\n", "a\nb\n"), None);
+        assert_eq!(first_difference("a\nb\n", "a\nc\n"), Some(2));
+        assert_eq!(first_difference("a\n", "a\nb\n"), Some(2));
+    }
+}

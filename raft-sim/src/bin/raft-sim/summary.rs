@@ -1,0 +1,216 @@
+//! What a run ends with: sums, medians, speed, and what failed.
+
+use std::fmt::Write as _;
+use std::ops::Range;
+use std::time::Duration;
+
+use raft_sim::sim::Report;
+use raft_sim::world::Counters;
+use serde::Serialize;
+
+use crate::run::Ran;
+
+/// All that was counted over a run.
+pub(crate) struct Summary {
+    range: Range<u64>,
+    report: Report,
+    each: Vec<Counters>,
+    failures: u64,
+}
+
+impl Summary {
+    pub(crate) fn new(range: Range<u64>) -> Self {
+        Self {
+            range,
+            report: Report::default(),
+            each: Vec::new(),
+            failures: 0,
+        }
+    }
+
+    pub(crate) fn add(&mut self, ran: &Ran) {
+        self.report.add(&ran.outcome);
+        self.each.push(ran.outcome.counters);
+        self.failures += u64::from(ran.failure.is_some());
+    }
+
+    pub(crate) const fn failed(&self) -> bool {
+        self.failures > 0
+    }
+
+    pub(crate) const fn failures(&self) -> u64 {
+        self.failures
+    }
+
+    pub(crate) const fn seeds(&self) -> u64 {
+        self.report.seeds
+    }
+
+    /// The summary as a table.
+    pub(crate) fn text(&self, cpu: Duration) -> String {
+        let line = self.line(cpu);
+        let mut text = String::new();
+        let mut row = |name: &str, total: String, median: Option<u64>| {
+            let median = median.map_or_else(String::new, |median| format!("{median:>12}"));
+            // Writing to a string can't fail.
+            let _ = writeln!(text, "{name:<22}{total:>16}{median}");
+        };
+        row("", "total".to_owned(), None);
+        row("seeds", line.seeds.to_string(), None);
+        row("events", line.events.to_string(), Some(line.median_events));
+        row(
+            "operations",
+            line.operations.to_string(),
+            Some(line.median_operations),
+        );
+        row("answered", line.answered.to_string(), None);
+        row(
+            "elections",
+            line.elections.to_string(),
+            Some(line.median_elections),
+        );
+        row(
+            "crashes",
+            line.crashes.to_string(),
+            Some(line.median_crashes),
+        );
+        row(
+            "  losing unsynced data",
+            line.unsynced_crashes.to_string(),
+            Some(line.median_unsynced_crashes),
+        );
+        row("faults", line.faults.to_string(), None);
+        row(
+            "simulated seconds",
+            format!("{:.0}", line.simulated_seconds),
+            None,
+        );
+        row("CPU seconds", format!("{:.1}", line.cpu_seconds), None);
+        row(
+            "seeds / CPU second",
+            format!("{:.1}", line.seeds_per_cpu_second),
+            None,
+        );
+        row(
+            "events / CPU second",
+            format!("{:.0}", line.events_per_cpu_second),
+            None,
+        );
+        row("undecided histories", line.undecided.to_string(), None);
+        row("hash over all events", line.hash.clone(), None);
+        row("failures", line.failures.to_string(), None);
+        text = text.replacen("total", "total      median", 1);
+        text.trim_end().to_owned()
+    }
+
+    /// The summary as one line of JSON.
+    pub(crate) fn json(&self, cpu: Duration) -> String {
+        json(&self.line(cpu))
+    }
+
+    fn line(&self, cpu: Duration) -> Line {
+        let totals = self.report.totals;
+        let seconds = cpu.as_secs_f64().max(f64::MIN_POSITIVE);
+        Line {
+            kind: "summary",
+            first_seed: self.range.start,
+            end_seed: self.range.end,
+            seeds: self.report.seeds,
+            events: totals.events,
+            median_events: self.median(|each| each.events),
+            operations: totals.operations,
+            median_operations: self.median(|each| each.operations),
+            answered: totals.answered,
+            elections: totals.elections,
+            median_elections: self.median(|each| each.elections),
+            crashes: totals.crashes,
+            median_crashes: self.median(|each| each.crashes),
+            unsynced_crashes: totals.unsynced_crashes,
+            median_unsynced_crashes: self.median(|each| each.unsynced_crashes),
+            faults: totals.faults,
+            lost_nodes: totals.lost_nodes,
+            simulated_seconds: Duration::from_nanos(totals.nanoseconds).as_secs_f64(),
+            cpu_seconds: cpu.as_secs_f64(),
+            seeds_per_cpu_second: self.report.seeds as f64 / seconds,
+            events_per_cpu_second: totals.events as f64 / seconds,
+            undecided: self.report.undecided,
+            hash: format!("{:016x}", self.report.hash),
+            failures: self.failures,
+        }
+    }
+
+    fn median(&self, of: impl Fn(&Counters) -> u64) -> u64 {
+        let mut all: Vec<u64> = self.each.iter().map(of).collect();
+        all.sort_unstable();
+        all.get(all.len() / 2).copied().unwrap_or(0)
+    }
+}
+
+/// Why a seed failed.
+pub(crate) struct Failure {
+    /// The property that does not hold.
+    pub(crate) property: String,
+    /// What was seen.
+    pub(crate) text: String,
+}
+
+impl Failure {
+    /// The failure for people; `words` are the arguments beside the seed.
+    pub(crate) fn text(&self, seed: u64, words: &str) -> String {
+        format!(
+            "seed {seed} violates {}: {}\n  raft-sim replay {seed}{words}",
+            self.property, self.text
+        )
+    }
+
+    /// The failure as one line of JSON.
+    pub(crate) fn json(&self, seed: u64) -> String {
+        json(&FailureLine {
+            kind: "failure",
+            seed,
+            property: &self.property,
+            text: &self.text,
+        })
+    }
+}
+
+#[derive(Serialize)]
+struct FailureLine<'a> {
+    kind: &'static str,
+    seed: u64,
+    property: &'a str,
+    text: &'a str,
+}
+
+#[derive(Serialize)]
+struct Line {
+    kind: &'static str,
+    first_seed: u64,
+    end_seed: u64,
+    seeds: u64,
+    events: u64,
+    median_events: u64,
+    operations: u64,
+    median_operations: u64,
+    answered: u64,
+    elections: u64,
+    median_elections: u64,
+    crashes: u64,
+    median_crashes: u64,
+    unsynced_crashes: u64,
+    median_unsynced_crashes: u64,
+    faults: u64,
+    lost_nodes: u64,
+    simulated_seconds: f64,
+    cpu_seconds: f64,
+    seeds_per_cpu_second: f64,
+    events_per_cpu_second: f64,
+    undecided: u64,
+    hash: String,
+    failures: u64,
+}
+
+fn json(line: &impl Serialize) -> String {
+    // Numbers and strings always have a JSON form.
+    serde_json::to_string(line).unwrap_or_default()
+}
