@@ -296,7 +296,7 @@ impl<A: App> Node<A> {
             settings: NodeSettings {
                 raft: plan.tuning.settings(),
                 request_timeout: plan.tuning.request_timeout,
-                forward_retry: election / 2,
+                forward_retry: election * 2,
                 refused_pause: election / 20,
                 sweep_interval: election / 8,
                 genesis_interval: election / 4,

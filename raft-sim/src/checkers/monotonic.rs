@@ -15,7 +15,9 @@ use crate::spy::{Fact, Promise};
 #[derive(Debug, Default)]
 pub struct Monotonic {
     written: BTreeMap<NodeId, HardState>,
-    boots: BTreeMap<(NodeId, Incarnation), Boot>,
+    /// The boot that was on disk when the node last started. A boot whose raise was never
+    /// durable has done nothing outside, and may come again.
+    found: BTreeMap<NodeId, Boot>,
     granted: BTreeMap<(NodeId, Option<Incarnation>, Term), NodeId>,
 }
 
@@ -28,6 +30,7 @@ impl Checker for Monotonic {
         match fact {
             Fact::Opened(found) => {
                 self.written.insert(sight.node, found.hard);
+                self.found.insert(sight.node, found.hard.boot);
                 Ok(())
             }
             Fact::Begun(write) => self.check_written(sight, write.hard),
@@ -85,9 +88,8 @@ impl Monotonic {
     }
 
     fn fell_between_boots(&mut self, after: &Observation) -> Option<String> {
-        let key = (after.me.id, after.me.incarnation);
-        let earlier = self.boots.insert(key, after.boot);
-        if let Some(earlier) = earlier.filter(|earlier| *earlier >= after.boot) {
+        let earlier = self.found.get(&after.me.id);
+        if let Some(earlier) = earlier.filter(|earlier| **earlier >= after.boot) {
             return Some(format!("boot {} came after {earlier}", after.boot));
         }
         let written = self.written.get(&after.me.id)?;

@@ -45,6 +45,11 @@ impl Tuning {
             lot.span_of_any_scale(Duration::from_millis(120), Duration::from_millis(1_500));
         let heartbeat_interval = election_timeout / lot.between(3, 8) as u32;
         let max_append_bytes = lot.pick(1 << 20, &[1, 128, 4 << 10, 1 << 20]);
+        // One entry at a time and one message at a time would be slower than clients ask.
+        let max_appends_in_flight = match max_append_bytes {
+            1 => lot.pick(64, &[8, 16]),
+            _ => lot.pick(64, &[1, 2, 8]),
+        };
         Self {
             election_timeout,
             heartbeat_interval,
@@ -52,9 +57,9 @@ impl Tuning {
             stalled_write_after: election_timeout * lot.between(1, 6) as u32,
             pre_vote: lot.chance(700),
             max_writes_in_flight: lot.between(1, 4) as usize,
-            max_appends_in_flight: lot.pick(64, &[1, 2, 8, 64]),
+            max_appends_in_flight,
             max_append_bytes,
-            max_bytes_in_flight: max_append_bytes * lot.pick(16, &[1, 4, 64]),
+            max_bytes_in_flight: max_append_bytes.max(256) * lot.pick(16, &[4, 64]),
             max_cached_bytes: lot.pick(16 << 20, &[0, 256, 4 << 10]),
             max_applying_bytes: lot.pick(4 << 20, &[1, 512, 4 << 20]),
             request_timeout: election_timeout * lot.between(2, 12) as u32,

@@ -189,7 +189,9 @@ where
         client.attempt += 1;
         let attempt = client.attempt;
         let node = client.next_node(count);
-        let patience = client.plan.patience;
+        // Whoever asks again as often in a busy cluster as in an idle one keeps it busy.
+        let tries = client.current.as_ref().map_or(0, |current| current.tries);
+        let patience = client.plan.patience * (1 << tries.min(5));
         let handle = self.nodes.get(node).and_then(|node| node.handle());
         let Some(handle) = handle else {
             // Nobody answers there: on to the next one.
