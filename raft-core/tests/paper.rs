@@ -17,3 +17,13 @@ mod support;
 mod s5_1_terms;
 #[path = "paper/s5_2_election.rs"]
 mod s5_2_election;
+#[path = "paper/s5_3_commit.rs"]
+mod s5_3_commit;
+#[path = "paper/s5_3_leader.rs"]
+mod s5_3_leader;
+#[path = "paper/s5_3_replication.rs"]
+mod s5_3_replication;
+#[path = "paper/s5_4_1_restriction.rs"]
+mod s5_4_1_restriction;
+#[path = "paper/s5_4_2_prior_terms.rs"]
+mod s5_4_2_prior_terms;

@@ -176,13 +176,6 @@ impl Node {
             if self.auto_sync {
                 busy |= self.write_one();
             }
-            while let Some(load) = self.hull.next_load() {
-                self.loads.push_back(load);
-                busy = true;
-            }
-            if self.auto_load {
-                busy |= self.load_one();
-            }
             while let Some(resolved) = self.hull.next_resolved() {
                 self.resolved.push(resolved);
             }
@@ -196,6 +189,14 @@ impl Node {
                 }
                 self.hull.step(self.now, Input::Applied(apply.last_index()));
                 busy = true;
+            }
+            // After the entries to apply, since asking for those may ask for a read.
+            while let Some(load) = self.hull.next_load() {
+                self.loads.push_back(load);
+                busy = true;
+            }
+            if self.auto_load {
+                busy |= self.load_one();
             }
             while let Some(event) = self.hull.next_event() {
                 self.events.push(event);
