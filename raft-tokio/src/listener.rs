@@ -115,6 +115,11 @@ impl<S: StateMachine> Door<S> {
     }
 
     fn judge(&self, hello: &Hello) -> Result<Guest, Refusal> {
+        // The comms learn the cluster's id from what they send; a node that has had nothing to
+        // send knows it all the same.
+        if let Some(cluster) = self.desk.handle.status().cluster {
+            self.desk.identity.learn_cluster(cluster);
+        }
         self.desk.identity.judge(hello)?;
         match hello.caller {
             Caller::Peer { from, lane, .. } => Ok(Guest::Peer {
