@@ -13,7 +13,8 @@ use crate::session::Halt;
 /// Why a submission has no reply.
 ///
 /// Only [`SubmitError::Unknown`] and [`SubmitError::Settled`] leave open whether the command was
-/// or will be applied; after all others it was not and never will be.
+/// or will be applied; after all others it was not and never will be, as far as this call goes:
+/// who retries a command whose first attempt had no known outcome still knows nothing of that one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum SubmitError {
     /// Too much is under way at this node. Nothing was sent; wait for outcomes, then try again.
@@ -35,7 +36,8 @@ pub enum SubmitError {
     /// Session 0 is not a session.
     #[error("session 0 can't carry commands; open one")]
     NoSession,
-    /// The command was never given to a leader, so it is in no log and never will be.
+    /// The command was never given to a leader by this call, so it is in no log on its account and
+    /// never will be.
     #[error("the command was not sent: {0}")]
     NotSent(NotSent),
     /// The session is not (or no longer) open: this attempt was not applied, and none under this
