@@ -4,6 +4,12 @@
 //! Real sockets and real folders. Nothing here asserts how long anything takes: conditions are
 //! polled until they hold, and give up only after far longer than they can need.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "part of the tests: what goes wrong in them has to fail them"
+)]
+
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
@@ -62,7 +68,7 @@ async fn a_peer_of_another_cluster_is_refused_and_counted() {
     until(|| count(&ours.node, Mishap::WrongCluster) > 0).await;
     until(|| count(&misled, Mishap::RefusedByPeer) > 0).await;
     misled.shutdown().await.unwrap();
-    ours.is_unharmed().await;
+    ours.assert_unharmed().await;
 }
 
 #[tokio::test]
@@ -78,7 +84,7 @@ async fn a_stranger_who_calls_itself_a_node_is_refused_and_counted() {
         .unwrap();
     until(|| count(&ours.node, Mishap::Stranger) > 0).await;
     stranger.shutdown().await.unwrap();
-    ours.is_unharmed().await;
+    ours.assert_unharmed().await;
 }
 
 #[tokio::test]
@@ -98,7 +104,7 @@ async fn a_stranger_who_speaks_something_else_is_cut_off_and_counted() {
     stranger.read_exact(&mut answer).await.unwrap();
     assert_eq!(answer[10], 1, "a caller of another version is told so");
     assert!(is_closed(&mut stranger).await);
-    ours.is_unharmed().await;
+    ours.assert_unharmed().await;
 }
 
 #[tokio::test]
@@ -110,7 +116,7 @@ async fn a_stranger_who_says_nothing_does_not_keep_others_out() {
     }
     Client::connect([ours.address()]).await.unwrap();
     until(|| count(&ours.node, Mishap::SlowHandshake) == 100).await;
-    ours.is_unharmed().await;
+    ours.assert_unharmed().await;
 }
 
 #[tokio::test]
@@ -120,7 +126,7 @@ async fn a_frame_with_a_hostile_length_ends_its_connection_and_is_counted() {
     client.write_all(&[0xff; 8]).await.unwrap();
     assert!(is_closed(&mut client).await);
     until(|| count(&ours.node, Mishap::HostileLength) > 0).await;
-    ours.is_unharmed().await;
+    ours.assert_unharmed().await;
 }
 
 #[tokio::test]
@@ -138,7 +144,7 @@ async fn garbage_ends_its_connection_and_is_counted() {
         assert!(is_closed(&mut client).await);
         until(|| count(&ours.node, Mishap::BadFrame) == number).await;
     }
-    ours.is_unharmed().await;
+    ours.assert_unharmed().await;
 }
 
 #[tokio::test]
@@ -147,7 +153,7 @@ async fn a_command_that_is_no_command_of_the_app_is_answered_and_changes_nothing
     let client = Client::connect([ours.address()]).await.unwrap();
     // The answer is one byte: not a reply of the app.
     assert_eq!(client.submit("not a number at all").await.unwrap().len(), 1);
-    ours.is_unharmed().await;
+    ours.assert_unharmed().await;
 }
 
 #[tokio::test]
@@ -163,7 +169,7 @@ async fn a_data_folder_of_another_node_is_refused() {
         id: NodeId::new(2),
     };
     assert_eq!(error, StartError::Node(expected));
-    Healthy::resume(folder).await.is_unharmed().await;
+    Healthy::resume(folder).await.assert_unharmed().await;
 }
 
 #[tokio::test]
@@ -185,7 +191,7 @@ async fn a_data_folder_of_another_cluster_or_codec_is_refused() {
         ),
         "{error}"
     );
-    Healthy::resume(folder).await.is_unharmed().await;
+    Healthy::resume(folder).await.assert_unharmed().await;
 }
 
 #[tokio::test]
@@ -199,7 +205,7 @@ async fn a_data_folder_in_use_is_refused() {
         panic!("{error}");
     };
     assert!(matches!(cause, FsError::Locked { .. }), "{cause}");
-    ours.is_unharmed().await;
+    ours.assert_unharmed().await;
 }
 
 #[tokio::test]
@@ -233,7 +239,7 @@ async fn an_address_in_use_is_refused() {
         kind: io::ErrorKind::AddrInUse,
     };
     assert_eq!(error, expected);
-    ours.is_unharmed().await;
+    ours.assert_unharmed().await;
 }
 
 #[tokio::test]
@@ -325,7 +331,7 @@ impl Healthy {
     }
 
     /// Everything acknowledged is still there, and more can be added, also after a restart.
-    async fn is_unharmed(self) {
+    async fn assert_unharmed(self) {
         assert_eq!(self.node.submit(4).await.unwrap(), 4);
         let again = Self::resume(self.stop().await).await;
         let numbers = again.node.read(|numbers| numbers.0.clone()).await.unwrap();
