@@ -1,0 +1,181 @@
+//! Quorate: three hulls over logs in memory, driven by the loop that stands on `Hull`.
+
+use std::collections::VecDeque;
+
+use raft_core::chunk::Chunk;
+use raft_core::configuration::Configuration;
+use raft_core::hull::{Hull, Input, Loaded, Outcome, Proposals, Setup};
+use raft_core::ids::{Incarnation, LogIndex, NodeId, Peer, Ticket};
+use raft_core::log::memory::MemoryLog;
+use raft_core::message::{Lane, Message};
+use raft_core::record::{ClientHeader, Record};
+use raft_core::settings::Settings;
+use raft_core::states::Role;
+use raft_core::time::Time;
+
+use super::{Cluster, Digest, Failure};
+
+/// Three hulls and the messages between them.
+pub(crate) struct Quorate {
+    nodes: [Node; 3],
+    leader: usize,
+    now: Time,
+    next_ticket: u64,
+    answered: u64,
+    messages: VecDeque<Message>,
+}
+
+struct Node {
+    hull: Hull,
+    log: MemoryLog,
+    machine: Digest,
+    /// Committed proposals whose entries are not applied yet, in order.
+    committed: VecDeque<(LogIndex, Ticket)>,
+}
+
+impl Cluster for Quorate {
+    fn found() -> Result<Self, Failure> {
+        let now = Time::from_millis(1_000);
+        let mut cluster = Self {
+            nodes: [
+                Node::open(1, now)?,
+                Node::open(2, now)?,
+                Node::open(3, now)?,
+            ],
+            leader: 0,
+            now,
+            next_ticket: 0,
+            answered: 0,
+            messages: VecDeque::new(),
+        };
+        cluster.drive()?;
+        while cluster.nodes[cluster.leader].hull.role() != Role::Leader {
+            let hull = &mut cluster.nodes[cluster.leader].hull;
+            cluster.now = hull.deadline().ok_or("the hull has stopped")?;
+            hull.step(cluster.now, Input::DeadlinePassed);
+            cluster.drive()?;
+        }
+        Ok(cluster)
+    }
+
+    fn commit(&mut self, payload: &[u8], count: usize) -> Result<(), Failure> {
+        let mut proposals = Proposals::with_capacity(count, count * payload.len());
+        for _ in 0..count {
+            self.next_ticket += 1;
+            let header = ClientHeader::default();
+            proposals.push_client(Ticket::new(self.next_ticket), header, payload)?;
+        }
+        let leader = &mut self.nodes[self.leader].hull;
+        leader.step(self.now, Input::Propose(proposals));
+        self.drive()
+    }
+
+    fn digests(&self) -> [Digest; 3] {
+        [0, 1, 2].map(|number: usize| self.nodes[number].machine)
+    }
+
+    fn answered(&self) -> u64 {
+        self.answered
+    }
+}
+
+impl Quorate {
+    /// Goes on until no hull has anything left to do and no message is under way.
+    fn drive(&mut self) -> Result<(), Failure> {
+        for node in &mut self.nodes {
+            self.answered += node.work(self.now, &mut self.messages)?;
+        }
+        while let Some(message) = self.messages.pop_front() {
+            let to = message.to.id.get() as usize - 1;
+            let node = &mut self.nodes[to];
+            node.hull.step(self.now, Input::Message(message));
+            self.answered += node.work(self.now, &mut self.messages)?;
+        }
+        Ok(())
+    }
+}
+
+impl Node {
+    fn open(id: u64, now: Time) -> Result<Self, Failure> {
+        let log = MemoryLog::new();
+        let setup = Setup {
+            me: peer(id),
+            founding: Configuration::of_voters((1..=3).map(peer)),
+            settings: Settings::default(),
+            seed: id,
+            checksum: crc32c::crc32c_append,
+        };
+        Ok(Self {
+            hull: Hull::open(setup, log.recovered(), now)?,
+            log,
+            machine: Digest::default(),
+            committed: VecDeque::new(),
+        })
+    }
+
+    /// Does all the hull wants done. Returns how many proposals were answered.
+    fn work(&mut self, now: Time, messages: &mut VecDeque<Message>) -> Result<u64, Failure> {
+        let mut answered = 0;
+        loop {
+            // Entries leave before the own write is begun: they need not wait for it.
+            for to in self.hull.destinations() {
+                for lane in [Lane::Control, Lane::Entries] {
+                    while let Some(message) = self.hull.next_send(to, lane, usize::MAX) {
+                        messages.push_back(message);
+                    }
+                }
+            }
+            let mut stepped = false;
+            while let Some(write) = self.hull.next_write() {
+                let durable = self.log.write(write)?;
+                self.hull.step(now, Input::Durable(durable));
+                stepped = true;
+            }
+            while let Some(load) = self.hull.next_load() {
+                let result = self.log.read(load.range, load.max_bytes);
+                let number = load.number;
+                self.hull
+                    .step(now, Input::Loaded(Loaded { number, result }));
+                stepped = true;
+            }
+            while let Some(resolved) = self.hull.next_resolved() {
+                let Outcome::Committed(id) = resolved.outcome else {
+                    return Err(format!("a proposal was not committed: {resolved:?}").into());
+                };
+                self.committed.push_back((id.index, resolved.ticket));
+            }
+            while let Some(apply) = self.hull.next_apply(usize::MAX) {
+                answered += self.apply(&apply.chunks);
+                self.hull.step(now, Input::Applied(apply.last_index()));
+                stepped = true;
+            }
+            while self.hull.next_event().is_some() {}
+            if let Some(fault) = self.hull.fault() {
+                return Err(fault.to_string().into());
+            }
+            if !stepped {
+                return Ok(answered);
+            }
+        }
+    }
+
+    /// Applies entries, and answers those that were proposed here.
+    fn apply(&mut self, chunks: &[Chunk]) -> u64 {
+        let mut answered = 0;
+        for entry in chunks.iter().flat_map(Chunk::entries) {
+            if let Record::Client { payload, .. } = entry.record {
+                self.machine.apply(payload);
+            }
+            let mine = |(index, _): &(LogIndex, Ticket)| *index == entry.id.index;
+            if self.committed.front().is_some_and(mine) {
+                self.committed.pop_front();
+                answered += 1;
+            }
+        }
+        answered
+    }
+}
+
+fn peer(id: u64) -> Peer {
+    Peer::new(NodeId::new(id), Incarnation::new(u128::from(id)))
+}

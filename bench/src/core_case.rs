@@ -1,0 +1,217 @@
+//! Case `core`: what a committed proposal costs in the state machine alone.
+//!
+//! Rounds alternate between the systems, so that a slow moment of the machine falls on all, and
+//! every round founds its clusters anew, so that no log grows beyond one round.
+
+use std::error::Error;
+
+use clap::{Args, value_parser};
+
+use crate::clusters::quorate::Quorate;
+use crate::clusters::raft_rs::RaftRs;
+use crate::clusters::{Cluster, Digest, Failure};
+use crate::meter::{Cost, cost_of, median};
+use crate::report::{Figure, Report};
+
+/// What can be chosen.
+#[derive(Debug, Args)]
+pub(crate) struct CoreOptions {
+    /// Bytes of each payload (at least one: raft-rs takes an empty one for a no-op).
+    #[arg(long, default_value_t = 256, value_parser = value_parser!(u32).range(1..=1 << 20))]
+    payload: u32,
+    /// Proposals handed in at a time, separated by commas.
+    #[arg(
+        long,
+        value_delimiter = ',',
+        default_value = "1,16,64,256",
+        value_parser = value_parser!(u32).range(1..=4096)
+    )]
+    at: Vec<u32>,
+    /// Rounds, each of which measures each system.
+    #[arg(long, default_value_t = 9, value_parser = value_parser!(u32).range(1..=1000))]
+    rounds: u32,
+    /// Measure one system only, for a profiler.
+    #[arg(long, value_enum)]
+    only: Option<System>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
+enum System {
+    Quorate,
+    RaftRs,
+    RaftRsTogether,
+}
+
+impl System {
+    const ALL: [Self; 3] = [Self::Quorate, Self::RaftRs, Self::RaftRsTogether];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Quorate => "quorate",
+            Self::RaftRs => "raft-rs 0.7",
+            Self::RaftRsTogether => "raft-rs 0.7, proposed as one message",
+        }
+    }
+}
+
+/// What one round hands in.
+#[derive(Clone, Copy)]
+struct Load {
+    payload: usize,
+    /// Proposals at a time.
+    at: usize,
+    /// How often.
+    times: usize,
+}
+
+/// What a proposal cost, round by round.
+#[derive(Default)]
+struct Rounds {
+    nanoseconds: Vec<f64>,
+    allocations: Vec<f64>,
+}
+
+/// Measures all systems.
+pub(crate) fn run(options: &CoreOptions) -> Result<Report, Box<dyn Error>> {
+    keep_freed_memory();
+    let mut figures = Vec::new();
+    for at in &options.at {
+        figures.extend(measure(options, *at as usize)?);
+    }
+    let notes = vec![
+        format!(
+            "three voters in one thread, logs in memory, messages handed over; {} B payloads; \
+             medians of {} alternated rounds",
+            options.payload, options.rounds
+        ),
+        "per committed proposal: copied in, on three logs, applied by three state machines, \
+         answered; CPU time of the thread"
+            .to_owned(),
+        "checksums: quorate CRC-32C over every payload and id (crc32c crate, hardware where there \
+         is any), invariants checked after each step; raft-rs none"
+            .to_owned(),
+    ];
+    Ok(Report {
+        bench: "core",
+        notes,
+        figures,
+    })
+}
+
+/// Lets the process keep what it frees, so that no round pays the kernel for memory that the one
+/// before gave back. glibc keeps twice the largest block that it ever got from the kernel alone and
+/// returned; other allocators keep more by themselves. It serves all systems alike.
+fn keep_freed_memory() {
+    drop(std::hint::black_box(Vec::<u8>::with_capacity(
+        LARGEST_LEARNED_FROM,
+    )));
+}
+
+fn measure(options: &CoreOptions, at: usize) -> Result<Vec<Figure>, Failure> {
+    let payload = options.payload as usize;
+    let load = Load {
+        payload,
+        at,
+        times: times(payload, at),
+    };
+    let mut rounds: [Rounds; 3] = Default::default();
+    for number in 0..=options.rounds {
+        for (system, rounds) in System::ALL.into_iter().zip(&mut rounds) {
+            if options.only.is_some_and(|only| only != system) {
+                continue;
+            }
+            let cost = round_of(system, &load)?;
+            // The first round warms up the process: its memory comes from the kernel.
+            if number > 0 {
+                rounds.add(&cost, &load);
+            }
+        }
+    }
+    let case = format!("{payload} B, {at} at a time");
+    Ok(figures(&case, rounds))
+}
+
+fn round_of(system: System, load: &Load) -> Result<Cost, Failure> {
+    match system {
+        System::Quorate => round::<Quorate>(load),
+        System::RaftRs => round::<RaftRs<false>>(load),
+        System::RaftRsTogether => round::<RaftRs<true>>(load),
+    }
+}
+
+/// Founds a cluster, warms it up, measures it, and looks whether it did what it was asked.
+fn round<C: Cluster>(load: &Load) -> Result<Cost, Failure> {
+    let payload = vec![7; load.payload];
+    let mut cluster = C::found()?;
+    for _ in 0..load.times / 8 + 1 {
+        cluster.commit(&payload, load.at)?;
+    }
+    let mut outcome = Ok(());
+    let cost = cost_of(|| {
+        outcome = (0..load.times).try_for_each(|_| cluster.commit(&payload, load.at));
+    });
+    outcome?;
+    let commands = ((load.times + load.times / 8 + 1) * load.at) as u64;
+    let expected = Digest {
+        commands,
+        bytes: commands * load.payload as u64,
+        first_bytes: commands * 7,
+    };
+    if cluster.digests() != [expected; 3] || cluster.answered() != commands {
+        let (seen, answered) = (cluster.digests(), cluster.answered());
+        return Err(format!("expected {expected:?}: {seen:?}, answered {answered}").into());
+    }
+    Ok(cost)
+}
+
+/// Enough to measure, and little enough that the logs fit what is kept between rounds: about
+/// 8 MiB of payload.
+fn times(payload: usize, at: usize) -> usize {
+    let fitting = (8 << 20) / payload.max(256);
+    (fitting / at).clamp(16, 16_384)
+}
+
+fn figures(case: &str, rounds: [Rounds; 3]) -> Vec<Figure> {
+    let figure = |system: &str, value, unit| Figure {
+        case: case.to_owned(),
+        system: system.to_owned(),
+        value,
+        unit,
+    };
+    let mut figures = Vec::new();
+    let mut ours = None;
+    for (system, rounds) in System::ALL.into_iter().zip(rounds) {
+        if rounds.nanoseconds.is_empty() {
+            continue;
+        }
+        let name = system.name();
+        let nanoseconds = median(rounds.nanoseconds);
+        figures.push(figure(name, nanoseconds, "ns/proposal"));
+        let allocations = median(rounds.allocations);
+        figures.push(figure(name, allocations, "allocations/proposal"));
+        match (system, ours) {
+            (System::Quorate, _) => ours = Some(nanoseconds),
+            (_, None) => {}
+            (_, Some(ours)) => {
+                let share = ours / nanoseconds;
+                figures.push(figure(
+                    &format!("quorate / {name}"),
+                    share,
+                    "of the CPU time",
+                ));
+            }
+        }
+    }
+    figures
+}
+
+impl Rounds {
+    fn add(&mut self, cost: &Cost, load: &Load) {
+        let proposals = (load.times * load.at) as f64;
+        self.nanoseconds.push(cost.nanoseconds as f64 / proposals);
+        self.allocations.push(cost.allocations as f64 / proposals);
+    }
+}
+
+/// Just under the largest block that glibc draws conclusions from (32 MiB on 64-bit systems).
+const LARGEST_LEARNED_FROM: usize = (32 << 20) - (64 << 10);

@@ -1,0 +1,83 @@
+//! What Quorate costs, beside its peers, in one run.
+//!
+//! `cargo run --release --manifest-path bench/Cargo.toml -- CASE [--json]` prints a table, or one
+//! object a line. Nothing here judges: a figure is printed with what it was measured beside.
+
+mod clusters;
+mod core_case;
+mod meter;
+mod report;
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser, Subcommand};
+
+use core_case::CoreOptions;
+use report::Report;
+
+/// Measures what Quorate costs, beside its peers in the same run.
+#[derive(Debug, Parser)]
+#[command(
+    name = "bench",
+    arg_required_else_help = true,
+    disable_help_subcommand = true
+)]
+struct Arguments {
+    #[command(subcommand)]
+    case: Case,
+    /// Print one JSON object a line instead of a table.
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+#[command(subcommand_value_name = "CASE", subcommand_help_heading = "Cases")]
+enum Case {
+    /// Three nodes in one thread, log in memory, messages handed over: CPU time and allocations
+    /// per committed proposal, beside raft-rs.
+    Core(CoreOptions),
+}
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return explain(&error),
+    };
+    match measure(&arguments) {
+        Ok(report) => {
+            report.print(arguments.json);
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Prints what is wrong with the command line, and which cases there are; or the help asked for.
+fn explain(error: &clap::Error) -> ExitCode {
+    // Nobody is left to tell when the terminal is gone.
+    let _ = error.print();
+    match error.kind() {
+        ErrorKind::DisplayHelp => return ExitCode::SUCCESS,
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {}
+        _ => {
+            let command = Arguments::command();
+            let cases: Vec<&str> = command
+                .get_subcommands()
+                .map(|case| case.get_name())
+                .collect();
+            eprintln!("Cases: {}", cases.join(", "));
+        }
+    }
+    ExitCode::from(2)
+}
+
+fn measure(arguments: &Arguments) -> Result<Report, Box<dyn Error>> {
+    match &arguments.case {
+        Case::Core(options) => core_case::run(options),
+    }
+}

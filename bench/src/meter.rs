@@ -1,0 +1,79 @@
+//! What is measured: CPU time of this thread, and how often it allocates.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+use rustix::time::{ClockId, clock_gettime};
+
+/// What something took.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cost {
+    /// CPU time of this thread, in the kernel too.
+    pub(crate) nanoseconds: u64,
+    /// Allocations and reallocations.
+    pub(crate) allocations: u64,
+}
+
+/// Runs `work` and says what it took.
+pub(crate) fn cost_of(work: impl FnOnce()) -> Cost {
+    let allocations = ALLOCATIONS.get();
+    let start = thread_nanoseconds();
+    work();
+    Cost {
+        nanoseconds: thread_nanoseconds() - start,
+        allocations: ALLOCATIONS.get() - allocations,
+    }
+}
+
+/// The middle one; of an even number, the lower middle.
+pub(crate) fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get((values.len() - 1) / 2).copied().unwrap_or(0.0)
+}
+
+fn thread_nanoseconds() -> u64 {
+    let now = clock_gettime(ClockId::ThreadCPUTime);
+    now.tv_sec.unsigned_abs() * 1_000_000_000 + now.tv_nsec.unsigned_abs()
+}
+
+thread_local! {
+    /// A plain cell: an atomic would cost whoever allocates more than counting does.
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+/// The system's allocator, counting.
+struct Counting;
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn count() {
+    ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+}
+
+// SAFETY: each call goes on to `System` with what it was given; counting touches a thread's own
+// cell, which has no destructor and needs no allocation.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: the caller keeps `alloc`'s contract.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: the caller keeps `alloc_zeroed`'s contract.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count();
+        // SAFETY: the caller keeps `realloc`'s contract.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller keeps `dealloc`'s contract.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
