@@ -19,6 +19,8 @@ use crate::tickets::{ReadVerdict, Tickets};
 pub(crate) struct Applier<S> {
     pub(crate) sessions: Sessions<S>,
     queued: Vec<ReadJob<S>>,
+    /// When the first of `queued` came.
+    queued_since: Time,
     /// Reads that came together, under the number their tickets have.
     groups: BTreeMap<u64, Vec<ReadJob<S>>>,
     waiting: BTreeSet<(LogIndex, u64)>,
@@ -32,6 +34,7 @@ impl<S> Applier<S> {
         Self {
             sessions,
             queued: Vec::new(),
+            queued_since: Time::ZERO,
             groups: BTreeMap::new(),
             waiting: BTreeSet::new(),
             last_number: 0,
@@ -52,32 +55,48 @@ impl<S> Applier<S> {
 }
 
 impl<S: StateMachine> Applier<S> {
-    /// Takes the reads that were asked for: stale ones are answered at once, the others become
-    /// one group, which costs one ticket. Whether there was any.
+    /// Takes the reads that were asked for. Stale ones are answered at once. The others share one
+    /// ticket with all that wait for the same: those for which nothing was sent yet, or those that
+    /// come while the tickets allowed are all under way. Whether there was any.
     pub(crate) fn take_reads(
         &mut self,
         desk: &ReadDesk<S>,
         tickets: &mut Tickets,
         now: Time,
     ) -> bool {
+        if self.queued.is_empty() {
+            self.queued_since = now;
+        }
+        let known = self.queued.len();
         desk.take(&mut self.queued, core::mem::take(&mut self.answered));
+        let newcomers = self.queued.len() > known;
+        if newcomers {
+            let (stale, queued) = self.queued.drain(..).partition(|job| job.stale);
+            self.queued = queued;
+            for job in stale {
+                (job.run)(Ok(self.sessions.machine()));
+                self.answered = self.answered.saturating_add(1);
+            }
+        }
+        newcomers | self.group_reads(tickets, now)
+    }
+
+    fn group_reads(&mut self, tickets: &mut Tickets, now: Time) -> bool {
         if self.queued.is_empty() {
             return false;
         }
-        let mut group = Vec::new();
-        for job in self.queued.drain(..) {
-            if job.stale {
-                (job.run)(Ok(self.sessions.machine()));
-                self.answered = self.answered.saturating_add(1);
-            } else {
-                group.push(job);
-            }
+        if tickets.may_join_read(self.last_number, now) {
+            let group = self.groups.entry(self.last_number).or_default();
+            group.append(&mut self.queued);
+            return true;
         }
-        if !group.is_empty() {
-            self.last_number = self.last_number.saturating_add(1);
-            self.groups.insert(self.last_number, group);
-            tickets.read(self.last_number, now);
+        if self.groups.len() >= MAX_GROUPS {
+            return false;
         }
+        self.last_number = self.last_number.saturating_add(1);
+        let group = core::mem::take(&mut self.queued);
+        self.groups.insert(self.last_number, group);
+        tickets.read(self.last_number, self.queued_since, now);
         true
     }
 
@@ -141,3 +160,6 @@ impl<S: StateMachine> Applier<S> {
         group
     }
 }
+
+/// Groups of reads under way; more only pays when letters are lost.
+const MAX_GROUPS: usize = 4;

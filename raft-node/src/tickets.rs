@@ -97,6 +97,8 @@ struct Request {
     deadline: Time,
     /// A copy may stand in some log because of an attempt that is over.
     exposed: bool,
+    /// How often it was sent since the leader was last heard to change.
+    attempts: u8,
 }
 
 #[derive(Debug)]
@@ -239,6 +241,7 @@ impl Tickets {
             let Some(request) = self.request_mut(key) else {
                 continue;
             };
+            request.attempts = 0;
             if matches!(
                 request.state,
                 State::Resting { .. } | State::Forwarded { .. }
@@ -321,20 +324,28 @@ impl Tickets {
                 self.answer_read(key, Some(index));
                 self.remove(key);
             }
-            // Whoever forwarded it will see it applied.
-            (Source::Node { .. }, Work::Command { .. }) => self.remove(key),
-            (Source::Desk { .. } | Source::OwnSession | Source::Read, _) => {}
+            // Whoever opens a session does so rarely, and recognises it by more than its name.
+            (Source::Node { .. }, Work::Command { header, .. })
+                if header.session == CONTROL_SESSION =>
+            {
+                self.remove(key);
+            }
+            // Those who forwarded will see it applied. It stays until it is applied here, so that
+            // a copy of it meets it and is not proposed again.
+            (Source::Node { .. }, Work::Command { .. })
+            | (Source::Desk { .. } | Source::OwnSession | Source::Read, _) => {}
         }
     }
 
     fn on_refused(&mut self, key: Key, now: Time) {
-        let until = now.after(self.limits.refused_pause);
+        let pause = self.limits.refused_pause;
         let Some(request) = self.request_mut(key) else {
             return;
         };
         if matches!(request.source, Source::Node { .. }) {
             self.refuse_forwarded(key);
         } else {
+            let until = now.after(backed_off(pause, request.attempts));
             request.state = State::Resting { until };
             self.sweep_by(now);
         }
@@ -510,6 +521,14 @@ impl Request {
     }
 }
 
+/// Waits double with each attempt, up to a point: many who try again must not drown the one leader
+/// they all try.
+fn backed_off(wait: Duration, attempts: u8) -> Duration {
+    let doublings = u32::from(attempts.saturating_sub(1)).min(MAX_DOUBLINGS);
+    wait.saturating_mul(1 << doublings)
+}
+
+const MAX_DOUBLINGS: u32 = 3;
 /// What the record of a command carries beside the user's bytes.
 const RECORD_OVERHEAD: usize = 24;
 const NEVER: Time = Time::from_nanos(u64::MAX);

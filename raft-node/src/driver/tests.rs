@@ -180,6 +180,24 @@ fn a_read_on_any_node_sees_what_was_acknowledged_on_another() {
 }
 
 #[test]
+fn reads_that_wait_together_share_one_entry() {
+    let mut world = World::of(3);
+    let leader = world.elect();
+    for id in [leader, leader % 3 + 1] {
+        let last = world.driver(leader).hull().unwrap().last().index;
+        let handle = world.handle(id);
+        let mut reads: Vec<_> = (0..100)
+            .map(|_| handle.read(|journal| journal.0.len()))
+            .collect();
+        for read in &mut reads {
+            assert_eq!(world.until(|_| poll(read)), Ok(0));
+        }
+        let now = world.driver(leader).hull().unwrap().last().index;
+        assert_eq!(now.distance_from(last), 1, "on {id}");
+    }
+}
+
+#[test]
 fn a_read_without_a_quorum_times_out_and_a_stale_one_does_not_care() {
     let mut world = World::of(3);
     let leader = world.elect();

@@ -45,10 +45,22 @@ impl Tickets {
         self.begin(work, desk_source(ask, false), deadline, now);
     }
 
-    /// Takes a read; its verdict comes in `reads`, and it ends with [`Tickets::end_read`].
-    pub(crate) fn read(&mut self, number: u64, now: Time) {
-        let deadline = now.after(self.limits.request_timeout);
+    /// Takes a read that was asked for at `since`; its verdict comes in `reads`, and it ends with
+    /// [`Tickets::end_read`].
+    pub(crate) fn read(&mut self, number: u64, since: Time, now: Time) {
+        let deadline = since.after(self.limits.request_timeout);
         self.begin(Work::Read { number }, Source::Read, deadline, now);
+    }
+
+    /// Whether another read may join this one: nothing was sent for it yet, so that whatever index
+    /// it gets is committed after the newcomer began; and it has time left for both.
+    pub(crate) fn may_join_read(&self, number: u64, now: Time) -> bool {
+        let key = self.by_read.get(&number);
+        key.and_then(|key| self.request(*key))
+            .is_some_and(|request| {
+                let left = request.deadline.since(now);
+                !request.is_exposed() && left >= self.limits.request_timeout / 2
+            })
     }
 
     /// A read was answered.
@@ -117,6 +129,7 @@ impl Tickets {
             state: State::Ready,
             deadline,
             exposed: false,
+            attempts: 0,
         });
         if forwarded {
             self.forwarded_here = self.forwarded_here.saturating_add(1);

@@ -5,7 +5,7 @@ use raft_core::ids::{Boot, LogIndex, NodeId, Peer};
 use raft_core::record::ClientHeader;
 use raft_core::time::Time;
 
-use super::{Key, Request, Source, State, Tickets, Work};
+use super::{Key, Request, Source, State, Tickets, Work, backed_off};
 use crate::letter::{Forward, ForwardReply, ForwardedCommand};
 use crate::session::{CONTROL_SESSION, Control};
 
@@ -61,7 +61,7 @@ impl Tickets {
         now: Time,
     ) -> Option<Forward> {
         let settled = self.own_settled();
-        let until = now.after(self.limits.forward_retry);
+        let retry = self.limits.forward_retry;
         let mut forward = Forward::default();
         let mut bytes = 0usize;
         while let Some(key) = self.next_ready() {
@@ -92,6 +92,8 @@ impl Tickets {
                 Work::Read { number } => forward.reads.push(*number),
             }
             request.exposed = true;
+            request.attempts = request.attempts.saturating_add(1);
+            let until = now.after(backed_off(retry, request.attempts));
             request.state = State::Forwarded { until };
             self.ready.pop_front();
         }
@@ -142,7 +144,7 @@ impl Tickets {
 
     /// Takes the answer to what this boot had forwarded.
     pub(crate) fn on_forward_reply(&mut self, reply: &ForwardReply, now: Time) {
-        let until = now.after(self.limits.refused_pause);
+        let pause = self.limits.refused_pause;
         let refused = reply.refused.iter();
         let commands = refused.filter_map(|name| self.by_command.get(name).copied());
         let unknown = reply.reads.iter().filter(|(_, index)| index.is_none());
@@ -151,6 +153,7 @@ impl Tickets {
         for key in keys {
             let request = self.request_mut(key);
             if let Some(request) = request.filter(|request| request.is_forwarded()) {
+                let until = now.after(backed_off(pause, request.attempts));
                 request.state = State::Resting { until };
             }
         }
@@ -249,6 +252,7 @@ impl Tickets {
         };
         if pushed.is_ok() {
             request.state = State::Proposed;
+            request.attempts = request.attempts.saturating_add(1);
             let bytes = request.bytes();
             self.proposed_bytes = self.proposed_bytes.saturating_add(bytes);
         } else {

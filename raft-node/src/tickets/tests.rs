@@ -202,6 +202,11 @@ fn a_forwarded_command_is_sent_again_under_the_same_name() {
     assert_eq!(node.forward().0, []);
     node.wait(21);
     assert_eq!(node.forward().0, name);
+    // The second wait is twice as long.
+    node.wait(999);
+    assert_eq!(node.forward().0, []);
+    node.wait(21);
+    assert_eq!(node.forward().0, name);
     // Another leader: at once.
     node.tickets.on_leader();
     assert_eq!(node.forward().0, name);
@@ -353,6 +358,11 @@ fn a_forwarded_command_is_proposed_once_at_a_time() {
         node.tickets.replies.is_empty(),
         "its sender sees it applied"
     );
+    // Committed and not applied yet: a copy would only make the log longer.
+    let copy = forwarded(&[(SESSION, 1)], &[]);
+    node.tickets.accept(other(), boot, copy, node.now);
+    assert_eq!(node.propose(), 0);
+    node.applied(1, b"done");
     assert_eq!(node.tickets.under_way(), 0);
 }
 
@@ -421,8 +431,8 @@ fn a_command_wanted_here_and_forwarded_here_is_one() {
 #[test]
 fn a_read_ends_with_its_index_or_its_time() {
     let mut node = Node::new();
-    node.tickets.read(1, node.now);
-    node.tickets.read(2, node.now);
+    node.tickets.read(1, node.now, node.now);
+    node.tickets.read(2, node.now, node.now);
     assert_eq!(node.forward().1, [1, 2]);
     let reply = ForwardReply {
         to: me(),
