@@ -13,6 +13,8 @@
 
 mod support;
 
+#[path = "paper/cache.rs"]
+mod cache;
 #[path = "paper/s5_1_terms.rs"]
 mod s5_1_terms;
 #[path = "paper/s5_2_election.rs"]
@@ -27,3 +29,19 @@ mod s5_3_replication;
 mod s5_4_1_restriction;
 #[path = "paper/s5_4_2_prior_terms.rs"]
 mod s5_4_2_prior_terms;
+#[path = "paper/s5_5_crashes.rs"]
+mod s5_5_crashes;
+#[path = "paper/s5_6_timing.rs"]
+mod s5_6_timing;
+#[path = "paper/solo.rs"]
+mod solo;
+#[path = "paper/t10_2_1_parallel_disk.rs"]
+mod t10_2_1_parallel_disk;
+#[path = "paper/t4_2_3_stickiness.rs"]
+mod t4_2_3_stickiness;
+#[path = "paper/t6_2_check_quorum.rs"]
+mod t6_2_check_quorum;
+#[path = "paper/t9_6_pre_vote.rs"]
+mod t9_6_pre_vote;
+#[path = "paper/tickets.rs"]
+mod tickets;

@@ -1,0 +1,185 @@
+//! Entries that are no longer in memory are read back from the log, and checked against what the
+//! log holds by then.
+
+use raft_core::hull::{Input, Loaded};
+use raft_core::settings::Settings;
+use raft_core::states::Role;
+
+use crate::support::{
+    self, Node, append, chunks, conflict, heartbeat_reply, id, ids, ids_of, index, settings,
+};
+
+#[test]
+fn what_was_recovered_is_read_back_to_be_applied() {
+    let mut node = Node::holding(5, &[1, 2, 2]);
+    node.auto_load = false;
+    node.receive(2, 5, append(id(3, 2), Vec::new(), 3));
+    assert_eq!(node.applied, []);
+    assert_eq!(node.loads.len(), 1, "asked for once");
+    node.step(Input::DeadlinePassed);
+    assert_eq!(node.loads.len(), 1);
+    node.load_one();
+    node.settle();
+    let applied: Vec<_> = node.applied.iter().map(|(id, _)| *id).collect();
+    assert_eq!(applied, ids_of(1, &[1, 2, 2]));
+    assert_eq!(node.applied[1].1, b"2@2");
+}
+
+#[test]
+fn what_was_applied_and_is_durable_may_leave_memory_and_still_reaches_a_follower() {
+    let mut node = Node::leading_with(without_cache());
+    for _ in 0..5 {
+        node.propose(b"x");
+        node.sent();
+        let last = node.hull.last().index.get();
+        node.acknowledge(2, last);
+    }
+    assert_eq!(node.hull.applied_index(), index(6));
+    // Node 3 has lost it all on the way.
+    node.step(Input::ConnectionLost(raft_core::ids::NodeId::new(3)));
+    node.sent();
+    node.auto_load = false;
+    node.receive(3, 1, conflict(node.last_request(3), 6, id(1, 1)));
+    node.sent();
+    assert_eq!(
+        node.loads.len(),
+        1,
+        "a probe goes without, the entries are on their way"
+    );
+    node.acknowledge(3, 1);
+    assert_eq!(node.appends_to(3), []);
+    assert_eq!(node.loads.len(), 1);
+    node.load_one();
+    node.auto_load = true;
+    let mut entries = Vec::new();
+    for _ in 0..10 {
+        entries.extend(
+            node.appends_to(3)
+                .iter()
+                .flat_map(|append| ids(&append.chunks)),
+        );
+    }
+    assert_eq!(entries, ids_of(2, &[1, 1, 1, 1, 1]));
+}
+
+#[test]
+fn what_is_not_durable_stays_in_memory_whatever_the_cache_may_hold() {
+    let mut node = Node::leading_with(without_cache());
+    node.auto_sync = false;
+    node.auto_load = false;
+    for _ in 0..8 {
+        node.propose(b"x");
+    }
+    let entries: Vec<_> = node
+        .appends_to(2)
+        .iter()
+        .flat_map(|a| ids(&a.chunks))
+        .collect();
+    assert_eq!(entries.len(), 8);
+    assert_eq!(node.loads.len(), 0);
+}
+
+#[test]
+fn what_was_read_for_an_earlier_term_of_leadership_is_not_sent_in_a_later_one() {
+    let mut node = Node::holding(2, &[1, 2]);
+    assert_eq!(node.elect(), 3);
+    node.sent();
+    node.auto_load = false;
+    node.receive(2, 3, conflict(node.last_request(2), 2, id(0, 0)));
+    node.sent();
+    let load = node.loads.pop_front().unwrap();
+    let stale = node.log.read(load.range, load.max_bytes);
+    // Deposed before the read is back; entry 2 is overwritten, then this node leads again.
+    node.receive(3, 4, append(id(1, 1), chunks(2, &[4]), 0));
+    assert_eq!(node.terms(), [1, 4]);
+    assert_eq!(node.elect(), 5);
+    node.receive(2, 5, conflict(node.last_request(2), 2, id(0, 0)));
+    let number = load.number;
+    node.step(Input::Loaded(Loaded {
+        number,
+        result: stale.clone(),
+    }));
+    node.sent();
+    // The same bytes even under the number of the new read must not go out.
+    let number = node.loads.pop_front().unwrap().number;
+    node.step(Input::Loaded(Loaded {
+        number,
+        result: stale,
+    }));
+    node.auto_load = true;
+    node.acknowledge(2, 0);
+    let mut entries = Vec::new();
+    for _ in 0..10 {
+        entries.extend(
+            node.appends_to(2)
+                .iter()
+                .flat_map(|append| ids(&append.chunks)),
+        );
+        node.settle();
+    }
+    assert_eq!(entries, ids_of(1, &[1, 4, 5]));
+}
+
+#[test]
+fn a_read_that_nobody_waits_for_changes_nothing() {
+    for role in [
+        Role::Follower,
+        Role::PreCandidate,
+        Role::Candidate,
+        Role::Leader,
+    ] {
+        let mut node = Node::in_role(role);
+        let before = node.terms();
+        let result = Ok(chunks(1, &[9, 9]));
+        node.step(Input::Loaded(Loaded { number: 77, result }));
+        assert_eq!((node.terms(), node.hull.role()), (before, role));
+        assert_eq!(node.applied, []);
+    }
+}
+
+#[test]
+fn what_the_state_machine_has_not_applied_yet_is_bounded() {
+    let mut setup = support::setup(1, 1);
+    setup.settings = Settings {
+        max_applying_bytes: 100,
+        ..settings()
+    };
+    let mut node = Node::with_setup(setup, Default::default());
+    node.settle();
+    node.time_out();
+    node.auto_apply = false;
+    for _ in 0..10 {
+        node.propose(&[0; 26]);
+    }
+    let mut taken = Vec::new();
+    while let Some(apply) = node.hull.next_apply(1) {
+        taken.push(apply.last_index().get());
+    }
+    assert_eq!(taken, [2, 3], "no-op applied before; fifty bytes each");
+    node.step(Input::Applied(index(2)));
+    assert_eq!(
+        node.hull.next_apply(1).map(|apply| apply.last_index()),
+        Some(index(4))
+    );
+    assert_eq!(node.hull.next_apply(1), None);
+}
+
+#[test]
+fn a_heartbeat_goes_out_while_entries_are_read_back() {
+    let mut node = Node::in_role(Role::Leader);
+    node.auto_load = false;
+    node.sent();
+    node.receive(2, 6, conflict(node.last_request(2), 2, id(0, 0)));
+    node.sent();
+    node.receive(3, 6, heartbeat_reply(0));
+    node.wait(settings().heartbeat_interval);
+    let sent = node.sent_to(2);
+    assert!(sent.iter().any(|body| body.name() == "Heartbeat"));
+}
+
+fn without_cache() -> Settings {
+    Settings {
+        max_cached_bytes: 0,
+        ..settings()
+    }
+}

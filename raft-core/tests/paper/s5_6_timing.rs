@@ -1,0 +1,170 @@
+//! Timing, and what settings may not say (paper 5.6).
+
+use std::time::Duration;
+
+use raft_core::error::OpenError;
+use raft_core::hull::{Hull, Input};
+use raft_core::ids::LogIndex;
+use raft_core::log::{HardState, Recovered};
+use raft_core::settings::{Settings, SettingsProblem};
+use raft_core::states::Role;
+use raft_core::time::Time;
+
+use crate::support::{self, Node, id, settings};
+
+/// [S5.6.7]
+#[test]
+fn settings_with_fewer_than_three_heartbeats_in_an_election_timeout_are_refused() {
+    let with = |election: u64| Settings {
+        election_timeout: Duration::from_millis(election),
+        ..settings()
+    };
+    assert_eq!(with(300).validate(), []);
+    let mut setup = support::setup(1, 3);
+    setup.settings = with(299);
+    let problem = SettingsProblem::ElectionTimeoutTooShort {
+        election_timeout: Duration::from_millis(299),
+        heartbeat_interval: Duration::from_millis(100),
+    };
+    let error = Hull::open(setup, Recovered::default(), Time::ZERO).unwrap_err();
+    let problems = vec![problem];
+    assert_eq!(error, OpenError::Settings { problems });
+}
+
+/// [S5.6.7]
+#[test]
+fn heartbeats_come_several_times_within_the_shortest_election_timeout() {
+    let mut node = Node::leading();
+    let mut heard = 0;
+    let end = node.now.after(settings().election_timeout);
+    while node.now < end {
+        node.wait(settings().heartbeat_interval);
+        heard += node.sent_to(2).len();
+        node.receive(3, 1, support::heartbeat_reply(1));
+    }
+    assert_eq!(heard, 10);
+}
+
+#[test]
+fn pre_vote_and_check_quorum_are_set_both_or_neither() {
+    for (pre_vote, check_quorum) in [(true, false), (false, true)] {
+        let settings = Settings {
+            pre_vote,
+            check_quorum,
+            ..settings()
+        };
+        assert_eq!(settings.validate().len(), 1);
+    }
+    let neither = Settings {
+        pre_vote: false,
+        check_quorum: false,
+        ..settings()
+    };
+    assert_eq!(neither.validate(), []);
+}
+
+#[test]
+fn each_bound_on_settings_holds_at_its_edge_and_not_beyond() {
+    type Change = fn(&mut Settings, u64);
+    let append = settings().max_append_bytes as u64;
+    let payload = settings().max_payload_bytes as u64;
+    // What to change, and the least value that will do.
+    let bounds: [(Change, u64); 8] = [
+        (
+            |s, us| s.heartbeat_interval = Duration::from_micros(us),
+            1_000,
+        ),
+        (|s, us| s.resend_after = Duration::from_micros(us), 100_000),
+        (
+            |s, us| s.stalled_write_after = Duration::from_micros(us),
+            1_000_000,
+        ),
+        (|s, n| s.max_writes_in_flight = n as usize, 1),
+        (|s, n| s.max_appends_in_flight = n as usize, 1),
+        (|s, n| s.max_bytes_in_flight = n as usize, append),
+        (|s, n| s.max_uncommitted_bytes = n as usize, payload),
+        (
+            |s, n| s.chunk_limits.max_payload_bytes = n as u32,
+            payload + 24,
+        ),
+    ];
+    for (number, (change, least)) in bounds.into_iter().enumerate() {
+        let mut changed = settings();
+        change(&mut changed, least);
+        assert_eq!(changed.validate(), [], "bound {number}");
+        change(&mut changed, least - 1);
+        assert_eq!(changed.validate().len(), 1, "bound {number}");
+    }
+}
+
+#[test]
+fn a_clock_that_goes_back_counts_as_one_that_stands_still() {
+    let mut node = Node::holding(5, &[1]);
+    node.wait(Duration::from_millis(500));
+    node.step(Input::DeadlinePassed);
+    let late = node.now;
+    node.now = Time::ZERO;
+    node.hear(2, 5);
+    let deadline = node.hull.deadline().unwrap();
+    assert!(deadline.since(late) >= settings().election_timeout);
+}
+
+#[test]
+fn a_deadline_that_is_reported_too_early_does_nothing() {
+    for role in [
+        Role::Follower,
+        Role::PreCandidate,
+        Role::Candidate,
+        Role::Leader,
+    ] {
+        let mut node = Node::in_role(role);
+        node.sent();
+        node.events.clear();
+        let deadline = node.hull.deadline();
+        if role == Role::Leader {
+            node.time_out();
+            node.sent();
+            assert!(node.hull.deadline() > deadline);
+        }
+        let deadline = node.hull.deadline();
+        node.step(Input::DeadlinePassed);
+        assert_eq!((node.hull.role(), node.hull.deadline()), (role, deadline));
+        assert_eq!(node.sent(), []);
+        assert_eq!(node.events, []);
+    }
+}
+
+#[test]
+fn what_a_log_recovers_must_not_contradict_itself() {
+    let good = Recovered {
+        hard: HardState {
+            term: raft_core::ids::Term::new(3),
+            ..HardState::default()
+        },
+        runs: vec![id(1, 1), id(3, 3)],
+        last: LogIndex::new(4),
+        ..Recovered::default()
+    };
+    let open = |recovered| Hull::open(support::setup(1, 3), recovered, Time::ZERO).err();
+    assert_eq!(open(good.clone()), None);
+    let with_runs = |runs| Recovered {
+        runs,
+        ..good.clone()
+    };
+    let bad = [
+        with_runs(vec![id(2, 1)]),
+        with_runs(vec![id(1, 2), id(3, 1)]),
+        with_runs(vec![id(1, 1), id(3, 1)]),
+        with_runs(vec![id(1, 1), id(1, 2)]),
+        with_runs(vec![id(1, 1), id(5, 3)]),
+        with_runs(vec![id(1, 4)]),
+        with_runs(Vec::new()),
+    ];
+    for recovered in bad {
+        let error = open(recovered.clone());
+        assert!(
+            matches!(error, Some(OpenError::Recovered { .. })),
+            "{recovered:?}"
+        );
+    }
+}

@@ -1,0 +1,140 @@
+//! A leader without a majority, and who knows of whom as leader (thesis 6.2).
+
+use std::time::Duration;
+
+use raft_core::configuration::{Configuration, Member, MemberRole};
+use raft_core::ids::NodeId;
+use raft_core::log::memory::MemoryLog;
+use raft_core::settings::Settings;
+use raft_core::states::Role;
+
+use crate::support::{self, Node, heartbeat_reply, matched, peer, settings};
+
+/// [T6.2.21]
+#[test]
+fn a_leader_that_hears_no_majority_for_an_election_timeout_steps_down() {
+    let mut node = Node::leading();
+    node.wait(Duration::from_millis(900));
+    assert_eq!(node.hull.role(), Role::Leader);
+    node.wait(Duration::from_millis(300));
+    assert_eq!((node.hull.role(), node.term()), (Role::Follower, 1));
+    assert_eq!(node.hull.leader(), None);
+}
+
+/// [T6.2.21]
+#[test]
+fn any_answer_of_a_majority_keeps_a_leader_in_office() {
+    for answer in [heartbeat_reply(1), matched(1, 1)] {
+        let mut node = Node::new(1, 5);
+        node.elect();
+        for _ in 0..30 {
+            node.wait(Duration::from_millis(300));
+            node.receive(2, 1, answer.clone());
+            node.receive(4, 1, answer.clone());
+        }
+        assert_eq!(node.hull.role(), Role::Leader, "{}", answer.name());
+    }
+}
+
+/// [T6.2.21]
+#[test]
+fn less_than_a_majority_does_not_keep_a_leader_in_office() {
+    let mut node = Node::new(1, 5);
+    node.elect();
+    for _ in 0..6 {
+        node.wait(Duration::from_millis(300));
+        for _ in 0..3 {
+            node.receive(2, 1, heartbeat_reply(1));
+        }
+    }
+    assert_eq!(node.hull.role(), Role::Follower);
+}
+
+/// [T6.2.21]
+#[test]
+fn learners_and_strangers_do_not_keep_a_leader_in_office() {
+    let voter = |id: u64| (NodeId::new(id), Member::voter(peer(id).incarnation));
+    let learner = |id: u64| {
+        let (id, member) = voter(id);
+        let role = MemberRole::Learner;
+        (id, Member { role, ..member })
+    };
+    let mut setup = support::setup(1, 3);
+    setup.founding = Configuration::new([voter(1), voter(2), voter(3), learner(4), learner(5)]);
+    let mut node = Node::with_setup(setup, MemoryLog::new());
+    node.elect();
+    for _ in 0..6 {
+        node.wait(Duration::from_millis(300));
+        for from in [4, 5, 6, 7] {
+            node.receive(from, 1, heartbeat_reply(1));
+        }
+    }
+    assert_eq!(node.hull.role(), Role::Follower);
+}
+
+/// [T6.2.21]
+#[test]
+fn without_check_quorum_a_leader_stays() {
+    let mut node = Node::new(1, 3);
+    node.settle();
+    let mut setup = support::setup(1, 3);
+    setup.settings = Settings {
+        pre_vote: false,
+        check_quorum: false,
+        ..settings()
+    };
+    let mut node = Node::with_setup(setup, node.log);
+    node.settle();
+    node.time_out();
+    node.receive(2, 1, support::vote_reply(true));
+    node.wait(Duration::from_secs(60));
+    assert_eq!((node.hull.role(), node.term()), (Role::Leader, 1));
+}
+
+/// [T6.2.23]
+#[test]
+fn who_starts_to_campaign_forgets_who_leads() {
+    let mut node = Node::holding(5, &[1]);
+    node.hear(2, 5);
+    assert_eq!(node.hull.leader(), Some(NodeId::new(2)));
+    node.ask();
+    assert_eq!(node.hull.leader(), None);
+    node.stand();
+    assert_eq!(node.hull.leader(), None);
+}
+
+/// [T6.2.23]
+#[test]
+fn a_new_term_has_no_leader_yet() {
+    let mut node = Node::holding(5, &[1]);
+    node.hear(2, 5);
+    node.receive(3, 6, support::vote_reply(false));
+    assert_eq!((node.term(), node.hull.leader()), (6, None));
+    node.hear(3, 6);
+    assert_eq!(node.hull.leader(), Some(NodeId::new(3)));
+}
+
+#[test]
+fn a_leader_that_was_stopped_itself_listens_before_it_gives_up_but_not_for_ever() {
+    let mut node = Node::leading();
+    node.now = node.now.after(Duration::from_secs(2));
+    node.step(raft_core::hull::Input::DeadlinePassed);
+    assert_eq!(node.hull.role(), Role::Leader, "it may hear the others yet");
+    assert_eq!(
+        node.sent_to(2).len(),
+        1,
+        "one heartbeat, not one for each missed"
+    );
+    node.receive(2, 1, heartbeat_reply(2));
+    node.wait(Duration::from_millis(500));
+    assert_eq!(node.hull.role(), Role::Leader);
+    for _ in 0..2 {
+        node.now = node.now.after(Duration::from_secs(2));
+        node.step(raft_core::hull::Input::DeadlinePassed);
+    }
+    assert_eq!(
+        node.hull.role(),
+        Role::Follower,
+        "twice in a row is once too often"
+    );
+}
