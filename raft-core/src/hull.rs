@@ -155,6 +155,8 @@ impl Hull {
             return Next::Stay;
         }
         match term::compare(self.common.term(), term) {
+            // It answers an attempt, not a term: who is behind in term speaks in its own.
+            TermVerdict::Stale if matches!(body, Body::PreVoteReply(_)) => {}
             TermVerdict::Stale => return self.answer_stale(from, &body),
             TermVerdict::Newer => self.follow_term(term),
             TermVerdict::Current => {}
