@@ -52,6 +52,7 @@ impl MemoryLog {
             {
                 recovered.runs.push(first);
             }
+            recovered.time = recovered.time.max(chunk.time());
             recovered
                 .configurations
                 .extend(chunk.entries().filter_map(configuration_of));
