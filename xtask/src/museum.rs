@@ -106,10 +106,7 @@ fn search(
     options: &MuseumOptions,
 ) -> Result<bool, TaskError> {
     let mut hunt = Hunt::new(program, options.from, options.budget);
-    let find = match hunt.search()? {
-        Find::Killed { seed, .. } if !hunt::passes(sound, seed)? => Find::AlsoUnpatched(seed),
-        find @ (Find::Killed { .. } | Find::AlsoUnpatched(_) | Find::Survived) => find,
-    };
+    let find = hunt.search(sound)?;
     let line = if options.json {
         hunt.as_json(exhibit, &find)
     } else {

@@ -30,7 +30,8 @@ pub(super) enum Find {
         /// What it broke.
         property: String,
     },
-    /// This seed fails on the code as it is: a bug of ours, or a checker's.
+    /// Only seeds like this one failed, which fails on the code as it is: a bug of ours, or a
+    /// checker's.
     AlsoUnpatched(u64),
     /// Nothing failed within the budget.
     Survived,
@@ -57,22 +58,29 @@ impl Hunt {
         }
     }
 
-    /// Searches until something fails or the budget is used.
-    pub(super) fn search(&mut self) -> Result<Find, TaskError> {
+    /// Searches until a seed fails that passes with `sound`, the code as it is, or until the
+    /// budget is used.
+    pub(super) fn search(&mut self, sound: &Path) -> Result<Find, TaskError> {
+        let mut without_patch = None;
         while self.used < self.budget {
             let slice = Slice::run(&self.program, self.next, SLICE, self.budget - self.used)?;
             self.used += slice.cpu_seconds;
-            if let Some((seed, property)) = slice.first_failure() {
-                self.seeds_run += seed.saturating_sub(self.next) + 1;
+            let Some((seed, property)) = slice.first_failure() else {
+                if slice.status != Some(0) {
+                    break; // it hung
+                }
+                self.seeds_run += SLICE;
+                self.next += SLICE;
+                continue;
+            };
+            self.seeds_run += seed.saturating_sub(self.next) + 1;
+            self.next = seed + 1;
+            if passes(sound, seed)? {
                 return Ok(Find::Killed { seed, property });
             }
-            if slice.status != Some(0) {
-                break; // it hung
-            }
-            self.seeds_run += SLICE;
-            self.next += SLICE;
+            without_patch.get_or_insert(seed);
         }
-        Ok(Find::Survived)
+        Ok(without_patch.map_or(Find::Survived, Find::AlsoUnpatched))
     }
 
     /// One row of the table.
@@ -112,7 +120,7 @@ impl Hunt {
 }
 
 /// Whether one seed passes with `program`.
-pub(super) fn passes(program: &Path, seed: u64) -> Result<bool, TaskError> {
+fn passes(program: &Path, seed: u64) -> Result<bool, TaskError> {
     Ok(Slice::run(program, seed, 1, 600.0)?.status == Some(0))
 }
 
