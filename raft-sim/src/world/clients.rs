@@ -381,7 +381,7 @@ const MOST_TRIES: u32 = 40;
 const MOST_WAITING: usize = 60;
 
 /// Steps that the check of one part of a history may take.
-const EFFORT: u64 = 400_000;
+const EFFORT: u64 = 2_000_000;
 
 /// What commands are called among lots.
 const COMMAND: u64 = 14;

@@ -130,6 +130,9 @@ impl<'a> Teller<'a> {
                 failure.text(result.outcome.seed, &words)
             };
             self.progress.print(&text)?;
+        } else if result.outcome.undecided {
+            let text = undecided(result.outcome.seed, self.arguments.json);
+            self.progress.print(&text)?;
         }
         self.progress.step(&self.summary);
         Ok(())
@@ -148,6 +151,14 @@ impl<'a> Teller<'a> {
         };
         self.progress.print(&text)?;
         Ok(!self.summary.failed())
+    }
+}
+
+fn undecided(seed: u64, json: bool) -> String {
+    if json {
+        format!("{{\"kind\":\"undecided\",\"seed\":{seed}}}")
+    } else {
+        format!("seed {seed}: what clients saw is too tangled to judge")
     }
 }
 
