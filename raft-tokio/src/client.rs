@@ -67,6 +67,9 @@ pub struct ClientSettings {
     pub first_backoff: Duration,
     /// The longest such wait.
     pub longest_backoff: Duration,
+    /// Bytes of one command; longer ones are refused before they are sent. At most what the nodes
+    /// take (`ServiceSettings::max_command_bytes`), since they cut off whoever sends more.
+    pub max_command_bytes: usize,
     /// Bytes of one answer. Longer ones end the connection.
     pub max_reply_bytes: usize,
 }
@@ -81,6 +84,7 @@ impl Default for ClientSettings {
             silence_timeout: Duration::from_secs(3),
             first_backoff: Duration::from_millis(10),
             longest_backoff: Duration::from_millis(500),
+            max_command_bytes: 16 << 20,
             max_reply_bytes: 64 << 20,
         }
     }
@@ -151,8 +155,13 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// The session is over; nothing was done.
+    /// The command is too large, or the client was shut down; nothing was done.
     pub async fn begin(&self, payload: Bytes) -> Result<Submission, SubmitError> {
+        let limit = self.inner.settings.max_command_bytes;
+        if payload.len() > limit {
+            let limit = u64::try_from(limit).unwrap_or(u64::MAX);
+            return Err(SubmitError::TooLarge { limit });
+        }
         let weight =
             byte_permits(payload.len()).min(byte_permits(self.inner.settings.max_in_flight_bytes));
         let weight = u32::try_from(weight).unwrap_or(u32::MAX);

@@ -72,8 +72,10 @@ impl<S: StateMachine> Door<S> {
         match shaken {
             Ok(Ok(Guest::Peer { peer, lane })) => {
                 let accepted = Accepted { peer, lane, stream };
-                // The comms end with the driver: then there is nobody to hand it to.
-                let _ = self.peers.send(accepted).await;
+                // A driver that takes none is overwhelmed, or has ended: the peer tries again.
+                if self.peers.try_send(accepted).is_err() {
+                    self.desk.counters.count(Mishap::TooManyConnections);
+                }
             }
             Ok(Ok(Guest::Client { place })) => {
                 let desk = Arc::clone(&self.desk);

@@ -4,12 +4,13 @@
 //! in an allocation of its own size, so that whoever keeps a part of it keeps nothing else alive.
 
 use std::collections::VecDeque;
+use std::future::Future;
 use std::io::{self, IoSlice};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf, Bytes, BytesMut};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
 /// How frames are told apart.
 pub(crate) trait Framing {
@@ -107,17 +108,9 @@ fn poll_append<S: AsyncRead + Unpin>(
     room: usize,
     cx: &mut Context<'_>,
 ) -> Poll<io::Result<usize>> {
-    let before = into.len();
-    // Zeroed, not uninitialised: this crate forbids unsafe code, and zeroing 64 KiB is cheap
-    // beside the system call that fills it.
-    let step = room.min(READ_BYTES);
-    into.resize(before + step, 0);
-    let mut space = ReadBuf::new(into.get_mut(before..).unwrap_or_default());
-    let polled = Pin::new(stream).poll_read(cx, &mut space);
-    let filled = space.filled().len();
-    into.truncate(before + filled);
-    ready!(polled)?;
-    Poll::Ready(Ok(filled))
+    let mut space = into.limit(room);
+    // The future holds nothing but these references, so that nothing is lost with it.
+    pin!(stream.read_buf(&mut space)).poll(cx)
 }
 
 /// Why no further frame comes out of a stream.

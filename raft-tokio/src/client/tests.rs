@@ -223,6 +223,11 @@ async fn a_command_that_is_too_large_is_refused_by_name() {
     let client = Client::connect([&node.address]).await.unwrap();
     let refused = client.submit("four").await;
     assert_eq!(refused, Err(SubmitError::TooLarge { limit: 3 }));
+    let limit = 16 << 20;
+    let refused = client.submit(vec![0; limit + 1]).await;
+    let limit = limit as u64;
+    assert_eq!(refused, Err(SubmitError::TooLarge { limit }));
+    assert_eq!(node.submissions().len(), 1);
 }
 
 #[tokio::test]
