@@ -2,7 +2,7 @@
 //!
 //! The loop is short: take the earliest event, let it have its effect, poll what it woke until
 //! nothing is awake, look at what changed after each poll. When the plan's time is over all
-//! faults end, and the world has to come to rest with everything done ([`healing`]). A world is a
+//! faults end, and the world has to come to rest with everything done. A world is a
 //! function of its plan: the same plan gives the same events, which their hash shows.
 
 use std::fmt;

@@ -45,9 +45,9 @@ impl Tuning {
             lot.span_of_any_scale(Duration::from_millis(120), Duration::from_millis(1_500));
         let heartbeat_interval = election_timeout / lot.between(3, 8) as u32;
         let max_append_bytes = lot.pick(1 << 20, &[1, 128, 4 << 10, 1 << 20]);
-        // One entry at a time and one message at a time would be slower than clients ask.
+        // Small messages one at a time would be slower than clients ask.
         let max_appends_in_flight = match max_append_bytes {
-            1 => lot.pick(64, &[8, 16]),
+            ..256 => lot.pick(64, &[8, 16]),
             _ => lot.pick(64, &[1, 2, 8]),
         };
         Self {
