@@ -355,6 +355,10 @@ impl Tickets {
     /// command that can never be proposed must not be tried for ever.
     fn on_too_large(&mut self, key: Key, bytes: usize) {
         let limit = self.limits.max_payload_bytes;
+        if self.request(key).is_some_and(|request| request.exposed) {
+            self.end_overdue(key, Uncertain::TimedOut);
+            return;
+        }
         self.finish(key, Err(SubmitError::TooLarge { bytes, limit }));
     }
 

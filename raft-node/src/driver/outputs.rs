@@ -75,7 +75,9 @@ impl<L: Log, C: Comms<Letter>, K: Clock, S: StateMachine> Driver<L, C, K, S> {
             let raft = &settings.raft;
             let limits = BatchLimits {
                 entries: raft.chunk_limits.max_entries as usize,
-                bytes: raft.max_append_bytes,
+                bytes: raft
+                    .max_append_bytes
+                    .min(raft.chunk_limits.max_payload_bytes as usize),
                 unresolved_bytes: raft.max_uncommitted_bytes,
             };
             for _ in 0..MAX_BATCHES_PER_TURN {

@@ -3,13 +3,16 @@
 use std::task::Waker;
 
 use bytes::Bytes;
-use raft_core::ids::{ClusterId, Incarnation, NodeId, Peer};
+use raft_core::error::Fault;
+use raft_core::ids::{ClusterId, EntryId, Incarnation, NodeId, Peer};
 use raft_core::states::Role;
 
 use super::*;
 use crate::error::{NotSent, ReadError, SubmitError, Uncertain};
 use crate::handle::{SessionCommand, Submission};
+use crate::session::Halt;
 
+mod starts;
 mod world;
 use world::World;
 
@@ -433,6 +436,68 @@ fn an_own_session_that_was_evicted_is_replaced_without_a_word() {
     }
     let second = world.handle(1).submit(payload("x"));
     assert_eq!(outcome(&mut world, second), reply(2));
+}
+
+#[test]
+fn a_full_disk_ends_the_node_and_every_request_has_its_outcome() {
+    let mut world = World::of(3);
+    let leader = world.elect();
+    let handle = world.handle(leader);
+    world.disk(leader).fail();
+    let submission = handle.submit(payload("x"));
+    let failed = outcome(&mut world, submission);
+    assert!(failed.is_err(), "{failed:?}");
+    let fault = NodeFault::Hull(Fault::Log(world::full()));
+    assert_eq!(world.exit(leader), Some(Exit::Fault(fault.clone())));
+    assert_eq!(handle.status().fault, Some(fault));
+    // The others go on.
+    world.crash(leader);
+    let other = leader % 3 + 1;
+    let submission = world.handle(other).submit(payload("y"));
+    assert!(outcome(&mut world, submission).is_ok());
+}
+
+#[test]
+fn a_disk_that_fails_before_there_is_a_hull_ends_the_node_too() {
+    let mut world = World::of(3);
+    world.disk(1).fail();
+    world.run(1);
+    let fault = NodeFault::Log(world::full());
+    assert_eq!(world.exit(1), Some(Exit::Fault(fault)));
+}
+
+#[test]
+fn an_entry_of_an_unknown_kind_ends_the_node_and_names_the_kind() {
+    let mut world = World::of(1);
+    world.elect();
+    let last = world.driver(1).hull().unwrap().last();
+    world.append_unknown(1, 77);
+    world.crash(1);
+    world.start(1);
+    world.run(5_000);
+    let id = EntryId::new(last.term, last.index.next());
+    let halt = Halt::UnknownKind { id, kind: 77 };
+    let exit = world.exit(1);
+    assert_eq!(exit, Some(Exit::Fault(NodeFault::Apply(halt))));
+}
+
+#[test]
+fn a_flood_of_letters_starves_nobody() {
+    let mut world = World::with(1, |settings| settings.max_letters_per_turn = 1);
+    world.elect();
+    let flood = Letter {
+        cluster: None,
+        from: Peer::new(NodeId::new(2), Incarnation::new(5)),
+        boot: Boot::new(1),
+        to: NodeId::new(1),
+        packet: Packet::Hello,
+    };
+    for _ in 0..5_000 {
+        world.net.borrow_mut().put(NodeId::new(1), &flood);
+    }
+    let submission = world.handle(1).submit(payload("x"));
+    assert_eq!(outcome(&mut world, submission), reply(1));
+    assert!(world.net.borrow().waiting(NodeId::new(1)) > 4_000);
 }
 
 #[test]

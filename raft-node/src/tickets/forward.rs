@@ -52,14 +52,18 @@ impl Tickets {
         Some(proposals)
     }
 
-    /// Takes what is ready as one letter for the leader, of `max_bytes` or a single larger command,
-    /// if the lane has that `room`; `None` when there is nothing, or no room for it now.
+    /// Takes what is ready as one letter for the leader, of `max_bytes` and what the lane has `room`
+    /// for, or a single larger command, so that it gets through at all; `None` when there is
+    /// nothing, or no room now.
     pub(crate) fn take_forward(
         &mut self,
         room: usize,
         max_bytes: usize,
         now: Time,
     ) -> Option<Forward> {
+        if room == 0 {
+            return None;
+        }
         let settled = self.own_settled();
         let retry = self.limits.forward_retry;
         let mut forward = Forward::default();
@@ -71,7 +75,7 @@ impl Tickets {
             let size = request.bytes().saturating_add(FORWARD_OVERHEAD);
             bytes = bytes.saturating_add(size);
             let first = forward.commands.is_empty() && forward.reads.is_empty();
-            if bytes > room || (bytes > max_bytes && !first) {
+            if !first && bytes > max_bytes.min(room) {
                 break;
             }
             if matches!(request.source, Source::Node { .. }) {

@@ -6,10 +6,11 @@ use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
+use raft_core::chunk::ChunkBuilder;
 use raft_core::comms::{Comms, CommsEvent};
 use raft_core::ids::NodeId;
 use raft_core::log::memory::MemoryLog;
@@ -22,7 +23,7 @@ use super::super::{Driver, Parts};
 use super::poll;
 use crate::clock::Clock;
 use crate::codec::PayloadCodec;
-use crate::error::Exit;
+use crate::error::{Exit, StartError};
 use crate::frame::{self, FrameLimits};
 use crate::handle::Handle;
 use crate::letter::Letter;
@@ -83,10 +84,9 @@ impl World {
         world
     }
 
-    pub(super) fn start(&mut self, id: u64) {
-        self.starts += 1;
+    pub(super) fn setup(&self, id: u64) -> NodeSetup {
         let members = self.nodes.keys();
-        let setup = NodeSetup {
+        NodeSetup {
             id: NodeId::new(id),
             members: members
                 .map(|id| (NodeId::new(*id), format!("host{id}")))
@@ -95,7 +95,12 @@ impl World {
             payload_codec: PayloadCodec::Postcard,
             seed: self.starts * 7919 + id,
             entropy: u128::from(self.starts * 1_000_003 + id),
-        };
+        }
+    }
+
+    pub(super) fn start(&mut self, id: u64) {
+        self.starts += 1;
+        let setup = self.setup(id);
         let node = self.nodes.get_mut(&id).unwrap();
         let parts = Parts {
             log: node.disk.clone(),
@@ -180,18 +185,68 @@ impl World {
         self.driver(id).state_machine().0.clone()
     }
 
+    pub(super) fn disk(&self, id: u64) -> Disk {
+        self.nodes[&id].disk.clone()
+    }
+
+    /// Appends an entry of a later version's kind to a node's log, behind its back.
+    pub(super) fn append_unknown(&self, id: u64, kind: u8) {
+        let disk = self.disk(id);
+        let recovered = disk.recovered();
+        let term = recovered.runs.last().unwrap().term;
+        let mut builder = ChunkBuilder::new();
+        builder.push_raw(kind, b"later").unwrap();
+        let first = recovered.last.next();
+        let chunk = builder.seal(term, first, recovered.time, crc32c::crc32c_append);
+        let identity = recovered.identity.unwrap();
+        let write = Write {
+            append: vec![chunk.unwrap()],
+            ..Write::of_identity(recovered.hard, identity)
+        };
+        disk.0.lock().unwrap().write(write).unwrap();
+    }
+
+    /// What a start of node `id` with this setup and this recovery comes to.
+    pub(super) fn try_start(
+        &self,
+        setup: NodeSetup,
+        recovered: Recovered,
+    ) -> Result<(), StartError> {
+        let parts = Parts {
+            log: Disk::default(),
+            comms: Wire {
+                me: setup.id,
+                net: self.net.clone(),
+            },
+            clock: HandClock(self.time.clone()),
+            state_machine: Journal(vec![]),
+        };
+        Driver::start(setup, parts, recovered).map(|_| ())
+    }
+
     pub(super) fn exit(&self, id: u64) -> Option<Exit> {
         self.nodes[&id].exit.clone()
     }
 }
 
-/// A memory log that outlives its driver.
+/// A memory log that outlives its driver, and fails when told to.
 #[derive(Clone, Default)]
-pub(super) struct Disk(Arc<Mutex<MemoryLog>>);
+pub(super) struct Disk(Arc<Mutex<MemoryLog>>, Arc<AtomicBool>);
 
 impl Disk {
-    fn recovered(&self) -> Recovered {
+    pub(super) fn recovered(&self) -> Recovered {
         self.0.lock().unwrap().recovered()
+    }
+
+    pub(super) fn fail(&self) {
+        self.1.store(true, Ordering::Relaxed);
+    }
+}
+
+/// What a disk says that was told to fail.
+pub(super) fn full() -> LogError {
+    LogError::Full {
+        detail: "no room".into(),
     }
 }
 
@@ -201,6 +256,9 @@ impl Log for Disk {
     }
 
     fn poll_durable(&mut self, cx: &mut Context<'_>) -> Poll<Result<Durable, LogError>> {
+        if self.1.load(Ordering::Relaxed) {
+            return Poll::Ready(Err(full()));
+        }
         self.0.lock().unwrap().poll_durable(cx)
     }
 
@@ -240,6 +298,12 @@ impl Net {
             let letters = self.boxes.entry(to).or_default();
             letters.push_back(whole.clone().freeze());
         }
+    }
+}
+
+impl Net {
+    pub(super) fn waiting(&self, to: NodeId) -> usize {
+        self.boxes.get(&to).map_or(0, VecDeque::len)
     }
 }
 
