@@ -268,6 +268,33 @@ fn a_missing_segment_is_refused() {
     }
 }
 
+/// Older segments were dropped for the oldest one, so it must begin with a frame, also when
+/// nothing in it is needed any more.
+#[test]
+fn the_oldest_segment_must_begin_with_a_frame() {
+    let fs = MemFs::new();
+    let (mut log, _) = open(&fs);
+    for (number, length) in [(1, 1500), (2, 1500), (3, 1500), (4, 1000)] {
+        write(&mut log, append(number, vec![chunk(1, number, &[length])]));
+    }
+    let mark_at = |number, last| Write {
+        snapshot: Some(mark(1, last)),
+        drop_before: LogIndex::new(last + 1),
+        ..empty(number)
+    };
+    write(&mut log, mark_at(5, 1));
+    settle(&mut log);
+    log.begin(mark_at(6, 3));
+    let mut image = fs.image();
+    assert_eq!(image.keys().next().unwrap(), "0000000000000002.wal");
+    image.values_mut().next().unwrap()[..256].fill(0);
+    let error = try_open(&MemFs::of(image)).unwrap_err();
+    assert!(
+        matches!(&error, WalError::Corrupt { file, offset: 0, .. } if file == "0000000000000002.wal"),
+        "{error}"
+    );
+}
+
 /// Frames of the cut tail stand where new ones go, but no crash brings them back.
 #[test]
 fn what_was_cut_never_follows_what_is_written_after() {

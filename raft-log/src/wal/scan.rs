@@ -173,13 +173,14 @@ pub(super) fn frame_at(
     }))
 }
 
-/// Whether the segment begins with the expected frame.
+/// Whether the segment goes on with the frame after the last one read. Without one, nothing can
+/// be the next: the oldest segment must begin with a frame.
 pub(super) fn continues(
     bytes: &Bytes,
     segment: u64,
     expected: &Expected,
 ) -> Result<bool, WalError> {
-    Ok(frame_at(bytes, 0, segment, expected)?.is_ok())
+    Ok(!expected.is_first() && frame_at(bytes, 0, segment, expected)?.is_ok())
 }
 
 /// Looks from `from` on for a frame that says that the expected frame was durable. The length of
