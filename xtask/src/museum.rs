@@ -36,9 +36,9 @@ pub(crate) struct MuseumOptions {
     /// One JSON object a line.
     #[arg(long)]
     json: bool,
-    /// Only this exhibit.
-    #[arg(long)]
-    only: Option<String>,
+    /// Only these exhibits, such as `C01,V05`.
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
     /// The seed to begin with.
     #[arg(long, default_value_t = 0)]
     from: u64,
@@ -57,7 +57,7 @@ pub(crate) fn run(tree: &Tree, options: &MuseumOptions) -> Result<bool, TaskErro
     } else {
         options.folder.clone()
     };
-    let exhibits = exhibit::all(&folder, options.only.as_deref())?;
+    let exhibits = exhibit::all(&folder, &options.only)?;
     if options.check {
         return Ok(check(tree, &exhibits));
     }

@@ -27,8 +27,8 @@ pub(super) struct Exhibit {
     pub(super) path: PathBuf,
 }
 
-/// All exhibits in `folder`, in order of id; with `only`, that one.
-pub(super) fn all(folder: &Path, only: Option<&str>) -> Result<Vec<Exhibit>, TaskError> {
+/// All exhibits in `folder`, in order of id; with names in `only`, just those.
+pub(super) fn all(folder: &Path, only: &[String]) -> Result<Vec<Exhibit>, TaskError> {
     let failed = |source| TaskError::File {
         path: folder.to_owned(),
         source,
@@ -41,15 +41,14 @@ pub(super) fn all(folder: &Path, only: Option<&str>) -> Result<Vec<Exhibit>, Tas
         }
     }
     exhibits.sort_by(|left, right| left.id.cmp(&right.id));
-    if let Some(only) = only {
-        exhibits.retain(|exhibit| exhibit.id == only);
-        if exhibits.is_empty() {
-            return Err(TaskError::malformed(
-                folder,
-                &format!("no exhibit `{only}`"),
-            ));
-        }
+    let missing = only
+        .iter()
+        .find(|id| exhibits.iter().all(|exhibit| exhibit.id != **id));
+    if let Some(missing) = missing {
+        let problem = format!("no exhibit `{missing}`");
+        return Err(TaskError::malformed(folder, &problem));
     }
+    exhibits.retain(|exhibit| only.is_empty() || only.contains(&exhibit.id));
     Ok(exhibits)
 }
 
