@@ -279,6 +279,12 @@ impl Tickets {
                 | State::Committed => {}
             }
         }
+        // While nobody leads, nothing takes from the queue what has ended meanwhile.
+        if self.ready.len() > self.slab.slots() {
+            let slab = &self.slab;
+            let is_ready = |key: &Key| slab.get(*key).is_some_and(Request::is_ready);
+            self.ready.retain(is_ready);
+        }
         let idle = self.under_way() == 0;
         self.next_sweep = (!idle).then(|| now.after(self.limits.sweep_interval));
     }
@@ -514,6 +520,10 @@ impl Request {
             Work::Command { payload, .. } => payload.len().saturating_add(RECORD_OVERHEAD),
             Work::Read { .. } => 0,
         }
+    }
+
+    const fn is_ready(&self) -> bool {
+        matches!(self.state, State::Ready)
     }
 
     /// Whether a copy may stand in some log.

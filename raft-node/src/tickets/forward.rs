@@ -232,10 +232,7 @@ impl Tickets {
     /// The first request that is ready, left in the queue; what has ended meanwhile goes.
     fn next_ready(&mut self) -> Option<Key> {
         while let Some(key) = self.ready.front().copied() {
-            let is_ready = self
-                .request(key)
-                .is_some_and(|request| request.state == State::Ready);
-            if is_ready {
+            if self.request(key).is_some_and(Request::is_ready) {
                 return Some(key);
             }
             self.ready.pop_front();

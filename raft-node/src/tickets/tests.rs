@@ -469,6 +469,20 @@ fn the_end_gives_every_request_an_outcome() {
 }
 
 #[test]
+fn a_long_time_without_a_leader_leaves_nothing_behind() {
+    let mut node = Node::with_session();
+    for _ in 0..1_000 {
+        let ask = node.submit(b"x");
+        node.wait(10_000);
+        assert_eq!(node.outcomes(), [(ask, NOT_SENT)]);
+        node.desk.abandon(ask);
+        node.desk.settle(&mut vec![(ask, NOT_SENT)], None);
+    }
+    assert!(node.tickets.ready.len() < 10);
+    assert!(node.tickets.slab.slots() < 10);
+}
+
+#[test]
 fn an_idle_node_needs_no_timer() {
     let mut node = Node::with_session();
     assert!(node.tickets.deadline().is_some());
