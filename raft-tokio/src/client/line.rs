@@ -48,6 +48,8 @@ pub(crate) struct Dispatcher {
     backoff: Backoff,
     /// When a leader's address that a node named last turned out useless.
     useless: Option<(String, Instant)>,
+    /// When a node last sent us on to another.
+    sent_on: Option<Instant>,
 }
 
 /// Why a connection ended.
@@ -69,6 +71,7 @@ impl Dispatcher {
             backoff: Backoff::new(settings.first_backoff, settings.longest_backoff),
             settings,
             useless: None,
+            sent_on: None,
         }
     }
 
@@ -83,6 +86,11 @@ impl Dispatcher {
             match self.serve(&address).await {
                 Ended::Closed => return,
                 Ended::Leader(address) => {
+                    // Two nodes may each take the other for the leader for a while.
+                    let sent_on = self.sent_on.replace(Instant::now());
+                    if sent_on.is_some_and(|when| when.elapsed() < SENT_ON_TWICE) {
+                        self.pause().await;
+                    }
                     failures = 0;
                     leader = Some(address);
                 }
@@ -318,5 +326,7 @@ impl From<DialError> for ConnectionProblem {
 
 /// Bytes queued for one connection before more is taken from the book.
 const QUEUE_BYTES: usize = 256 << 10;
+/// Being sent on again within so short a time costs a pause.
+const SENT_ON_TWICE: Duration = Duration::from_millis(100);
 /// How long a leader's address that failed is not followed again.
 const USELESS_FOR: Duration = Duration::from_millis(500);
