@@ -16,5 +16,6 @@ mod process;
 pub mod script;
 pub mod sim;
 pub mod spy;
+mod story;
 pub mod workload;
 pub mod world;

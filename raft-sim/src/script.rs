@@ -23,7 +23,7 @@ use self::command::{CommandError, parse};
 
 mod cluster;
 pub mod command;
-mod print;
+pub(crate) mod print;
 
 /// Runs a script, and answers it with the output that its commands have now.
 ///

@@ -21,9 +21,10 @@ use crate::clock::Schedule;
 use crate::executor::{Ready, TaskId};
 use crate::history::History;
 use crate::lot::{mix, nanos};
-use crate::network::{KINDS, Network, node_id, node_number};
+use crate::network::{Network, node_id, node_number};
 use crate::plan::Plan;
 use crate::process::Node;
+use crate::story;
 use crate::workload::Workload;
 
 mod clients;
@@ -270,12 +271,15 @@ where
     }
 
     fn arrive(&mut self, frame: Frame) {
-        let (from, to, kind) = (frame.from, frame.to, frame.kind);
+        let (from, to) = (frame.from, frame.to);
+        let told = self.trace.is_some().then(|| frame.bytes.clone());
         let taken = self.network.arrive(frame);
         self.counters.frames += u64::from(taken);
-        if taken && self.trace.is_some() {
-            let kind = KINDS.get(kind).copied().unwrap_or_default();
-            self.tell(Some(to), format_args!("{kind} from {}", node_id(from)));
+        if let Some(bytes) = told {
+            let text = story::frame(&bytes);
+            let lost = if taken { "" } else { " (nobody is there)" };
+            let from = node_id(from);
+            self.tell(Some(to), format_args!("<- {from} {text}{lost}"));
         }
     }
 

@@ -30,7 +30,12 @@ fn every_story_ends_as_it_was_checked_in() {
         if update {
             fs::write(&path, &after).unwrap();
         } else {
-            assert_eq!(before, after, "{name}");
+            let mut lines = before.lines().zip(after.lines()).zip(1..);
+            let differs = lines.find(|((before, after), _)| before != after);
+            assert!(
+                before == after,
+                "{name} ends otherwise (UPDATE=1 keeps what is new): {differs:#?}"
+            );
         }
     }
 }

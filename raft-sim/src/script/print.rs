@@ -35,21 +35,28 @@ pub(crate) fn message(message: &Message) -> String {
     format!("{name} {term} {content}").trim_end().to_owned()
 }
 
-/// Entries, one after the other.
+/// Entries, one after the other; of many only the first.
 pub(crate) fn entries(chunks: &[Chunk]) -> String {
-    let all: Vec<String> = chunks
-        .iter()
-        .flat_map(Chunk::entries)
+    let count: usize = chunks.iter().map(Chunk::len).sum();
+    let shown = chunks.iter().flat_map(Chunk::entries).take(MOST_ENTRIES);
+    let mut words: Vec<String> = shown
         .map(|entry| format!("{}:{}", entry.id, record(&entry.record)))
         .collect();
-    all.join(" ")
+    if count > MOST_ENTRIES {
+        words.push(format!("and {} more", count - MOST_ENTRIES));
+    }
+    words.join(" ")
 }
 
-/// What an entry holds.
-pub(crate) fn record(record: &Record<'_>) -> String {
+/// What an entry holds. A command is its text, or, when it is none, its place in its session.
+fn record(record: &Record<'_>) -> String {
     match record {
         Record::NoOp => "no-op".to_owned(),
-        Record::Client { payload, .. } => String::from_utf8_lossy(payload).into_owned(),
+        Record::Client { header, payload } => match core::str::from_utf8(payload) {
+            Ok(text) if text.chars().all(|letter| letter.is_ascii_graphic()) => text.to_owned(),
+            _ if header.session == 0 => "control".to_owned(),
+            _ => format!("{}#{}", header.session, header.serial),
+        },
         Record::Config(_) => "configuration".to_owned(),
         Record::Unknown { kind, .. } => format!("unknown kind {kind}"),
         Record::Absent { kind } => format!("absent kind {kind}"),
@@ -100,3 +107,6 @@ pub(crate) const fn role(role: Role) -> &'static str {
 const fn granted(granted: bool) -> &'static str {
     if granted { "granted" } else { "refused" }
 }
+
+/// More entries in a line can't be read.
+const MOST_ENTRIES: usize = 8;
