@@ -1,0 +1,100 @@
+//! The command line: what it prints, and how it exits.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+/// Runs `raft-sim` with these words.
+#[expect(
+    clippy::expect_used,
+    reason = "a test that cannot run the program fails"
+)]
+fn raft_sim(words: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_raft-sim"))
+        .args(words)
+        .output()
+        .expect("the program starts")
+}
+
+fn printed(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[test]
+fn a_run_ends_with_a_summary() {
+    let output = raft_sim(&["run", "--seeds", "0..2", "--for", "2s", "--twice"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let text = printed(&output);
+    for row in ["seeds ", "elections", "hash over all events", "failures"] {
+        assert!(text.contains(row), "no {row:?} in {text}");
+    }
+}
+
+#[test]
+fn programs_get_one_object_a_line_and_the_same_hash_every_time() {
+    let words = [
+        "run", "--seeds", "3..5", "--for", "2s", "--json", "--nodes", "3",
+    ];
+    let runs = [1, 2].map(|jobs: u8| {
+        let jobs = jobs.to_string();
+        let all: Vec<&str> = words.iter().copied().chain(["--jobs", &jobs]).collect();
+        let text = printed(&raft_sim(&all));
+        let line = text.lines().last().unwrap().to_owned();
+        serde_json::from_str::<serde_json::Value>(&line).unwrap()
+    });
+    assert_eq!(runs[0]["kind"], "summary");
+    assert_eq!(runs[0]["seeds"], 2);
+    assert_eq!(runs[0]["failures"], 0);
+    assert_eq!(runs[0]["hash"], runs[1]["hash"]);
+}
+
+#[test]
+fn a_replay_is_a_story() {
+    let output = raft_sim(&["replay", "1", "--for", "2s"]);
+    assert_eq!(output.status.code(), Some(0));
+    let text = printed(&output);
+    assert!(text.starts_with("seed 1 for 2s"), "{text}");
+    assert!(text.contains("no property is violated"));
+    assert!(text.contains("<- n"), "no message is told");
+}
+
+#[test]
+fn bad_arguments_are_told_apart_from_failures() {
+    for words in [
+        &["run"][..],
+        &["run", "--seeds", "7"],
+        &["run", "--seeds", "7..7"],
+        &["run", "--seeds", "0..1", "--nodes", "0"],
+        &["run", "--seeds", "0..1", "--nodes", "99"],
+        &["run", "--seeds", "0..1", "--for", "soon"],
+        &["run", "--seeds", "0..1", "--jobs", "0"],
+        &["replay", "first"],
+        &["script", "no/such/file.txt"],
+        &["fly"],
+    ] {
+        let output = raft_sim(words);
+        assert_eq!(output.status.code(), Some(2), "{words:?}");
+        assert!(!output.stderr.is_empty(), "{words:?} says nothing");
+    }
+}
+
+#[test]
+fn a_story_that_ends_otherwise_is_a_failure() {
+    let stories = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts");
+    let good = stories.join("first_election.txt");
+    let output = raft_sim(&["script", good.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("story.txt");
+    std::fs::write(
+        &file,
+        "# No node leads yet.\n\n> cluster 1\n> status\n  n1 leads\n",
+    )
+    .unwrap();
+    let words = ["script", file.to_str().unwrap()];
+    let output = raft_sim(&words);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(told.contains("from line 5 on"), "{told}");
+    assert!(raft_sim(&[words[0], words[1], "--update"]).status.success());
+    assert!(raft_sim(&words).status.success());
+}
