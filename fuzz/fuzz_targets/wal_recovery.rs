@@ -76,7 +76,9 @@ fn written_log(input: &mut Input<'_>) -> Image {
             last -= 1;
         }
         if shape & 4 != 0 {
-            write.append.push(configuration_chunk(number, last + 1, "here"));
+            write
+                .append
+                .push(configuration_chunk(number, last + 1, "here"));
             last += 1;
         }
         if shape & 8 != 0 {
@@ -165,7 +167,12 @@ fn check(fs: MemFs) {
         return;
     };
     let found = loaded(&log, &recovered);
-    let Some(next) = recovered.last.get().checked_add(1).filter(|next| *next < u64::MAX) else {
+    let Some(next) = recovered
+        .last
+        .get()
+        .checked_add(1)
+        .filter(|next| *next < u64::MAX)
+    else {
         return;
     };
     let added = chunk(u64::MAX, next, &[1]);
@@ -185,9 +192,15 @@ fn check(fs: MemFs) {
 /// The entries from the snapshot to the last one, without a gap.
 fn loaded(log: &raft_log::Wal<MemFs>, recovered: &Recovered) -> support::Entries {
     let found = entries(&support::load_all(log, recovered));
-    let snapshot = recovered.snapshot.as_ref().map_or(0, |mark| mark.last.index.get());
+    let snapshot = recovered
+        .snapshot
+        .as_ref()
+        .map_or(0, |mark| mark.last.index.get());
     let indexes: Vec<u64> = found.iter().map(|entry| entry.1).collect();
-    assert_eq!(indexes.first().copied(), (!found.is_empty()).then_some(snapshot + 1));
+    assert_eq!(
+        indexes.first().copied(),
+        (!found.is_empty()).then_some(snapshot + 1)
+    );
     assert!(indexes.windows(2).all(|pair| pair[0] + 1 == pair[1]));
     assert_eq!(recovered.last.get(), snapshot + found.len() as u64);
     found
