@@ -2,11 +2,13 @@
 //! log holds by then.
 
 use raft_core::hull::{Input, Loaded};
+use raft_core::ids::{NodeId, Term};
+use raft_core::message::{Lane, Message};
 use raft_core::settings::Settings;
 use raft_core::states::Role;
 
 use crate::support::{
-    self, Node, append, chunks, conflict, heartbeat_reply, id, ids, ids_of, index, settings,
+    self, Node, append, chunks, conflict, heartbeat_reply, id, ids, ids_of, index, peer, settings,
 };
 
 #[test]
@@ -36,7 +38,7 @@ fn what_was_applied_and_is_durable_may_leave_memory_and_still_reaches_a_follower
     }
     assert_eq!(node.hull.applied_index(), index(6));
     // Node 3 has lost it all on the way.
-    node.step(Input::ConnectionLost(raft_core::ids::NodeId::new(3)));
+    node.step(Input::ConnectionLost(NodeId::new(3)));
     node.sent();
     node.auto_load = false;
     node.receive(3, 1, conflict(node.last_request(3), 6, id(1, 1)));
@@ -175,6 +177,24 @@ fn a_heartbeat_goes_out_while_entries_are_read_back() {
     node.wait(settings().heartbeat_interval);
     let sent = node.sent_to(2);
     assert!(sent.iter().any(|body| body.name() == "Heartbeat"));
+}
+
+#[test]
+fn what_a_leader_wanted_read_for_others_is_forgotten_when_it_is_deposed() {
+    let mut node = Node::in_role(Role::Leader);
+    node.sent();
+    node.receive(2, 6, conflict(node.last_request(2), 2, id(0, 0)));
+    let to = NodeId::new(2);
+    assert!(node.hull.next_send(to, Lane::Entries, usize::MAX).is_some());
+    let from = peer(3);
+    let message = Message {
+        from,
+        to: node.hull.me(),
+        term: Term::new(9),
+        body: heartbeat_reply(1),
+    };
+    node.hull.step(node.now, Input::Message(message));
+    assert_eq!(node.hull.next_load(), None);
 }
 
 fn without_cache() -> Settings {

@@ -45,7 +45,7 @@ fn a_follower_answers_candidates_and_leaders() {
 fn a_follower_that_hears_nobody_campaigns_after_its_election_timeout() {
     let mut node = Node::new(1, 3);
     let deadline = node.hull.deadline().unwrap();
-    node.now = Time::from_nanos(deadline.as_nanos() - 1);
+    node.now = just_before(deadline);
     node.step(Input::DeadlinePassed);
     assert_eq!(node.hull.role(), Role::Follower, "not before");
     node.now = deadline;
@@ -58,7 +58,7 @@ fn a_follower_that_hears_nobody_campaigns_after_its_election_timeout() {
 fn hearing_the_leader_restarts_the_election_timer() {
     let mut node = Node::holding(5, &[1]);
     for body in [heartbeat(1, 0), append(id(1, 1), Vec::new(), 0)] {
-        node.wait(Duration::from_millis(900));
+        node.now = just_before(node.hull.deadline().unwrap());
         node.receive(2, 5, body);
         let left = node.hull.deadline().unwrap().since(node.now);
         assert!(left >= settings().election_timeout, "{left:?}");
@@ -71,7 +71,7 @@ fn hearing_the_leader_restarts_the_election_timer() {
 #[test]
 fn granting_a_vote_restarts_the_election_timer() {
     let mut node = Node::holding(5, &[1]);
-    node.wait(Duration::from_millis(900));
+    node.now = just_before(node.hull.deadline().unwrap());
     node.receive(2, 5, request_vote(id(1, 1)));
     let left = node.hull.deadline().unwrap().since(node.now);
     assert!(left >= settings().election_timeout, "{left:?}");
@@ -219,6 +219,7 @@ fn a_leader_speaks_to_everyone_at_once_and_again_before_they_time_out() {
             assert!(heard, "{to}");
             node.receive(to, 1, heartbeat_reply(1));
         }
+        node.wait(Duration::ZERO);
         assert_eq!(node.sent(), [], "and no more than that");
         node.wait(settings().heartbeat_interval);
     }
@@ -429,4 +430,8 @@ fn only_control_messages_wait_in_the_control_lane() {
     }
     assert_eq!(node.hull.next_send(to, Lane::Control, 0), None, "no room");
     assert!(node.hull.next_send(to, Lane::Control, 1).is_some());
+}
+
+fn just_before(time: Time) -> Time {
+    Time::from_nanos(time.as_nanos() - 1)
 }

@@ -197,19 +197,16 @@ fn after_a_silence_the_probe_carries_no_entries_and_none_goes_twice() {
     node.sent();
     node.wait(settings().resend_after);
     node.wait(settings().heartbeat_interval);
+    node.propose(b"y");
     let probes = node.appends_to(2);
     assert_eq!(probes.len(), 1);
     assert_eq!(ids(&probes[0].chunks), []);
     assert_eq!(probes[0].previous, id(2, 1));
     // It had arrived after all: what follows goes out, and nothing before it.
     node.acknowledge(2, 2);
-    node.propose(b"y");
-    let sent: Vec<_> = node
-        .appends_to(2)
-        .iter()
-        .flat_map(|a| ids(&a.chunks))
-        .collect();
-    assert_eq!(sent, ids_of(3, &[1]));
+    let sent = node.appends_to(2);
+    assert_eq!(ids(&sent[0].chunks), ids_of(3, &[1]));
+    assert_eq!(sent.len(), 1);
 }
 
 /// [S5.3.5]
@@ -393,6 +390,34 @@ fn a_heartbeat_reply_moves_no_match_index() {
     node.receive(2, 6, heartbeat_reply(0));
     node.receive(3, 6, heartbeat_reply(0));
     assert_eq!((match_index(&node, 2), node.commit()), (0, 0));
+}
+
+#[test]
+fn an_acknowledgement_of_something_sent_before_the_probe_does_not_end_it() {
+    let mut node = Node::in_role(Role::Leader);
+    assert_eq!(node.appends_to(2).len(), 1);
+    node.receive(2, 6, matched(77, 1));
+    assert_eq!(match_index(&node, 2), 1);
+    assert_eq!(node.appends_to(2), [], "entry 2 would go out twice");
+    // Where it leaves nothing to find out, it does.
+    node.receive(2, 6, matched(77, 2));
+    assert_eq!(ids(&node.appends_to(2)[0].chunks), ids_of(3, &[6]));
+}
+
+#[test]
+fn a_refusal_of_what_is_known_to_match_is_dropped() {
+    let mut node = Node::leading();
+    node.propose(b"x");
+    let request = node.appends_to(2)[0].request;
+    node.drops();
+    node.receive(2, 1, conflict(request, 1, id(0, 0)));
+    assert_eq!(node.drops(), [Dropped::StaleReply]);
+    node.propose(b"y");
+    assert_eq!(
+        ids(&node.appends_to(2)[0].chunks),
+        ids_of(3, &[1]),
+        "no probe"
+    );
 }
 
 /// Proposes `count` commands, each sent on its own to node 2; the numbers of the requests sent.

@@ -292,6 +292,28 @@ fn what_was_not_durable_yet_is_not_applied() {
     assert_eq!(applied(&node), ids_of(1, &[1, 2, 2]));
 }
 
+/// [F2.STATE.4]
+#[test]
+fn a_refusal_of_entries_waits_for_the_term_it_speaks_in() {
+    let mut node = Node::holding(2, &[1]);
+    node.auto_sync = false;
+    node.receive(2, 3, append(id(5, 3), Vec::new(), 0));
+    assert_eq!(node.sent(), []);
+    node.sync();
+    assert_eq!(node.sent_to(2), [conflict(1, 5, id(1, 1))]);
+}
+
+/// [F2.STATE.4]
+#[test]
+fn acknowledgements_that_wait_for_one_write_leave_as_one_that_covers_both() {
+    let mut node = Node::holding(2, &[1]);
+    node.auto_sync = false;
+    node.receive(2, 2, append_numbered(2, id(1, 1), chunks(2, &[2, 2]), 0));
+    node.receive(2, 2, append_numbered(1, id(1, 1), chunks(2, &[2]), 0));
+    node.sync();
+    assert_eq!(node.sent_to(2), [matched(2, 3)]);
+}
+
 #[test]
 fn entries_that_leave_a_gap_or_fall_back_in_term_are_dropped() {
     let mut gap = chunks(2, &[1]);

@@ -2,13 +2,14 @@
 
 use raft_core::error::Fault;
 use raft_core::hull::{Doubt, Input, Outcome, Refusal};
-use raft_core::ids::NodeId;
+use raft_core::ids::{NodeId, Term};
 use raft_core::log::LogError;
+use raft_core::message::Message;
 use raft_core::states::Role;
 
 use crate::support::{
-    Node, append, append_numbered, chunks, every_body, id, index, matched, request_vote, settings,
-    vote_reply,
+    Node, append, append_numbered, chunks, every_body, id, index, matched, peer, request_vote,
+    settings, vote_reply,
 };
 
 /// [F2.STATE.4]
@@ -253,5 +254,28 @@ fn a_read_that_fails_stops_the_node() {
         result: Err(error.clone()),
     }));
     assert_eq!(node.hull.fault(), Some(&Fault::Log(error)));
+    assert_eq!(node.applied, []);
+}
+
+#[test]
+fn a_stopped_node_neither_says_nor_writes_what_was_on_its_way() {
+    let mut node = Node::holding(5, &[1]);
+    node.auto_sync = false;
+    node.may_stop = true;
+    node.hear(2, 5);
+    let message = Message {
+        from: peer(2),
+        to: node.hull.me(),
+        term: Term::new(5),
+        body: append(id(1, 1), chunks(2, &[5]), 2),
+    };
+    node.hull.step(node.now, Input::Message(message));
+    let error = LogError::Full {
+        detail: String::new(),
+    };
+    node.hull.step(node.now, Input::WriteFailed(error));
+    node.settle();
+    assert_eq!(node.sent(), []);
+    assert_eq!(node.writes.len(), 0);
     assert_eq!(node.applied, []);
 }
