@@ -57,8 +57,7 @@ impl Leader {
             tickets: Tickets::default(),
             round: 0,
             request: 0,
-            // [F2.LEAD.1] The first heartbeat goes out at once.
-            heartbeat_due: now,
+            heartbeat_due: now.after(common.settings.heartbeat_interval),
             woke_late: false,
             elected: now,
             elected_log_time: common.entries.time(),

@@ -75,6 +75,7 @@ impl Progress {
                 with_entries: true,
             },
             heard: now,
+            // [F2.LEAD.1] The first heartbeat goes out at once.
             heartbeat_due: true,
             told_commit: LogIndex::ZERO,
             loading: None,
