@@ -250,8 +250,9 @@ impl Common {
 
     /// A short wait that differs between nodes.
     pub(crate) fn draw_stagger(&mut self) -> Duration {
+        let shortest = self.settings.heartbeat_interval.checked_div(8);
         self.random
-            .between_once_and_twice(self.settings.heartbeat_interval)
+            .between_once_and_twice(shortest.unwrap_or_default())
     }
 
     /// Whether this node may campaign: it is to lead some day, and its disk answers.

@@ -4,8 +4,6 @@
 //! replaced, and what goes out. No rule of a single role stands here: those are in
 //! [`crate::states`] and [`crate::rules`].
 
-use alloc::collections::BTreeSet;
-
 use crate::chunk::{Checksum, Chunk};
 use crate::common::Common;
 use crate::common::entries::portion;
@@ -458,14 +456,16 @@ impl Hull {
         Some(common.message(peer, body))
     }
 
-    /// All nodes there may be something to send to.
-    pub fn destinations(&self) -> BTreeSet<NodeId> {
-        let mut destinations: BTreeSet<NodeId> = self.common.outbox.destinations().collect();
-        if let State::Leader(leader) = &self.state {
-            // [S5.1.24] Each follower on its own: none waits for another.
-            destinations.extend(leader.followers().keys());
-        }
-        destinations
+    /// The next node after `after` (the first one, for `None`) that there may be something to send
+    /// to.
+    pub fn next_destination(&self, after: Option<NodeId>) -> Option<NodeId> {
+        let waiting = self.common.outbox.next_destination(after);
+        let State::Leader(leader) = &self.state else {
+            return waiting;
+        };
+        // [S5.1.24] Each follower on its own: none waits for another.
+        let follower = leader.next_follower(after);
+        waiting.into_iter().chain(follower).min()
     }
 
     /// The next read from the log; the answer comes back as [`Input::Loaded`].

@@ -4,7 +4,6 @@
 //! configuration both halves must agree, each by its own majority (paper 6).
 
 use alloc::collections::BTreeMap;
-use alloc::vec::Vec;
 
 use crate::configuration::{Configuration, Member};
 use crate::ids::{LogIndex, NodeId};
@@ -73,15 +72,17 @@ fn majority_index(
     half: &BTreeMap<NodeId, Member>,
     matched: impl Fn(NodeId) -> LogIndex,
 ) -> LogIndex {
-    let mut held: Vec<LogIndex> = voters(half).map(matched).collect();
-    held.sort_unstable_by(|a, b| b.cmp(a));
-    held.get(majority(held.len()).saturating_sub(1))
-        .copied()
-        .unwrap_or(LogIndex::ZERO)
+    let needed = majority(voters(half).count());
+    let holders = |index| voters(half).filter(|id| matched(*id) >= index).count();
+    let held_by_majority = |index: &LogIndex| holders(*index) >= needed;
+    let highest = voters(half).map(&matched).filter(held_by_majority).max();
+    highest.unwrap_or(LogIndex::ZERO)
 }
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec::Vec;
+
     use super::*;
     use crate::configuration::MemberRole;
     use crate::ids::{Incarnation, Peer};

@@ -31,12 +31,12 @@ fn strangers_that_are_never_answered_do_not_fill_memory() {
     for stranger in 10..5_000 {
         node.receive(stranger, 1, pre_vote(1, id(9, 1)));
     }
-    assert!(node.hull.destinations().len() <= 1_024);
-    let member = node.hull.destinations().contains(&peer(2).id);
+    assert!(node.destinations().len() <= 1_024);
+    let member = node.destinations().contains(&peer(2).id);
     assert!(!member);
     node.receive(2, 1, pre_vote(1, id(9, 1)));
     assert!(
-        node.hull.destinations().contains(&peer(2).id),
+        node.destinations().contains(&peer(2).id),
         "a member is always answered"
     );
 }

@@ -118,7 +118,9 @@ impl Node {
         let mut answered = 0;
         loop {
             // Entries leave before the own write is begun: they need not wait for it.
-            for to in self.hull.destinations() {
+            let mut after = None;
+            while let Some(to) = self.hull.next_destination(after) {
+                after = Some(to);
                 for lane in [Lane::Control, Lane::Entries] {
                     while let Some(message) = self.hull.next_send(to, lane, usize::MAX) {
                         messages.push_back(message);

@@ -4,6 +4,7 @@
 //! of entries, of which one waits for each batch under way.
 
 use alloc::collections::{BTreeMap, VecDeque};
+use core::ops::Bound;
 
 use crate::ids::{NodeId, Peer};
 use crate::log::BatchNumber;
@@ -29,7 +30,10 @@ impl Outbox {
     pub(crate) fn push(&mut self, waiting: Waiting, to_member: bool) {
         let known = to_member || self.queues.contains_key(&waiting.to.id);
         if !known && self.queues.len() >= MAX_QUEUES {
-            return;
+            self.queues.retain(|_, queue| !queue.is_empty());
+            if self.queues.len() >= MAX_QUEUES {
+                return;
+            }
         }
         let queue = self.queues.entry(waiting.to.id).or_default();
         match queue.iter_mut().find(|other| waiting.supersedes(other)) {
@@ -46,21 +50,24 @@ impl Outbox {
     ) -> Option<Waiting> {
         let queue = self.queues.get_mut(&to)?;
         let ready = queue.iter().position(|waiting| is_durable(waiting.needs))?;
-        let waiting = queue.remove(ready);
-        if queue.is_empty() {
-            self.queues.remove(&to);
-        }
-        waiting
+        queue.remove(ready)
     }
 
     /// Drops everything: called when the term changes, since what was said in the old one no
     /// longer holds or no longer matters.
     pub(crate) fn clear(&mut self) {
-        self.queues.clear();
+        for queue in self.queues.values_mut() {
+            queue.clear();
+        }
     }
 
-    pub(crate) fn destinations(&self) -> impl Iterator<Item = NodeId> {
-        self.queues.keys().copied()
+    /// The first peer after `after`, or of all, for which something waits.
+    pub(crate) fn next_destination(&self, after: Option<NodeId>) -> Option<NodeId> {
+        let after = after.map_or(Bound::Unbounded, Bound::Excluded);
+        self.queues
+            .range((after, Bound::Unbounded))
+            .find(|(_, queue)| !queue.is_empty())
+            .map(|(to, _)| *to)
     }
 
     /// The longest queue of any peer.

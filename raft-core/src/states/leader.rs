@@ -2,6 +2,7 @@
 //! (Figure 2 Leaders; paper 5.3, 5.4.2; thesis 6.2, 10.2.1).
 
 use alloc::collections::BTreeMap;
+use core::ops::Bound;
 
 use crate::chunk::ChunkBuilder;
 use crate::common::Common;
@@ -76,6 +77,15 @@ impl Leader {
 
     pub(crate) const fn followers(&self) -> &BTreeMap<NodeId, Progress> {
         &self.followers
+    }
+
+    /// The first follower after `after`, or of all.
+    pub(crate) fn next_follower(&self, after: Option<NodeId>) -> Option<NodeId> {
+        let after = after.map_or(Bound::Unbounded, Bound::Excluded);
+        self.followers
+            .range((after, Bound::Unbounded))
+            .map(|(id, _)| *id)
+            .next()
     }
 
     /// Appends proposals, or refuses them all.

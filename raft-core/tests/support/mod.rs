@@ -254,10 +254,16 @@ impl Node {
         }
     }
 
+    /// All nodes there may be something to send to.
+    pub(crate) fn destinations(&self) -> Vec<NodeId> {
+        let next = |to: &NodeId| self.hull.next_destination(Some(*to));
+        std::iter::successors(self.hull.next_destination(None), next).collect()
+    }
+
     /// Everything the hull has to say now, to whomever.
     pub(crate) fn sent(&mut self) -> Vec<Message> {
         let mut sent = Vec::new();
-        for to in self.hull.destinations() {
+        for to in self.destinations() {
             for lane in Lane::ALL {
                 while let Some(message) = self.hull.next_send(to, lane, usize::MAX) {
                     if let Body::AppendEntries(append) = &message.body {

@@ -188,14 +188,15 @@ impl<L: Log, C: Comms<Letter>, K: Clock, S: StateMachine> Driver<L, C, K, S> {
             return false;
         };
         let mut busy = false;
-        let destinations = hull.destinations();
         for lane in Lane::ALL {
-            for to in &destinations {
+            let mut after = None;
+            while let Some(to) = hull.next_destination(after) {
+                after = Some(to);
                 loop {
-                    let room = self.comms.room(*to, lane);
+                    let room = self.comms.room(to, lane);
                     let message = match room {
                         0 => None,
-                        room => hull.next_send(*to, lane, room),
+                        room => hull.next_send(to, lane, room),
                     };
                     let Some(message) = message else {
                         break;
@@ -204,10 +205,10 @@ impl<L: Log, C: Comms<Letter>, K: Clock, S: StateMachine> Driver<L, C, K, S> {
                         cluster: self.cluster,
                         from: message.from,
                         boot: hull.boot(),
-                        to: *to,
+                        to,
                         packet: Packet::Raft(message),
                     };
-                    self.comms.send(*to, lane, letter);
+                    self.comms.send(to, lane, letter);
                     busy = true;
                 }
             }

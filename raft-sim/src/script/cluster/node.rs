@@ -254,7 +254,9 @@ fn load(hull: &mut Hull, log: &MemoryLog, now: Time) -> bool {
 }
 
 fn send(hull: &mut Hull, done: &mut Done) {
-    for to in hull.destinations() {
+    let mut after = None;
+    while let Some(to) = hull.next_destination(after) {
+        after = Some(to);
         for lane in Lane::ALL {
             while let Some(message) = hull.next_send(to, lane, usize::MAX) {
                 done.sent.push(message);
