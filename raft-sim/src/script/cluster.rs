@@ -176,7 +176,7 @@ impl Cluster {
             for message in chosen {
                 self.arrive(message)?;
             }
-            if which.link.is_some() || which.kind.is_some() {
+            if *which != Which::default() {
                 return Ok(());
             }
             rounds += 1;
@@ -221,9 +221,15 @@ impl Cluster {
 
     /// Takes the messages out that are meant.
     fn take(&mut self, which: &Which) -> Vec<Message> {
-        let (chosen, left) = std::mem::take(&mut self.under_way)
-            .into_iter()
-            .partition(|message| self.is_meant(which, message));
+        let most = if which.first { 1 } else { usize::MAX };
+        let (mut chosen, mut left) = (Vec::new(), Vec::new());
+        for message in std::mem::take(&mut self.under_way) {
+            if chosen.len() < most && self.is_meant(which, &message) {
+                chosen.push(message);
+            } else {
+                left.push(message);
+            }
+        }
         self.under_way = left;
         chosen
     }

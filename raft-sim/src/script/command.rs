@@ -8,9 +8,9 @@
 //! | `advance D` | all clocks go on by `D` (`300ms`, `2s`); deadlines pass in their order |
 //! | `wait D` | all clocks go on by `D`, but nobody looks at them |
 //! | `propose N A B …` | proposes commands on `N` |
-//! | `deliver [A->B] [KIND]` | delivers what is under way; without a link also the answers, and theirs |
-//! | `drop [A->B] [KIND]` | loses what is under way |
-//! | `copy [A->B] [KIND]` | doubles what is under way |
+//! | `deliver [first] [A->B] [KIND]` | delivers what is under way; without any of the three words also the answers, and theirs |
+//! | `drop [first] [A->B] [KIND]` | loses what is under way |
+//! | `copy [first] [A->B] [KIND]` | doubles what is under way |
 //! | `hold A->B`, `release A->B` | keeps `deliver` from delivering on a link, and no longer |
 //! | `partition 1 \| 2 3`, `heal` | what crosses is lost when it should arrive |
 //! | `stall N`, `sync N`, `unstall N` | `N`'s disk makes nothing durable, then what was written so far, then all at once again |
@@ -79,6 +79,8 @@ pub enum Command {
 /// Some of the messages that are under way.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Which {
+    /// Only the first of them.
+    pub first: bool,
     /// On this link only.
     pub link: Option<Link>,
     /// Of this kind only.
@@ -184,7 +186,9 @@ fn link(word: &str) -> Result<Link, CommandError> {
 fn which(words: &[&str]) -> Result<Which, CommandError> {
     let mut which = Which::default();
     for word in words {
-        if word.contains("->") {
+        if *word == "first" {
+            which.first = true;
+        } else if word.contains("->") {
             which.link = Some(link(word)?);
         } else {
             which.kind = Some((*word).to_owned());
