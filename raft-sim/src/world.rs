@@ -374,3 +374,6 @@ const MOST_EVENTS: u64 = 20_000_000;
 
 /// More polls than one event can cause.
 const MOST_POLLS: u64 = 100_000;
+
+#[cfg(test)]
+mod tests;

@@ -15,8 +15,8 @@ pub(super) fn faults(plan: &Plan, lot: &mut Lot) -> Vec<FaultPlan> {
     // Calm worlds show what only time shows; in wild ones everything happens at once. Most seeds
     // lie between: enough quiet for a leader to do some work between two faults.
     let election = plan.tuning.election_timeout;
-    let gap = lot.span(election * 3, election * 16);
-    let gap = gap.clamp(Duration::from_millis(600), Duration::from_secs(12));
+    let gap = lot.span(election * 2, election * 12);
+    let gap = gap.clamp(Duration::from_millis(400), Duration::from_secs(8));
     let mut drawn = Vec::new();
     let mut at = lot.span(Duration::ZERO, gap * 2);
     while at < plan.duration && drawn.len() < MOST_FAULTS {
@@ -120,9 +120,18 @@ impl Draw<'_> {
         };
         let delay = match occasion {
             Occasion::None => Duration::ZERO,
-            // Within the time a sync, a message or a round trip takes.
-            _ if lot.chance(800) => lot.span(Duration::ZERO, self.election / 8),
-            _ => lot.span(Duration::ZERO, self.election),
+            // Within the time that a sync, a message or a whole election takes.
+            _ => match lot.below(10) {
+                0..5 => {
+                    let sync = self.plan.disk.sync.draw(lot);
+                    lot.span(Duration::ZERO, sync)
+                }
+                5..8 => {
+                    let way = self.plan.network.delay.draw(lot);
+                    lot.span(Duration::ZERO, way * 3)
+                }
+                _ => lot.span(Duration::ZERO, self.election),
+            },
         };
         FaultPlan {
             number: 0,

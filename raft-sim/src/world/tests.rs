@@ -1,0 +1,103 @@
+//! Worlds as a whole: that they are functions of their plans, and what a calm one does.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::nemesis::{Fault, FaultPlan, Loss, Occasion, Target};
+use crate::plan::{Plan, Swarm};
+use crate::sim::{Sim, run_plan, run_seed};
+
+fn short(faults: bool) -> Swarm {
+    Swarm {
+        nodes: Some(3),
+        duration: Duration::from_secs(6),
+        faults,
+        ..Swarm::default()
+    }
+}
+
+#[test]
+fn a_world_runs_the_same_way_each_time_and_another_seed_another_way() {
+    let hash = |seed| run_seed(seed, &short(true)).hash;
+    assert_eq!(hash(3), hash(3));
+    assert_ne!(hash(3), hash(4));
+}
+
+#[test]
+fn a_calm_world_elects_once_and_answers_everything() {
+    let outcome = run_seed(1, &short(false));
+    assert_eq!(outcome.violation, None);
+    assert_eq!(outcome.counters.crashes, 0);
+    assert_eq!(outcome.counters.elections, 1);
+    assert_eq!(outcome.counters.answered, outcome.counters.operations);
+    assert!(outcome.counters.operations > 30);
+}
+
+#[test]
+fn a_world_without_a_leader_for_a_while_elects_another() {
+    let mut plan = Plan::draw(1, &short(false));
+    plan.faults.push(FaultPlan {
+        number: 0,
+        at: Duration::from_secs(2),
+        occasion: Occasion::Proposed,
+        delay: Duration::ZERO,
+        fault: Fault::Crash {
+            target: Target::Leader,
+            loss: Loss::All,
+            down: Duration::from_secs(3),
+            rot: false,
+        },
+    });
+    let outcome = run_plan(plan);
+    assert_eq!(outcome.violation, None);
+    assert_eq!(outcome.counters.crashes, 1);
+    assert_eq!(outcome.counters.unsynced_crashes, 1);
+    assert!(outcome.counters.elections >= 2);
+}
+
+#[test]
+fn worlds_of_one_node_and_of_seven_come_to_rest() {
+    for nodes in [1, 2, 7] {
+        let swarm = Swarm {
+            nodes: Some(nodes),
+            ..short(true)
+        };
+        let outcome = run_seed(9, &swarm);
+        assert_eq!(outcome.violation, None, "{nodes} nodes");
+    }
+}
+
+#[test]
+fn an_app_that_differs_from_node_to_node_is_found_out() {
+    use raft_node::state_machine::App;
+    use serde::{Deserialize, Serialize};
+
+    /// Counts, and forgets: what it answers depends on where it runs.
+    #[derive(Serialize, Deserialize)]
+    struct Forgetful(u64, BTreeMap<u64, u64>);
+
+    impl App for Forgetful {
+        type Command = u64;
+        type Reply = u64;
+        fn apply(&mut self, key: u64) -> u64 {
+            let count = self.1.entry(key).or_default();
+            *count += 1;
+            if self.1.len() > 3 {
+                self.1.clear();
+            }
+            *self.1.entry(key).or_default() + self.0
+        }
+    }
+
+    let births = std::cell::Cell::new(0);
+    let make = move || {
+        births.set(births.get() + 1);
+        Forgetful(births.get(), BTreeMap::new())
+    };
+    let failed = Sim::new(make, |lot| lot.below(9))
+        .nodes(3)
+        .lasting(Duration::from_secs(6))
+        .run(0..5)
+        .expect_err("replies differ from node to node");
+    assert_eq!(failed.violation.property, "linearizability");
+}
