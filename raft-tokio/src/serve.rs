@@ -28,6 +28,8 @@ pub(crate) struct Service<S: StateMachine> {
     reader: FrameReader<UpTo>,
     queue: SendQueue,
     under_way: FuturesUnordered<UnderWay>,
+    /// Bytes of commands under way.
+    bytes: usize,
     /// The leader that the client was last told of.
     told: Option<NodeId>,
 }
@@ -48,6 +50,9 @@ pub struct ServiceSettings {
     pub max_clients: usize,
     /// Requests of one client that may be under way; further ones wait in its socket.
     pub max_under_way: usize,
+    /// Bytes of commands of one client that may be under way; beyond that, further requests wait
+    /// in its socket.
+    pub max_under_way_bytes: usize,
     /// Bytes of answers that may wait for a client that does not read; while there are more,
     /// nothing more is taken from it.
     pub max_unread_bytes: usize,
@@ -61,13 +66,16 @@ impl Default for ServiceSettings {
         Self {
             max_clients: 1_024,
             max_under_way: 4_096,
+            max_under_way_bytes: 64 << 20,
             max_unread_bytes: 4 << 20,
             max_command_bytes: 16 << 20,
         }
     }
 }
 
-type UnderWay = Pin<Box<dyn Future<Output = Option<Answer>> + Send>>;
+/// Resolves to the answer, if the client waits for one, and the bytes that are no longer under
+/// way.
+type UnderWay = Pin<Box<dyn Future<Output = (Option<Answer>, usize)> + Send>>;
 
 impl<S: StateMachine> Service<S> {
     pub(crate) fn new(node: Arc<Desk<S>>, stream: TcpStream) -> Self {
@@ -80,6 +88,7 @@ impl<S: StateMachine> Service<S> {
             reader: FrameReader::new(framing),
             queue: SendQueue::default(),
             under_way: FuturesUnordered::new(),
+            bytes: 0,
             told: None,
         }
     }
@@ -126,6 +135,7 @@ impl<S: StateMachine> Service<S> {
     /// Starts on what the client asks, as far as there is room; whether the connection is over.
     fn take_requests(&mut self, cx: &mut Context<'_>) -> bool {
         while self.under_way.len() < self.node.settings.max_under_way
+            && self.bytes < self.node.settings.max_under_way_bytes
             && self.queue.bytes() < self.node.settings.max_unread_bytes
         {
             let frame = match self.reader.poll_frame(&mut self.stream, cx) {
@@ -135,7 +145,10 @@ impl<S: StateMachine> Service<S> {
                 Poll::Ready(Err(FrameFailure::Frame(error))) => return self.cut_off(error),
             };
             match Request::decode(frame) {
-                Ok(request) => self.under_way.push(self.start(request)),
+                Ok(request) => {
+                    let under_way = self.start(request);
+                    self.under_way.push(under_way);
+                }
                 Err(error) => return self.cut_off(error),
             }
         }
@@ -154,7 +167,9 @@ impl<S: StateMachine> Service<S> {
     }
 
     fn take_answers(&mut self, cx: &mut Context<'_>) {
-        while let Poll::Ready(Some(answer)) = Pin::new(&mut self.under_way).poll_next(cx) {
+        while let Poll::Ready(Some(ended)) = Pin::new(&mut self.under_way).poll_next(cx) {
+            let (answer, bytes) = ended;
+            self.bytes -= bytes;
             if let Some(answer) = answer {
                 self.push(&answer);
             }
@@ -167,34 +182,36 @@ impl<S: StateMachine> Service<S> {
         }
     }
 
-    fn start(&self, request: Request) -> UnderWay {
+    fn start(&mut self, request: Request) -> UnderWay {
         let handle = self.node.handle.clone();
         match request {
             Request::Open { number } => Box::pin(async move {
-                let opened = handle.open_session().await;
-                Some(match opened {
+                let answer = match handle.open_session().await {
                     Ok(session) => Answer::Opened { number, session },
                     Err(_) => Answer::Failed {
                         session: 0,
                         serial: number,
                         failure: Failure::Retry,
                     },
-                })
+                };
+                (Some(answer), 0)
             }),
             Request::Submit {
                 session,
                 serial,
                 settled,
                 payload,
-            } => Box::pin(submit(
-                handle,
-                SessionCommand {
+            } => {
+                let bytes = payload.len();
+                self.bytes += bytes;
+                let command = SessionCommand {
                     session,
                     serial,
                     settled,
                     payload,
-                },
-            )),
+                };
+                Box::pin(async move { (submit(handle, command).await, bytes) })
+            }
         }
     }
 }

@@ -57,8 +57,12 @@ impl<F: Framing> FrameReader<F> {
             }
             let read = match &mut self.large {
                 Some((frame, length)) => {
+                    if frame.len() == frame.capacity() {
+                        *frame = grown(frame, *length);
+                    }
                     let missing = *length - frame.len();
-                    ready!(poll_append(stream, frame, missing, cx))?
+                    let room = missing.min(frame.capacity() - frame.len());
+                    ready!(poll_append(stream, frame, room, cx))?
                 }
                 None => {
                     self.buffer.reserve(READ_BYTES / 2);
@@ -92,13 +96,21 @@ impl<F: Framing> FrameReader<F> {
             return Ok(Some(frame));
         }
         if length > READ_BYTES / 2 {
-            let mut frame = BytesMut::with_capacity(length);
+            let mut frame = BytesMut::with_capacity(length.min(LARGE_BYTES));
             frame.extend_from_slice(&self.buffer);
             self.buffer.clear();
             self.large = Some((frame, length));
         }
         Ok(None)
     }
+}
+
+/// A frame with room for as much again as has come, but not for more than its length: who claims a
+/// length has to send as much before it costs as much.
+fn grown(frame: &BytesMut, length: usize) -> BytesMut {
+    let mut larger = BytesMut::with_capacity(length.min(frame.len().saturating_mul(2)));
+    larger.extend_from_slice(frame);
+    larger
 }
 
 /// Appends at most `room` bytes of the stream to `into`, which has capacity for them.
@@ -200,6 +212,8 @@ impl SendQueue {
 
 /// What one read asks for.
 const READ_BYTES: usize = 64 << 10;
+/// What a large frame's first bytes are given room for.
+const LARGE_BYTES: usize = 2 << 20;
 /// Parts in one vectored write; the system's own limit is 1,024.
 const MAX_SLICES: usize = 64;
 
@@ -243,7 +257,7 @@ mod tests {
     #[tokio::test]
     async fn frames_of_all_sizes_come_out_as_they_went_in() {
         let (mut near, mut far) = tokio::io::duplex(1_000);
-        let sizes = [0, 1, 900, 40_000, 70_000, 3, 1 << 20, 0, 5];
+        let sizes = [0, 1, 900, 40_000, 70_000, 3, 1 << 20, 0, (9 << 20) + 1, 5];
         let sender = tokio::spawn(async move {
             let mut queue = SendQueue::default();
             for (number, size) in (0..).zip(sizes) {
@@ -252,7 +266,7 @@ mod tests {
             poll_fn(|cx| queue.poll_flush(&mut near, cx)).await.unwrap();
             assert!(queue.is_empty());
         });
-        let mut reader = FrameReader::new(UpTo(2 << 20));
+        let mut reader = FrameReader::new(UpTo(10 << 20));
         for (number, size) in (0..).zip(sizes) {
             let got = next(&mut reader, &mut far).await.unwrap().unwrap();
             assert!(got == frame(number, size), "frame {number} of {size} bytes");
