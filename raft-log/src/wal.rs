@@ -32,6 +32,9 @@ use segment::Segments;
 
 /// A durable log in one folder.
 ///
+/// It has no task of its own: [`Log::poll_durable`] moves it on, and must be polled after each
+/// [`Log::begin`].
+///
 /// - At most one group of frames is being written; what is begun meanwhile waits in `queue`.
 /// - `segments` are those whose first frame is durable, so that none is dropped for one that a
 ///   crash could lose.

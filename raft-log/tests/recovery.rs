@@ -340,22 +340,29 @@ fn a_log_of_a_later_version_is_left_alone() {
     }
 }
 
-/// A frame of another log in the place of the next one is not taken for it.
+/// A log of two frames of one block each.
+fn two_frames(log_id: u64, first_length: usize) -> Image {
+    let fs = MemFs::new();
+    let settings = raft_log::WalSettings { log_id, ..SETTINGS };
+    let (mut log, _) = run(Wal::open(fs.clone(), settings)).unwrap().unwrap();
+    write(&mut log, append(1, vec![chunk(1, 1, &[first_length])]));
+    write(&mut log, append(2, vec![chunk(1, 2, &[10])]));
+    fs.image()
+}
+
+/// A frame that is right in itself, in the place of the next one, is not taken for it: neither
+/// one of another log, nor one that followed another frame.
 #[test]
-fn frames_of_another_log_are_strangers() {
-    let one = |log_id| {
-        let fs = MemFs::new();
-        let settings = raft_log::WalSettings { log_id, ..SETTINGS };
-        let (mut log, _) = run(Wal::open(fs.clone(), settings)).unwrap().unwrap();
-        write(&mut log, append(1, vec![chunk(1, 1, &[10])]));
-        write(&mut log, append(2, vec![chunk(1, 2, &[10])]));
-        fs.image()
-    };
-    let (mut ours, theirs) = (one(1), one(2));
-    let content = ours.values_mut().next().unwrap();
-    content[256..].copy_from_slice(&theirs.values().next().unwrap()[256..]);
-    let (_, recovered) = open(&MemFs::of(ours));
-    assert_eq!(recovered.last, LogIndex::new(1));
+fn frames_that_followed_something_else_are_strangers() {
+    let ours = two_frames(1, 10);
+    for theirs in [two_frames(2, 10), two_frames(1, 11)] {
+        let mut mixed = ours.clone();
+        let content = mixed.values_mut().next().unwrap();
+        content[256..].copy_from_slice(&theirs.values().next().unwrap()[256..]);
+        let (_, recovered) = open(&MemFs::of(mixed));
+        assert_eq!(recovered.last, LogIndex::new(1));
+    }
+    assert_eq!(open(&MemFs::of(ours)).1.last, LogIndex::new(2));
 }
 
 /// Rot between two openings is found when the entries are read.

