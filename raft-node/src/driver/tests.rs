@@ -251,6 +251,20 @@ fn a_remote_session_is_answered_alike_on_every_node() {
     assert_eq!(world.journal(2).len(), 2);
 }
 
+/// Such a session was asked for in nobody's name, so that nobody recognised it once it was open.
+#[test]
+fn a_session_asked_for_before_the_cluster_is_founded_is_opened_when_it_is() {
+    let mut world = World::of(3);
+    world.crash(3);
+    let mut openings = [1, 2].map(|id| world.handle(id).open_session());
+    world.run(20);
+    world.start(3);
+    let sessions = openings
+        .each_mut()
+        .map(|opening| world.until(|_| poll(opening)).unwrap());
+    assert_ne!(sessions[0], sessions[1]);
+}
+
 #[test]
 fn the_same_command_twice_at_one_node_gets_one_outcome_for_both() {
     let mut world = World::of(3);
