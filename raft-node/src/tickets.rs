@@ -257,9 +257,9 @@ impl Tickets {
         if self.next_sweep.is_none_or(|due| due > now) {
             return;
         }
-        while let Some(waiting) = self.own.take_overdue(now) {
+        while let Some(ask) = self.own.take_overdue(now) {
             let error = SubmitError::NotSent(NotSent::NoLeader);
-            self.outcomes.push((waiting.ask, Err(error)));
+            self.outcomes.push((ask, Err(error)));
         }
         for slot in 0..self.slab.slots() {
             let Some(key) = self.slab.key_at(slot) else {
@@ -296,8 +296,8 @@ impl Tickets {
 
     /// Ends everything: the node stops.
     pub(crate) fn stop(&mut self) {
-        for waiting in self.own.take_all_waiting() {
-            self.outcomes.push((waiting.ask, Err(STOPPED)));
+        for ask in self.own.take_all_waiting() {
+            self.outcomes.push((ask, Err(STOPPED)));
         }
         for slot in 0..self.slab.slots() {
             if let Some(key) = self.slab.key_at(slot) {

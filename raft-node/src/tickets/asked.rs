@@ -41,8 +41,13 @@ impl Tickets {
     /// Takes a request to open a session.
     pub(crate) fn open_session(&mut self, ask: Ask, now: Time) {
         let deadline = now.after(self.limits.request_timeout);
-        let work = self.own.opening_command();
-        self.begin(work, desk_source(ask, false), deadline, now);
+        match self.own.opening_command() {
+            Some(work) => self.begin(work, desk_source(ask, false), deadline, now),
+            None => {
+                self.own.wait_for_name(ask, deadline);
+                self.sweep_by(now);
+            }
+        }
     }
 
     /// Takes a read that was asked for at `since`; its verdict comes in `reads`, and it ends with
@@ -72,9 +77,15 @@ impl Tickets {
 
     /// Gives serials to what waits for the own session, opening it when needed.
     pub(crate) fn assign(&mut self, now: Time) {
+        while let Some((ask, deadline)) = self.own.take_early() {
+            if let Some(work) = self.own.opening_command() {
+                self.begin(work, desk_source(ask, false), deadline, now);
+            }
+        }
         if self.own.needs_session() {
-            let work = self.own.open();
-            self.begin(work, Source::OwnSession, NEVER, now);
+            if let Some(work) = self.own.open() {
+                self.begin(work, Source::OwnSession, NEVER, now);
+            }
         }
         let Some(session) = self.own.number() else {
             return;

@@ -20,8 +20,8 @@ use crate::session::{CONTROL_SESSION, Control, Opener};
 ///   sessions keep.
 #[derive(Debug)]
 pub(super) struct OwnSession {
-    incarnation: Incarnation,
-    boot: Boot,
+    /// In whose name sessions are opened; nobody's before the cluster is founded.
+    name: Option<(Incarnation, Boot)>,
     max_answers: u64,
     number: Option<u64>,
     opening: bool,
@@ -32,6 +32,8 @@ pub(super) struct OwnSession {
     /// a retry under the same serial can still be told what became of it.
     abandoned: BTreeSet<u64>,
     waiting: VecDeque<Waiting>,
+    /// Clients that asked for a session too early, and until when they wait.
+    early: VecDeque<(Ask, Time)>,
 }
 
 /// A command without a serial yet.
@@ -45,8 +47,7 @@ pub(super) struct Waiting {
 impl OwnSession {
     pub(super) const fn new() -> Self {
         Self {
-            incarnation: Incarnation::new(0),
-            boot: Boot::new(0),
+            name: None,
             max_answers: 1,
             number: None,
             opening: false,
@@ -54,12 +55,12 @@ impl OwnSession {
             next_serial: 1,
             abandoned: BTreeSet::new(),
             waiting: VecDeque::new(),
+            early: VecDeque::new(),
         }
     }
 
     pub(super) fn set_opener(&mut self, incarnation: Incarnation, boot: Boot, max_answers: u32) {
-        self.incarnation = incarnation;
-        self.boot = boot;
+        self.name = Some((incarnation, boot));
         self.max_answers = u64::from(max_answers).max(1);
     }
 
@@ -79,26 +80,37 @@ impl OwnSession {
         });
     }
 
-    /// The command that opens a session, this node's or a client's.
-    pub(super) fn opening_command(&mut self) -> Work {
+    /// The command that opens a session, this node's or a client's; `None` while this node has no
+    /// name to recognise it by.
+    pub(super) fn opening_command(&mut self) -> Option<Work> {
+        let (incarnation, boot) = self.name?;
         self.opened = self.opened.saturating_add(1);
-        let control = Control::Open {
-            incarnation: self.incarnation,
-            boot: self.boot,
-        };
-        Work::Command {
+        let control = Control::Open { incarnation, boot };
+        Some(Work::Command {
             header: ClientHeader {
                 session: CONTROL_SESSION,
                 serial: self.opened,
                 settled: 0,
             },
             payload: control.encode(),
-        }
+        })
     }
 
-    pub(super) fn open(&mut self) -> Work {
+    pub(super) fn open(&mut self) -> Option<Work> {
+        let command = self.opening_command()?;
         self.opening = true;
-        self.opening_command()
+        Some(command)
+    }
+
+    /// Takes note of a client that wants a session before this node has a name.
+    pub(super) fn wait_for_name(&mut self, ask: Ask, deadline: Time) {
+        self.early.push_back((ask, deadline));
+    }
+
+    /// The next client that can have its session now.
+    pub(super) fn take_early(&mut self) -> Option<(Ask, Time)> {
+        self.name?;
+        self.early.pop_front()
     }
 
     pub(super) fn opened(&mut self, number: u64) {
@@ -126,7 +138,7 @@ impl OwnSession {
     }
 
     pub(super) fn is_opener(&self, opener: Opener) -> bool {
-        opener.incarnation == self.incarnation && opener.boot == self.boot
+        self.name == Some((opener.incarnation, opener.boot))
     }
 
     /// Takes the next command that the window has room for. `lowest` is the lowest serial under
@@ -167,16 +179,26 @@ impl OwnSession {
         self.abandoned.remove(&serial);
     }
 
-    pub(super) fn take_overdue(&mut self, now: Time) -> Option<Waiting> {
+    /// Takes someone whose time was over before anything was sent.
+    pub(super) fn take_overdue(&mut self, now: Time) -> Option<Ask> {
+        if self.early.front().is_some_and(|(_, until)| *until <= now) {
+            return self.early.pop_front().map(|(ask, _)| ask);
+        }
         let overdue = self.waiting.front()?.deadline <= now;
-        overdue.then(|| self.waiting.pop_front())?
+        overdue
+            .then(|| self.waiting.pop_front())?
+            .map(|waiting| waiting.ask)
     }
 
-    pub(super) fn take_all_waiting(&mut self) -> VecDeque<Waiting> {
-        core::mem::take(&mut self.waiting)
+    /// Takes everyone for whom nothing was sent yet.
+    pub(super) fn take_all_waiting(&mut self) -> impl Iterator<Item = Ask> + use<> {
+        let early = core::mem::take(&mut self.early);
+        let waiting = core::mem::take(&mut self.waiting);
+        let early = early.into_iter().map(|(ask, _)| ask);
+        early.chain(waiting.into_iter().map(|waiting| waiting.ask))
     }
 
     pub(super) fn waiting(&self) -> usize {
-        self.waiting.len()
+        self.waiting.len().saturating_add(self.early.len())
     }
 }
