@@ -16,6 +16,7 @@ use crate::spy::{Fact, Journal};
 pub mod client;
 pub mod convergence;
 pub mod durability;
+pub mod election_restriction;
 pub mod election_safety;
 pub mod exactly_once;
 pub mod leader_append_only;
@@ -343,6 +344,7 @@ fn all() -> Vec<Box<dyn Checker>> {
         Box::new(leader_append_only::LeaderAppendOnly::default()),
         Box::new(log_matching::LogMatching::default()),
         Box::new(leader_completeness::LeaderCompleteness::default()),
+        Box::new(election_restriction::ElectionRestriction::default()),
         Box::new(state_machine_safety::StateMachineSafety::default()),
         Box::new(durability::Durability::default()),
         Box::new(monotonic::Monotonic::default()),

@@ -105,6 +105,12 @@ impl Journal {
     /// Writes down a message as it leaves the node.
     pub fn sent(&self, message: &Message) {
         let promise = match &message.body {
+            Body::RequestVote(ask) => {
+                return self.note(Fact::Asked {
+                    term: message.term,
+                    last: ask.last,
+                });
+            }
             Body::RequestVoteReply(reply) if reply.granted => Promise::Vote,
             Body::AppendEntriesReply(reply) => match reply.verdict {
                 AppendVerdict::Matched(index) => Promise::Holds(index),
@@ -112,7 +118,6 @@ impl Journal {
             },
             Body::PreVote(_)
             | Body::PreVoteReply(_)
-            | Body::RequestVote(_)
             | Body::RequestVoteReply(_)
             | Body::AppendEntries(_)
             | Body::Heartbeat(_)
@@ -162,6 +167,13 @@ pub enum Fact {
     Durable(BatchNumber),
     /// The log failed for good.
     LogFailed,
+    /// A request for votes left the node.
+    Asked {
+        /// In which term.
+        term: Term,
+        /// The last entry that it names as its sender's.
+        last: EntryId,
+    },
     /// A promise left the node.
     Promised {
         /// To whom.

@@ -1,21 +1,26 @@
 //! What was promised survives: a log called durable is found again, a message that promises
-//! durability leaves only afterwards, what is committed is durable on a majority, and what a client
-//! was told is applied. (That later leaders have it too is Leader Completeness.)
+//! durability leaves only afterwards, what a leader was told to be held stays while it leads, what
+//! is committed is durable on a majority, and what a client was told is applied. (That later
+//! leaders have it too is Leader Completeness.)
 //!
 //! That a reopened log is what some write left, and none before the last durable one, the
 //! [`super::Model`] finds out while it follows the writes.
 
-use raft_core::ids::{EntryId, LogIndex, NodeId};
+use std::collections::BTreeMap;
+
+use raft_core::ids::{EntryId, LogIndex, NodeId, Term};
 use raft_core::time::Time;
 
 use super::{Checker, ClientFact, Fate, Model, Sight, View, Violation, property};
-use crate::spy::{Fact, Promise};
+use crate::spy::{Fact, Promise, WriteFact};
 
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Durability {
     /// All up to here was found to be durable on a majority when it was committed.
     held: LogIndex,
+    /// By node: the last term in which it acknowledged entries, and up to where.
+    acknowledged: BTreeMap<NodeId, (Term, LogIndex)>,
 }
 
 impl Checker for Durability {
@@ -24,9 +29,15 @@ impl Checker for Durability {
     }
 
     fn noted(&mut self, sight: &Sight<'_>, fact: &Fact) -> Result<(), Violation> {
+        if let Fact::Begun(write) = fact {
+            return self.check_removal(sight, write);
+        }
         let (Fact::Promised { to, term, promise }, Some(own)) = (fact, sight.own()) else {
             return Ok(());
         };
+        if let Promise::Holds(index) = promise {
+            self.acknowledge(sight.node, *term, *index);
+        }
         let hard = own.durable.hard;
         let kept = match promise {
             Promise::Vote => hard.term > *term || (hard.term == *term && hard.vote == Some(*to)),
@@ -82,6 +93,30 @@ impl Checker for Durability {
     }
 }
 
+impl Durability {
+    fn acknowledge(&mut self, node: NodeId, term: Term, index: LogIndex) {
+        let known = self.acknowledged.entry(node).or_insert((term, index));
+        match known.0.cmp(&term) {
+            core::cmp::Ordering::Less => *known = (term, index),
+            core::cmp::Ordering::Equal => known.1 = known.1.max(index),
+            core::cmp::Ordering::Greater => {}
+        }
+    }
+
+    /// A leader never asks to remove what it has sent before: in one term, what is acknowledged
+    /// stays.
+    fn check_removal(&self, sight: &Sight<'_>, write: &WriteFact) -> Result<(), Violation> {
+        let acknowledged = self.acknowledged.get(&sight.node);
+        match (write.truncate_from, acknowledged) {
+            (Some(from), Some((term, index))) if *term == write.hard.term && from <= *index => {
+                let text = format!("removed {from} in {term}, having acknowledged up to {index}");
+                Err(sight.violation(self.name(), text))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 fn holders(model: &Model, voters: &[NodeId], entry: EntryId) -> Vec<NodeId> {
     let holds = |id: &NodeId| {
         model
@@ -126,6 +161,22 @@ mod tests {
             .write(2, None, &[(1, 2, 'b')])
             .promise(2, 1, 1, Promise::Holds(LogIndex::new(2)));
         assert_eq!(story.verdict(), Some(property::DURABILITY));
+    }
+
+    #[test]
+    fn what_was_acknowledged_may_be_removed_only_in_a_later_term() {
+        for (term, verdict) in [(4, None), (3, Some(property::DURABILITY))] {
+            let mut story = Story::of(Durability::default());
+            story
+                .vote(2, 3, 1)
+                .write(2, None, &[(3, 1, 'a'), (3, 2, 'b')])
+                .durable(2)
+                .promise(2, 1, 3, Promise::Holds(LogIndex::new(2)))
+                .vote(2, term, 1)
+                .write(2, Some(3), &[])
+                .write(2, Some(2), &[]);
+            assert_eq!(story.verdict(), verdict, "removed in {term}");
+        }
     }
 
     #[test]

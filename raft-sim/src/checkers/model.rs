@@ -195,7 +195,7 @@ impl NodeModel {
                 self.applied_count += 1;
                 self.last_applied = Some(applied.id);
             }
-            Fact::LogFailed | Fact::Promised { .. } => {}
+            Fact::LogFailed | Fact::Asked { .. } | Fact::Promised { .. } => {}
         }
     }
 

@@ -39,7 +39,11 @@ impl Checker for Monotonic {
                 term,
                 promise: Promise::Vote,
             } => self.check_grant(sight, *term, *to),
-            Fact::Promised { .. } | Fact::Durable(_) | Fact::LogFailed | Fact::Applied(_) => Ok(()),
+            Fact::Promised { .. }
+            | Fact::Asked { .. }
+            | Fact::Durable(_)
+            | Fact::LogFailed
+            | Fact::Applied(_) => Ok(()),
         }
     }
 

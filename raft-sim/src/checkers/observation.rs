@@ -31,8 +31,8 @@ pub struct Observation {
     pub last: EntryId,
     /// The ids of the entries that became known as committed in this step.
     pub committed: Vec<EntryId>,
-    /// When some became so: the voters of each half of the configuration in force, a majority of
-    /// each of which must hold what is committed.
+    /// When some became so, or the node became leader: the voters of each half of the
+    /// configuration in force, a majority of each of which decides.
     pub voters: Vec<Vec<NodeId>>,
     /// When the node became leader in this step: its whole log, as runs of equal terms.
     pub elected_with: Option<Runs>,
@@ -51,7 +51,7 @@ impl Observation {
         let commit = hull.commit_index();
         let known = before.map_or(LogIndex::ZERO, |before| before.commit);
         let committed = ids_between(hull, known, commit);
-        let voters = if committed.is_empty() {
+        let voters = if committed.is_empty() && !elected {
             Vec::new()
         } else {
             voters_of(hull)

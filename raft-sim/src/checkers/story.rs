@@ -81,6 +81,24 @@ impl Story {
         self.note(node, fact).look(node, |_| {})
     }
 
+    /// The node asks for votes.
+    pub(crate) fn ask(&mut self, node: u64, term: u64, last: EntryId) -> &mut Self {
+        let term = Term::new(term);
+        self.note(node, Fact::Asked { term, last })
+            .look(node, |_| {})
+    }
+
+    /// The node becomes leader in a configuration of these voters.
+    pub(crate) fn elect_among(&mut self, node: u64, term: u64, voters: &[u64]) -> &mut Self {
+        let voters = voters.iter().map(|id| NodeId::new(*id)).collect();
+        self.look(node, |seen| {
+            seen.role = Role::Leader;
+            seen.term = Term::new(term);
+            seen.elected_with = Some(Runs::default());
+            seen.voters = vec![voters];
+        })
+    }
+
     pub(crate) fn apply(&mut self, node: u64, (term, index, command): Row) -> &mut Self {
         let journal = self.checks.journal(NodeId::new(node));
         journal.applied(id(term, index), LogTime::ZERO, &payload(command));
@@ -207,6 +225,7 @@ impl Story {
         let mut after = before.clone().unwrap_or_else(|| fresh(id, self.boots));
         after.committed.clear();
         after.elected_with = None;
+        after.voters.clear();
         change(&mut after);
         let told = self
             .checks

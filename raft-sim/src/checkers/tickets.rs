@@ -27,6 +27,7 @@ impl Checker for Tickets {
             | Fact::Begun(_)
             | Fact::Durable(_)
             | Fact::LogFailed
+            | Fact::Asked { .. }
             | Fact::Promised { .. } => Ok(()),
         }
     }

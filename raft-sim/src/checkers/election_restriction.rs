@@ -1,0 +1,165 @@
+//! What Leader Completeness rests on, looked at directly: who lacks a committed entry can't be
+//! elected (paper 5.4.1 and 5.4.2).
+//!
+//! A leader without a committed entry needs a series of accidents to come about. What would allow
+//! it can be seen much earlier: a node that lacks the entry, and whose log is no less up to date
+//! than the log of one that counts as holding it; or a vote for a candidate whose log is behind.
+
+use std::collections::BTreeMap;
+
+use raft_core::ids::{EntryId, NodeId, Term};
+use raft_core::states::Role;
+
+use super::{Checker, Model, Sight, View, Violation, property};
+use crate::spy::{Fact, Promise};
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct ElectionRestriction {
+    /// By candidate and term: the last entry it asked with.
+    asked: BTreeMap<(NodeId, Term), EntryId>,
+}
+
+impl Checker for ElectionRestriction {
+    fn name(&self) -> &'static str {
+        property::LEADER_COMPLETENESS
+    }
+
+    fn noted(&mut self, sight: &Sight<'_>, fact: &Fact) -> Result<(), Violation> {
+        match fact {
+            Fact::Asked { term, last } => {
+                let known = self.asked.entry((sight.node, *term)).or_insert(*last);
+                *known = (*known).max(*last);
+                Ok(())
+            }
+            Fact::Promised {
+                to,
+                term,
+                promise: Promise::Vote,
+            } => self.check_vote(sight, *to, *term),
+            Fact::Promised { .. }
+            | Fact::Opened(_)
+            | Fact::Begun(_)
+            | Fact::Durable(_)
+            | Fact::LogFailed
+            | Fact::Applied(_) => Ok(()),
+        }
+    }
+
+    fn observe(&mut self, view: &View<'_>) -> Result<(), Violation> {
+        let Some(after) = view.after.filter(|after| after.role == Role::Leader) else {
+            return Ok(());
+        };
+        // What a leader commits without counting it itself is committed by what stands after it.
+        let Some(last) = after.committed.last() else {
+            return Ok(());
+        };
+        let voters = after.voters.iter().flatten();
+        match endangered(view.model, voters.copied().collect(), *last) {
+            Some(text) => Err(view.violation(self.name(), text)),
+            None => Ok(()),
+        }
+    }
+}
+
+impl ElectionRestriction {
+    fn check_vote(&self, sight: &Sight<'_>, to: NodeId, term: Term) -> Result<(), Violation> {
+        let (Some(own), Some(asked)) = (sight.own(), self.asked.get(&(to, term))) else {
+            return Ok(());
+        };
+        let last = own.log.last_id();
+        // Entries of this term or a later one came after the vote, which a doubled request may
+        // have called for again.
+        let since = last.term >= term || own.log.hard.term != term;
+        if since || last <= *asked {
+            return Ok(());
+        }
+        let text = format!(
+            "voted in {term} for {to}, whose log ends with {asked}, though its own ends with {last}"
+        );
+        Err(sight.violation(self.name(), text))
+    }
+}
+
+/// Says which voter lacks the entry and could yet have the vote of one that holds it.
+fn endangered(model: &Model, voters: Vec<NodeId>, entry: EntryId) -> Option<String> {
+    let logs = voters
+        .iter()
+        .filter_map(|id| model.node(*id).map(|node| (*id, &node.durable)));
+    let (holding, lacking): (Vec<_>, Vec<_>) = logs.partition(|(_, log)| {
+        let found = log.entry(entry.index);
+        found.is_some_and(|found| found.entry.id == entry)
+    });
+    let weakest = holding.iter().min_by_key(|(_, log)| log.last_id())?;
+    let rival = lacking
+        .iter()
+        .find(|(_, log)| log.last_id() >= weakest.1.last_id())?;
+    Some(format!(
+        "{entry} is committed, but {} lacks it with a log up to {}, and {} holds it with one up to {}",
+        rival.0,
+        rival.1.last_id(),
+        weakest.0,
+        weakest.1.last_id()
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checkers::story::{Story, id};
+
+    #[test]
+    fn who_lacks_what_is_committed_may_be_behind() {
+        let mut story = Story::of(ElectionRestriction::default());
+        story
+            .write(1, None, &[(1, 1, 'a'), (3, 2, 'b')])
+            .write(2, None, &[(1, 1, 'a'), (3, 2, 'b')])
+            .write(3, None, &[(1, 1, 'a'), (2, 2, 'x')])
+            .durable(1)
+            .durable(2)
+            .durable(3)
+            .elect(1, 3, &[(1, 1), (3, 2)])
+            .commit_among(1, &[(1, 1), (3, 2)], &[1, 2, 3]);
+        assert_eq!(story.verdict(), None);
+    }
+
+    /// [S5.4.2.4]
+    #[test]
+    fn nobody_may_lack_it_with_a_later_term() {
+        let mut story = Story::of(ElectionRestriction::default());
+        story
+            .write(1, None, &[(1, 1, 'a'), (1, 2, 'b')])
+            .write(2, None, &[(1, 1, 'a'), (1, 2, 'b')])
+            .write(3, None, &[(1, 1, 'a'), (2, 2, 'x')])
+            .durable(1)
+            .durable(2)
+            .durable(3)
+            .elect(1, 3, &[(1, 1), (1, 2)])
+            .commit_among(1, &[(1, 1), (1, 2)], &[1, 2, 3]);
+        assert_eq!(story.verdict(), Some(property::LEADER_COMPLETENESS));
+    }
+
+    #[test]
+    fn a_vote_may_go_to_a_log_that_is_not_behind() {
+        let mut story = Story::of(ElectionRestriction::default());
+        story
+            .write(2, None, &[(1, 1, 'a'), (1, 2, 'b')])
+            .vote(2, 3, 1)
+            .ask(1, 3, id(2, 2))
+            .promise(2, 1, 3, Promise::Vote)
+            .write(2, None, &[(3, 3, 'c')])
+            .promise(2, 1, 3, Promise::Vote);
+        assert_eq!(story.verdict(), None);
+    }
+
+    #[test]
+    fn a_vote_may_not_go_to_a_log_that_is_behind() {
+        let mut story = Story::of(ElectionRestriction::default());
+        story
+            .write(2, None, &[(1, 1, 'a'), (2, 2, 'b')])
+            .vote(2, 3, 1)
+            .ask(1, 3, id(1, 5))
+            .promise(2, 1, 3, Promise::Vote);
+        assert_eq!(story.verdict(), Some(property::LEADER_COMPLETENESS));
+    }
+}
