@@ -54,8 +54,8 @@ impl Checker for ElectionRestriction {
         let Some(last) = after.committed.last() else {
             return Ok(());
         };
-        let voters = after.voters.iter().flatten();
-        match endangered(view.model, voters.copied().collect(), *last) {
+        let voters: Vec<NodeId> = after.voters.iter().flatten().copied().collect();
+        match endangered(view.model, &voters, *last) {
             Some(text) => Err(view.violation(self.name(), text)),
             None => Ok(()),
         }
@@ -82,7 +82,7 @@ impl ElectionRestriction {
 }
 
 /// Says which voter lacks the entry and could yet have the vote of one that holds it.
-fn endangered(model: &Model, voters: Vec<NodeId>, entry: EntryId) -> Option<String> {
+fn endangered(model: &Model, voters: &[NodeId], entry: EntryId) -> Option<String> {
     let logs = voters
         .iter()
         .filter_map(|id| model.node(*id).map(|node| (*id, &node.durable)));
@@ -123,7 +123,7 @@ mod tests {
         assert_eq!(story.verdict(), None);
     }
 
-    /// [S5.4.2.4]
+    /// [F2.LEAD.6]
     #[test]
     fn nobody_may_lack_it_with_a_later_term() {
         let mut story = Story::of(ElectionRestriction::default());
