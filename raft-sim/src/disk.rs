@@ -16,6 +16,7 @@ use raft_log::fs::{Answer, Completion, Fs, FsError, Operation};
 use crate::clock::Schedule;
 use crate::lot::Lot;
 use crate::nemesis::{DiskFault, Loss};
+use crate::network::node_number;
 use crate::plan::DiskPlan;
 use crate::world::event::Event;
 
@@ -148,7 +149,7 @@ impl Platter {
         let takes = if slow && self.calm {
             lot.span(Duration::from_micros(50), Duration::from_millis(1))
         } else if slow {
-            self.plan.sync.draw(&mut lot)
+            self.plan.sync_of(node_number(self.node), &mut lot)
         } else if lot.chance(AT_ONCE) {
             Duration::ZERO
         } else {

@@ -10,7 +10,7 @@ pub mod key_value;
 pub mod linearizable;
 pub mod lot;
 pub mod nemesis;
-mod network;
+pub mod network;
 pub mod plan;
 mod process;
 pub mod script;

@@ -248,7 +248,11 @@ impl Wires {
         }
         let doubled = lot.chance(self.plan.double_per_mille);
         let mut delay = self.plan.delay.draw(&mut lot);
-        if lot.chance(self.plan.straggle_per_mille) {
+        let straggle = match self.plan.slow_kind {
+            Some((kind, more)) if usize::from(kind) == frame.kind => more,
+            Some(_) | None => self.plan.straggle_per_mille,
+        };
+        if lot.chance(straggle) {
             delay += lot.span(Duration::ZERO, self.plan.straggle_most);
         }
         let mut lost = lot.chance(self.plan.drop_per_mille);
@@ -454,7 +458,7 @@ fn kind_of(packet: &Packet) -> usize {
 }
 
 /// The kinds of messages, as links number them; the first stands for any other.
-pub(crate) const KINDS: [&str; 13] = [
+pub const KINDS: [&str; 13] = [
     "other",
     "PreVote",
     "PreVoteReply",

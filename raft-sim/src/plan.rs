@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::lot::{Lot, nanos};
 use crate::nemesis::{self, FaultPlan};
+use crate::network::KINDS;
 use crate::workload::{self, ClientPlan, OperationPlan};
 
 mod tuning;
@@ -123,6 +124,10 @@ pub struct NetworkPlan {
     pub straggle_per_mille: u32,
     /// The most that a straggler is late.
     pub straggle_most: Duration,
+    /// A kind of message (by its place in [`KINDS`]) of which more arrive late, and how many of a
+    /// thousand: what answers an
+    /// earlier term or attempt is rare otherwise, and many mistakes need it.
+    pub slow_kind: Option<(u8, u32)>,
     /// Bytes on their way that the lane of entries to one node has room for.
     pub lane_bytes: usize,
     /// Whether a crash tells the others that their connections are lost.
@@ -138,6 +143,19 @@ pub enum Delay {
     LongTailed(Duration),
     /// The first, but in so many of a thousand the second.
     Two(Duration, Duration, u32),
+}
+
+impl DiskPlan {
+    /// How long a sync of this node (by number) takes.
+    pub(crate) fn sync_of(&self, node: usize, lot: &mut Lot) -> Duration {
+        let span = self.sync.draw(lot);
+        match self.slow {
+            Some((slow, times)) if usize::from(slow) == node => {
+                (span * times).min(self.slow_most.max(span))
+            }
+            Some(_) | None => span,
+        }
+    }
 }
 
 impl Delay {
@@ -163,6 +181,10 @@ pub struct DiskPlan {
     pub other_most: Duration,
     /// Bytes that are written whole or not at all.
     pub sector_bytes: usize,
+    /// A node whose syncs take so many times as long.
+    pub slow: Option<(u8, u32)>,
+    /// The longest that its syncs take.
+    pub slow_most: Duration,
 }
 
 impl Plan {
@@ -249,7 +271,8 @@ impl NodePlan {
 impl NetworkPlan {
     fn draw(lot: &mut Lot, families: Families, election_timeout: Duration) -> Self {
         // From a quick network to one whose messages take as long as an election.
-        let scale = lot.span_of_any_scale(election_timeout / 200, election_timeout / 4);
+        let slowest = lot.pick(4, &[4, 2]);
+        let scale = lot.span_of_any_scale(election_timeout / 200, election_timeout / slowest);
         let delay = match lot.below(3) {
             0 => Delay::Even(scale / 2, scale * 2),
             1 => Delay::LongTailed(scale),
@@ -264,6 +287,10 @@ impl NetworkPlan {
             double_per_mille: rare(families.double, lot, 100),
             straggle_per_mille: rare(families.straggle, lot, 40),
             straggle_most: election_timeout * lot.between(1, 12) as u32,
+            slow_kind: (families.straggle && lot.chance(600)).then(|| {
+                let kind = lot.between(1, KINDS.len() as u64 - 1) as u8;
+                (kind, lot.between(50, 500) as u32)
+            }),
             lane_bytes: lot.pick(1 << 20, &[1 << 12, 1 << 16, 1 << 20]),
             loss_hints: lot.chance(500),
         }
@@ -282,6 +309,13 @@ impl DiskPlan {
             sync,
             other_most: Duration::from_micros(lot.between(5, 200)),
             sector_bytes: lot.pick(512, &[512, 4096]),
+            slow: lot.chance(400).then(|| {
+                (
+                    lot.below(u64::from(MAX_NODES)) as u8,
+                    1 << lot.between(1, 6),
+                )
+            }),
+            slow_most: election_timeout / 2,
         }
     }
 }

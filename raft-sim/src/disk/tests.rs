@@ -19,6 +19,8 @@ impl Rig {
             sync: Delay::Even(Duration::from_millis(1), Duration::from_millis(2)),
             other_most: Duration::from_micros(50),
             sector_bytes: 512,
+            slow: None,
+            slow_most: Duration::ZERO,
         };
         let disk = Disk::new(NodeId::new(1), 7, plan, schedule.clone());
         Self { schedule, disk }

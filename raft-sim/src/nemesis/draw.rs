@@ -24,7 +24,11 @@ pub(super) fn faults(plan: &Plan, lot: &mut Lot) -> Vec<FaultPlan> {
         let mut place = lot.below(total);
         for &(kind, weight) in &kinds {
             if place < weight {
-                drawn.push(Draw { plan, election }.fault(kind, at, lot));
+                let draw = Draw { plan, election };
+                match kind {
+                    Kind::Cascade => draw.cascade(at, lot, &mut drawn),
+                    kind => drawn.push(draw.fault(kind, at, lot)),
+                }
                 break;
             }
             place -= weight;
@@ -35,6 +39,8 @@ pub(super) fn faults(plan: &Plan, lot: &mut Lot) -> Vec<FaultPlan> {
             at += gap / 4;
         }
     }
+    drawn.retain(|fault| fault.at < plan.duration);
+    drawn.sort_by_key(|fault| fault.at);
     for (number, fault) in drawn.iter_mut().enumerate() {
         fault.number = number as u32;
     }
@@ -49,6 +55,7 @@ fn kinds(families: Families) -> Vec<(Kind, u64)> {
         (families.crash && families.power_loss, Kind::Blackout, 4),
         (families.partition, Kind::Cut, 14),
         (families.partition, Kind::LeaderCut, 14),
+        (families.crash || families.partition, Kind::Cascade, 12),
         (families.hold, Kind::Hold, 12),
         (families.pause, Kind::Pause, 10),
         (families.slow_node, Kind::Slow, 8),
@@ -73,6 +80,7 @@ enum Kind {
     Blackout,
     Cut,
     LeaderCut,
+    Cascade,
     Hold,
     Pause,
     Slow,
@@ -111,6 +119,7 @@ impl Draw<'_> {
                 self.any_occasion(lot)
             }
             Kind::Blackout
+            | Kind::Cascade
             | Kind::Cut
             | Kind::Slow
             | Kind::Storm
@@ -139,6 +148,49 @@ impl Draw<'_> {
             occasion,
             delay,
             fault: self.what(kind, occasion, lot),
+        }
+    }
+
+    /// One leader after the other is cut off or crashes when it has just begun: what each has
+    /// proposed is left on some nodes and overtaken by what the next one does. The worst
+    /// histories (Figure 8's) are made of this.
+    fn cascade(self, from: Duration, lot: &mut Lot, drawn: &mut Vec<FaultPlan>) {
+        let mut at = from;
+        for _ in 0..lot.between(2, 6) {
+            let occasion = lot.pick(
+                Occasion::Elected,
+                &[Occasion::Elected, Occasion::Proposed, Occasion::Committed],
+            );
+            let lasts = lot.span(self.election, self.election * 5);
+            let place = lot.below(self.plan.nodes.len() as u64) as u8;
+            let cut = |shape| Fault::Cut {
+                shape,
+                lasts,
+                held: false,
+            };
+            let crash = Fault::Crash {
+                target: Target::Cause,
+                loss: self.loss(lot),
+                down: lasts / 2,
+                rot: false,
+            };
+            let isolate = cut(Shape::Isolate(Target::Cause));
+            let with = cut(Shape::With(Target::Cause, place));
+            let families = self.plan.families;
+            let fault = match (families.crash, families.partition) {
+                (true, true) => lot.pick(crash, &[isolate, with, with]),
+                (true, false) => crash,
+                (false, _) => lot.pick(isolate, &[with]),
+            };
+            let way = self.plan.network.delay.draw(lot);
+            drawn.push(FaultPlan {
+                number: 0,
+                at,
+                occasion,
+                delay: lot.span(Duration::ZERO, way * 3),
+                fault,
+            });
+            at += lot.span(self.election / 2, self.election * 3);
         }
     }
 
@@ -188,7 +240,9 @@ impl Draw<'_> {
                 loss: self.loss(lot),
                 down: self.down(lot),
             },
-            Kind::Cut | Kind::LeaderCut | Kind::Hold => self.cut(kind, occasion, lot),
+            Kind::Cut | Kind::LeaderCut | Kind::Cascade | Kind::Hold => {
+                self.cut(kind, occasion, lot)
+            }
             Kind::Pause => Fault::Pause {
                 target: self.target(occasion, lot),
                 lasts: self.lasts(lot),
