@@ -193,7 +193,9 @@ impl Node {
     }
 
     fn pull_sends(&mut self, wire: &mut VecDeque<Message>) {
-        for to in self.hull.destinations() {
+        let mut after = None;
+        while let Some(to) = self.hull.next_destination(after) {
+            after = Some(to);
             for lane in Lane::ALL {
                 for sent in 0.. {
                     assert!(sent < 10_000, "the hull never stops sending");
