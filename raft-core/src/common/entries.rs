@@ -125,14 +125,30 @@ impl Entries {
         through: LogIndex,
         max_bytes: usize,
     ) -> Option<Vec<Chunk>> {
-        let start = self
-            .chunks
-            .partition_point(|chunk| chunk.last_index() < from);
+        let start = self.place_of(from);
         let in_memory = self
             .chunks
             .get(start)
             .is_some_and(|chunk| chunk.first_index() <= from);
         in_memory.then(|| portion(self.chunks.range(start..), from, through, max_bytes))
+    }
+
+    /// Where in `chunks` the entry `from` stands, or would.
+    fn place_of(&self, from: LogIndex) -> usize {
+        // Nearly everybody asks for one of the latest: those are found without a search through
+        // all, which would touch memory that nobody else does.
+        let recent = self.chunks.len().saturating_sub(RECENT_CHUNKS);
+        let mut latest = self.chunks.range(recent..);
+        if latest
+            .clone()
+            .next()
+            .is_some_and(|chunk| chunk.first_index() <= from)
+        {
+            let offset = latest.position(|chunk| chunk.last_index() >= from);
+            return offset.map_or(self.chunks.len(), |offset| recent.saturating_add(offset));
+        }
+        self.chunks
+            .partition_point(|chunk| chunk.last_index() < from)
     }
 
     /// Whether these chunks, read back from the log, are what the log holds now: the log may have
@@ -173,4 +189,37 @@ pub(crate) fn portion<'a>(
         views.push(view);
     }
     views
+}
+
+/// How many of the latest chunks are looked through before all are searched.
+const RECENT_CHUNKS: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checksum::crc32c;
+    use crate::chunk::ChunkBuilder;
+
+    #[test]
+    fn finds_old_and_recent_entries_alike() {
+        let mut entries = Entries::new(Recovered::default());
+        let count = 3 * RECENT_CHUNKS as u64;
+        for number in 0..count {
+            let mut builder = ChunkBuilder::new();
+            builder.push_no_op().unwrap();
+            builder.push_no_op().unwrap();
+            let first = LogIndex::new(2 * number + 1);
+            let chunk = builder.seal(Term::new(1), first, LogTime::ZERO, crc32c);
+            entries.append(chunk.unwrap());
+        }
+        let last = entries.last().index;
+        for from in (1..=2 * count).map(LogIndex::new) {
+            let found = entries.collect(from, last, usize::MAX).unwrap();
+            assert_eq!(found[0].first_index(), from);
+            assert_eq!(found.last().unwrap().last_index(), last);
+        }
+        assert_eq!(entries.collect(last.next(), last.next(), 1), None);
+        entries.trim_cache(LogIndex::new(5), 0);
+        assert_eq!(entries.collect(LogIndex::new(4), last, 1), None);
+    }
 }

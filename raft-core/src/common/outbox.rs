@@ -14,6 +14,8 @@ use crate::message::{AppendEntriesReply, AppendVerdict, Body};
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     queues: BTreeMap<NodeId, VecDeque<Waiting>>,
+    /// How many messages wait in all: mostly none, and then nobody need look through the queues.
+    waiting: usize,
 }
 
 /// One message and what it waits for.
@@ -38,7 +40,10 @@ impl Outbox {
         let queue = self.queues.entry(waiting.to.id).or_default();
         match queue.iter_mut().find(|other| waiting.supersedes(other)) {
             Some(other) => *other = waiting.merged_with(other),
-            None => queue.push_back(waiting),
+            None => {
+                queue.push_back(waiting);
+                self.waiting = self.waiting.saturating_add(1);
+            }
         }
     }
 
@@ -48,8 +53,12 @@ impl Outbox {
         to: NodeId,
         is_durable: impl Fn(BatchNumber) -> bool,
     ) -> Option<Waiting> {
+        if self.waiting == 0 {
+            return None;
+        }
         let queue = self.queues.get_mut(&to)?;
         let ready = queue.iter().position(|waiting| is_durable(waiting.needs))?;
+        self.waiting = self.waiting.saturating_sub(1);
         queue.remove(ready)
     }
 
@@ -59,10 +68,14 @@ impl Outbox {
         for queue in self.queues.values_mut() {
             queue.clear();
         }
+        self.waiting = 0;
     }
 
     /// The first peer after `after`, or of all, for which something waits.
     pub(crate) fn next_destination(&self, after: Option<NodeId>) -> Option<NodeId> {
+        if self.waiting == 0 {
+            return None;
+        }
         let after = after.map_or(Bound::Unbounded, Bound::Excluded);
         self.queues
             .range((after, Bound::Unbounded))

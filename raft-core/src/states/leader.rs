@@ -1,9 +1,6 @@
 //! Leaders: they take proposals, replicate them, and decide what is committed
 //! (Figure 2 Leaders; paper 5.3, 5.4.2; thesis 6.2, 10.2.1).
 
-use alloc::collections::BTreeMap;
-use core::ops::Bound;
-
 use crate::chunk::ChunkBuilder;
 use crate::common::Common;
 use crate::hull::{Doubt, Loaded, Proposals, Refusal};
@@ -13,6 +10,7 @@ use crate::quorum::{self, Tally};
 use crate::states::Next;
 use crate::time::{LogTime, Time};
 use crate::trace::EventKind;
+use alloc::collections::BTreeMap;
 
 mod commit;
 pub(crate) mod progress;
@@ -81,11 +79,9 @@ impl Leader {
 
     /// The first follower after `after`, or of all.
     pub(crate) fn next_follower(&self, after: Option<NodeId>) -> Option<NodeId> {
-        let after = after.map_or(Bound::Unbounded, Bound::Excluded);
-        self.followers
-            .range((after, Bound::Unbounded))
-            .map(|(id, _)| *id)
-            .next()
+        // There are so few that looking at each costs less than a search.
+        let is_later = |id: &NodeId| after.is_none_or(|after| *id > after);
+        self.followers.keys().copied().find(is_later)
     }
 
     /// Appends proposals, or refuses them all.
