@@ -48,7 +48,9 @@ impl Cluster for Quorate {
             answered: 0,
             messages: VecDeque::new(),
         };
-        cluster.drive()?;
+        for node in &mut cluster.nodes {
+            node.work(now, &mut cluster.messages)?;
+        }
         while cluster.nodes[cluster.leader].hull.role() != Role::Leader {
             let hull = &mut cluster.nodes[cluster.leader].hull;
             cluster.now = hull.deadline().ok_or("the hull has stopped")?;
@@ -80,11 +82,11 @@ impl Cluster for Quorate {
 }
 
 impl Quorate {
-    /// Goes on until no hull has anything left to do and no message is under way.
+    /// After something happened to the leader: goes on until no hull has anything left to do and no
+    /// message is under way.
     fn drive(&mut self) -> Result<(), Failure> {
-        for node in &mut self.nodes {
-            self.answered += node.work(self.now, &mut self.messages)?;
-        }
+        let leader = &mut self.nodes[self.leader];
+        self.answered += leader.work(self.now, &mut self.messages)?;
         while let Some(message) = self.messages.pop_front() {
             let to = message.to.id.get() as usize - 1;
             let node = &mut self.nodes[to];
