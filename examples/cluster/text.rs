@@ -35,11 +35,13 @@ pub(crate) fn load(file: Option<&Path>) -> io::Result<Text> {
         return Err(io::Error::other("no sources found; name a file"));
     }
     let repeats = MIN_LINES.div_ceil(once.len()).max(1);
+    let files = paths.len();
+    let source = match repeats {
+        1 => format!("the repository's own sources, {files} files"),
+        _ => format!("the repository's own sources, {files} files, {repeats} times over"),
+    };
     Ok(Text {
-        source: format!(
-            "the repository's own sources, {} files, {repeats} times",
-            paths.len()
-        ),
+        source,
         lines: std::iter::repeat_n(once, repeats).flatten().collect(),
     })
 }
