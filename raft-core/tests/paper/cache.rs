@@ -82,6 +82,18 @@ fn what_is_not_durable_stays_in_memory_whatever_the_cache_may_hold() {
 }
 
 #[test]
+fn what_is_not_applied_stays_in_memory_whatever_the_cache_may_hold() {
+    let mut setup = support::setup(1, 3);
+    setup.settings = without_cache();
+    let mut node = Node::with_setup(setup, Default::default());
+    node.auto_load = false;
+    node.receive(2, 1, append(id(0, 0), chunks(1, &[1, 1, 1]), 1));
+    assert_eq!(node.hull.durable_index(), index(3));
+    node.receive(2, 1, append(id(3, 1), Vec::new(), 3));
+    assert_eq!((node.applied.len(), node.loads.len()), (3, 0));
+}
+
+#[test]
 fn what_was_read_for_an_earlier_term_of_leadership_is_not_sent_in_a_later_one() {
     let mut node = Node::holding(2, &[1, 2]);
     assert_eq!(node.elect(), 3);

@@ -394,14 +394,17 @@ fn a_heartbeat_reply_moves_no_match_index() {
 
 #[test]
 fn an_acknowledgement_of_something_sent_before_the_probe_does_not_end_it() {
-    let mut node = Node::in_role(Role::Leader);
-    assert_eq!(node.appends_to(2).len(), 1);
-    node.receive(2, 6, matched(77, 1));
-    assert_eq!(match_index(&node, 2), 1);
-    assert_eq!(node.appends_to(2), [], "entry 2 would go out twice");
+    let mut node = Node::leading();
+    let requests = send_each(&mut node, 2);
+    node.step(Input::ConnectionLost(NodeId::new(2)));
+    assert_eq!(node.appends_to(2)[0].previous, id(3, 1));
+    node.receive(2, 1, matched(requests[0], 2));
+    assert_eq!(match_index(&node, 2), 2);
+    assert_eq!(node.appends_to(2), [], "entry 3 would go out twice");
     // Where it leaves nothing to find out, it does.
-    node.receive(2, 6, matched(77, 2));
-    assert_eq!(ids(&node.appends_to(2)[0].chunks), ids_of(3, &[6]));
+    node.receive(2, 1, matched(requests[1], 3));
+    node.propose(b"z");
+    assert_eq!(ids(&node.appends_to(2)[0].chunks), ids_of(4, &[1]));
 }
 
 #[test]
