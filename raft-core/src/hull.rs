@@ -297,15 +297,20 @@ impl Hull {
 
     /// Whether a message is for this node and from someone who can be what they say.
     fn admit(&self, message: &Message) -> Result<(), Dropped> {
-        let from = message.from;
+        let (from, term) = (message.from, message.term);
         let member = self.common.configuration().member(from.id);
+        // No log holds an entry of a term that its node has not reached.
+        let boasts = message
+            .body
+            .named_entry()
+            .is_some_and(|entry| entry.term > term);
         if message.to != self.common.me {
             Err(Dropped::NotForMe)
         } else if from.id == self.common.me.id
             || (member.is_some() && !self.common.configuration().admits(from))
         {
             Err(Dropped::Stranger)
-        } else if !term::is_plausible(message.term) {
+        } else if !term::is_plausible(term) || boasts {
             Err(Dropped::Impossible)
         } else {
             Ok(())

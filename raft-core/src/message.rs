@@ -172,6 +172,25 @@ impl Body {
         }
     }
 
+    /// An entry that the message says is in its sender's log, if it names one.
+    pub(crate) const fn named_entry(&self) -> Option<EntryId> {
+        match self {
+            Self::PreVote(PreVote { last, .. }) | Self::RequestVote(RequestVote { last, .. }) => {
+                Some(*last)
+            }
+            Self::AppendEntries(AppendEntries { previous, .. }) => Some(*previous),
+            Self::AppendEntriesReply(AppendEntriesReply {
+                verdict: AppendVerdict::Conflict { hint, .. },
+                ..
+            }) => Some(*hint),
+            Self::PreVoteReply(_)
+            | Self::RequestVoteReply(_)
+            | Self::AppendEntriesReply(_)
+            | Self::Heartbeat(_)
+            | Self::HeartbeatReply(_) => None,
+        }
+    }
+
     /// The lane the message travels in.
     pub const fn lane(&self) -> Lane {
         match self {

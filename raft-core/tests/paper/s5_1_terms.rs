@@ -12,8 +12,8 @@ use raft_core::states::Role;
 use raft_core::trace::EventKind;
 
 use crate::support::{
-    Node, append, chunks, every_body, heartbeat, heartbeat_reply, id, matched, peer, request_vote,
-    vote_reply,
+    Node, append, chunks, conflict, every_body, heartbeat, heartbeat_reply, id, matched, peer,
+    pre_vote, request_vote, vote_reply,
 };
 
 const ROLES: [Role; 4] = [
@@ -111,6 +111,28 @@ fn a_term_that_leaves_no_room_to_campaign_is_not_followed() {
             node.receive(2, term, body);
             assert_eq!(node.term(), 6);
             assert_eq!(node.drops(), [Dropped::Impossible]);
+            assert_eq!(node.sent(), []);
+        }
+    }
+}
+
+#[test]
+fn a_message_that_boasts_of_an_entry_from_a_term_its_sender_has_not_reached_is_dropped() {
+    let impossible = [
+        pre_vote(1, id(9, 7)),
+        request_vote(id(9, 7)),
+        append(id(2, 7), Vec::new(), 2),
+        conflict(1, 2, id(1, 7)),
+    ];
+    for body in impossible {
+        for role in ROLES {
+            let mut node = Node::in_role(role);
+            node.sent();
+            node.drops();
+            let before = (node.hull.role(), node.term(), node.hull.vote());
+            node.receive(2, 6, body.clone());
+            assert_eq!(node.drops(), [Dropped::Impossible], "{}", body.name());
+            assert_eq!((node.hull.role(), node.term(), node.hull.vote()), before);
             assert_eq!(node.sent(), []);
         }
     }

@@ -397,6 +397,16 @@ fn nothing_leaves_a_node_before_its_boot_is_durable() {
 
 /// [F2.FOL.2]
 #[test]
+fn a_pre_candidate_that_refuses_a_vote_goes_on_asking() {
+    let mut node = Node::in_role(Role::PreCandidate);
+    let deadline = node.hull.deadline();
+    node.receive(2, 5, request_vote(id(1, 2)));
+    assert_eq!(node.hull.role(), Role::PreCandidate);
+    assert_eq!(node.hull.deadline(), deadline);
+}
+
+/// [F2.FOL.2]
+#[test]
 fn a_pre_candidate_that_grants_a_vote_waits_for_its_winner() {
     let mut node = Node::in_role(Role::PreCandidate);
     node.sent();

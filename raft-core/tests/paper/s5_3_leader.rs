@@ -117,7 +117,7 @@ fn a_refusal_moves_next_back_by_one_at_least() {
     node.elect();
     let request = node.last_request(2);
     // A hint that helps nothing: the very entry that was refused, or one beyond.
-    node.receive(2, 6, conflict(request, 4, id(9, 9)));
+    node.receive(2, 6, conflict(request, 4, id(9, 6)));
     assert_eq!(node.appends_to(2)[0].previous, id(3, 1));
 }
 

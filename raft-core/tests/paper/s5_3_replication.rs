@@ -4,6 +4,7 @@ use raft_core::chunk::Chunk;
 use raft_core::error::Dropped;
 use raft_core::hull::Input;
 use raft_core::ids::{EntryId, LogIndex};
+use raft_core::trace::EventKind;
 
 use crate::support::{
     Node, append, append_numbered, chunks, conflict, heartbeat, heartbeat_reply, id, ids_of,
@@ -178,6 +179,24 @@ fn the_commit_index_starts_at_zero_and_never_falls() {
     node.receive(2, 2, append(id(1, 1), Vec::new(), 3));
     node.receive(2, 2, heartbeat(1, 2));
     assert_eq!(node.commit(), 3);
+}
+
+/// [F2.STATE.5]
+#[test]
+fn the_commit_index_is_reported_when_it_rises_and_only_then() {
+    let mut node = Node::holding(2, &[1, 1]);
+    let told = |node: &mut Node| {
+        let events = std::mem::take(&mut node.events).into_iter();
+        let rises =
+            events.filter(|event| matches!(event.kind, EventKind::AdvanceCommitIndex { .. }));
+        rises.count()
+    };
+    node.receive(2, 2, heartbeat(1, 0));
+    assert_eq!(told(&mut node), 0);
+    node.receive(2, 2, heartbeat(2, 2));
+    assert_eq!(told(&mut node), 1);
+    node.receive(2, 2, heartbeat(3, 2));
+    assert_eq!(told(&mut node), 0);
 }
 
 /// [F2.STATE.6]
