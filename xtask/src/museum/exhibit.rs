@@ -9,6 +9,8 @@
 //! diff --git a/raft-core/src/rules/commit.rs b/raft-core/src/rules/commit.rs
 //! …
 //! ```
+//!
+//! A patch whose property is `nothing` is a legal variation: a simulator that reports it is wrong.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -25,6 +27,13 @@ pub(super) struct Exhibit {
     pub(super) properties: Vec<String>,
     /// Where the patch stands.
     pub(super) path: PathBuf,
+}
+
+impl Exhibit {
+    /// Whether it breaks nothing, and nothing may be found.
+    pub(super) fn is_legal(&self) -> bool {
+        self.properties == ["nothing"]
+    }
 }
 
 /// All exhibits in `folder`, in order of id; with names in `only`, just those.
@@ -99,6 +108,17 @@ mod tests {
         let exhibit = parse(WHOLE, PathBuf::from("C01.patch")).unwrap();
         assert_eq!(exhibit.id, "C01");
         assert_eq!(exhibit.properties, ["leader_completeness", "durability"]);
+    }
+
+    #[test]
+    fn a_legal_variation_breaks_nothing() {
+        let legal = WHOLE.replace("leader_completeness, durability", "nothing");
+        assert!(
+            parse(&legal, PathBuf::from("K01.patch"))
+                .unwrap()
+                .is_legal()
+        );
+        assert!(!parse(WHOLE, PathBuf::from("C01.patch")).unwrap().is_legal());
     }
 
     #[test]
