@@ -164,6 +164,12 @@ impl Checks {
         Ok(())
     }
 
+    /// A client begins an operation, which it may submit several times under one session and
+    /// serial. Where nobody says so, each submission counts as an operation of its own.
+    pub fn begun(&mut self, payload: &[u8]) {
+        self.model.begun(payload);
+    }
+
     /// A client submits a command on `node`. Say so before the node sees it.
     pub fn submitted(&mut self, now: Time, node: NodeId, payload: &[u8]) -> SubmissionId {
         self.model.submitted(now, node, payload)

@@ -54,10 +54,12 @@ impl ExactlyOnce {
             return Some(format!("applied {} after {}", applied.id, before.id));
         }
         let count = sight.model.count(applied.payload);
-        if count.applied > count.submitted {
+        if count.applied > count.most_applied() {
             return Some(format!(
-                "{} is applied {} times, but was submitted {} times",
-                applied.id, count.applied, count.submitted
+                "{} makes a command applied {} times that was asked for {} times",
+                applied.id,
+                count.applied,
+                count.most_applied()
             ));
         }
         let entry = sight
@@ -109,6 +111,18 @@ mod tests {
     fn one_submission_may_not_be_applied_twice() {
         let mut story = story("ab");
         story.apply(1, (1, 1, 'a')).apply(1, (1, 2, 'a'));
+        assert_eq!(story.verdict(), Some(property::EXACTLY_ONCE));
+    }
+
+    #[test]
+    fn one_operation_submitted_again_may_not_be_applied_twice() {
+        let mut story = Story::of(ExactlyOnce::default());
+        story.begin_operation('a');
+        story.submit(1, 'a');
+        story.submit(2, 'a');
+        story.apply(1, (1, 1, 'a'));
+        assert_eq!(story.verdict(), None);
+        story.apply(1, (1, 2, 'a'));
         assert_eq!(story.verdict(), Some(property::EXACTLY_ONCE));
     }
 

@@ -103,6 +103,11 @@ impl Model {
         }
     }
 
+    pub(crate) fn begun(&mut self, payload: &[u8]) {
+        let count = self.payloads.entry(fingerprint(payload)).or_default();
+        count.begun += 1;
+    }
+
     pub(crate) fn submitted(&mut self, now: Time, node: NodeId, payload: &[u8]) -> SubmissionId {
         let id = SubmissionId(self.submissions.len());
         let payload = fingerprint(payload);
@@ -150,6 +155,9 @@ impl Model {
 /// How often one command was submitted, and with what success.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Count {
+    /// Operations that clients began, each of which may be submitted several times under one
+    /// session and serial; zero where nobody says.
+    pub begun: usize,
     /// Submissions.
     pub submitted: usize,
     /// Of these, refused for good.
@@ -180,6 +188,17 @@ pub struct NodeModel {
     pub(crate) journal: Journal,
     pending: VecDeque<WriteFact>,
     lost: Option<String>,
+}
+
+impl Count {
+    /// How often the command may be applied at most.
+    pub(crate) fn most_applied(&self) -> usize {
+        if self.begun > 0 {
+            self.begun
+        } else {
+            self.submitted
+        }
+    }
 }
 
 impl NodeModel {

@@ -105,6 +105,10 @@ impl Story {
         self.look(node, |_| {})
     }
 
+    pub(crate) fn begin_operation(&mut self, command: char) {
+        self.checks.begun(&payload(command));
+    }
+
     pub(crate) fn submit(&mut self, node: u64, command: char) -> SubmissionId {
         self.checks
             .submitted(Time::ZERO, NodeId::new(node), &payload(command))

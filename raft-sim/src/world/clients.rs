@@ -165,6 +165,9 @@ where
             command: payload.clone(),
         };
         self.counters.operations += 1;
+        if read.is_none() {
+            self.checks.begun(&payload);
+        }
         if self.trace.is_some() {
             let what = planned.action;
             self.tell(
