@@ -197,6 +197,7 @@ fn a_candidate_without_majority_starts_over_in_a_new_term() {
     node.receive(5, 1, vote_reply(false));
     assert_eq!(node.hull.role(), Role::Candidate, "lost, but nobody leads");
     node.time_out();
+    assert_eq!(node.hull.role(), Role::PreCandidate);
     assert_eq!(node.stand(), 2);
     // The votes of the old term are gone.
     node.receive(3, 2, vote_reply(true));
@@ -415,6 +416,38 @@ fn a_pre_candidate_that_grants_a_vote_waits_for_its_winner() {
     assert_eq!(node.hull.role(), Role::Follower);
     let left = node.hull.deadline().unwrap().since(node.now);
     assert!(left >= settings().election_timeout, "{left:?}");
+}
+
+#[test]
+fn of_each_kind_one_answer_waits_and_kinds_do_not_displace_each_other() {
+    let mut node = Node::new(1, 3);
+    node.auto_sync = false;
+    for round in 0..50 {
+        node.receive(2, 0, support::pre_vote(round, id(0, 0)));
+        node.receive(2, 0, heartbeat(round, 0));
+    }
+    node.sync();
+    let sent = node.sent_to(2);
+    assert_eq!(sent.len(), 2, "{sent:?}");
+    assert!(sent.contains(&heartbeat_reply(49)));
+}
+
+#[test]
+fn strangers_however_many_take_bounded_room_and_none_of_the_members() {
+    let mut node = Node::new(1, 3);
+    node.auto_sync = false;
+    let ask = |node: &mut Node, from: u64| {
+        node.receive(from, 0, support::pre_vote(1, id(0, 0)));
+    };
+    (100..3_100).for_each(|from| ask(&mut node, from));
+    ask(&mut node, 2);
+    node.sync();
+    let sent = node.sent();
+    assert!(sent.len() < 2_000, "{}", sent.len());
+    assert!(sent.iter().any(|message| message.to == peer(2)));
+    // Once they are answered there is room for the next.
+    ask(&mut node, 99_999);
+    assert_eq!(node.sent_to(99_999).len(), 1);
 }
 
 #[test]

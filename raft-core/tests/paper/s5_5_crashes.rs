@@ -150,6 +150,10 @@ fn entries_removed_before_they_were_written_are_never_written() {
     }
     assert_eq!(node.writes.len(), settings().max_writes_in_flight);
     node.receive(3, 2, append(id(4, 1), chunks(5, &[2]), 0));
+    node.write_one();
+    node.settle();
+    let write = node.writes.back().unwrap();
+    assert_eq!((write.hard.term.get(), write.truncate_from), (2, None));
     node.sync();
     assert_eq!(node.terms(), [1, 1, 1, 1, 2]);
     node.restart();
