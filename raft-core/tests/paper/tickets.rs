@@ -156,6 +156,21 @@ fn what_fits_exactly_is_taken_and_a_single_large_command_is_too() {
 }
 
 #[test]
+fn a_no_op_weighs_nothing_and_is_taken_however_much_is_uncommitted() {
+    let mut node = Node::leading_with(Settings {
+        max_uncommitted_bytes: 100,
+        max_payload_bytes: 100,
+        ..settings()
+    });
+    node.propose(&[0; 100]);
+    let mut proposals = Proposals::new();
+    proposals.push_no_op(Ticket::new(9)).unwrap();
+    node.step(Input::Propose(proposals));
+    assert_eq!(node.outcome(Ticket::new(9)), None);
+    assert_eq!(node.terms(), [1, 1, 1]);
+}
+
+#[test]
 fn a_batch_larger_than_a_chunk_is_refused_whole() {
     let mut limited = settings();
     limited.chunk_limits.max_entries = 2;
@@ -174,6 +189,26 @@ fn a_batch_larger_than_a_chunk_is_refused_whole() {
         assert_eq!(outcome, Some(Outcome::Refused(refusal)));
     }
     assert_eq!(node.terms(), [1]);
+}
+
+#[test]
+fn a_batch_as_large_as_a_chunk_may_be_is_taken() {
+    let mut limited = settings();
+    limited.max_payload_bytes = 100;
+    limited.chunk_limits.max_payload_bytes = 2 * 124;
+    limited.chunk_limits.max_entries = 2;
+    let mut node = Node::leading_with(limited);
+    let mut proposals = Proposals::new();
+    for ticket in 20..22 {
+        proposals
+            .push_client(Ticket::new(ticket), ClientHeader::default(), &[0; 100])
+            .unwrap();
+    }
+    node.step(Input::Propose(proposals));
+    assert_eq!(node.terms(), [1, 1, 1]);
+    let larger = node.propose(&[0; 2 * 124 - 24 + 1]);
+    let refusal = Refusal::TooLarge { payload_bytes: 249 };
+    assert_eq!(node.outcome(larger), Some(Outcome::Refused(refusal)));
 }
 
 #[test]
