@@ -20,7 +20,8 @@ use std::time::Duration;
 use quorate::raft_log::fs::std_fs::StdFs;
 use quorate::raft_log::{Completion, Fs, FsError, Operation, WalError};
 use quorate::raft_node::error::StartError as NodeStartError;
-use quorate::{App, Client, Mishap, Node, NodeBuilder, NodeId, PayloadCodec, StartError};
+use quorate::{App, Client, Mishap, Node, NodeBuilder, NodeId, NodeSettings};
+use quorate::{PayloadCodec, StartError};
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -344,6 +345,7 @@ fn single(id: u64, folder: &Path) -> NodeBuilder {
     Node::builder(id)
         .members([(id, "127.0.0.1:0")])
         .data_dir(folder)
+        .settings(impatient())
 }
 
 /// Node `id` of nodes 1 and 2.
@@ -351,6 +353,16 @@ fn node(id: u64, addresses: [&str; 2], folder: &Path) -> NodeBuilder {
     Node::builder(id)
         .members((1..).zip(addresses))
         .data_dir(folder)
+        .settings(impatient())
+}
+
+/// Settings for nodes that are started so often that a second's wait for the first election
+/// counts.
+fn impatient() -> NodeSettings {
+    let mut settings = NodeSettings::default();
+    settings.raft.election_timeout = Duration::from_millis(200);
+    settings.raft.heartbeat_interval = Duration::from_millis(50);
+    settings
 }
 
 fn count(node: &Node<Numbers>, mishap: Mishap) -> u64 {

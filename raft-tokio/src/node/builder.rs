@@ -102,7 +102,7 @@ impl NodeBuilder {
         self
     }
 
-    /// How the log lies on disk.
+    /// How the log lies on disk. A `log_id` of zero is drawn at random.
     pub const fn wal(mut self, settings: WalSettings) -> Self {
         self.wal = settings;
         self
@@ -128,7 +128,7 @@ impl NodeBuilder {
     ///
     /// See [`StartError`].
     pub async fn start_on<A: App>(self, fs: impl Fs, app: A) -> Result<Node<A>, StartError> {
-        let (wal, recovered) = Wal::open(fs, self.wal).await?;
+        let (wal, recovered) = Wal::open(fs, self.wal_settings()?).await?;
         let record = self.founded(&recovered)?;
         let listen = self
             .listen
@@ -201,6 +201,15 @@ impl NodeBuilder {
             return Err(StartError::OtherMembers { founded, given });
         }
         Ok(Some(record.clone()))
+    }
+
+    /// The log's settings, with a mark of its own for a log that is created.
+    fn wal_settings(&self) -> Result<WalSettings, StartError> {
+        let mut settings = self.wal;
+        if settings.log_id == 0 {
+            settings.log_id = getrandom::u64().map_err(|_| StartError::NoRandomness)?;
+        }
+        Ok(settings)
     }
 
     fn setup(&self) -> Result<NodeSetup, StartError> {
