@@ -22,6 +22,9 @@ const UNREPEATABLE: [(&str, &str); 8] = [
     ("sleep", "a deadline"),
 ];
 
+/// What the simulator may not name.
+const RULES: &str = "raft_core::rules";
+
 /// The crates that a seed must decide wholly, and the files of theirs that face the real world.
 const REPEATABLE: [&str; 4] = ["raft-core/", "raft-log/", "raft-node/", "raft-sim/"];
 const REAL_WORLD: [&str; 2] = ["raft-log/src/fs/std_fs", "raft-sim/src/bin/"];
@@ -52,7 +55,11 @@ pub(super) fn check(file: &File, findings: &mut Findings) {
                 findings.add(&file.path, number, "machine-path", text);
             }
         }
-        if repeatable && !line.trim_start().starts_with("//") {
+        if file.path.starts_with("raft-sim/") && line.contains(RULES) && !is_comment(line) {
+            let text = format!("`{RULES}`: a checker that asks the rules finds none of their bugs");
+            findings.add(&file.path, number, "checker-asks-rules", text);
+        }
+        if repeatable && !is_comment(line) {
             repeatable_line(file, number, line, findings);
         }
     }
@@ -65,6 +72,10 @@ fn repeatable_line(file: &File, number: usize, line: &str, findings: &mut Findin
             findings.add(&file.path, number, "unrepeatable", text);
         }
     }
+}
+
+fn is_comment(line: &str) -> bool {
+    line.trim_start().starts_with("//")
 }
 
 /// Whether `word` stands in `line` as a word of its own.
@@ -116,6 +127,16 @@ mod tests {
         assert_eq!(rules("raft-core/src/a.rs", text), ["unrepeatable"]);
         assert!(rules("raft-tokio/src/a.rs", text).is_empty());
         assert!(rules("raft-log/src/fs/std_fs.rs", text).is_empty());
+    }
+
+    #[test]
+    fn a_checker_does_not_ask_the_rules() {
+        let text = "use raft_core::rules::vote;\n";
+        assert_eq!(
+            rules("raft-sim/src/checkers.rs", text),
+            ["checker-asks-rules"]
+        );
+        assert!(rules("raft-core/tests/paper.rs", text).is_empty());
     }
 
     #[test]
