@@ -29,6 +29,8 @@ pub(crate) struct Node {
     handed_out: LogIndex,
     /// What was handed out, whenever: index, id, and whatever stands there.
     pub(crate) applied: BTreeMap<u64, (EntryId, String)>,
+    /// The last entry known to be committed in this boot: nothing may take its place.
+    committed: EntryId,
     /// Tickets that are not resolved yet.
     open: BTreeSet<Ticket>,
     next_ticket: u64,
@@ -68,6 +70,7 @@ impl Node {
             applies: VecDeque::new(),
             handed_out: LogIndex::ZERO,
             applied: BTreeMap::new(),
+            committed: EntryId::ORIGIN,
             open: BTreeSet::new(),
             next_ticket: 0,
         }
@@ -88,6 +91,18 @@ impl Node {
         if let Some(Fault::Invariant(broken)) = self.hull.fault() {
             panic!("broken invariant: {broken}");
         }
+        let EntryId { term, index } = self.committed;
+        assert_eq!(
+            self.hull.term_at(index),
+            Some(term),
+            "committed entries stay"
+        );
+        let commit = self.hull.commit_index();
+        let term = self
+            .hull
+            .term_at(commit)
+            .expect("what is committed is there");
+        self.committed = EntryId::new(term, commit);
     }
 
     /// Hands in these records, if a batch takes them.
