@@ -2,8 +2,15 @@
 
 mod support;
 
+use std::collections::VecDeque;
+use std::time::Duration;
+
 use raft_core::hull::{Doubt, Outcome};
-use support::{Node, heartbeat, id, peer, pre_vote};
+use raft_core::states::Role;
+use support::{
+    Node, append_numbered, chunks, conflict, heartbeat, heartbeat_reply, id, peer, pre_vote,
+    request_vote, vote_reply,
+};
 
 /// The unknown outcome named the later leader's term, so that whoever looked for the entry looked
 /// for one that never was.
@@ -39,4 +46,77 @@ fn strangers_that_are_never_answered_do_not_fill_memory() {
         node.destinations().contains(&peer(2).id),
         "a member is always answered"
     );
+}
+
+/// Each acknowledgement waited in a place of its own while the leader's lane had no room, until
+/// there were more than an invariant allows, and the node stopped for good.
+#[test]
+fn a_lane_without_room_stops_nobody() {
+    let mut node = Node::new(1, 3);
+    node.settle();
+    node.receive(2, 1, append_numbered(1, id(0, 0), chunks(1, &[1]), 0));
+    for at in 2..40 {
+        node.receive(
+            2,
+            1,
+            append_numbered(at, id(at - 1, 1), chunks(at, &[1]), 0),
+        );
+    }
+    assert_eq!(node.sent_to(2).len(), 1, "one acknowledgement for all");
+}
+
+/// A late request of an earlier term put its refusal in the place of a grant of the present one.
+#[test]
+fn a_late_request_does_not_take_back_a_grant() {
+    let mut node = Node::new(1, 3);
+    node.settle();
+    node.auto_sync = false;
+    node.receive(2, 5, request_vote(id(0, 0)));
+    node.receive(2, 4, request_vote(id(0, 0)));
+    assert_eq!(node.sent_to(2), [], "the vote is not durable yet");
+    node.sync();
+    assert_eq!(node.sent_to(2), [vote_reply(true)]);
+}
+
+/// A refusal that answered a request of an earlier term undid a vote that was counted already.
+#[test]
+fn a_late_refusal_does_not_undo_a_vote() {
+    let mut node = Node::new(1, 5);
+    node.settle();
+    let term = node.stand();
+    node.sent();
+    node.receive(2, term, vote_reply(true));
+    node.receive(2, term, vote_reply(false));
+    node.receive(3, term, vote_reply(true));
+    assert_eq!(node.hull.role(), Role::Leader);
+}
+
+/// Only the answer to the very last probe was believed, and a new one went out before it came.
+#[test]
+fn refusals_that_take_longer_than_a_resend_are_believed() {
+    let mut node = Node::holding(5, &[1, 2, 3, 4, 5]);
+    node.elect();
+    let mut on_the_way = VecDeque::new();
+    for _ in 0..60 {
+        let term = node.term();
+        on_the_way.extend(
+            node.appends_to(2)
+                .into_iter()
+                .map(|append| (node.now, append)),
+        );
+        node.receive(3, term, heartbeat_reply(1));
+        node.wait(Duration::from_millis(50));
+        while let Some((sent, append)) = on_the_way.pop_front() {
+            if node.now.since(sent) < Duration::from_millis(450) {
+                on_the_way.push_front((sent, append));
+                break;
+            }
+            let refused = append.previous.index.get();
+            if refused == 0 {
+                return;
+            }
+            node.receive(2, term, conflict(append.request, refused, id(0, 0)));
+        }
+    }
+    panic!("the leader never looked further back");
 }
