@@ -94,6 +94,10 @@ impl Hull {
             Input::Propose(proposals) => self.on_propose(proposals),
             Input::Durable(durable) => {
                 self.common.disk.on_durable(durable, self.common.hard.boot);
+                let disk = &self.common.disk;
+                self.common
+                    .outbox
+                    .merge_ready(|batch| disk.is_durable(batch));
                 self.on_durable()
             }
             Input::WriteFailed(error) => self.stop(error),
@@ -337,7 +341,10 @@ impl Hull {
                 return self.drop_message(from, Dropped::StaleTerm, "F2.ALL.2");
             }
         };
-        self.common.say(from, reply);
+        // Whatever of its kind waits already tells the term too, and says more.
+        if !self.common.outbox.holds(from.id, &reply) {
+            self.common.say(from, reply);
+        }
         Next::Stay
     }
 

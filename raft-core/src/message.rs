@@ -75,8 +75,8 @@ pub struct RequestVote {
     pub transfer: bool,
 }
 
-/// Answers a [`RequestVote`] of the message's term. A candidate asks once a term, so the term
-/// names the request.
+/// Answers a [`RequestVote`]. A candidate asks once a term, so the term of a grant names the
+/// request. A refusal may answer a request of an earlier term; it takes no grant back.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct RequestVoteReply {
     /// Whether the vote is granted; then the grant is durable.

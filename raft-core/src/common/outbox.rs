@@ -1,7 +1,7 @@
 //! Control messages on their way out, each with the batch that must be durable before it leaves.
 //!
 //! Bounded by construction: of each kind at most one waits for a peer, except acknowledgements
-//! of entries, of which one waits for each batch under way.
+//! of entries, of which one waits for each batch under way and one for room.
 
 use alloc::collections::{BTreeMap, VecDeque};
 use core::ops::Bound;
@@ -47,6 +47,18 @@ impl Outbox {
         }
     }
 
+    /// More is durable now: of the acknowledgements that only wait for room, one says it all.
+    pub(crate) fn merge_ready(&mut self, is_durable: impl Fn(BatchNumber) -> bool) {
+        if self.waiting == 0 {
+            return;
+        }
+        for queue in self.queues.values_mut() {
+            while merge_two(queue, &is_durable) {
+                self.waiting = self.waiting.saturating_sub(1);
+            }
+        }
+    }
+
     /// The first message for `to` whose batch is durable.
     pub(crate) fn take(
         &mut self,
@@ -83,6 +95,14 @@ impl Outbox {
             .map(|(to, _)| *to)
     }
 
+    /// Whether a message of the same kind waits for `to`.
+    pub(crate) fn holds(&self, to: NodeId, body: &Body) -> bool {
+        let waiting = self.queues.get(&to).into_iter().flatten();
+        waiting
+            .into_iter()
+            .any(|other| other.body.name() == body.name())
+    }
+
     /// The longest queue of any peer.
     pub(crate) fn longest(&self) -> usize {
         self.queues.values().map(VecDeque::len).max().unwrap_or(0)
@@ -92,46 +112,68 @@ impl Outbox {
 impl Waiting {
     /// Whether `other` need not be sent once `self` is.
     fn supersedes(&self, other: &Self) -> bool {
-        match (acknowledged(&self.body), acknowledged(&other.body)) {
+        match (
+            is_acknowledgement(&self.body),
+            is_acknowledgement(&other.body),
+        ) {
             // An acknowledgement that waits for a later batch must not delay this earlier one:
             // under steady load none would ever leave.
-            (Some(_), Some(_)) => self.needs == other.needs,
-            (None, None) => self.body.name() == other.body.name(),
-            _ => false,
+            (true, true) => self.needs == other.needs,
+            (false, false) => self.body.name() == other.body.name(),
+            (true, false) | (false, true) => false,
         }
     }
 
     /// `self`, answering what `other` would have answered too.
     fn merged_with(mut self, other: &Self) -> Self {
-        if let (Some((request, matched)), Body::AppendEntriesReply(reply)) =
-            (acknowledged(&other.body), &mut self.body)
-        {
-            if let AppendVerdict::Matched(index) = &mut reply.verdict {
-                *index = matched.max(*index);
-                reply.request = request.max(reply.request);
+        self.needs = self.needs.max(other.needs);
+        match (&mut self.body, &other.body) {
+            (Body::AppendEntriesReply(reply), Body::AppendEntriesReply(earlier)) => {
+                if let (AppendVerdict::Matched(index), AppendVerdict::Matched(matched)) =
+                    (&mut reply.verdict, earlier.verdict)
+                {
+                    *index = matched.max(*index);
+                    reply.request = earlier.request.max(reply.request);
+                }
             }
+            // All that waits is of one term, and in one term a vote given stays given, whatever
+            // older requests are refused meanwhile.
+            (Body::RequestVoteReply(reply), Body::RequestVoteReply(earlier)) => {
+                reply.granted |= earlier.granted;
+            }
+            _ => {}
         }
         self
     }
 }
 
+/// Merges two acknowledgements that are durable, if there are two.
+fn merge_two(queue: &mut VecDeque<Waiting>, is_durable: impl Fn(BatchNumber) -> bool) -> bool {
+    let is_ready =
+        |waiting: &Waiting| is_acknowledgement(&waiting.body) && is_durable(waiting.needs);
+    let mut ready = (0..)
+        .zip(queue.iter())
+        .filter(|(_, waiting)| is_ready(waiting));
+    let (Some((first, _)), Some((second, _))) = (ready.next(), ready.next()) else {
+        return false;
+    };
+    let (later, earlier) = (queue.remove(second), queue.remove(first));
+    if let (Some(later), Some(earlier)) = (later, earlier) {
+        queue.push_back(later.merged_with(&earlier));
+    }
+    true
+}
+
 /// Peers that may be waiting for a message before strangers get no more queues.
 const MAX_QUEUES: usize = 1_000;
 
-/// The request and index of a positive answer to entries.
-fn acknowledged(body: &Body) -> Option<(u64, crate::ids::LogIndex)> {
-    match body {
+/// Whether this is a positive answer to entries.
+const fn is_acknowledgement(body: &Body) -> bool {
+    matches!(
+        body,
         Body::AppendEntriesReply(AppendEntriesReply {
-            request,
-            verdict: AppendVerdict::Matched(index),
-        }) => Some((*request, *index)),
-        Body::AppendEntriesReply(_)
-        | Body::PreVote(_)
-        | Body::PreVoteReply(_)
-        | Body::RequestVote(_)
-        | Body::RequestVoteReply(_)
-        | Body::AppendEntries(_)
-        | Body::Heartbeat(_)
-        | Body::HeartbeatReply(_) => None,
-    }
+            verdict: AppendVerdict::Matched(_),
+            ..
+        })
+    )
 }

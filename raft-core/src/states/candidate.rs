@@ -57,7 +57,8 @@ impl Candidate {
     ) -> Next {
         // [S5.2.10] One vote for each voter, however often its answer comes.
         if common.configuration().admits(from) {
-            self.votes.insert(from.id, reply.granted);
+            // A vote given stays given: a refusal that comes after it answers an older request.
+            *self.votes.entry(from.id).or_default() |= reply.granted;
         }
         self.count(common)
     }

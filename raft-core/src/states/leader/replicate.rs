@@ -173,8 +173,10 @@ impl Progress {
 
     fn on_conflict(&mut self, common: &mut Common, request: u64, refused: LogIndex, hint: EntryId) {
         let answers = match &self.mode {
+            // However late the answer comes: it is about the entry that is being asked for.
             Mode::Probe { outstanding, .. } => {
-                outstanding.is_some_and(|(number, _)| number == request)
+                refused == self.next.previous()
+                    && outstanding.is_some_and(|(number, _)| request <= number)
             }
             Mode::Replicate { in_flight, .. } => {
                 in_flight.iter().any(|sent| sent.request == request)
