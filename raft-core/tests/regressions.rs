@@ -5,6 +5,7 @@ mod support;
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use raft_core::checksum::crc32c;
 use raft_core::hull::{Doubt, Outcome};
 use raft_core::states::Role;
 use support::{
@@ -119,4 +120,18 @@ fn refusals_that_take_longer_than_a_resend_are_believed() {
         }
     }
     panic!("the leader never looked further back");
+}
+
+/// Entries without payloads were taken, acknowledged as held, and ended the node when applied.
+#[test]
+fn entries_without_payloads_are_not_entries() {
+    let mut node = Node::new(1, 3);
+    node.settle();
+    let bare = chunks(1, &[1])
+        .iter()
+        .map(|chunk| chunk.ids_only(crc32c))
+        .collect();
+    node.receive(2, 1, append_numbered(1, id(0, 0), bare, 1));
+    assert_eq!(node.hull.last(), id(0, 0));
+    assert_eq!(node.sent_to(2), []);
 }
