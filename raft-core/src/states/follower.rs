@@ -92,7 +92,7 @@ impl Follower {
         from: Peer,
         request: AppendEntries,
     ) {
-        if !is_contiguous(&request, common.term()) {
+        if !is_sound(&request, common.term()) {
             let why = Dropped::Impossible;
             common.event("F3.LM", EventKind::MessageDropped { from: from.id, why });
             return;
@@ -153,14 +153,14 @@ impl Follower {
     }
 }
 
-/// Whether a request's entries follow its previous entry without a gap, in terms that never fall
-/// and never pass the leader's own.
-fn is_contiguous(request: &AppendEntries, term: Term) -> bool {
+/// Whether a request's entries are whole and follow its previous entry without a gap, in terms
+/// that never fall and never pass the leader's own.
+fn is_sound(request: &AppendEntries, term: Term) -> bool {
     let mut last = request.previous;
     request.chunks.iter().all(|chunk| {
         let follows = chunk.first_index() == last.index.next() && chunk.term() >= last.term;
         last = chunk.last_id();
-        follows
+        follows && !chunk.is_ids_only()
     }) && last.term <= term
 }
 
