@@ -3,12 +3,13 @@
 
 use raft_core::hull::{Input, Loaded};
 use raft_core::ids::{NodeId, Term};
-use raft_core::message::{Lane, Message};
+use raft_core::message::{Body, Lane, Message};
 use raft_core::settings::Settings;
 use raft_core::states::Role;
 
 use crate::support::{
-    self, Node, append, chunks, conflict, heartbeat_reply, id, ids, ids_of, index, peer, settings,
+    self, Node, append, chunks, conflict, heartbeat_reply, id, ids, ids_of, index, matched, peer,
+    settings,
 };
 
 #[test]
@@ -135,6 +136,34 @@ fn what_was_read_for_an_earlier_term_of_leadership_is_not_sent_in_a_later_one() 
 }
 
 #[test]
+fn what_was_read_is_sent_in_portions_and_read_once() {
+    let mut node = reading_leader();
+    node.acknowledge(2, 0);
+    node.auto_load = false;
+    for expected in ids_of(1, &[1, 2, 6]) {
+        let message = node.hull.next_send(NodeId::new(2), Lane::Entries, 1);
+        let Some(Body::AppendEntries(append)) = message.map(|message| message.body) else {
+            panic!("entry {expected} is there to be sent");
+        };
+        assert_eq!(ids(&append.chunks), [expected]);
+        assert_eq!(node.hull.next_load(), None);
+    }
+}
+
+#[test]
+fn what_was_read_and_is_acknowledged_meanwhile_is_passed_over() {
+    let mut node = reading_leader();
+    node.receive(2, 6, matched(77, 1));
+    let sent: Vec<_> = node
+        .appends_to(2)
+        .iter()
+        .map(|append| ids(&append.chunks))
+        .collect();
+    assert_eq!(sent.concat(), ids_of(2, &[2, 6]));
+    assert!(sent.iter().all(|entries| !entries.is_empty()), "{sent:?}");
+}
+
+#[test]
 fn a_read_that_nobody_waits_for_changes_nothing() {
     for role in [
         Role::Follower,
@@ -207,6 +236,16 @@ fn what_a_leader_wanted_read_for_others_is_forgotten_when_it_is_deposed() {
     };
     node.hull.step(node.now, Input::Message(message));
     assert_eq!(node.hull.next_load(), None);
+}
+
+/// The leader of term 6 with three entries, the first two of which it has read back for node 2,
+/// which has none and is probed.
+fn reading_leader() -> Node {
+    let mut node = Node::in_role(Role::Leader);
+    node.sent();
+    node.receive(2, 6, conflict(node.last_request(2), 2, id(0, 0)));
+    node.sent();
+    node
 }
 
 fn without_cache() -> Settings {

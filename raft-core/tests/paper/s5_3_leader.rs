@@ -309,9 +309,23 @@ fn a_full_window_waits_for_answers_and_moves_on_with_them() {
     assert_eq!(requests.len(), 2, "the window is full");
     node.receive(2, 1, matched(requests[0], 2));
     let sent = node.appends_to(2);
-    assert_eq!(sent.len(), 1);
-    // An answer to the second answers the first too, and one that comes twice frees no room twice.
     assert_eq!(ids(&sent[0].chunks), ids_of(4, &[1, 1]));
+    // One answer made room for one request, however often it comes.
+    node.receive(2, 1, matched(requests[0], 2));
+    assert_eq!(send_each(&mut node, 1), []);
+    // An index covers all requests up to it, whichever of them is answered.
+    node.receive(2, 1, matched(requests[0], 5));
+    assert_eq!(send_each(&mut node, 3).len(), 2);
+}
+
+#[test]
+fn a_refusal_of_a_request_never_sent_is_dropped() {
+    let mut node = Node::leading();
+    send_each(&mut node, 2);
+    node.drops();
+    node.receive(2, 1, conflict(77, 2, id(1, 1)));
+    assert_eq!(node.drops(), [Dropped::StaleReply]);
+    assert_eq!(node.appends_to(2), []);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use raft_core::configuration::{Configuration, Member, MemberRole};
+use raft_core::hull::Input;
 use raft_core::ids::NodeId;
 use raft_core::log::memory::MemoryLog;
 use raft_core::settings::Settings;
@@ -14,9 +15,9 @@ use crate::support::{self, Node, heartbeat_reply, matched, peer, settings};
 #[test]
 fn a_leader_that_hears_no_majority_for_an_election_timeout_steps_down() {
     let mut node = Node::leading();
-    node.wait(Duration::from_millis(900));
+    node.wait(Duration::from_millis(999));
     assert_eq!(node.hull.role(), Role::Leader);
-    node.wait(Duration::from_millis(300));
+    node.wait(Duration::from_millis(1));
     assert_eq!((node.hull.role(), node.term()), (Role::Follower, 1));
     assert_eq!(node.hull.leader(), None);
 }
@@ -115,10 +116,20 @@ fn a_new_term_has_no_leader_yet() {
 }
 
 #[test]
+fn a_leader_whose_clock_is_one_interval_late_has_no_excuse() {
+    let mut node = Node::leading();
+    let elected = node.now;
+    node.wait(Duration::from_millis(900));
+    node.now = elected.after(Duration::from_millis(1_100));
+    node.step(Input::DeadlinePassed);
+    assert_eq!(node.hull.role(), Role::Follower);
+}
+
+#[test]
 fn a_leader_that_was_stopped_itself_listens_before_it_gives_up_but_not_for_ever() {
     let mut node = Node::leading();
     node.now = node.now.after(Duration::from_secs(2));
-    node.step(raft_core::hull::Input::DeadlinePassed);
+    node.step(Input::DeadlinePassed);
     assert_eq!(node.hull.role(), Role::Leader, "it may hear the others yet");
     assert_eq!(
         node.sent_to(2).len(),
@@ -131,7 +142,7 @@ fn a_leader_that_was_stopped_itself_listens_before_it_gives_up_but_not_for_ever(
     assert_eq!(node.hull.role(), Role::Leader);
     for _ in 0..2 {
         node.now = node.now.after(Duration::from_secs(2));
-        node.step(raft_core::hull::Input::DeadlinePassed);
+        node.step(Input::DeadlinePassed);
     }
     assert_eq!(
         node.hull.role(),

@@ -5,6 +5,7 @@ use std::time::Duration;
 use raft_core::ids::{EntryId, NodeId, Term};
 use raft_core::message::{Body, PreVote, PreVoteReply};
 use raft_core::states::Role;
+use raft_core::trace::EventKind;
 
 use crate::support::{
     Node, append, chunks, heartbeat, id, peer, pre_vote, pre_vote_reply, request_vote, settings,
@@ -138,6 +139,17 @@ fn a_vote_already_given_in_this_term_is_no_reason_to_refuse_the_next() {
     node.sent();
     node.receive(3, 5, pre_vote(7, id(1, 1)));
     assert!(answer(&mut node, 3, 7, 6));
+}
+
+#[test]
+fn a_refused_pre_vote_is_reported_and_a_granted_one_is_not() {
+    let mut node = Node::holding(5, &[1, 2]);
+    let candidate = NodeId::new(3);
+    node.receive(3, 5, pre_vote(7, id(2, 2)));
+    assert_eq!(node.events, []);
+    node.receive(3, 5, pre_vote(8, id(1, 2)));
+    let kinds: Vec<_> = node.events.iter().map(|event| event.kind).collect();
+    assert_eq!(kinds, [EventKind::VoteRefused { candidate }]);
 }
 
 /// [T9.6.8c]
