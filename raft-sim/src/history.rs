@@ -34,6 +34,7 @@ impl<I, O> History<I, O> {
             input,
             invoked,
             outcome: Outcome::Unknown,
+            hint: None,
         });
         id
     }
@@ -48,6 +49,14 @@ impl<I, O> History<I, O> {
     /// already answered or refused stays as it is.
     pub fn refuse(&mut self, id: OperationId) {
         self.close(id, Outcome::Refused);
+    }
+
+    /// Says in which order a search for an explanation should look first: by a number for each
+    /// input that has one. Whether the history can be explained does not depend on it.
+    pub fn hint(&mut self, order: impl Fn(&I) -> Option<u64>) {
+        for operation in &mut self.operations {
+            operation.hint = order(&operation.input);
+        }
     }
 
     /// All operations, in the order in which they were invoked.
@@ -100,6 +109,7 @@ pub struct Operation<I, O> {
     pub invoked: Moment,
     /// What became of it.
     pub outcome: Outcome<O>,
+    pub(crate) hint: Option<u64>,
 }
 
 /// What became of an operation, as far as its client knows.

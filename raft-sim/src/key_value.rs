@@ -128,15 +128,6 @@ impl Workload<KeyValue> for KeyValueWorkload {
         Some(u64::from(command.key))
     }
 
-    fn marks(&self, command: &Command, reply: Option<&Reply>) -> Vec<u64> {
-        match (command.verb, reply) {
-            (_, None) => vec![command.tag],
-            (_, Some(Reply::Values(values))) => values.clone(),
-            (Verb::Swap(expected), Some(Reply::Swapped(true))) => expected.into_iter().collect(),
-            (_, Some(Reply::Done(_) | Reply::Swapped(_))) => Vec::new(),
-        }
-    }
-
     fn returned(&mut self, command: &Command, reply: &Reply) {
         let last = match (command.verb, reply) {
             (Verb::Put | Verb::Append, _) | (Verb::Swap(_), Reply::Swapped(true)) => {

@@ -9,6 +9,10 @@
 //! An operation of unknown outcome may take effect at any moment after its invocation, or never. It
 //! is tried only where no answered operation fits, and at first only few of them in a row: the
 //! order of a real history is nearly always found so, long before all subsets were tried.
+//!
+//! A history may come with a hint ([`History::hint`]) of the order in which to look first. It only
+//! saves time: an order is accepted because it explains what clients saw, whoever proposed it, and
+//! refused only after all others were.
 
 use core::fmt;
 use core::hash::{Hash, Hasher};
@@ -118,6 +122,8 @@ struct Search<'a, M: Sequential> {
     /// The answered operations' invocations and returns that are not taken yet.
     open: Moments,
     answered: Vec<Answered<'a, M>>,
+    /// The ones that may be taken now, in the order in which they are tried.
+    lined_up: Vec<Which>,
     unknown: Vec<Unknown<'a, M>>,
     tried: BTreeSet<(u128, u128)>,
     /// How many unknown operations may be taken in a row, and whether that ever mattered.
@@ -134,6 +140,8 @@ struct Search<'a, M: Sequential> {
 struct Answered<'a, M: Sequential> {
     operation: Asked<'a, M>,
     output: &'a M::Output,
+    /// The place of its return in the whole history.
+    returned: u64,
 }
 
 struct Unknown<'a, M: Sequential> {
@@ -145,9 +153,11 @@ struct Unknown<'a, M: Sequential> {
 struct Taken<S> {
     which: Which,
     state: S,
+    /// Where to go on without it.
+    otherwise: Cursor,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Which {
     Answered(usize),
     Unknown(usize),
@@ -156,8 +166,8 @@ enum Which {
 /// Where the search goes on.
 #[derive(Clone, Copy)]
 enum Cursor {
-    /// At this place of the open moments.
-    Open(usize),
+    /// At this place in the line of operations that may be taken.
+    Line(usize),
     /// At this unknown operation; no answered one fits before the return that ends at `before`.
     Unknown { at: usize, before: u64 },
 }
@@ -172,8 +182,12 @@ impl<'a, M: Sequential> Search<'a, M> {
                 Outcome::Answered(moment, output) => {
                     let number = answered.len();
                     moments.push((operation.invoked.order, Moment::Call(number)));
-                    moments.push((moment.order, Moment::Return(number, moment.order)));
-                    answered.push(Answered { operation, output });
+                    moments.push((moment.order, Moment::Return(moment.order)));
+                    answered.push(Answered {
+                        operation,
+                        output,
+                        returned: moment.order,
+                    });
                 }
                 Outcome::Unknown => unknown.push(Unknown {
                     operation,
@@ -184,8 +198,9 @@ impl<'a, M: Sequential> Search<'a, M> {
         }
         Self {
             model,
-            open: Moments::new(moments, answered.len()),
+            open: Moments::new(moments, &answered),
             answered,
+            lined_up: Vec::new(),
             unknown,
             tried: BTreeSet::new(),
             most_unknown,
@@ -199,20 +214,25 @@ impl<'a, M: Sequential> Search<'a, M> {
     }
 
     fn run(&mut self, effort: u64) -> Answer {
-        let mut cursor = self.open.first();
+        let mut cursor = START;
         for _ in 0..effort {
             let next = match cursor {
-                Cursor::Open(at) => match self.open.moment(at) {
-                    None => return Answer::Found,
-                    Some(Moment::Call(number)) => {
-                        let next = Cursor::Open(self.open.after(at));
-                        self.try_answered(number, next)
+                Cursor::Line(rank) => {
+                    let Some(before) = self.line_up() else {
+                        return Answer::Found;
+                    };
+                    match self.lined_up.get(rank).copied() {
+                        Some(Which::Answered(number)) => self.try_answered(number, rank),
+                        Some(Which::Unknown(at)) => {
+                            let otherwise = Cursor::Line(rank + 1);
+                            Some(self.take_unknown(at, otherwise).unwrap_or(otherwise))
+                        }
+                        None => {
+                            self.note_stuck();
+                            Some(Cursor::Unknown { at: 0, before })
+                        }
                     }
-                    Some(Moment::Return(number, before)) => {
-                        self.note_stuck(number);
-                        Some(Cursor::Unknown { at: 0, before })
-                    }
-                },
+                }
                 Cursor::Unknown { at, before } => self.try_unknown(at, before),
             };
             match next.or_else(|| self.back_up()) {
@@ -226,7 +246,39 @@ impl<'a, M: Sequential> Search<'a, M> {
         Answer::GaveUp
     }
 
-    fn try_answered(&mut self, number: usize, otherwise: Cursor) -> Option<Cursor> {
+    /// Lines up the operations that may be taken now, and answers the return before which one has
+    /// to be; `None` when all answered ones are taken.
+    ///
+    /// Whatever has a hint comes in its order, behind what has none: these are reads, which fit
+    /// now or later. Among them who returned first comes first, because one that was under way for
+    /// long may have taken effect at any moment, and is more likely to have done so late.
+    fn line_up(&mut self) -> Option<u64> {
+        self.lined_up.clear();
+        let mut at = self.open.after(0);
+        let before = loop {
+            match self.open.moment(at)? {
+                Moment::Call(number) => self.lined_up.push(Which::Answered(number)),
+                Moment::Return(order) => break order,
+            }
+            at = self.open.after(at);
+        };
+        let (answered, unknown) = (&self.answered, &self.unknown);
+        let is_open = |one: &Unknown<'a, M>| {
+            !one.taken && one.operation.hint.is_some() && one.operation.invoked.order < before
+        };
+        let hinted = (0..unknown.len()).filter(|at| unknown.get(*at).is_some_and(is_open));
+        self.lined_up.extend(hinted.map(Which::Unknown));
+        self.lined_up.sort_unstable_by_key(|which| match which {
+            Which::Answered(number) => answered
+                .get(*number)
+                .map(|one| (one.operation.hint, one.returned)),
+            Which::Unknown(at) => unknown.get(*at).map(|one| (one.operation.hint, 0)),
+        });
+        Some(before)
+    }
+
+    fn try_answered(&mut self, number: usize, rank: usize) -> Option<Cursor> {
+        let otherwise = Cursor::Line(rank + 1);
         let candidate = self.answered.get(number)?;
         let (state, output) = self.model.apply(&self.state, &candidate.operation.input);
         let fits = output == *candidate.output;
@@ -234,7 +286,7 @@ impl<'a, M: Sequential> Search<'a, M> {
         if fits && self.tried.insert((set, digest(&state))) {
             self.open.take(number);
             self.answered_taken += 1;
-            return Some(self.advance(Which::Answered(number), state, set));
+            return Some(self.advance(Which::Answered(number), state, set, otherwise));
         }
         Some(otherwise)
     }
@@ -249,18 +301,21 @@ impl<'a, M: Sequential> Search<'a, M> {
             self.cut_short = true;
             return None;
         }
-        if !candidate.taken {
-            let (state, _) = self.model.apply(&self.state, &candidate.operation.input);
-            let set = self.set ^ fingerprint(at, 1);
-            // One that changes nothing helps nobody.
-            if state != self.state && self.tried.insert((set, digest(&state))) {
-                if let Some(candidate) = self.unknown.get_mut(at) {
-                    candidate.taken = true;
-                }
-                return Some(self.advance(Which::Unknown(at), state, set));
-            }
+        let otherwise = Cursor::Unknown { at: at + 1, before };
+        Some(self.take_unknown(at, otherwise).unwrap_or(otherwise))
+    }
+
+    /// Takes an unknown operation, if that was not tried yet.
+    fn take_unknown(&mut self, at: usize, otherwise: Cursor) -> Option<Cursor> {
+        let candidate = self.unknown.get_mut(at).filter(|one| !one.taken)?;
+        let (state, _) = self.model.apply(&self.state, &candidate.operation.input);
+        let set = self.set ^ fingerprint(at, 1);
+        // One that changes nothing helps nobody.
+        if state == self.state || !self.tried.insert((set, digest(&state))) {
+            return None;
         }
-        Some(Cursor::Unknown { at: at + 1, before })
+        candidate.taken = true;
+        Some(self.advance(Which::Unknown(at), state, set, otherwise))
     }
 
     fn unknown_in_a_row(&self) -> usize {
@@ -268,11 +323,15 @@ impl<'a, M: Sequential> Search<'a, M> {
         self.taken.iter().rev().take_while(is_unknown).count()
     }
 
-    fn advance(&mut self, which: Which, state: M::State, set: u128) -> Cursor {
+    fn advance(&mut self, which: Which, state: M::State, set: u128, otherwise: Cursor) -> Cursor {
         let state = core::mem::replace(&mut self.state, state);
-        self.taken.push(Taken { which, state });
+        self.taken.push(Taken {
+            which,
+            state,
+            otherwise,
+        });
         self.set = set;
-        self.open.first()
+        START
     }
 
     /// Takes back the last operation, and goes on behind it.
@@ -283,28 +342,33 @@ impl<'a, M: Sequential> Search<'a, M> {
             Which::Answered(number) => {
                 self.set ^= fingerprint(number, 0);
                 self.answered_taken -= 1;
-                let at = self.open.put_back(number);
-                Some(Cursor::Open(self.open.after(at)))
+                self.open.put_back(number);
             }
             Which::Unknown(at) => {
                 self.set ^= fingerprint(at, 1);
                 if let Some(candidate) = self.unknown.get_mut(at) {
                     candidate.taken = false;
                 }
-                // It was tried where no answered operation fits, before the first open return.
-                let before = self.open.first_return()?;
-                Some(Cursor::Unknown { at: at + 1, before })
             }
         }
+        Some(last.otherwise)
     }
 
-    /// The operation `number` must be taken now and can't be: remembers the best such attempt.
-    fn note_stuck(&mut self, number: usize) {
+    /// None of those in line can be taken: remembers the best such attempt.
+    fn note_stuck(&mut self) {
         let better = self
             .best
             .as_ref()
             .is_none_or(|(taken, _)| *taken < self.answered_taken);
-        let (true, Some(stuck)) = (better, self.answered.get(number)) else {
+        let stuck = self
+            .lined_up
+            .iter()
+            .filter_map(|which| match which {
+                Which::Answered(number) => self.answered.get(*number),
+                Which::Unknown(_) => None,
+            })
+            .min_by_key(|one| one.returned);
+        let (true, Some(stuck)) = (better, stuck) else {
             return;
         };
         let operation = stuck.operation;
@@ -341,20 +405,18 @@ struct Place {
 #[derive(Clone, Copy)]
 enum Moment {
     Call(usize),
-    /// The operation, and the moment's place in the whole history.
-    Return(usize, u64),
+    /// The moment's place in the whole history.
+    Return(u64),
 }
 
 impl Moments {
-    fn new(mut moments: Vec<(u64, Moment)>, operations: usize) -> Self {
+    fn new<M: Sequential>(mut moments: Vec<(u64, Moment)>, answered: &[Answered<'_, M>]) -> Self {
         moments.sort_unstable_by_key(|(order, _)| *order);
-        let mut of = vec![(0, 0); operations];
-        for (at, (_, moment)) in moments.iter().enumerate() {
-            match moment {
-                Moment::Call(number) => of[*number].0 = at + 1,
-                Moment::Return(number, _) => of[*number].1 = at + 1,
-            }
-        }
+        let place = |wanted: u64| moments.partition_point(|(order, _)| *order < wanted) + 1;
+        let of = answered
+            .iter()
+            .map(|one| (place(one.operation.invoked.order), place(one.returned)))
+            .collect();
         let inner = moments.iter().map(|(_, moment)| Some(*moment));
         let places = core::iter::once(None)
             .chain(inner)
@@ -369,10 +431,6 @@ impl Moments {
         Self { places, of }
     }
 
-    fn first(&self) -> Cursor {
-        Cursor::Open(self.after(0))
-    }
-
     fn moment(&self, at: usize) -> Option<Moment> {
         self.places.get(at).and_then(|place| place.moment)
     }
@@ -381,28 +439,17 @@ impl Moments {
         self.places[at].next
     }
 
-    fn first_return(&self) -> Option<u64> {
-        let mut at = self.after(0);
-        loop {
-            match self.moment(at)? {
-                Moment::Return(_, order) => return Some(order),
-                Moment::Call(_) => at = self.after(at),
-            }
-        }
-    }
-
     fn take(&mut self, number: usize) {
         let (call, back) = self.of[number];
         self.unlink(call);
         self.unlink(back);
     }
 
-    /// Undoes the last `take`, and answers where the invocation stands.
-    fn put_back(&mut self, number: usize) -> usize {
+    /// Undoes the last `take`.
+    fn put_back(&mut self, number: usize) {
         let (call, back) = self.of[number];
         self.link(back);
         self.link(call);
-        call
     }
 
     fn unlink(&mut self, at: usize) {
@@ -417,6 +464,9 @@ impl Moments {
         self.places[next].previous = at;
     }
 }
+
+/// Where each step of the search begins.
+const START: Cursor = Cursor::Line(0);
 
 /// A number for each operation, so that the exclusive or of a set's numbers stands for the set.
 fn fingerprint(number: usize, kind: u64) -> u128 {

@@ -68,12 +68,6 @@ pub trait Workload<A: App> {
     /// makes histories quicker to check. `None` if it may touch all.
     fn partition(&self, command: &A::Command) -> Option<u64>;
 
-    /// The marks that a command leaves in the state and an answer shows: to know which operations
-    /// of unknown outcome have been seen to take effect. Only makes histories quicker to check.
-    fn marks(&self, _command: &A::Command, _reply: Option<&A::Reply>) -> Vec<u64> {
-        Vec::new()
-    }
-
     /// An operation was answered.
     fn returned(&mut self, _command: &A::Command, _reply: &A::Reply) {}
 }

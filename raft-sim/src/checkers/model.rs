@@ -47,6 +47,11 @@ impl Model {
         self.payloads.get(&payload).copied().unwrap_or_default()
     }
 
+    /// Where this command was first applied, if it was.
+    pub fn applied_at(&self, payload: &[u8]) -> Option<LogIndex> {
+        self.count(fingerprint(payload)).first.map(|id| id.index)
+    }
+
     /// Whether any node ever lost its whole folder.
     pub const fn wiped(&self) -> bool {
         self.wiped
@@ -89,7 +94,9 @@ impl Model {
         if let Fact::Applied(applied) = fact {
             if model.applied_count > self.applied.len() {
                 self.applied.push(*applied);
-                self.payloads.entry(applied.payload).or_default().applied += 1;
+                let count = self.payloads.entry(applied.payload).or_default();
+                count.applied += 1;
+                count.first = count.first.or(Some(applied.id));
             }
         }
         match model.lost.take() {
@@ -166,6 +173,8 @@ pub struct Count {
     pub answered: usize,
     /// How often a state machine that was ahead of all others applied it.
     pub applied: usize,
+    /// The entry from which it was first applied.
+    pub first: Option<EntryId>,
 }
 
 /// What was seen of one node, across all its boots on one folder.
