@@ -186,9 +186,8 @@ impl SimClock {
     /// The event of an alarm came: wakes who waits, if it is the one that was last asked for.
     pub(crate) fn ring(&self, at: Time) {
         let mut hand = self.hand();
-        if hand.alarm.as_ref().is_some_and(|alarm| alarm.at <= at)
-            && let Some(alarm) = hand.alarm.take()
-        {
+        let due = hand.alarm.as_ref().is_some_and(|alarm| alarm.at <= at);
+        if let Some(alarm) = due.then(|| hand.alarm.take()).flatten() {
             alarm.waker.wake();
         }
     }

@@ -281,11 +281,9 @@ impl Wires {
         if let Some(cut) = cut {
             let mut kept = frame.clone();
             kept.held = 0;
-            if let Some(held) = &mut cut.held
-                && held.len() < MOST_HELD
-                && !kept.bytes.is_empty()
-            {
-                held.push(kept);
+            let worth_holding = !kept.bytes.is_empty();
+            if let Some(held) = cut.held.as_mut().filter(|held| held.len() < MOST_HELD) {
+                held.extend(worth_holding.then_some(kept));
             }
             frame.bytes = Bytes::new();
         }

@@ -40,9 +40,10 @@ impl Rig {
 
     /// Lets one event happen.
     fn pass(&self) {
-        if let Some(Event::Disk { node, done }) = self.schedule.next()
-            && let Some(at) = self.disk.done(&done)
-        {
+        let Some(Event::Disk { node, done }) = self.schedule.next() else {
+            return;
+        };
+        if let Some(at) = self.disk.done(&done) {
             self.schedule.at(at, Event::Disk { node, done });
         }
     }
