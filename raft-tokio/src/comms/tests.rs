@@ -210,13 +210,17 @@ async fn a_lost_connection_is_told_once_and_made_again() {
 
 /// Connects as node 1 does, and sends bytes of one's own.
 async fn impostor(to: &Side, bytes: &[u8]) -> TcpStream {
+    impostor_in(Lane::Control, to, bytes).await
+}
+
+async fn impostor_in(lane: Lane, to: &Side, bytes: &[u8]) -> TcpStream {
     let mut stream = TcpStream::connect(&to.address).await.unwrap();
     let hello = Hello {
         cluster: Some(CLUSTER),
         caller: Caller::Peer {
             from: Peer::new(NodeId::new(1), Incarnation::new(5)),
             to: to.comms.identity.id(),
-            lane: Lane::Control,
+            lane,
         },
     };
     introduce(&mut stream, hello).await.unwrap();
@@ -259,6 +263,40 @@ async fn a_letter_under_another_name_is_dropped_and_the_next_one_read() {
         other => panic!("{other:?}"),
     }
     assert_eq!(two.count(Mishap::FalseSender), 1);
+}
+
+#[tokio::test]
+async fn a_connection_that_never_falls_silent_starves_no_other() {
+    let (_one, mut two) = pair().await;
+    let mut control = impostor_in(Lane::Control, &two, &frame_of(1, news(1))).await;
+    let mut entries = impostor_in(Lane::Entries, &two, &frame_of(1, news(1))).await;
+    for _ in 0..2 {
+        assert!(matches!(two.event().await, CommsEvent::Arrived(_)));
+    }
+    // Whichever connection is asked first, the other one's letter comes soon.
+    starve(&mut two, &mut control, &mut entries).await;
+    starve(&mut two, &mut entries, &mut control).await;
+}
+
+/// Has `busy` send more than can be taken at once, and `quiet` one letter.
+async fn starve(side: &mut Side, quiet: &mut TcpStream, busy: &mut TcpStream) {
+    let letters = 400;
+    busy.write_all(&frame_of(1, news(1)).repeat(letters))
+        .await
+        .unwrap();
+    quiet.write_all(&frame_of(1, news(2))).await.unwrap();
+    // Until the runtime knows that there is something to read on both.
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    let mut before = None;
+    for number in 0..=letters {
+        match side.event().await {
+            CommsEvent::Arrived(letter) if letter.packet == news(2) => before = Some(number),
+            CommsEvent::Arrived(_) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    let before = before.unwrap();
+    assert!(before <= 1, "{before} letters of the busy one came first");
 }
 
 fn frame_of(from: u64, packet: Packet) -> Vec<u8> {
