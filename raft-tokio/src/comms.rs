@@ -141,6 +141,9 @@ impl TcpComms {
             match connection.poll_letter(cx, &self.counters) {
                 Poll::Ready(Some(letter)) => {
                     self.heard.insert(connection.peer());
+                    // One letter from each that has any: a stream of forwarded commands may not
+                    // hold up the others' acknowledgements.
+                    self.turn = at + 1;
                     return Poll::Ready(letter);
                 }
                 Poll::Ready(None) => {
