@@ -387,3 +387,7 @@ const fn byte_permits(bytes: usize) -> usize {
         Semaphore::MAX_PERMITS
     }
 }
+
+/// Serials that a client's commands may span, from the lowest unanswered one on. The cluster keeps
+/// an answer for each of them, so `SessionLimits::max_answers` must be at least this.
+pub const CLIENT_WINDOW: u64 = 4_096;

@@ -307,6 +307,69 @@ async fn no_more_is_in_flight_than_allowed() {
     let _third = third.await.unwrap();
 }
 
+/// One command that is not answered, while all later ones are: the cluster has to keep all their
+/// answers, and ends the session of a client that lets too many stand.
+#[tokio::test]
+async fn no_serial_is_far_beyond_the_lowest_unanswered_one() {
+    let stuck = Arc::new(Mutex::new(true));
+    let node = FalseNode::start({
+        let stuck = Arc::clone(&stuck);
+        move |request| match request {
+            Request::Submit { serial: 1, .. } if *stuck.lock().unwrap() => Reaction::Nothing,
+            _ => good(request),
+        }
+    })
+    .await;
+    let settings = ClientSettings {
+        silence_timeout: Duration::from_millis(300),
+        ..ClientSettings::default()
+    };
+    let client = Client::connect_with([&node.address], settings)
+        .await
+        .unwrap();
+    let first = client.begin("1".into()).await.unwrap();
+    let mut others = tokio::task::JoinSet::new();
+    for _ in 0..100 {
+        let client = client.clone();
+        others.spawn(async move {
+            for _ in 0..100 {
+                client.submit("x").await.unwrap();
+            }
+        });
+    }
+    while node.submissions().len() < CLIENT_WINDOW as usize {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let furthest = node.submissions().iter().map(|(_, serial)| *serial).max();
+    assert_eq!(furthest, Some(CLIENT_WINDOW));
+    // The rest comes as soon as the first is answered, which a new connection brings about.
+    *stuck.lock().unwrap() = false;
+    assert_eq!(first.await.unwrap(), "1");
+    while let Some(done) = others.join_next().await {
+        done.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn giving_up_the_lowest_command_moves_the_window() {
+    let node = FalseNode::start(|request| match request {
+        Request::Submit { serial: 1, .. } => Reaction::Nothing,
+        _ => good(request),
+    })
+    .await;
+    let client = Client::connect([&node.address]).await.unwrap();
+    let first = client.begin("1".into()).await.unwrap();
+    for _ in 1..CLIENT_WINDOW {
+        client.submit("x").await.unwrap();
+    }
+    let beyond = client.begin("beyond".into()).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    assert_eq!(node.submissions().len() as u64, CLIENT_WINDOW);
+    drop(first);
+    assert_eq!(beyond.await.unwrap(), "beyond");
+}
+
 #[tokio::test]
 async fn nobody_at_the_address_is_a_typed_error() {
     let settings = ClientSettings {
