@@ -50,7 +50,8 @@ pub struct Client {
 /// How a client behaves.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ClientSettings {
-    /// Commands that may be unanswered at once; further ones wait. At least 1.
+    /// Commands that may be unanswered at once; further ones wait. At least 1. None is sent that is
+    /// 4,096 or more beyond the lowest unanswered one, whatever this says.
     pub max_in_flight: usize,
     /// Bytes that may be unanswered at once; further commands wait. A single larger one goes
     /// alone.
@@ -390,4 +391,4 @@ const fn byte_permits(bytes: usize) -> usize {
 
 /// Serials that a client's commands may span, from the lowest unanswered one on. The cluster keeps
 /// an answer for each of them, so `SessionLimits::max_answers` must be at least this.
-pub const CLIENT_WINDOW: u64 = 4_096;
+pub(crate) const CLIENT_WINDOW: u64 = 4_096;

@@ -7,7 +7,7 @@ use std::task::Waker;
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use crate::client::{ConnectionProblem, SubmitError};
+use crate::client::{CLIENT_WINDOW, ConnectionProblem, SubmitError};
 use crate::protocol::Request;
 
 /// The client's side of one session after another.
@@ -83,6 +83,8 @@ impl Book {
         if pages.era == era {
             pages.unsent.remove(&serial);
             pages.pending.remove(&serial);
+            // What waited beyond the window may be sent now.
+            wake(pages);
         }
     }
 
@@ -189,12 +191,18 @@ impl Book {
         pages.unsent = unsent;
     }
 
-    /// The next command to send.
+    /// The next command to send. What is far beyond the lowest unanswered command waits: each
+    /// command that is applied carries a `settled` at most a window below it, so the cluster never
+    /// keeps more of this client's answers than a window.
     pub(crate) fn next_to_send(&self) -> Option<Request> {
         let mut pages = self.pages();
         let session = pages.session?;
-        let serial = pages.unsent.pop_first()?;
         let settled = pages.settled();
+        let serial = *pages.unsent.first()?;
+        if serial.saturating_sub(settled) >= CLIENT_WINDOW {
+            return None;
+        }
+        pages.unsent.remove(&serial);
         let pending = pages.pending.get(&serial)?;
         Some(Request::Submit {
             session,
