@@ -2,7 +2,6 @@
 use quorate::{App, Node};
 use std::{collections::BTreeMap, env, error::Error, io};
 
-/// Values by key; a put answers with the value before it.
 #[derive(Default, serde::Serialize, serde::Deserialize)]
 pub struct Store(BTreeMap<String, String>);
 
@@ -16,23 +15,24 @@ impl App for Store {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let id: u64 = env::args()
-        .nth(1)
-        .ok_or("which node: 1, 2 or 3?")?
-        .parse()?;
+    let id: u64 = env::args().nth(1).ok_or("which node?")?.parse()?;
     let node = Node::builder(id)
         .members((1..=3).map(|id| (id, format!("127.0.0.1:{}", 7_000 + id))))
         .data_dir(env::temp_dir().join(format!("quorate-hello-{id}")))
         .start(Store::default())
         .await?;
     for line in io::stdin().lines() {
-        let answer = match line?.split(' ').collect::<Vec<_>>()[..] {
-            ["put", key, value] => node.submit((key.into(), value.into())).await?,
+        let answer: Result<_, Box<dyn Error>> = match line?.split(' ').collect::<Vec<_>>()[..] {
+            ["put", key, value] => node
+                .submit((key.into(), value.into()))
+                .await
+                .map_err(Into::into),
             ["get", key] => {
                 let key = key.to_owned();
-                node.read(move |store| store.0.get(&key).cloned()).await?
+                let found = node.read(move |store| store.0.get(&key).cloned());
+                found.await.map_err(Into::into)
             }
-            _ => Some("put KEY VALUE, or get KEY".to_owned()),
+            _ => Err("put KEY VALUE, or get KEY".into()),
         };
         println!("{answer:?}");
     }

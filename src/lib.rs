@@ -78,3 +78,8 @@ pub use raft_tokio::{
     AppClient, Client, ClientSettings, CommsSettings, Mishap, Node, NodeBuilder, ServiceSettings,
     ShutdownError, StartError, SubmitError,
 };
+
+/// The README's code, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
