@@ -123,6 +123,21 @@ fn a_follower_with_nothing_to_receive_is_told_of_a_commit_at_once() {
     assert_eq!(node.sent_to(2), [], "once");
 }
 
+/// [S5.3.15]
+#[test]
+fn a_follower_that_is_sent_entries_is_told_of_a_commit_with_them() {
+    let mut node = Node::leading();
+    node.propose(b"x");
+    node.sent();
+    node.acknowledge(2, 2);
+    node.propose(b"y");
+    let sent = node.sent_to(2);
+    let [Body::AppendEntries(append)] = &sent[..] else {
+        panic!("{sent:?}");
+    };
+    assert_eq!(append.commit, index(2));
+}
+
 /// [T3.8.3]
 #[test]
 fn a_followers_entries_count_when_it_says_that_they_are_durable_and_not_when_they_are_sent() {
