@@ -1,11 +1,12 @@
-//! What only grows: the term, the vote once given, the boot, and within a boot the commit index
-//! (Figure 2's state, and its "increases monotonically").
+//! What only grows: the term, the vote once given, the boot, within a boot the commit index, and
+//! within a leader's term what it knows its followers to hold (Figure 2's state, and its
+//! "increases monotonically").
 //!
 //! Across restarts it is what was written and what was sent that counts, not what was in memory.
 
 use std::collections::BTreeMap;
 
-use raft_core::ids::{Boot, Incarnation, NodeId, Term};
+use raft_core::ids::{Boot, Incarnation, LogIndex, NodeId, Term};
 use raft_core::log::HardState;
 
 use super::{Checker, Observation, Sight, View, Violation, property};
@@ -118,9 +119,21 @@ fn fell_within_a_boot(before: &Observation, after: &Observation) -> Option<Strin
         let (from, to) = (before.commit, after.commit);
         return Some(format!("the commit index fell from {from} to {to}"));
     }
-    (after.applied < before.applied).then(|| {
+    if after.applied < before.applied {
         let (from, to) = (before.applied, after.applied);
-        format!("the applied index fell from {from} to {to}")
+        return Some(format!("the applied index fell from {from} to {to}"));
+    }
+    match_fell(before, after)
+}
+
+/// Whether a leader holds a follower to have less than it knew it to have.
+fn match_fell(before: &Observation, after: &Observation) -> Option<String> {
+    let same_office = before.term == after.term && before.matches.len() == after.matches.len();
+    let fell = |(was, is): (&LogIndex, &LogIndex)| is < was;
+    let mut pairs = before.matches.iter().zip(&after.matches);
+    (same_office && pairs.any(fell)).then(|| {
+        let (from, to) = (&before.matches, &after.matches);
+        format!("a match index fell: from {from:?} to {to:?}")
     })
 }
 
@@ -133,8 +146,6 @@ fn vote_changed(me: NodeId, was: (Term, Option<NodeId>), is: (Term, Option<NodeI
 
 #[cfg(test)]
 mod tests {
-    use raft_core::ids::LogIndex;
-
     use super::*;
     use crate::checkers::story::Story;
 
@@ -177,6 +188,28 @@ mod tests {
             .observe(1, |node| node.commit = LogIndex::new(2))
             .observe(1, |node| node.commit = LogIndex::new(1));
         assert_eq!(story.verdict(), Some(property::MONOTONIC));
+    }
+
+    #[test]
+    fn what_a_follower_is_known_to_hold_may_not_shrink_within_a_term() {
+        let matches = |indexes: [u64; 2]| indexes.map(LogIndex::new).to_vec();
+        let mut story = story();
+        story
+            .observe(1, |node| node.matches = matches([3, 4]))
+            .observe(1, |node| node.matches = matches([4, 3]));
+        assert_eq!(story.verdict(), Some(property::MONOTONIC));
+    }
+
+    #[test]
+    fn a_later_term_begins_with_nothing_known() {
+        let mut story = story();
+        story
+            .observe(1, |node| node.matches = vec![LogIndex::new(3)])
+            .observe(1, |node| {
+                node.term = node.term.next();
+                node.matches = vec![LogIndex::ZERO];
+            });
+        assert_eq!(story.verdict(), None);
     }
 
     #[test]

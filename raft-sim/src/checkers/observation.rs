@@ -29,6 +29,8 @@ pub struct Observation {
     pub applied: LogIndex,
     /// The last entry, durable or not.
     pub last: EntryId,
+    /// For a leader: how far each member is known to hold its log, in order of id.
+    pub matches: Vec<LogIndex>,
     /// The ids of the entries that became known as committed in this step.
     pub committed: Vec<EntryId>,
     /// When some became so, or the node became leader: the voters of each half of the
@@ -66,6 +68,7 @@ impl Observation {
             commit,
             applied: hull.applied_index(),
             last: hull.last(),
+            matches: matches_of(hull),
             committed,
             voters,
             elected_with: elected.then(|| Runs::of(hull)),
@@ -85,6 +88,7 @@ impl Observation {
             && self.commit == later.commit
             && self.applied == later.applied
             && self.last == later.last
+            && self.matches == later.matches
             && self.fault == later.fault
     }
 }
@@ -132,6 +136,14 @@ fn ids_between(hull: &Hull, after: LogIndex, to: LogIndex) -> Vec<EntryId> {
         .map(LogIndex::new)
         .filter_map(|index| hull.term_at(index).map(|term| EntryId::new(term, index)))
         .collect()
+}
+
+fn matches_of(hull: &Hull) -> Vec<LogIndex> {
+    if hull.role() != Role::Leader {
+        return Vec::new();
+    }
+    let members = hull.configuration().ids().into_iter();
+    members.filter_map(|id| hull.match_index(id)).collect()
 }
 
 fn voters_of(hull: &Hull) -> Vec<Vec<NodeId>> {

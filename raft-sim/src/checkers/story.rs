@@ -269,6 +269,7 @@ fn fresh(node: NodeId, boot: u64) -> Observation {
         committed: Vec::new(),
         voters: Vec::new(),
         elected_with: None,
+        matches: Vec::new(),
         fault: None,
     }
 }

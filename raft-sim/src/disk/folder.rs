@@ -249,12 +249,19 @@ impl Folder {
         let Some(chosen) = candidates.get(lot.below(candidates.len() as u64) as usize) else {
             return false;
         };
-        let span = chosen.range.end - chosen.range.start;
-        let at = chosen.range.start + lot.below(span as u64) as usize;
-        let mask = 1 << lot.below(8);
         let Some(file) = self.files.get_mut(chosen.file) else {
             return false;
         };
+        // Most of a block is padding, which nobody misses: what says something is hit more often.
+        let span = chosen.range.end - chosen.range.start;
+        let mut at = chosen.range.start;
+        for _ in 0..MOST_PLACES_TRIED {
+            at = chosen.range.start + lot.below(span as u64) as usize;
+            if file.durable.get(at).is_some_and(|byte| *byte != 0) {
+                break;
+            }
+        }
+        let mask = 1 << lot.below(8);
         for content in [&mut file.durable, &mut file.cache] {
             if let Some(byte) = content.get_mut(at) {
                 *byte ^= mask;
@@ -346,6 +353,9 @@ fn put(content: &mut Vec<u8>, start: usize, bytes: &[u8]) {
 
 /// How many rounds of syncs must have come after what may rot: more than a log has under way.
 const ROUNDS_UNTOUCHED: u64 = 10;
+
+/// How many places are tried for one where something is written.
+const MOST_PLACES_TRIED: usize = 64;
 
 /// How many ranges are remembered for [`Folder::rot`].
 const MOST_SETTLED: usize = 1_024;
