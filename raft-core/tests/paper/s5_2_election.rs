@@ -340,6 +340,18 @@ fn a_vote_leaves_only_when_it_is_durable() {
 
 /// [F2.STATE.4]
 #[test]
+fn a_vote_that_waits_for_the_disk_is_not_taken_back_by_a_late_request() {
+    let mut node = Node::holding(5, &[1]);
+    node.auto_sync = false;
+    node.receive(2, 6, request_vote(id(1, 1)));
+    node.receive(2, 4, request_vote(id(1, 1)));
+    assert_eq!(node.sent(), [], "nor does it leave sooner");
+    node.sync();
+    assert_eq!(node.sent_to(2), [vote_reply(true)]);
+}
+
+/// [F2.STATE.4]
+#[test]
 fn a_refusal_waits_for_the_term_it_speaks_in() {
     let mut node = Node::holding(5, &[1]);
     node.auto_sync = false;
