@@ -352,6 +352,23 @@ fn a_vote_that_waits_for_the_disk_is_not_taken_back_by_a_late_request() {
 
 /// [F2.STATE.4]
 #[test]
+fn a_vote_that_waits_for_the_disk_is_not_taken_back_when_the_request_comes_again() {
+    let mut node = Node::holding(5, &[1]);
+    node.auto_sync = false;
+    let request = RequestVote {
+        last: id(1, 1),
+        transfer: true,
+    };
+    node.receive(2, 6, Body::RequestVote(request));
+    // By now another leads the term, and this log has grown past the candidate's.
+    node.receive(3, 6, append(id(1, 1), chunks(2, &[6]), 0));
+    node.receive(2, 6, Body::RequestVote(request));
+    node.sync();
+    assert_eq!(node.sent_to(2), [vote_reply(true)]);
+}
+
+/// [F2.STATE.4]
+#[test]
 fn a_refusal_waits_for_the_term_it_speaks_in() {
     let mut node = Node::holding(5, &[1]);
     node.auto_sync = false;
