@@ -13,8 +13,8 @@ use crate::session::Halt;
 /// Why a submission has no reply.
 ///
 /// Only [`SubmitError::Unknown`] and [`SubmitError::Settled`] leave open whether the command was
-/// or will be applied; after all others it was not and never will be, as far as this call goes:
-/// who retries a command whose first attempt had no known outcome still knows nothing of that one.
+/// or will be applied, and [`SubmitError::ReplyForgotten`] says that it was; after all others it
+/// was not and never will be, as far as this call goes: who retries a command whose first attempt had no known outcome still knows nothing of that one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum SubmitError {
     /// Too much is under way at this node. Nothing was sent; wait for outcomes, then try again.
@@ -53,6 +53,15 @@ pub enum SubmitError {
     /// The session's client has said that it knows this command's answer, so the answer is gone.
     #[error("command {serial} of session {session} was settled before; its answer is gone")]
     Settled {
+        /// The session.
+        session: u64,
+        /// The command's number.
+        serial: u64,
+    },
+    /// The command was applied, once, by an earlier attempt, and its reply was too much to keep
+    /// (`SessionLimits::max_answer_bytes`). Read the state if the outcome matters.
+    #[error("command {serial} of session {session} was applied before; its reply was not kept")]
+    ReplyForgotten {
         /// The session.
         session: u64,
         /// The command's number.

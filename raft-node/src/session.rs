@@ -9,7 +9,7 @@
 //!
 //! Everything is bounded, and what has to go goes by the order of the log, never by a clock.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use raft_core::ids::{Boot, EntryId, Incarnation, LogIndex};
@@ -20,7 +20,8 @@ use crate::state_machine::{Command, StateMachine};
 /// The user's state machine and the sessions of its clients.
 ///
 /// - A session's answers have serials at or above its `settled`, which never falls.
-/// - There are at most `max_sessions` sessions, each with at most `max_answers` answers.
+/// - There are at most `max_sessions` sessions, each with at most `max_answers` answers, whose
+///   replies weigh at most `max_answer_bytes`.
 /// - A session that has ended never comes back: its number was an index of the log.
 #[derive(Debug)]
 pub struct Sessions<S> {
@@ -106,6 +107,9 @@ impl<S: StateMachine> Sessions<S> {
         if let Some(reply) = session.answers.get(&header.serial) {
             return Answer::Reply(reply.clone());
         }
+        if session.forgotten.contains(&header.serial) {
+            return Answer::Forgotten;
+        }
         // A client that lets more answers stand than it may loses its session whole. Refusing the
         // command alone would leave open what a doubled copy of it does later.
         if session.is_full(self.limits) {
@@ -113,8 +117,7 @@ impl<S: StateMachine> Sessions<S> {
             return Answer::Expired;
         }
         let reply = self.machine.apply(command);
-        session.answer_bytes = session.answer_bytes.saturating_add(reply.len() as u64);
-        session.answers.insert(header.serial, reply.clone());
+        session.keep(header.serial, reply.clone(), self.limits);
         Answer::Reply(reply)
     }
 
@@ -181,6 +184,8 @@ struct Session {
     settled: u64,
     answers: BTreeMap<u64, Bytes>,
     answer_bytes: u64,
+    /// Serials that were applied, but whose replies were too much to keep.
+    forgotten: BTreeSet<u64>,
 }
 
 impl Session {
@@ -191,6 +196,7 @@ impl Session {
             settled: 0,
             answers: BTreeMap::new(),
             answer_bytes: 0,
+            forgotten: BTreeSet::new(),
         }
     }
 
@@ -204,11 +210,33 @@ impl Session {
             let bytes = first.remove().len() as u64;
             self.answer_bytes = self.answer_bytes.saturating_sub(bytes);
         }
+        while self
+            .forgotten
+            .first()
+            .is_some_and(|serial| *serial < self.settled)
+        {
+            self.forgotten.pop_first();
+        }
+    }
+
+    /// Keeps a reply for whoever asks again. What is beyond the bytes that may be kept goes, lowest
+    /// serial first: its client has most likely heard it. That it was applied stays known, so that
+    /// large replies cost only those whose first answer was lost, and never exactly-once.
+    fn keep(&mut self, serial: u64, reply: Bytes, limits: SessionLimits) {
+        self.answer_bytes = self.answer_bytes.saturating_add(reply.len() as u64);
+        self.answers.insert(serial, reply);
+        while self.answer_bytes > limits.max_answer_bytes {
+            let Some((serial, reply)) = self.answers.pop_first() else {
+                break;
+            };
+            self.answer_bytes = self.answer_bytes.saturating_sub(reply.len() as u64);
+            self.forgotten.insert(serial);
+        }
     }
 
     fn is_full(&self, limits: SessionLimits) -> bool {
-        self.answers.len() as u64 >= u64::from(limits.max_answers)
-            || self.answer_bytes >= limits.max_answer_bytes
+        let known = self.answers.len().saturating_add(self.forgotten.len());
+        known as u64 >= u64::from(limits.max_answers)
     }
 }
 
@@ -255,6 +283,9 @@ pub enum Answer {
     Expired,
     /// The client has said that it knows this command's answer. It was not applied again.
     Settled,
+    /// The command was applied before, and its reply was too much to keep. It was not applied
+    /// again.
+    Forgotten,
 }
 
 /// Why an entry can't be applied. Apply stands still before it until a build that knows it.
@@ -295,7 +326,9 @@ pub struct SessionLimits {
     /// Answers kept for one session until its client says they are settled; one more ends the
     /// session. At least 1; no client may have more commands under way.
     pub max_answers: u32,
-    /// Bytes of answers kept for one session; the command after that ends the session.
+    /// Bytes of replies kept for one session until its client says they are settled. Of more, those
+    /// with the lowest serials are forgotten: who asks for one again is told that the command was
+    /// applied, and not what it replied.
     pub max_answer_bytes: u64,
 }
 

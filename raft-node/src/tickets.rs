@@ -214,6 +214,7 @@ impl Tickets {
             Answer::Reply(reply) => Ok(Answered::Reply(reply)),
             Answer::Expired => Err(SubmitError::SessionExpired { session, serial }),
             Answer::Settled => Err(SubmitError::Settled { session, serial }),
+            Answer::Forgotten => Err(SubmitError::ReplyForgotten { session, serial }),
         };
         self.finish(key, outcome);
     }

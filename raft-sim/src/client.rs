@@ -236,6 +236,8 @@ pub(crate) const fn judge(error: &SubmitError) -> Conclusion {
         | SubmitError::NotSent(NotSent::NoLeader | NotSent::Stopped) => Conclusion::Harmless,
         SubmitError::TooLarge { .. } | SubmitError::NoSession => Conclusion::Refused,
         SubmitError::SessionExpired { .. } => Conclusion::Expired,
-        SubmitError::Settled { .. } | SubmitError::Unknown { .. } => Conclusion::Doubtful,
+        SubmitError::Settled { .. }
+        | SubmitError::ReplyForgotten { .. }
+        | SubmitError::Unknown { .. } => Conclusion::Doubtful,
     }
 }

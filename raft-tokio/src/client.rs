@@ -360,6 +360,15 @@ pub enum SubmitError {
         /// The command's number in it.
         serial: u64,
     },
+    /// The command was applied, once, but its answer was lost on the way and was too much for the
+    /// cluster to keep. Read the state if the outcome matters.
+    #[error("command {serial} of session {session} was applied; its reply was lost")]
+    ReplyForgotten {
+        /// The client's session.
+        session: u64,
+        /// The command's number in it.
+        serial: u64,
+    },
     /// The client was shut down before the command was begun. It was not applied.
     #[error("the client was shut down before the command was begun")]
     Closed,

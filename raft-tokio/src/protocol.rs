@@ -64,6 +64,8 @@ pub(crate) enum Failure {
     SessionGone,
     /// The node can't serve any more.
     Stopped,
+    /// Applied by an earlier attempt, and the reply was not kept.
+    ReplyForgotten,
 }
 
 /// Why a frame is none of this protocol.
@@ -170,6 +172,7 @@ impl Failure {
             Self::TooLarge { limit } => (1, limit),
             Self::SessionGone => (2, 0),
             Self::Stopped => (3, 0),
+            Self::ReplyForgotten => (4, 0),
         }
     }
 
@@ -179,6 +182,7 @@ impl Failure {
             1 => Self::TooLarge { limit: detail },
             2 => Self::SessionGone,
             3 => Self::Stopped,
+            4 => Self::ReplyForgotten,
             _ => Self::Retry,
         }
     }
@@ -311,6 +315,7 @@ mod tests {
             failed(Failure::TooLarge { limit: 99 }),
             failed(Failure::SessionGone),
             failed(Failure::Stopped),
+            failed(Failure::ReplyForgotten),
             Answer::Leader {
                 address: "127.0.0.1:7001".to_owned(),
             },

@@ -235,6 +235,7 @@ async fn submit<S: StateMachine>(handle: Handle<S>, command: SessionCommand) -> 
             }
             // The client has moved on: nobody waits for this.
             Err(SubmitError::Settled { .. }) => return None,
+            Err(SubmitError::ReplyForgotten { .. }) => Failure::ReplyForgotten,
             Err(SubmitError::TooLarge { limit, .. }) => Failure::TooLarge {
                 limit: u64::try_from(limit).unwrap_or(u64::MAX),
             },

@@ -167,17 +167,51 @@ fn a_client_that_settles_nothing_loses_its_session() {
 }
 
 #[test]
-fn the_bytes_of_answers_are_bounded_too() {
+fn replies_beyond_the_bytes_kept_are_forgotten_and_nothing_is_applied_twice() {
     let mut log = Log::new(SessionLimits {
         max_answers: 100,
         max_answer_bytes: 2,
         ..SMALL
     });
     let session = log.open(1);
+    for serial in 1..=4 {
+        assert_eq!(log.command(session, u64::from(serial), 1), reply(serial));
+    }
+    assert_eq!(log.command(session, 1, 1), Answer::Forgotten);
+    assert_eq!(log.command(session, 2, 1), Answer::Forgotten);
+    assert_eq!(log.command(session, 3, 1), reply(3));
+    assert_eq!(log.command(session, 2, 4), Answer::Settled);
+    assert_eq!(log.command(session, 4, 4), reply(4));
+    assert_eq!(log.applied(), 4);
+}
+
+#[test]
+fn a_reply_larger_than_may_be_kept_is_given_once() {
+    let mut log = Log::new(SessionLimits {
+        max_answer_bytes: 0,
+        ..SMALL
+    });
+    let session = log.open(1);
     assert_eq!(log.command(session, 1, 1), reply(1));
-    assert_eq!(log.command(session, 2, 1), reply(2));
-    assert_eq!(log.command(session, 3, 2), reply(3));
-    assert_eq!(log.command(session, 4, 2), Answer::Expired);
+    assert_eq!(log.command(session, 1, 1), Answer::Forgotten);
+    assert_eq!(log.applied(), 1);
+}
+
+#[test]
+fn what_is_forgotten_counts_among_the_answers_until_it_is_settled() {
+    let mut log = Log::new(SessionLimits {
+        max_answer_bytes: 1,
+        ..SMALL
+    });
+    let session = log.open(1);
+    for serial in 1..=20 {
+        let settled = serial.max(3) - 2;
+        assert!(matches!(
+            log.command(session, serial, settled),
+            Answer::Reply(_)
+        ));
+    }
+    assert_eq!(log.command(session, 21, 18), Answer::Expired);
 }
 
 #[test]

@@ -295,6 +295,11 @@ impl Line<'_> {
                 self.book.answered(session, serial, Err(error));
                 None
             }
+            Failure::ReplyForgotten => {
+                let error = SubmitError::ReplyForgotten { session, serial };
+                self.book.answered(session, serial, Err(error));
+                None
+            }
             Failure::SessionGone => {
                 self.opening = false;
                 self.book.session_over(session);

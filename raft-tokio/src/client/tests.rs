@@ -218,6 +218,23 @@ async fn a_session_that_is_gone_is_told_and_replaced() {
 }
 
 #[tokio::test]
+async fn a_reply_that_was_not_kept_is_told_and_costs_no_session() {
+    let node = FalseNode::start(|request| match request {
+        Request::Submit { serial: 1, .. } => failed(request, Failure::ReplyForgotten),
+        _ => good(request),
+    })
+    .await;
+    let client = Client::connect([&node.address]).await.unwrap();
+    let forgotten = SubmitError::ReplyForgotten {
+        session: 5,
+        serial: 1,
+    };
+    assert_eq!(client.submit("x").await, Err(forgotten));
+    assert_eq!(client.submit("y").await.unwrap(), "y");
+    assert_eq!(node.submissions(), [(5, 1), (5, 2)]);
+}
+
+#[tokio::test]
 async fn a_command_that_is_too_large_is_refused_by_name() {
     let node = FalseNode::start(|request| failed(request, Failure::TooLarge { limit: 3 })).await;
     let client = Client::connect([&node.address]).await.unwrap();
