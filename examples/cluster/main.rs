@@ -14,6 +14,7 @@ use clap::{Parser, Subcommand};
 use tokio::time::timeout;
 
 mod app;
+mod expected;
 mod fleet;
 mod node;
 mod report;
