@@ -147,7 +147,10 @@ impl Platter {
         let mut lot = Lot::of(self.seed, &name);
         let slow = matches!(operation, Operation::Sync { .. } | Operation::SyncFolder);
         let takes = if slow && self.calm {
-            lot.span(Duration::from_micros(50), Duration::from_millis(1))
+            // Each disk at its own constant speed: a leader's may well be the slowest.
+            let name = [CALM, self.node.get()];
+            Lot::of(self.seed, &name)
+                .span_of_any_scale(Duration::from_micros(100), Duration::from_millis(20))
         } else if slow {
             self.plan.sync_of(node_number(self.node), &mut lot)
         } else if lot.chance(AT_ONCE) {
@@ -344,6 +347,9 @@ impl Future for Answering {
 
 /// Of a thousand operations that no sync is needed for, so many take no time at all.
 const AT_ONCE: u32 = 850;
+
+/// What the speeds of healed disks are called among lots.
+const CALM: u64 = 16;
 
 /// What operations of disks are called among lots.
 const DISK: u64 = 3;

@@ -14,6 +14,7 @@ use bytes::Bytes;
 use raft_core::comms::{Comms, CommsEvent};
 use raft_core::ids::NodeId;
 use raft_core::message::Lane;
+use raft_core::time::Time;
 use raft_node::codec::WireCodec;
 use raft_node::frame::{self, FrameLimits};
 use raft_node::letter::{Letter, Packet};
@@ -70,6 +71,8 @@ struct Passage {
     bytes: usize,
     /// Whether its sender was told that there is no room.
     refused: bool,
+    /// Until when there is none, because its connection has to be made anew.
+    shut_until: Time,
 }
 
 /// What has arrived at a node and not been taken in yet.
@@ -130,6 +133,14 @@ impl Network {
                 ..Inbox::default()
             };
         }
+        for to in 0..wires.nodes {
+            for lane in Lane::ALL {
+                if let Some(passage) = wires.passage(node, to, lane) {
+                    passage.refused = false;
+                    passage.shut_until = Time::ZERO;
+                }
+            }
+        }
         SimComms {
             node,
             network: self.clone(),
@@ -147,6 +158,9 @@ impl Network {
         if wires.plan.loss_hints {
             wires.tell_lost(node);
         }
+        for from in 0..wires.nodes {
+            wires.shut(from, node);
+        }
     }
 
     /// Tells all others that they lost their connection to `node`, true or not.
@@ -156,11 +170,31 @@ impl Network {
 
     /// Cuts links, because of a fault.
     pub(crate) fn cut(&self, fault: usize, links: Links, held: bool) {
-        self.wires().cuts.push(Cut {
+        let mut wires = self.wires();
+        wires.cuts.push(Cut {
             fault,
             links,
             held: held.then(Vec::new),
         });
+        for from in 0..wires.nodes {
+            for to in (0..wires.nodes).filter(|&to| links.has(from, to)) {
+                wires.shut(from, to);
+            }
+        }
+    }
+
+    /// A connection is made again.
+    pub(crate) fn reopen(&self, from: usize, to: usize) {
+        let mut wires = self.wires();
+        let now = wires.schedule.now();
+        for lane in Lane::ALL {
+            let Some(passage) = wires.passage(from, to, lane) else {
+                continue;
+            };
+            if passage.shut_until <= now && std::mem::take(&mut passage.refused) {
+                wires.deliver(from, Arrival::Room(node_id(to), lane));
+            }
+        }
     }
 
     /// Lets more frames be lost or late, because of a fault.
@@ -321,6 +355,24 @@ impl Wires {
         }
     }
 
+    /// A connection is lost, and made again after a while: until then its lanes have no room, as
+    /// those of a transport that waits before it dials again.
+    fn shut(&mut self, from: usize, to: usize) {
+        let now = self.schedule.now();
+        let name = [SHUT, from as u64, to as u64, now.as_nanos()];
+        let mut lot = Lot::of(self.seed, &name);
+        if self.calm || !lot.chance(self.plan.redial_per_mille) {
+            return;
+        }
+        let span = lot.span_of_any_scale(Duration::from_millis(5), Duration::from_millis(500));
+        for lane in Lane::ALL {
+            if let Some(passage) = self.passage(from, to, lane) {
+                passage.shut_until = now.after(span);
+            }
+        }
+        self.schedule.after(span, Event::Reopen { from, to });
+    }
+
     fn passage(&mut self, from: usize, to: usize, lane: Lane) -> Option<&mut Passage> {
         self.lanes
             .get_mut(from * self.nodes + to)
@@ -361,10 +413,14 @@ impl Comms<Letter> for SimComms {
     fn room(&self, to: NodeId, lane: Lane) -> usize {
         let mut wires = self.network.wires();
         let capacity = wires.capacity(lane);
+        let now = wires.schedule.now();
         let Some(passage) = wires.passage(self.node, node_number(to), lane) else {
             return 0;
         };
-        let room = capacity.saturating_sub(passage.bytes);
+        let room = match passage.shut_until > now {
+            true => 0,
+            false => capacity.saturating_sub(passage.bytes),
+        };
         passage.refused |= room == 0;
         room
     }
@@ -389,10 +445,11 @@ impl Comms<Letter> for SimComms {
             parts => parts.concat().into(),
         };
         let capacity = wires.capacity(lane);
+        let now = wires.schedule.now();
         let Some(passage) = wires.passage(self.node, number, lane) else {
             return;
         };
-        if passage.bytes >= capacity {
+        if passage.bytes >= capacity || passage.shut_until > now {
             passage.refused = true;
             return;
         }
@@ -486,6 +543,9 @@ const FRAME: u64 = 4;
 
 /// What the delays of held frames are called among lots.
 const RELEASE: u64 = 5;
+
+/// What the redialling of connections is called among lots.
+const SHUT: u64 = 15;
 
 /// What the delays of lost connections are called among lots.
 const LOST: u64 = 6;

@@ -130,6 +130,9 @@ pub struct NetworkPlan {
     pub slow_kind: Option<(u8, u32)>,
     /// Bytes on their way that the lane of entries to one node has room for.
     pub lane_bytes: usize,
+    /// How many of a thousand connections that are cut, or whose other end crashes, have no room
+    /// for a while, because they have to be made anew.
+    pub redial_per_mille: u32,
     /// Whether a crash tells the others that their connections are lost.
     pub loss_hints: bool,
 }
@@ -199,7 +202,7 @@ impl Plan {
         };
         let tuning = Tuning::draw(&mut lot);
         let network = NetworkPlan::draw(&mut lot, families, tuning.election_timeout);
-        let disk = DiskPlan::draw(&mut lot, tuning.election_timeout);
+        let disk = DiskPlan::draw(&mut lot, families, tuning.election_timeout);
         let nodes = (0..count)
             .map(|_| NodePlan::draw(&mut lot, families))
             .collect::<Vec<_>>();
@@ -271,7 +274,10 @@ impl NodePlan {
 impl NetworkPlan {
     fn draw(lot: &mut Lot, families: Families, election_timeout: Duration) -> Self {
         // From a quick network to one whose messages take as long as an election.
-        let slowest = lot.pick(4, &[4, 2]);
+        let slowest = match families == Families::default() {
+            true => 40,
+            false => lot.pick(4, &[4, 2]),
+        };
         let scale = lot.span_of_any_scale(election_timeout / 200, election_timeout / slowest);
         let delay = match lot.below(3) {
             0 => Delay::Even(scale / 2, scale * 2),
@@ -284,7 +290,10 @@ impl NetworkPlan {
         Self {
             delay,
             drop_per_mille: rare(families.drop, lot, 100),
-            double_per_mille: rare(families.double, lot, 100),
+            double_per_mille: match families.double && lot.chance(250) {
+                true => lot.between(300, 1_000) as u32,
+                false => rare(families.double, lot, 100),
+            },
             straggle_per_mille: rare(families.straggle, lot, 40),
             straggle_most: election_timeout * lot.between(1, 12) as u32,
             slow_kind: (families.straggle && lot.chance(600)).then(|| {
@@ -292,14 +301,17 @@ impl NetworkPlan {
                 (kind, lot.between(50, 500) as u32)
             }),
             lane_bytes: lot.pick(1 << 20, &[1 << 12, 1 << 16, 1 << 20]),
+            redial_per_mille: lot.pick(0, &[0, 300, 1_000]),
             loss_hints: lot.chance(500),
         }
     }
 }
 
 impl DiskPlan {
-    fn draw(lot: &mut Lot, election_timeout: Duration) -> Self {
-        let scale = lot.span_of_any_scale(Duration::from_micros(60), election_timeout / 6);
+    fn draw(lot: &mut Lot, families: Families, election_timeout: Duration) -> Self {
+        let calm = families == Families::default();
+        let slowest = election_timeout / if calm { 60 } else { 6 };
+        let scale = lot.span_of_any_scale(Duration::from_micros(60), slowest);
         let sync = match lot.below(3) {
             0 => Delay::Even(scale / 2, scale * 2),
             1 => Delay::LongTailed(scale),

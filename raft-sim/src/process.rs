@@ -62,6 +62,8 @@ pub(crate) struct Node<A: App> {
     pub(crate) founded: bool,
     /// Whether a bit of its disk was flipped.
     pub(crate) spoiled: bool,
+    /// Whether its disk was ever made to fail.
+    pub(crate) failing: bool,
     /// How long it stays down when it stops by itself.
     pub(crate) rest: Duration,
 }
@@ -159,6 +161,7 @@ impl<A: App> Node<A> {
             glimpse: None,
             founded: false,
             spoiled: false,
+            failing: false,
             rest: REST,
         }
     }
@@ -296,6 +299,11 @@ impl<A: App> Node<A> {
             members,
             settings: NodeSettings {
                 raft: plan.tuning.settings(),
+                sessions: SessionLimits {
+                    max_sessions: plan.tuning.max_sessions,
+                    max_answers: plan.tuning.max_answers,
+                    ..SessionLimits::default()
+                },
                 request_timeout: plan.tuning.request_timeout,
                 forward_retry: election * 2,
                 refused_pause: election / 20,

@@ -252,6 +252,10 @@ where
                 self.network.lose(node, peer);
                 Ok(())
             }
+            Event::Reopen { from, to } => {
+                self.network.reopen(from, to);
+                Ok(())
+            }
             Event::Over { fault, node } => {
                 self.over(fault, node);
                 Ok(())

@@ -113,7 +113,13 @@ impl Draw<'_> {
             ),
             Kind::LeaderCut => lot.pick(
                 Occasion::Proposed,
-                &[Occasion::Proposed, Occasion::Elected, Occasion::Committed],
+                &[
+                    Occasion::Proposed,
+                    Occasion::Elected,
+                    Occasion::Committed,
+                    Occasion::Campaign,
+                    Occasion::TermRaised,
+                ],
             ),
             Kind::Crash | Kind::Pause | Kind::Stall | Kind::DiskError | Kind::Hold => {
                 self.any_occasion(lot)

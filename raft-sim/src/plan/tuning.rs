@@ -34,6 +34,10 @@ pub struct Tuning {
     pub max_applying_bytes: usize,
     /// How long a node tries a request before its outcome is unknown.
     pub request_timeout: Duration,
+    /// Client sessions that the cluster keeps open; one more ends another.
+    pub max_sessions: u32,
+    /// Answers that it keeps for one session.
+    pub max_answers: u32,
     /// Bytes of one file of the write-ahead log.
     pub segment_bytes: u64,
 }
@@ -50,6 +54,11 @@ impl Tuning {
             ..256 => lot.pick(64, &[8, 16]),
             _ => lot.pick(64, &[1, 2, 8]),
         };
+        let few_sessions = lot.chance(200);
+        let (max_sessions, max_answers) = match few_sessions {
+            true => (lot.between(8, 20) as u32, lot.between(2, 16) as u32),
+            false => (4_096, 65_536),
+        };
         Self {
             election_timeout,
             heartbeat_interval,
@@ -63,6 +72,8 @@ impl Tuning {
             max_cached_bytes: lot.pick(16 << 20, &[0, 256, 4 << 10]),
             max_applying_bytes: lot.pick(4 << 20, &[1, 512, 4 << 20]),
             request_timeout: election_timeout * lot.between(2, 12) as u32,
+            max_sessions,
+            max_answers,
             segment_bytes: lot.pick(64 << 10, &[32 << 10, 128 << 10]),
         }
     }

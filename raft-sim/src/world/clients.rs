@@ -41,11 +41,11 @@ where
     /// A client that needs an answer in the healed world asks for something, if it is idle.
     pub(super) fn probe(&mut self, client: usize) -> Result<(), Violation> {
         let number = self.plan.operations.len() + self.counters.operations as usize;
-        if let Some(asking) = self.clients.get_mut(client)
-            && asking.current.is_none()
-            && asking.queue.is_empty()
-        {
-            asking.queue.push_back(number);
+        match self.clients.get_mut(client) {
+            Some(asking) if asking.current.is_none() && asking.queue.is_empty() => {
+                asking.queue.push_back(number);
+            }
+            Some(_) | None => {}
         }
         self.go_on(client)
     }

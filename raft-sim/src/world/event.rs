@@ -42,6 +42,13 @@ pub(crate) enum Event {
         /// To whom.
         peer: usize,
     },
+    /// A connection is made again.
+    Reopen {
+        /// From which node, by number.
+        from: usize,
+        /// To which node, by number.
+        to: usize,
+    },
     /// A fault of the plan begins to wait for its occasion.
     Arm(usize),
     /// A fault strikes.
@@ -96,6 +103,7 @@ impl Event {
             Self::Look { client } => (12, *client as u64),
             Self::Heal => (13, 0),
             Self::Inspect => (14, 0),
+            Self::Reopen { from, to } => (15, (*from << 8 | *to) as u64),
         };
         of << 8 | kind
     }

@@ -102,6 +102,7 @@ where
             Fault::Stall { lasts, .. } => node.disk.stall(now.after(lasts)),
             Fault::DiskError { kind, down, .. } => {
                 node.rest = down;
+                node.failing = true;
                 node.disk.fail_next(kind);
             }
             Fault::Jump { by, .. } => node.clock.jump(by),

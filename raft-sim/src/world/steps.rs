@@ -189,14 +189,12 @@ where
     /// A disk failed: the machine is started again after a rest. What it held in memory of its
     /// disk is lost with it, because after a failed sync nobody can say what it is worth.
     fn broke_down(&mut self, number: usize, why: &str) -> Result<(), Violation> {
-        if !self.plan.families.disk_error {
+        let node = self.nodes.get(number);
+        let rest = node.map_or_else(Default::default, |node| node.rest);
+        if !node.is_some_and(|node| node.failing) {
             let text = format!("node {} ended without a planned failure: {why}", number + 1);
             return Err(self.violation(property::NO_PANIC, text));
         }
-        let rest = self
-            .nodes
-            .get(number)
-            .map_or_else(Default::default, |node| node.rest);
         self.take_down(number, Loss::Torn)?;
         self.start_after(number, rest);
         Ok(())
