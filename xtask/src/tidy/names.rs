@@ -1,4 +1,5 @@
-//! Names that say nothing, abbreviations, tests that don't run, and exceptions without a reason.
+//! Names that say nothing, abbreviations, tests that don't run, exceptions without a reason, and
+//! syntax that is younger than the oldest compiler we promise.
 
 use proc_macro2::{Ident, TokenStream, TokenTree};
 use syn::visit::{self, Visit};
@@ -93,6 +94,17 @@ impl<'ast> Visit<'ast> for Names<'_> {
         self.tokens(call.tokens.clone());
     }
 
+    fn visit_expr_binary(&mut self, binary: &'ast syn::ExprBinary) {
+        for side in [&*binary.left, &*binary.right] {
+            if let syn::Expr::Let(chained) = side {
+                let line = chained.let_token.span.start().line;
+                let advice = "`let` among conditions needs Rust 1.88, we promise 1.85: nest it";
+                self.findings.add(self.path, line, "let-chain", advice);
+            }
+        }
+        visit::visit_expr_binary(self, binary);
+    }
+
     fn visit_attribute(&mut self, attribute: &'ast syn::Attribute) {
         let Some(name) = attribute.path().get_ident() else {
             return;
@@ -126,7 +138,7 @@ mod tests {
 
     #[test]
     fn each_rule_on_a_small_sample() {
-        let cases: [(&str, &[&str]); 12] = [
+        let cases: [(&str, &[&str]); 16] = [
             ("fn get_term() {}", &["name"]),
             ("impl A { fn maybe_send(&self) {} }", &["name"]),
             ("trait A { fn process_vote(&self); }", &["name"]),
@@ -145,6 +157,13 @@ mod tests {
                 &[],
             ),
             ("fn lower() { let low = 1; }", &[]),
+            ("fn chain() { if a && let Some(b) = c {} }", &["let-chain"]),
+            (
+                "fn chain() { while let Some(b) = c && a {} }",
+                &["let-chain"],
+            ),
+            ("fn single() { if let Some(b) = c && a {} }", &["let-chain"]),
+            ("fn single() { if let Some(b) = c {} }", &[]),
         ];
         for (text, rules) in cases {
             let mut findings = Findings::default();
