@@ -309,7 +309,6 @@ impl<A: App> Node<A> {
                 refused_pause: election / 20,
                 sweep_interval: election / 8,
                 genesis_interval: election / 4,
-                sessions: sessions(plan),
                 ..NodeSettings::default()
             },
             payload_codec: PAYLOAD_CODEC,
@@ -319,25 +318,8 @@ impl<A: App> Node<A> {
     }
 }
 
-/// How many sessions a world keeps: in some there are more who want one, and old ones expire.
-fn sessions(plan: &Plan) -> SessionLimits {
-    let all = SessionLimits::default();
-    let wanted = (plan.nodes.len() + plan.clients.len()) as u32;
-    let mut lot = Lot::of(plan.seed, &[SESSIONS]);
-    SessionLimits {
-        max_sessions: lot.pick(
-            all.max_sessions,
-            &[all.max_sessions, wanted, wanted / 2 + 1],
-        ),
-        ..all
-    }
-}
-
 /// How long a node stays down that stopped by itself, unless a fault says otherwise.
 const REST: Duration = Duration::from_millis(700);
 
 /// What nodes are called among lots.
 const NODE: u64 = 8;
-
-/// What the limits of sessions are called among lots.
-const SESSIONS: u64 = 15;
