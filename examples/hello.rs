@@ -3,7 +3,7 @@ use quorate::{App, Node};
 use std::{collections::BTreeMap, env, error::Error, io};
 
 #[derive(Default, serde::Serialize, serde::Deserialize)]
-pub struct Store(BTreeMap<String, String>);
+pub(crate) struct Store(BTreeMap<String, String>);
 
 impl App for Store {
     type Command = (String, String);

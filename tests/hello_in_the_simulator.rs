@@ -6,7 +6,7 @@ use std::time::Duration;
 use raft_sim::sim::Sim;
 
 #[path = "../examples/hello.rs"]
-#[expect(dead_code, unreachable_pub, reason = "its main is for terminals")]
+#[expect(dead_code, reason = "its main is for terminals")]
 mod hello;
 
 #[test]
