@@ -9,6 +9,7 @@ use crate::codec::PayloadCodec;
 use crate::genesis::GenesisFault;
 use crate::identity::IdentityError;
 use crate::session::Halt;
+use crate::settings::{Listed, SettingsProblem};
 
 /// Why a submission has no reply.
 ///
@@ -146,6 +147,12 @@ pub enum StartError {
         /// The codec.
         codec: PayloadCodec,
     },
+    /// Settings that can't be used, all of them.
+    #[error("the settings can't be used: {}", Listed(problems))]
+    Settings {
+        /// What is wrong.
+        problems: Vec<SettingsProblem>,
+    },
     /// The data folder is another node's. Check which folder this node was given.
     #[error("the data folder belongs to {owner}, not to {id}")]
     FolderOfAnotherNode {
@@ -171,7 +178,7 @@ pub enum StartError {
     /// The log holds entries, but not whose they are.
     #[error("the data folder holds a log but no identity")]
     IdentityMissing,
-    /// The hull refused what the log recovered, or the settings.
+    /// The hull refused what the log recovered.
     #[error("{0}")]
     Hull(#[from] OpenError),
 }

@@ -143,6 +143,12 @@ pub fn claimed_length(prefix: &[u8], limits: &FrameLimits) -> Result<Option<usiz
     Ok(Some(length))
 }
 
+/// How long a frame with one chunk can be.
+pub(crate) const fn longest_with(body_bytes: usize, chunk_limits: ChunkLimits) -> usize {
+    let front = body_bytes.saturating_add(HEADER_BYTES + 4);
+    front.saturating_add(chunk_limits.max_length())
+}
+
 /// What an arriving frame may at most hold. Checked before anything is allocated.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct FrameLimits {

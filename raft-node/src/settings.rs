@@ -9,6 +9,10 @@ use raft_core::settings::Settings;
 use crate::codec::PayloadCodec;
 use crate::session::SessionLimits;
 
+mod problem;
+
+pub use problem::{Listed, SettingsProblem};
+
 /// Who a node is.
 #[derive(Clone, Debug)]
 pub struct NodeSetup {
@@ -29,7 +33,9 @@ pub struct NodeSetup {
     pub entropy: u128,
 }
 
-/// A node's limits: those of its hull, and its own.
+/// A node's limits: those of its hull, and its own. [`NodeSettings::validate`] checks them
+/// together, and [`FrameLimits::validate`](crate::frame::FrameLimits::validate) what must fit into
+/// a frame.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct NodeSettings {
     /// The hull's.

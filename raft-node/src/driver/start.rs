@@ -1,7 +1,6 @@
 //! What is checked before a driver exists.
 
 use raft_core::configuration::MAX_ADDRESS_BYTES;
-use raft_core::error::OpenError;
 use raft_core::ids::{ClusterId, Incarnation, LogIndex, Peer};
 use raft_core::log::{HardState, Recovered};
 
@@ -67,11 +66,11 @@ fn check(setup: &NodeSetup) -> Result<(), StartError> {
     if !codec.is_built_in() {
         return Err(StartError::CodecNotBuiltIn { codec });
     }
-    let problems = setup.settings.raft.validate();
+    let problems = setup.settings.validate();
     if problems.is_empty() {
         Ok(())
     } else {
-        Err(OpenError::Settings { problems }.into())
+        Err(StartError::Settings { problems })
     }
 }
 

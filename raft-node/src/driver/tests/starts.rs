@@ -78,10 +78,13 @@ fn settings_that_contradict_each_other_are_refused_before_anything_is_written() 
     let world = World::of(1);
     let mut setup = world.setup(1);
     setup.settings.raft.pre_vote = false;
-    assert!(matches!(
+    setup.settings.sweep_interval = std::time::Duration::ZERO;
+    let problems = setup.settings.validate();
+    assert_eq!(problems.len(), 2);
+    assert_eq!(
         world.try_start(setup, Recovered::default()),
-        Err(StartError::Hull(OpenError::Settings { .. }))
-    ));
+        Err(StartError::Settings { problems })
+    );
 }
 
 #[test]
