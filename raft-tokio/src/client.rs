@@ -400,4 +400,4 @@ const fn byte_permits(bytes: usize) -> usize {
 
 /// Serials that a client's commands may span, from the lowest unanswered one on. The cluster keeps
 /// an answer for each of them, so `SessionLimits::max_answers` must be at least this.
-pub(crate) const CLIENT_WINDOW: u64 = 4_096;
+pub(crate) const CLIENT_WINDOW: usize = 4_096;

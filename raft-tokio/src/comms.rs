@@ -17,6 +17,7 @@ use raft_core::message::Lane;
 use raft_node::codec::WireCodec;
 use raft_node::frame::{self, FrameLimits};
 use raft_node::letter::Letter;
+use raft_node::settings::{NodeSettings, SettingsProblem};
 use tokio::sync::mpsc;
 
 use crate::handshake::{Caller, Hello};
@@ -71,6 +72,40 @@ pub struct CommsSettings {
     pub codec: WireCodec,
     /// What an arriving frame may hold.
     pub limits: FrameLimits,
+}
+
+impl CommsSettings {
+    /// All that is wrong with these settings, for nodes with such settings.
+    pub(crate) fn validate(&self, node: &NodeSettings) -> Vec<SettingsProblem> {
+        let own = [
+            SettingsProblem::if_small(
+                "comms.max_queued_bytes",
+                self.max_queued_bytes,
+                1,
+                "nothing would ever be sent",
+            ),
+            SettingsProblem::if_short(
+                "comms.handshake_timeout",
+                self.handshake_timeout,
+                Duration::from_millis(1),
+                "no connection would ever be made",
+            ),
+            SettingsProblem::if_short(
+                "comms.first_backoff",
+                self.first_backoff,
+                Duration::from_millis(1),
+                "a peer that is down would be called without a pause",
+            ),
+            SettingsProblem::if_short(
+                "comms.longest_backoff",
+                self.longest_backoff,
+                self.first_backoff,
+                "it is what first_backoff grows to",
+            ),
+        ];
+        let frames = self.limits.validate(node);
+        own.into_iter().flatten().chain(frames).collect()
+    }
 }
 
 impl Default for CommsSettings {

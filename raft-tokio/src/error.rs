@@ -8,6 +8,7 @@ use raft_core::ids::NodeId;
 use raft_log::{FsError, WalError};
 use raft_node::codec::CodecError;
 use raft_node::error::NodeFault;
+use raft_node::settings::{Listed, SettingsProblem};
 use raft_node::state_machine::ReplyError;
 
 /// Why a node did not start. Nothing of it runs; what was in the folder is still there.
@@ -46,6 +47,12 @@ pub enum StartError {
         address: String,
         /// What the system said.
         kind: io::ErrorKind,
+    },
+    /// Settings that can't be used, or not with each other: all of them. Nothing was opened.
+    #[error("the settings can't be used: {}", Listed(problems))]
+    Settings {
+        /// What is wrong.
+        problems: Vec<SettingsProblem>,
     },
     /// The operating system gave no random numbers.
     #[error("the operating system gave no random numbers")]

@@ -12,10 +12,12 @@ use futures_util::stream::{FuturesUnordered, Stream};
 use raft_core::ids::NodeId;
 use raft_node::error::SubmitError;
 use raft_node::handle::{Handle, SessionCommand};
+use raft_node::settings::{NodeSettings, SettingsProblem};
 use raft_node::state_machine::StateMachine;
 use tokio::net::TcpStream;
 use tokio::time::sleep;
 
+use crate::client::CLIENT_WINDOW;
 use crate::identity::Identity;
 use crate::metrics::{Counters, Mishap};
 use crate::protocol::{Answer, Failure, ProtocolError, Request, UpTo};
@@ -46,7 +48,8 @@ pub(crate) struct Desk<S: StateMachine> {
 /// What one remote client may ask of a node.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ServiceSettings {
-    /// Remote clients connected at once; further ones are refused.
+    /// Remote clients connected at once; further ones are refused. With zero nothing else here
+    /// matters.
     pub max_clients: usize,
     /// Requests of one client that may be under way; further ones wait in its socket.
     pub max_under_way: usize,
@@ -59,6 +62,40 @@ pub struct ServiceSettings {
     /// Bytes of one command. At least the hull's `max_payload_bytes`, so that a longer command is
     /// refused by name and not by closing the connection.
     pub max_command_bytes: usize,
+}
+
+impl ServiceSettings {
+    /// All that is wrong with these settings, for nodes with such settings.
+    pub(crate) fn validate(&self, node: &NodeSettings) -> Vec<SettingsProblem> {
+        if self.max_clients == 0 {
+            return Vec::new();
+        }
+        let small = SettingsProblem::if_small;
+        let stuck = "no client would ever be answered";
+        let problems = [
+            small("service.max_under_way", self.max_under_way, 1, stuck),
+            small(
+                "service.max_under_way_bytes",
+                self.max_under_way_bytes,
+                1,
+                stuck,
+            ),
+            small("service.max_unread_bytes", self.max_unread_bytes, 1, stuck),
+            small(
+                "service.max_command_bytes",
+                self.max_command_bytes,
+                node.raft.max_payload_bytes,
+                "clients would be cut off for a command that is allowed (raft.max_payload_bytes)",
+            ),
+            small(
+                "sessions.max_answers",
+                node.sessions.max_answers as usize,
+                CLIENT_WINDOW,
+                "remote clients may leave as many unanswered, and would lose their sessions",
+            ),
+        ];
+        problems.into_iter().flatten().collect()
+    }
 }
 
 impl Default for ServiceSettings {

@@ -199,7 +199,7 @@ impl Book {
         let session = pages.session?;
         let settled = pages.settled();
         let serial = *pages.unsent.first()?;
-        if serial.saturating_sub(settled) >= CLIENT_WINDOW {
+        if serial.saturating_sub(settled) >= CLIENT_WINDOW as u64 {
             return None;
         }
         pages.unsent.remove(&serial);

@@ -354,12 +354,12 @@ async fn no_serial_is_far_beyond_the_lowest_unanswered_one() {
             }
         });
     }
-    while node.submissions().len() < CLIENT_WINDOW as usize {
+    while node.submissions().len() < CLIENT_WINDOW {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     tokio::time::sleep(Duration::from_millis(50)).await;
     let furthest = node.submissions().iter().map(|(_, serial)| *serial).max();
-    assert_eq!(furthest, Some(CLIENT_WINDOW));
+    assert_eq!(furthest, Some(CLIENT_WINDOW as u64));
     // The rest comes as soon as the first is answered, which a new connection brings about.
     *stuck.lock().unwrap() = false;
     assert_eq!(first.await.unwrap(), "1");
@@ -382,7 +382,7 @@ async fn giving_up_the_lowest_command_moves_the_window() {
     }
     let beyond = client.begin("beyond".into()).await.unwrap();
     tokio::time::sleep(Duration::from_millis(20)).await;
-    assert_eq!(node.submissions().len() as u64, CLIENT_WINDOW);
+    assert_eq!(node.submissions().len(), CLIENT_WINDOW);
     drop(first);
     assert_eq!(beyond.await.unwrap(), "beyond");
 }

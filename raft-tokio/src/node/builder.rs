@@ -117,6 +117,7 @@ impl NodeBuilder {
     ///
     /// See [`StartError`]: what is wrong, and what to do.
     pub async fn start<A: App>(self, app: A) -> Result<Node<A>, StartError> {
+        self.check()?;
         let folder = self.data_dir.clone().ok_or(StartError::NoDataDir)?;
         let fs = StdFs::open(&folder).map_err(|cause| StartError::Folder { folder, cause })?;
         self.start_on(fs, app).await
@@ -128,6 +129,7 @@ impl NodeBuilder {
     ///
     /// See [`StartError`].
     pub async fn start_on<A: App>(self, fs: impl Fs, app: A) -> Result<Node<A>, StartError> {
+        self.check()?;
         let (wal, recovered) = Wal::open(fs, self.wal_settings()?).await?;
         let record = self.founded(&recovered)?;
         let listen = self
@@ -182,6 +184,18 @@ impl NodeBuilder {
         })
     }
 
+    /// All settings together, before anything is opened.
+    fn check(&self) -> Result<(), StartError> {
+        let mut problems = self.settings.validate();
+        problems.extend(self.comms.validate(&self.settings));
+        problems.extend(self.service.validate(&self.settings));
+        if problems.is_empty() {
+            Ok(())
+        } else {
+            Err(StartError::Settings { problems })
+        }
+    }
+
     /// The genesis record in the folder, if there is one, and if it founded the cluster that is
     /// described here. An identity that can't be read is the driver's to refuse.
     fn founded(&self, recovered: &Recovered) -> Result<Option<GenesisRecord>, StartError> {
@@ -229,3 +243,106 @@ impl NodeBuilder {
 
 /// Peers' connections accepted and not yet taken over by the driver.
 const ACCEPTED_WAITING: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use raft_node::settings::SettingsProblem;
+
+    use super::*;
+
+    #[derive(serde::Serialize, serde::Deserialize)]
+    struct Nothing;
+
+    impl App for Nothing {
+        type Command = ();
+        type Reply = ();
+        fn apply(&mut self, (): ()) {}
+    }
+
+    /// The names of the settings that a builder changed like this refuses.
+    fn refused(change: impl FnOnce(&mut NodeBuilder)) -> Vec<&'static str> {
+        let mut builder = NodeBuilder::new(1);
+        change(&mut builder);
+        let Err(StartError::Settings { problems }) = builder.check() else {
+            return Vec::new();
+        };
+        let name = |problem: SettingsProblem| match problem {
+            SettingsProblem::Raft(_) => "raft",
+            SettingsProblem::TooSmall { name, .. } | SettingsProblem::TooShort { name, .. } => name,
+        };
+        problems.into_iter().map(name).collect()
+    }
+
+    #[test]
+    fn the_defaults_can_be_used_together() {
+        assert_eq!(refused(|_| {}), [""; 0]);
+    }
+
+    #[test]
+    fn what_the_node_allows_the_network_and_the_service_must_take() {
+        let all = refused(|builder| builder.settings.raft.max_payload_bytes = 20 << 20);
+        assert_eq!(all, ["limits.max_body_bytes", "service.max_command_bytes"]);
+        let few = refused(|builder| builder.settings.sessions.max_answers = 1_000);
+        assert_eq!(few, ["sessions.max_answers"]);
+    }
+
+    #[test]
+    fn limits_of_zero_are_refused_by_name() {
+        let zero = Duration::ZERO;
+        let comms = refused(|builder| {
+            builder.comms.max_queued_bytes = 0;
+            builder.comms.handshake_timeout = zero;
+            builder.comms.first_backoff = zero;
+        });
+        let expected = [
+            "comms.max_queued_bytes",
+            "comms.handshake_timeout",
+            "comms.first_backoff",
+        ];
+        assert_eq!(comms, expected);
+        let backoff = refused(|builder| builder.comms.longest_backoff = zero);
+        assert_eq!(backoff, ["comms.longest_backoff"]);
+        let service = refused(|builder| {
+            builder.service.max_under_way = 0;
+            builder.service.max_under_way_bytes = 0;
+            builder.service.max_unread_bytes = 0;
+        });
+        let expected = [
+            "service.max_under_way",
+            "service.max_under_way_bytes",
+            "service.max_unread_bytes",
+        ];
+        assert_eq!(service, expected);
+    }
+
+    #[test]
+    fn a_node_without_remote_clients_needs_no_service() {
+        let none = refused(|builder| {
+            builder.service.max_clients = 0;
+            builder.service.max_under_way = 0;
+            builder.settings.sessions.max_answers = 10;
+        });
+        assert_eq!(none, [""; 0]);
+    }
+
+    #[tokio::test]
+    async fn settings_are_refused_before_the_folder_is_touched() {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = parent.path().join("data");
+        let settings = NodeSettings {
+            sweep_interval: Duration::ZERO,
+            ..NodeSettings::default()
+        };
+        let problems = settings.validate();
+        let refused = NodeBuilder::new(1)
+            .members([(1, "127.0.0.1:0")])
+            .data_dir(&folder)
+            .settings(settings)
+            .start(Nothing)
+            .await;
+        assert_eq!(refused.err(), Some(StartError::Settings { problems }));
+        assert!(!folder.exists());
+    }
+}
