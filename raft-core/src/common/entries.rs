@@ -191,6 +191,9 @@ pub(crate) fn portion<'a>(
     views
 }
 
+/// Chunks in one message or one portion for the state machine, whatever they weigh: receivers bound
+/// them, and what they refuse they would be sent for ever.
+pub(crate) const MAX_CHUNKS: usize = 1_024;
 /// How many of the latest chunks are looked through before all are searched.
 const RECENT_CHUNKS: usize = 8;
 
@@ -221,5 +224,22 @@ mod tests {
         assert_eq!(entries.collect(last.next(), last.next(), 1), None);
         entries.trim_cache(LogIndex::new(5), 0);
         assert_eq!(entries.collect(LogIndex::new(4), last, 1), None);
+    }
+
+    /// Each read writes an entry that weighs nothing, mostly in a chunk of its own.
+    #[test]
+    fn what_weighs_nothing_is_bounded_by_chunks() {
+        let mut entries = Entries::new(Recovered::default());
+        let count = 2 * MAX_CHUNKS as u64;
+        for index in 1..=count {
+            let mut builder = ChunkBuilder::new();
+            builder.push_no_op().unwrap();
+            let first = LogIndex::new(index);
+            let chunk = builder.seal(Term::new(1), first, LogTime::ZERO, crc32c);
+            entries.append(chunk.unwrap());
+        }
+        let last = entries.last().index;
+        let found = entries.collect(LogIndex::new(1), last, 1).unwrap();
+        assert_eq!(found.len(), MAX_CHUNKS);
     }
 }
