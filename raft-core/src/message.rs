@@ -205,3 +205,7 @@ impl Body {
         }
     }
 }
+
+/// Chunks in one AppendEntries, whatever they weigh: entries may weigh nothing, and a receiver that
+/// takes fewer would be sent the same ones for ever.
+pub const MAX_CHUNKS: usize = 1_024;

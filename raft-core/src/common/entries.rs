@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 use crate::chunk::Chunk;
 use crate::ids::{EntryId, LogIndex, Term};
 use crate::log::Recovered;
+use crate::message::MAX_CHUNKS;
 use crate::time::LogTime;
 
 /// The log as the core sees it.
@@ -164,8 +165,8 @@ impl Entries {
     }
 }
 
-/// Views of `chunks` from `from` up to `through`, about `max_bytes` of payload but at least one
-/// entry. The chunks are contiguous and the first holds `from`.
+/// Views of [`MAX_CHUNKS`] of `chunks` from `from` up to `through`, about `max_bytes` of payload but
+/// at least one entry. The chunks are contiguous and the first holds `from`.
 pub(crate) fn portion<'a>(
     chunks: impl Iterator<Item = &'a Chunk>,
     from: LogIndex,
@@ -174,7 +175,7 @@ pub(crate) fn portion<'a>(
 ) -> Vec<Chunk> {
     let mut views: Vec<Chunk> = Vec::new();
     let mut room = max_bytes;
-    for chunk in chunks {
+    for chunk in chunks.take(MAX_CHUNKS) {
         let Some(view) = chunk.slice(from..through.next()) else {
             break;
         };
@@ -191,9 +192,6 @@ pub(crate) fn portion<'a>(
     views
 }
 
-/// Chunks in one message or one portion for the state machine, whatever they weigh: receivers bound
-/// them, and what they refuse they would be sent for ever.
-pub(crate) const MAX_CHUNKS: usize = 1_024;
 /// How many of the latest chunks are looked through before all are searched.
 const RECENT_CHUNKS: usize = 8;
 

@@ -4,6 +4,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use raft_core::message::MAX_CHUNKS;
+
 use super::NodeSettings;
 use crate::frame::{self, FrameLimits};
 
@@ -211,9 +213,8 @@ impl FrameLimits {
             small(
                 "limits.max_chunks",
                 self.max_chunks as usize,
-                raft.max_append_bytes / SMALLEST_COMMAND,
-                "commands that are each a chunk of its own would never arrive \
-                 (raft.max_append_bytes)",
+                MAX_CHUNKS,
+                "entries that are each a chunk of its own would never arrive",
             ),
         ];
         problems.into_iter().flatten().collect()
@@ -224,8 +225,6 @@ impl FrameLimits {
 const FORWARD_OVERHEAD: usize = 128;
 /// What the answer to one forwarded command or read takes, in any codec.
 const FORWARD_REPLY_BYTES: usize = 32;
-/// A client's record with no payload: session, serial, settled.
-const SMALLEST_COMMAND: usize = 24;
 /// A smallest command alone in a chunk takes header, record, table and its length in the frame: 84
 /// bytes for 24.
 const ENCODED_PER_PAYLOAD: usize = 4;
