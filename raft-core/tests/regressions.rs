@@ -6,11 +6,12 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use raft_core::checksum::crc32c;
-use raft_core::hull::{Doubt, Outcome};
+use raft_core::hull::{Doubt, Input, Outcome};
+use raft_core::log::memory::MemoryLog;
 use raft_core::states::Role;
 use support::{
     Node, append_numbered, chunks, conflict, heartbeat, heartbeat_reply, id, peer, pre_vote,
-    request_vote, vote_reply,
+    request_vote, setup, vote_reply,
 };
 
 /// The unknown outcome named the later leader's term, so that whoever looked for the entry looked
@@ -134,4 +135,22 @@ fn entries_without_payloads_are_not_entries() {
     node.receive(2, 1, append_numbered(1, id(0, 0), bare, 1));
     assert_eq!(node.hull.last(), id(0, 0));
     assert_eq!(node.sent_to(2), []);
+}
+
+/// It opened a term whose vote its own disk could not take.
+#[test]
+fn whose_disk_stalled_while_it_asked_does_not_campaign() {
+    let mut tuned = setup(1, 3);
+    tuned.settings.stalled_write_after = tuned.settings.election_timeout;
+    let mut node = Node::with_setup(tuned, MemoryLog::new());
+    node.settle();
+    node.auto_sync = false;
+    node.receive(2, 1, append_numbered(1, id(0, 0), chunks(1, &[1]), 0));
+    node.wait(Duration::from_millis(900));
+    node.step(Input::ConnectionLost(peer(2).id));
+    node.wait(Duration::from_millis(50));
+    assert_eq!(node.hull.role(), Role::PreCandidate);
+    node.now = node.now.after(Duration::from_millis(100));
+    node.pre_vote(3, true);
+    assert_eq!((node.hull.role(), node.term()), (Role::Follower, 1));
 }
