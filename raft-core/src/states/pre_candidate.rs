@@ -61,7 +61,9 @@ impl PreCandidate {
     /// What the answers so far lead to.
     pub(crate) fn count(&self, common: &Common) -> Next {
         match quorum::tally(common.configuration(), |id| self.votes.get(&id).copied()) {
-            Tally::Won => Next::Candidate,
+            // The disk may have stalled since the question went out: then no vote could be given.
+            Tally::Won if common.may_campaign() => Next::Candidate,
+            Tally::Won => Next::Follower,
             Tally::Lost => Next::Follower,
             Tally::Pending => Next::Stay,
         }
