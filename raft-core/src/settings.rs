@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::chunk::ChunkLimits;
+use crate::record::ClientHeader;
 
 /// What can be tuned. All limits are checked together by [`Settings::validate`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -127,7 +128,7 @@ impl Settings {
                 },
             ),
             (
-                chunk_bytes >= self.max_payload_bytes.saturating_add(RECORD_OVERHEAD),
+                chunk_bytes >= self.max_payload_bytes.saturating_add(ClientHeader::BYTES),
                 SettingsProblem::PayloadExceedsChunk {
                     max_payload_bytes: self.max_payload_bytes,
                     chunk_bytes,
@@ -240,6 +241,3 @@ pub enum SettingsProblem {
         chunk_bytes: usize,
     },
 }
-
-/// What a client record carries beside the user's bytes.
-const RECORD_OVERHEAD: usize = 24;

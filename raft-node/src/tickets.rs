@@ -518,7 +518,7 @@ impl Request {
     /// The bytes of a command, with what its record carries beside them.
     fn bytes(&self) -> usize {
         match &self.work {
-            Work::Command { payload, .. } => payload.len().saturating_add(RECORD_OVERHEAD),
+            Work::Command { payload, .. } => payload.len().saturating_add(ClientHeader::BYTES),
             Work::Read { .. } => 0,
         }
     }
@@ -544,8 +544,6 @@ fn backed_off(wait: Duration, attempts: u8) -> Duration {
 }
 
 const MAX_DOUBLINGS: u32 = 3;
-/// What the record of a command carries beside the user's bytes.
-const RECORD_OVERHEAD: usize = 24;
 const NEVER: Time = Time::from_nanos(u64::MAX);
 
 #[cfg(test)]

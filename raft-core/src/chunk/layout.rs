@@ -10,8 +10,8 @@ use crate::record::ClientHeader;
 use crate::time::LogTime;
 
 impl ClientHeader {
-    /// The encoded length in bytes.
-    pub(super) const BYTES: usize = 24;
+    /// The encoded length in bytes: what a command's record carries beside the user's bytes.
+    pub const BYTES: usize = 24;
 
     pub(super) fn encode(&self) -> [u8; Self::BYTES] {
         let mut bytes = [0; Self::BYTES];

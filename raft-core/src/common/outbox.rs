@@ -4,6 +4,7 @@
 //! of entries, of which one waits for each batch under way and one for room.
 
 use alloc::collections::{BTreeMap, VecDeque};
+use core::mem::discriminant;
 use core::ops::Bound;
 
 use crate::ids::{NodeId, Peer};
@@ -100,7 +101,7 @@ impl Outbox {
         let waiting = self.queues.get(&to).into_iter().flatten();
         waiting
             .into_iter()
-            .any(|other| other.body.name() == body.name())
+            .any(|other| discriminant(&other.body) == discriminant(body))
     }
 
     /// The longest queue of any peer.
@@ -119,7 +120,7 @@ impl Waiting {
             // An acknowledgement that waits for a later batch must not delay this earlier one:
             // under steady load none would ever leave.
             (true, true) => self.needs == other.needs,
-            (false, false) => self.body.name() == other.body.name(),
+            (false, false) => discriminant(&self.body) == discriminant(&other.body),
             (true, false) | (false, true) => false,
         }
     }
