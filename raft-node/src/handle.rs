@@ -42,9 +42,10 @@ impl<S: StateMachine> Handle<S> {
         self.ask(Sought::SubmitAs(command))
     }
 
-    /// Opens a session in the log, for [`Handle::submit_as`]. Its client keeps at most as many
-    /// commands under way as the cluster's
-    /// [`SessionLimits`](crate::session::SessionLimits) allow.
+    /// Opens a session in the log, for [`Handle::submit_as`]. From the lowest serial that its
+    /// client has not settled to the highest it submits there are at most as many as the cluster's
+    /// [`SessionLimits::max_answers`](crate::session::SessionLimits::max_answers); one more ends
+    /// the session.
     pub fn open_session(&self) -> OpeningSession {
         OpeningSession(self.ask(Sought::OpenSession))
     }
@@ -52,6 +53,9 @@ impl<S: StateMachine> Handle<S> {
     /// Runs `look` on the state, which then reflects everything that was acknowledged anywhere
     /// before this call (a linearizable read; paper 8). Costs an entry in the log for all reads
     /// that are queued together.
+    ///
+    /// `look` runs in the node's own task: while it does, the node does nothing else, and a panic
+    /// in it ends the node.
     pub fn read<R: Send + 'static>(
         &self,
         look: impl FnOnce(&S) -> R + Send + 'static,
@@ -59,7 +63,8 @@ impl<S: StateMachine> Handle<S> {
         self.queue_read(look, false)
     }
 
-    /// Runs `look` on this node's state as it is, which may be out of date by any amount.
+    /// Runs `look` on this node's state as it is, which may be out of date by any amount. It runs as
+    /// in [`Handle::read`].
     pub fn read_stale<R: Send + 'static>(
         &self,
         look: impl FnOnce(&S) -> R + Send + 'static,

@@ -324,7 +324,8 @@ pub struct SessionLimits {
     /// several for each node and each remote client.
     pub max_sessions: u32,
     /// Answers kept for one session until its client says they are settled; one more ends the
-    /// session. At least 1; no client may have more commands under way.
+    /// session. At least 1; no client may submit a serial that is further beyond the lowest one
+    /// it has not settled.
     pub max_answers: u32,
     /// Bytes of replies kept for one session until its client says they are settled. Of more, those
     /// with the lowest serials are forgotten: who asks for one again is told that the command was
