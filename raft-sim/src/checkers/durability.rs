@@ -1,7 +1,7 @@
 //! What was promised survives: a log called durable is found again, a message that promises
 //! durability leaves only afterwards, what a leader was told to be held stays while it leads, what
-//! is committed is durable on a majority, and what a client was told is applied. (That later
-//! leaders have it too is Leader Completeness.)
+//! it takes to be held is held, what is committed is durable on a majority, and what a client was
+//! told is applied. (That later leaders have it too is Leader Completeness.)
 //!
 //! That a reopened log is what some write left, and none before the last durable one, the
 //! [`super::Model`] finds out while it follows the writes.
@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use raft_core::ids::{EntryId, LogIndex, NodeId, Term};
 use raft_core::time::Time;
 
-use super::{Checker, ClientFact, Fate, Model, Sight, View, Violation, property};
+use super::{Checker, ClientFact, Fate, Model, Observation, Sight, View, Violation, property};
 use crate::spy::{Fact, Promise, WriteFact};
 
 /// See the module.
@@ -60,6 +60,9 @@ impl Checker for Durability {
         // A wiped node has held what it no longer holds.
         if view.model.wiped() {
             return Ok(());
+        }
+        if let Some(text) = wrongly_matched(view, after) {
+            return Err(view.violation(self.name(), text));
         }
         for entry in &after.committed {
             if entry.index <= self.held {
@@ -115,6 +118,22 @@ impl Durability {
             _ => Ok(()),
         }
     }
+}
+
+/// What a leader newly takes a follower to hold is durable there, unless a later leader was there
+/// meanwhile. If it is not, only an accident is missing until something is lost.
+fn wrongly_matched(view: &View<'_>, after: &Observation) -> Option<String> {
+    let before = view
+        .before
+        .map_or(&[][..], |before| before.matches.as_slice());
+    let news = after.matches.iter().filter(|known| !before.contains(known));
+    let claims = news.filter(|(_, entry)| entry.index > LogIndex::ZERO);
+    claims.copied().find_map(|(follower, entry)| {
+        let durable = &view.model.node(follower)?.durable;
+        let found = durable.entry(entry.index).map(|found| found.entry.id);
+        let wrong = durable.hard.term <= after.term && found != Some(entry);
+        wrong.then(|| format!("{follower} is taken to hold {entry}, but durable is {durable}"))
+    })
 }
 
 fn holders(model: &Model, voters: &[NodeId], entry: EntryId) -> Vec<NodeId> {
@@ -176,6 +195,27 @@ mod tests {
                 .write(2, Some(3), &[])
                 .write(2, Some(2), &[]);
             assert_eq!(story.verdict(), verdict, "removed in {term}");
+        }
+    }
+
+    #[test]
+    fn what_a_leader_takes_to_be_held_must_be_until_a_later_leader_comes() {
+        let entry = EntryId::new(Term::new(3), LogIndex::new(1));
+        for (held_in, term, verdict) in [
+            (3, 3, None),
+            (2, 3, Some(property::DURABILITY)),
+            (2, 4, None),
+        ] {
+            let mut story = Story::of(Durability::default());
+            story
+                .write(2, None, &[(held_in, 1, 'a')])
+                .vote(2, term, 1)
+                .durable(2)
+                .observe(1, |node| {
+                    node.term = Term::new(3);
+                    node.matches = vec![(NodeId::new(2), entry)];
+                });
+            assert_eq!(story.verdict(), verdict, "of {held_in}, in {term}");
         }
     }
 

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use raft_core::ids::{Boot, Incarnation, LogIndex, NodeId, Term};
+use raft_core::ids::{Boot, EntryId, Incarnation, NodeId, Term};
 use raft_core::log::HardState;
 
 use super::{Checker, Observation, Sight, View, Violation, property};
@@ -129,8 +129,8 @@ fn fell_within_a_boot(before: &Observation, after: &Observation) -> Option<Strin
 /// Whether a leader holds a follower to have less than it knew it to have.
 fn match_fell(before: &Observation, after: &Observation) -> Option<String> {
     let same_office = before.term == after.term && before.matches.len() == after.matches.len();
-    let fell = |(was, is): (&LogIndex, &LogIndex)| is < was;
     let mut pairs = before.matches.iter().zip(&after.matches);
+    let fell = |(was, is): (&(_, EntryId), &(_, EntryId))| is.1.index < was.1.index;
     (same_office && pairs.any(fell)).then(|| {
         let (from, to) = (&before.matches, &after.matches);
         format!("a match index fell: from {from:?} to {to:?}")
@@ -146,8 +146,15 @@ fn vote_changed(me: NodeId, was: (Term, Option<NodeId>), is: (Term, Option<NodeI
 
 #[cfg(test)]
 mod tests {
+    use raft_core::ids::LogIndex;
+
     use super::*;
     use crate::checkers::story::Story;
+
+    fn known(follower: u64, index: u64) -> (NodeId, EntryId) {
+        let entry = EntryId::new(Term::new(1), LogIndex::new(index));
+        (NodeId::new(follower), entry)
+    }
 
     fn story() -> Story {
         Story::of(Monotonic::default())
@@ -192,11 +199,10 @@ mod tests {
 
     #[test]
     fn what_a_follower_is_known_to_hold_may_not_shrink_within_a_term() {
-        let matches = |indexes: [u64; 2]| indexes.map(LogIndex::new).to_vec();
         let mut story = story();
         story
-            .observe(1, |node| node.matches = matches([3, 4]))
-            .observe(1, |node| node.matches = matches([4, 3]));
+            .observe(1, |node| node.matches = vec![known(2, 3), known(3, 4)])
+            .observe(1, |node| node.matches = vec![known(2, 4), known(3, 3)]);
         assert_eq!(story.verdict(), Some(property::MONOTONIC));
     }
 
@@ -204,10 +210,10 @@ mod tests {
     fn a_later_term_begins_with_nothing_known() {
         let mut story = story();
         story
-            .observe(1, |node| node.matches = vec![LogIndex::new(3)])
+            .observe(1, |node| node.matches = vec![known(2, 3)])
             .observe(1, |node| {
                 node.term = node.term.next();
-                node.matches = vec![LogIndex::ZERO];
+                node.matches = vec![known(2, 0)];
             });
         assert_eq!(story.verdict(), None);
     }

@@ -29,8 +29,8 @@ pub struct Observation {
     pub applied: LogIndex,
     /// The last entry, durable or not.
     pub last: EntryId,
-    /// For a leader: how far each member is known to hold its log, in order of id.
-    pub matches: Vec<LogIndex>,
+    /// For a leader: its last entry that each follower is known to hold, in order of id.
+    pub matches: Vec<(NodeId, EntryId)>,
     /// The ids of the entries that became known as committed in this step.
     pub committed: Vec<EntryId>,
     /// When some became so, or the node became leader: the voters of each half of the
@@ -138,12 +138,16 @@ fn ids_between(hull: &Hull, after: LogIndex, to: LogIndex) -> Vec<EntryId> {
         .collect()
 }
 
-fn matches_of(hull: &Hull) -> Vec<LogIndex> {
+fn matches_of(hull: &Hull) -> Vec<(NodeId, EntryId)> {
     if hull.role() != Role::Leader {
         return Vec::new();
     }
     let members = hull.configuration().ids().into_iter();
-    members.filter_map(|id| hull.match_index(id)).collect()
+    let matched = |id| {
+        let index = hull.match_index(id)?;
+        Some((id, EntryId::new(hull.term_at(index)?, index)))
+    };
+    members.filter_map(matched).collect()
 }
 
 fn voters_of(hull: &Hull) -> Vec<Vec<NodeId>> {
