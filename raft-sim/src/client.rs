@@ -7,6 +7,7 @@
 
 use std::collections::VecDeque;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
@@ -17,6 +18,7 @@ use raft_node::state_machine::{App, AppMachine};
 use crate::checkers::SubmissionId;
 use crate::history::OperationId;
 use crate::spy::SpyMachine;
+use crate::window::{Shared, Ticket};
 use crate::workload::{ClientPlan, Look, Manner};
 
 /// The handle of a node that runs `A`.
@@ -29,8 +31,8 @@ pub(crate) struct Client<A: App> {
     pub(crate) queue: VecDeque<usize>,
     /// The operation it is at.
     pub(crate) current: Option<Current<A>>,
-    session: Option<u64>,
-    next_serial: u64,
+    /// Its session, and whoever shares it.
+    window: Shared,
     /// How often it has turned to a node: tells which of its impatiences is meant.
     pub(crate) attempt: u64,
     pub(crate) waker: Waker,
@@ -44,8 +46,8 @@ pub(crate) struct Current<A: App> {
     pub(crate) payload: Bytes,
     /// How to read, if it is a read.
     pub(crate) read: Option<Look<A>>,
-    /// Its serial, once it has one: for good, whatever session comes.
-    serial: Option<u64>,
+    /// What it is called in its session, once it was submitted under one.
+    ticket: Option<Ticket>,
     /// How often it was tried.
     pub(crate) tries: u32,
     /// Whether an earlier try may have been applied.
@@ -87,16 +89,17 @@ pub(crate) enum Conclusion {
     Expired,
     /// It may have been done, or may yet be.
     Doubtful,
+    /// It may have been done, and no try will ever be answered.
+    Forgotten,
 }
 
 impl<A: App> Client<A> {
-    pub(crate) fn new(plan: ClientPlan, waker: Waker) -> Self {
+    pub(crate) fn new(plan: ClientPlan, waker: Waker, window: Shared) -> Self {
         Self {
             plan,
             queue: VecDeque::new(),
             current: None,
-            session: None,
-            next_serial: 1,
+            window,
             attempt: 0,
             waker,
         }
@@ -124,19 +127,23 @@ impl<A: App> Client<A> {
             current.waiting = Some(Waiting::Read(handle.read(look)));
             return None;
         }
-        let waiting = match (self.plan.manner, self.session) {
-            (Manner::Plain, _) => Waiting::Answer(handle.submit(current.payload.clone())),
-            (Manner::Session, None) => Waiting::Session(handle.open_session()),
-            (Manner::Session, Some(session)) => {
-                let serial = *current.serial.get_or_insert(self.next_serial);
-                self.next_serial = self.next_serial.max(serial + 1);
-                Waiting::Answer(handle.submit_as(SessionCommand {
-                    session,
-                    serial,
-                    // One thing after the other: all before this is answered or given up.
-                    settled: serial,
-                    payload: current.payload.clone(),
-                }))
+        let waiting = match self.plan.manner {
+            Manner::Plain => Waiting::Answer(handle.submit(current.payload.clone())),
+            Manner::Session => {
+                let mut window = self.window.borrow_mut();
+                current.ticket = match current.ticket {
+                    Some(ticket) => Some(window.renew(ticket)),
+                    None => window.draw(),
+                };
+                match current.ticket {
+                    None => Waiting::Session(handle.open_session()),
+                    Some(ticket) => Waiting::Answer(handle.submit_as(SessionCommand {
+                        session: ticket.session,
+                        serial: ticket.serial,
+                        settled: ticket.settled,
+                        payload: current.payload.clone(),
+                    })),
+                }
             }
         };
         let submits = matches!(waiting, Waiting::Answer(_));
@@ -154,7 +161,7 @@ impl<A: App> Client<A> {
             Some(Waiting::Session(opening)) => match Pin::new(opening).poll(cx) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Ok(session)) => {
-                    self.session = Some(session);
+                    self.window.borrow_mut().enter(session);
                     Outcome::SessionOpened
                 }
                 // An open session that nobody uses harms nobody.
@@ -177,13 +184,41 @@ impl<A: App> Client<A> {
         Poll::Ready(outcome)
     }
 
-    /// Forgets the session: it has expired, or something under it is in doubt for good.
+    /// Forgets the session of what it is at: it has expired.
     pub(crate) fn leave_session(&mut self) {
-        self.session = None;
-        self.next_serial = 1;
-        if let Some(current) = &mut self.current {
-            current.serial = None;
+        let ticket = self
+            .current
+            .as_mut()
+            .and_then(|current| current.ticket.take());
+        if let Some(ticket) = ticket {
+            self.window.borrow_mut().leave(ticket);
         }
+    }
+
+    /// Ends what it is at: it is answered or given up.
+    pub(crate) fn finish(&mut self) -> Option<Current<A>> {
+        let current = self.current.take()?;
+        if let Some(ticket) = current.ticket {
+            self.window.borrow_mut().close(ticket);
+        }
+        Some(current)
+    }
+
+    /// Whether it can't submit before its session is open.
+    pub(crate) fn lacks_session(&self) -> bool {
+        let Some(current) = &self.current else {
+            return false;
+        };
+        self.plan.manner == Manner::Session
+            && current.read.is_none()
+            && current.ticket.is_none()
+            && !self.window.borrow().has_session()
+    }
+
+    /// Whether it waits for a session that it opens, to be used by this other client as well.
+    pub(crate) fn opens_for(&self, other: &Self) -> bool {
+        let waiting = self.current.as_ref().and_then(|one| one.waiting.as_ref());
+        matches!(waiting, Some(Waiting::Session(_))) && Rc::ptr_eq(&self.window, &other.window)
     }
 
     /// What it is at, for a report.
@@ -219,7 +254,7 @@ impl<A: App> Current<A> {
             command,
             payload,
             read,
-            serial: None,
+            ticket: None,
             tries: 0,
             doubtful: false,
             waiting: None,
@@ -236,8 +271,7 @@ pub(crate) const fn judge(error: &SubmitError) -> Conclusion {
         | SubmitError::NotSent(NotSent::NoLeader | NotSent::Stopped) => Conclusion::Harmless,
         SubmitError::TooLarge { .. } | SubmitError::NoSession => Conclusion::Refused,
         SubmitError::SessionExpired { .. } => Conclusion::Expired,
-        SubmitError::Settled { .. }
-        | SubmitError::ReplyForgotten { .. }
-        | SubmitError::Unknown { .. } => Conclusion::Doubtful,
+        SubmitError::Settled { .. } | SubmitError::ReplyForgotten { .. } => Conclusion::Forgotten,
+        SubmitError::Unknown { .. } => Conclusion::Doubtful,
     }
 }

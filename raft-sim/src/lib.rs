@@ -17,5 +17,6 @@ pub mod script;
 pub mod sim;
 pub mod spy;
 mod story;
+mod window;
 pub mod workload;
 pub mod world;

@@ -17,6 +17,9 @@ pub struct ClientPlan {
     pub home: u8,
     /// How it submits.
     pub manner: Manner,
+    /// Under which session, if it has one. Clients with the same number are one that keeps as
+    /// many commands under way.
+    pub window: u32,
     /// How long it waits for an answer before it turns to another node, or gives up.
     pub patience: Duration,
 }
@@ -87,8 +90,8 @@ pub type Look<A> = fn(&A, &<A as App>::Command) -> <A as App>::Reply;
 /// Draws clients and operations.
 pub(crate) fn draw(seed: u64, swarm: &Swarm) -> (Vec<ClientPlan>, Vec<OperationPlan>) {
     let mut lot = Lot::of(seed, &[CLIENTS]);
-    let count = lot.between(4, 10);
-    let clients = (0..count).map(|_| draw_client(&mut lot)).collect();
+    let clients = draw_clients(&mut lot);
+    let count = clients.len() as u64;
     let keys = lot.pick(2, &[1, 3, 5]);
     let mix = Mix::draw(&mut lot, swarm.custom);
     // About this many operations a second. Those that find their client waiting queue up.
@@ -117,8 +120,25 @@ pub(crate) fn draw(seed: u64, swarm: &Swarm) -> (Vec<ClientPlan>, Vec<OperationP
     (clients, operations)
 }
 
-fn draw_client(lot: &mut Lot) -> ClientPlan {
+fn draw_clients(lot: &mut Lot) -> Vec<ClientPlan> {
+    let count = lot.between(4, 10) as u32;
+    let mut clients: Vec<ClientPlan> = (0..count).map(|window| draw_client(window, lot)).collect();
+    if lot.chance(400) {
+        // Some of the clients with a session keep several commands under way.
+        let most = lot.pick(4, &[2, 8, 16]);
+        let sessions = clients.iter().filter(|one| one.manner == Manner::Session);
+        let piping = sessions.take(2).copied().collect::<Vec<_>>();
+        for client in piping {
+            let more = lot.between(1, most - 1) as usize;
+            clients.extend(std::iter::repeat_n(client, more));
+        }
+    }
+    clients
+}
+
+fn draw_client(window: u32, lot: &mut Lot) -> ClientPlan {
     ClientPlan {
+        window,
         home: lot.below(7) as u8,
         manner: if lot.chance(650) {
             Manner::Session

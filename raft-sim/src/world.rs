@@ -5,6 +5,7 @@
 //! faults end, and the world has to come to rest with everything done. A world is a
 //! function of its plan: the same plan gives the same events, which their hash shows.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +26,7 @@ use crate::network::{Network, node_id, node_number};
 use crate::plan::Plan;
 use crate::process::Node;
 use crate::story;
+use crate::window::Shared;
 use crate::workload::Workload;
 
 mod clients;
@@ -153,11 +155,15 @@ where
                 Node::new(number, &plan, &schedule, waker, journal)
             })
             .collect();
+        let mut windows: BTreeMap<u32, Shared> = BTreeMap::new();
         let clients = plan
             .clients
             .iter()
             .enumerate()
-            .map(|(number, &client)| Client::new(client, ready.waker(TaskId::Client(number))))
+            .map(|(number, &client)| {
+                let window = windows.entry(client.window).or_default().clone();
+                Client::new(client, ready.waker(TaskId::Client(number)), window)
+            })
             .collect();
         let world = Self {
             plan,

@@ -187,11 +187,18 @@ where
     fn turn(&mut self, number: usize) -> Result<(), Violation> {
         let now = self.schedule.now();
         let count = self.nodes.len();
+        let waits = self.is_session_on_its_way(number);
         let Some(client) = self.clients.get_mut(number) else {
             return Ok(());
         };
         client.attempt += 1;
         let attempt = client.attempt;
+        if waits {
+            let client = number;
+            self.schedule
+                .after(LATER, Event::Patience { client, attempt });
+            return Ok(());
+        }
         let node = client.next_node(count);
         // Whoever asks again as often in a busy cluster as in an idle one keeps it busy.
         let tries = client.current.as_ref().map_or(0, |current| current.tries);
@@ -216,6 +223,13 @@ where
         self.schedule
             .after(patience, Event::Patience { client, attempt });
         self.poll_client(number)
+    }
+
+    /// Whether a client needs a session that another is about to open for both.
+    fn is_session_on_its_way(&self, number: usize) -> bool {
+        self.clients.get(number).is_some_and(|client| {
+            client.lacks_session() && self.clients.iter().any(|other| other.opens_for(client))
+        })
     }
 
     /// A client tries again a little later, at the next node.
@@ -248,7 +262,7 @@ where
         if let Some(submission) = submission {
             let fate = match conclusion {
                 Conclusion::Harmless | Conclusion::Refused | Conclusion::Expired => Fate::Refused,
-                Conclusion::Doubtful => Fate::Unknown,
+                Conclusion::Doubtful | Conclusion::Forgotten => Fate::Unknown,
             };
             self.checks.resolved(now, submission, fate)?;
         }
@@ -264,7 +278,7 @@ where
         let Some(current) = &mut client.current else {
             return Ok(());
         };
-        current.doubtful |= conclusion == Conclusion::Doubtful;
+        current.doubtful |= matches!(conclusion, Conclusion::Doubtful | Conclusion::Forgotten);
         match conclusion {
             Conclusion::Harmless => self.rest(number, LATER),
             Conclusion::Doubtful if session => self.rest(number, LATER),
@@ -276,7 +290,9 @@ where
                 client.leave_session();
                 self.give_up(number)
             }
-            Conclusion::Doubtful | Conclusion::Refused => self.give_up(number),
+            Conclusion::Doubtful | Conclusion::Refused | Conclusion::Forgotten => {
+                self.give_up(number)
+            }
         }
     }
 
@@ -287,7 +303,7 @@ where
         };
         client.attempt += 1;
         let attempt = client.attempt;
-        let doubtful = match client.current.take() {
+        let doubtful = match client.finish() {
             Some(current) if !current.doubtful => {
                 self.history.refuse(current.entry);
                 false
@@ -312,7 +328,7 @@ where
             return Ok(());
         };
         client.attempt += 1;
-        let Some(current) = client.current.take() else {
+        let Some(current) = client.finish() else {
             return Ok(());
         };
         if let Some(submission) = current.submission {
