@@ -9,7 +9,7 @@ use raft_core::message::Message;
 use raft_core::settings::Settings;
 
 use self::node::Node;
-use super::command::{Command, CommandError, Link, Which};
+use super::command::{ClusterKind, Command, CommandError, Link, Which};
 use super::print;
 
 mod node;
@@ -23,6 +23,10 @@ pub(crate) struct Cluster {
     held: BTreeSet<Link>,
     /// Groups that can't reach each other; none when all can.
     groups: Vec<BTreeSet<NodeId>>,
+    /// Links that lose everything.
+    cuts: BTreeSet<Link>,
+    /// How many messages of each kind were sent since they were last counted.
+    sent: BTreeMap<&'static str, u64>,
     tickets: u64,
     output: Vec<String>,
 }
@@ -35,13 +39,15 @@ impl Cluster {
             under_way: Vec::new(),
             held: BTreeSet::new(),
             groups: Vec::new(),
+            cuts: BTreeSet::new(),
+            sent: BTreeMap::new(),
             tickets: 0,
             output: Vec::new(),
         }
     }
 
     /// Nodes `1..=count` that have never run, and begin now.
-    fn new(count: u64, single: bool) -> Result<Self, CommandError> {
+    fn new(count: u64, kind: ClusterKind) -> Result<Self, CommandError> {
         if count == 0 || count > MAX_NODES {
             return Err(CommandError::ClusterSize {
                 nodes: count,
@@ -50,8 +56,12 @@ impl Cluster {
         }
         let peer = |id| Peer::new(NodeId::new(id), Incarnation::new(u128::from(id)));
         let founding = Configuration::of_voters((1..=count).map(peer));
-        let mut settings = Settings::default();
-        if single {
+        let mut settings = Settings {
+            pre_vote: !kind.plain,
+            check_quorum: !kind.plain,
+            ..Settings::default()
+        };
+        if kind.single {
             settings.max_append_bytes = 1;
             settings.max_appends_in_flight = 1;
         }
@@ -76,10 +86,11 @@ impl Cluster {
     /// Does one command.
     pub(crate) fn perform(&mut self, command: Command) -> Result<(), CommandError> {
         match command {
-            Command::Cluster { nodes, single } => *self = Self::new(nodes, single)?,
+            Command::Cluster { nodes, kind } => *self = Self::new(nodes, kind)?,
             Command::Campaign(id) => return self.campaign(id),
             Command::Timeout(id) => return self.time_out(id),
-            Command::Advance(span) => return self.advance(span),
+            Command::Advance(span) => return self.advance(span, false),
+            Command::Run(span) => return self.advance(span, true),
             Command::Wait(span) => self.wait(span, None),
             Command::Propose(id, commands) => return self.propose(id, &commands),
             Command::Deliver(which) => return self.deliver(&which),
@@ -92,7 +103,16 @@ impl Cluster {
                 self.held.remove(&link);
             }
             Command::Partition(groups) => self.groups = groups,
-            Command::Heal => self.groups.clear(),
+            Command::Heal => {
+                self.groups.clear();
+                self.cuts.clear();
+            }
+            Command::Cut(link) => {
+                self.cuts.insert(link);
+            }
+            Command::Mend(link) => {
+                self.cuts.remove(&link);
+            }
             Command::Stall(id) => self.node(id)?.stalled = true,
             Command::Sync(id) => return self.sync(id),
             Command::Unstall(id) => {
@@ -107,6 +127,7 @@ impl Cluster {
             Command::Status => self.print_status(),
             Command::Log => self.print_logs(),
             Command::Messages => self.print_messages(),
+            Command::Count => self.print_count(),
         }
         Ok(())
     }
@@ -130,10 +151,14 @@ impl Cluster {
         }
     }
 
-    /// Lets deadlines pass in the order in which they fall due.
-    fn advance(&mut self, span: Duration) -> Result<(), CommandError> {
+    /// Lets deadlines pass in the order in which they fall due; when `delivering`, all that is sent
+    /// arrives before the next.
+    fn advance(&mut self, span: Duration, delivering: bool) -> Result<(), CommandError> {
         let mut left = span;
         for _ in 0..MAX_STEPS {
+            if delivering {
+                self.deliver(&Which::default())?;
+            }
             let due = self
                 .nodes
                 .iter()
@@ -248,15 +273,21 @@ impl Cluster {
     }
 
     fn cut(&self, one: NodeId, other: NodeId) -> bool {
+        let link = Link {
+            from: one,
+            to: other,
+        };
         let group = |id| self.groups.iter().position(|group| group.contains(&id));
-        group(one) != group(other)
+        self.cuts.contains(&link) || group(one) != group(other)
     }
 
     /// Lets a node write, send and apply until it has nothing more to do.
     fn settle(&mut self, id: NodeId) -> Result<(), CommandError> {
-        let node = self.node(id)?;
         let mut done = node::Done::default();
-        node.settle(&mut done)?;
+        self.node(id)?.settle(&mut done)?;
+        for message in &done.sent {
+            *self.sent.entry(message.body.name()).or_default() += 1;
+        }
         self.under_way.append(&mut done.sent);
         let said = done.said.into_iter();
         self.output
@@ -277,6 +308,14 @@ impl Cluster {
 
     fn print_logs(&mut self) {
         let lines = self.nodes.iter().map(|(id, node)| node.log_line(*id));
+        self.output.extend(lines);
+    }
+
+    fn print_count(&mut self) {
+        let sent = std::mem::take(&mut self.sent);
+        let lines = sent
+            .into_iter()
+            .map(|(kind, count)| format!("{count} {kind}"));
         self.output.extend(lines);
     }
 

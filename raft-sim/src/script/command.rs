@@ -2,10 +2,11 @@
 //!
 //! | command | what it does |
 //! |---|---|
-//! | `cluster N [single]` | `N` nodes that have never run; `single`: leaders send one entry at a time |
+//! | `cluster N [single] [plain]` | `N` nodes that have never run; `single`: leaders send one entry at a time; `plain`: without pre-vote and check-quorum |
 //! | `campaign N` | nobody has heard from a leader for long; `N`'s timeout passes |
 //! | `timeout N` | `N`'s clock goes on to its next deadline, which passes |
 //! | `advance D` | all clocks go on by `D` (`300ms`, `2s`); deadlines pass in their order |
+//! | `run D` | like `advance`, but whatever is sent is delivered before the next deadline passes |
 //! | `wait D` | all clocks go on by `D`, but nobody looks at them |
 //! | `propose N A B …` | proposes commands on `N` |
 //! | `deliver [first] [A->B] [KIND]` | delivers what is under way; without any of the three words also the answers, and theirs |
@@ -13,9 +14,11 @@
 //! | `copy [first] [A->B] [KIND]` | doubles what is under way |
 //! | `hold A->B`, `release A->B` | keeps `deliver` from delivering on a link, and no longer |
 //! | `partition 1 \| 2 3`, `heal` | what crosses is lost when it should arrive |
+//! | `cut A->B`, `mend A->B` | the same for one direction of one link; `heal` mends it too |
 //! | `stall N`, `sync N`, `unstall N` | `N`'s disk makes nothing durable, then what was written so far, then all at once again |
 //! | `crash N`, `restart N` | loses all that is not durable, and begins again |
 //! | `status`, `log`, `messages` | prints the nodes, their logs, what is under way |
+//! | `count` | prints how many messages of each kind were sent since the last `count` |
 //!
 //! `quietly` before a command prints nothing of it.
 
@@ -31,8 +34,8 @@ pub enum Command {
     Cluster {
         /// How many nodes.
         nodes: u64,
-        /// Whether leaders send one entry at a time.
-        single: bool,
+        /// What is not as usual.
+        kind: ClusterKind,
     },
     /// `campaign`
     Campaign(NodeId),
@@ -40,6 +43,8 @@ pub enum Command {
     Timeout(NodeId),
     /// `advance`
     Advance(Duration),
+    /// `run`
+    Run(Duration),
     /// `wait`
     Wait(Duration),
     /// `propose`
@@ -58,6 +63,10 @@ pub enum Command {
     Partition(Vec<BTreeSet<NodeId>>),
     /// `heal`
     Heal,
+    /// `cut`
+    Cut(Link),
+    /// `mend`
+    Mend(Link),
     /// `stall`
     Stall(NodeId),
     /// `sync`
@@ -74,6 +83,17 @@ pub enum Command {
     Log,
     /// `messages`
     Messages,
+    /// `count`
+    Count,
+}
+
+/// How a cluster differs from one with default settings.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct ClusterKind {
+    /// Leaders send one entry at a time.
+    pub single: bool,
+    /// There is neither pre-vote nor check-quorum.
+    pub plain: bool,
 }
 
 /// Some of the messages that are under way.
@@ -109,17 +129,14 @@ pub fn parse(text: &str) -> Result<(bool, Command), CommandError> {
     }
     let (name, rest) = words.split_first().ok_or(CommandError::Empty)?;
     let command = match (*name, rest) {
-        ("cluster", [nodes]) => Command::Cluster {
+        ("cluster", [nodes, kind @ ..]) => Command::Cluster {
             nodes: number(nodes)?,
-            single: false,
-        },
-        ("cluster", [nodes, "single"]) => Command::Cluster {
-            nodes: number(nodes)?,
-            single: true,
+            kind: cluster_kind(kind)?,
         },
         ("campaign", [node]) => Command::Campaign(id(node)?),
         ("timeout", [node]) => Command::Timeout(id(node)?),
         ("advance", [span]) => Command::Advance(duration(span)?),
+        ("run", [span]) => Command::Run(duration(span)?),
         ("wait", [span]) => Command::Wait(duration(span)?),
         ("propose", [node, commands @ ..]) if !commands.is_empty() => {
             let commands = commands.iter().map(|word| (*word).to_owned()).collect();
@@ -132,6 +149,8 @@ pub fn parse(text: &str) -> Result<(bool, Command), CommandError> {
         ("release", [on]) => Command::Release(link(on)?),
         ("partition", rest) => Command::Partition(groups(rest)?),
         ("heal", []) => Command::Heal,
+        ("cut", [on]) => Command::Cut(link(on)?),
+        ("mend", [on]) => Command::Mend(link(on)?),
         ("stall", [node]) => Command::Stall(id(node)?),
         ("sync", [node]) => Command::Sync(id(node)?),
         ("unstall", [node]) => Command::Unstall(id(node)?),
@@ -140,6 +159,7 @@ pub fn parse(text: &str) -> Result<(bool, Command), CommandError> {
         ("status", []) => Command::Status,
         ("log", []) => Command::Log,
         ("messages", []) => Command::Messages,
+        ("count", []) => Command::Count,
         _ => {
             return Err(CommandError::Unknown {
                 text: text.trim().to_owned(),
@@ -147,6 +167,22 @@ pub fn parse(text: &str) -> Result<(bool, Command), CommandError> {
         }
     };
     Ok((quietly, command))
+}
+
+fn cluster_kind(words: &[&str]) -> Result<ClusterKind, CommandError> {
+    let mut kind = ClusterKind::default();
+    for word in words {
+        match *word {
+            "single" => kind.single = true,
+            "plain" => kind.plain = true,
+            _ => {
+                return Err(CommandError::Unknown {
+                    text: (*word).to_owned(),
+                });
+            }
+        }
+    }
+    Ok(kind)
 }
 
 fn number(word: &str) -> Result<u64, CommandError> {

@@ -109,4 +109,4 @@ const fn granted(granted: bool) -> &'static str {
 }
 
 /// More entries in a line can't be read.
-const MOST_ENTRIES: usize = 8;
+const MOST_ENTRIES: usize = 12;

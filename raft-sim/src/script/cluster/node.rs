@@ -167,6 +167,8 @@ impl Node {
             let loaded = load(hull, &self.log, self.now);
             tell(hull, done);
             let applied = apply(hull, self.now, done);
+            // What is to be applied may have to be loaded first, too.
+            let loaded = load(hull, &self.log, self.now) || loaded;
             quiet = !wrote && !loaded && !applied;
         }
         Ok(())
