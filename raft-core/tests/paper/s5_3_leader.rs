@@ -287,7 +287,7 @@ fn a_stale_term_told_in_the_leaders_own_term_is_dropped() {
         verdict,
     };
     node.receive(2, 1, Body::AppendEntriesReply(reply));
-    assert_eq!(node.drops().last(), Some(&Dropped::Impossible));
+    assert_eq!(node.drops().last(), Some(&Dropped::StaleReply));
     assert_eq!(node.hull.role(), Role::Leader);
 }
 

@@ -132,8 +132,8 @@ impl Progress {
             AppendVerdict::Conflict { refused, hint } => {
                 self.on_conflict(common, reply.request, refused, hint);
             }
-            // In the leader's own term there is no later one to tell of.
-            AppendVerdict::StaleTerm => self.drop_reply(common, Dropped::Impossible, "F2.AE.1"),
+            // It tells of this very term: the request was this node's own, of a term it led before.
+            AppendVerdict::StaleTerm => self.drop_reply(common, Dropped::StaleReply, "F2.AE.1"),
         }
     }
 
