@@ -2,6 +2,7 @@
 //! app's commands when their time comes.
 
 use std::fmt;
+use std::ops::Range;
 use std::time::Duration;
 
 use raft_node::state_machine::App;
@@ -22,6 +23,8 @@ pub struct ClientPlan {
     pub window: u32,
     /// How long it waits for an answer before it turns to another node, or gives up.
     pub patience: Duration,
+    /// Whether it goes on in the healed world, and must get an answer there.
+    pub lasting: bool,
 }
 
 /// How a client submits.
@@ -90,7 +93,7 @@ pub type Look<A> = fn(&A, &<A as App>::Command) -> <A as App>::Reply;
 /// Draws clients and operations.
 pub(crate) fn draw(seed: u64, swarm: &Swarm) -> (Vec<ClientPlan>, Vec<OperationPlan>) {
     let mut lot = Lot::of(seed, &[CLIENTS]);
-    let clients = draw_clients(&mut lot);
+    let mut clients = draw_clients(&mut lot);
     let count = clients.len() as u64;
     let keys = lot.pick(2, &[1, 3, 5]);
     let mix = Mix::draw(&mut lot, swarm.custom);
@@ -109,7 +112,7 @@ pub(crate) fn draw(seed: u64, swarm: &Swarm) -> (Vec<ClientPlan>, Vec<OperationP
         }
     }
     times.sort_unstable();
-    let operations = times
+    let mut operations: Vec<OperationPlan> = times
         .into_iter()
         .map(|at| OperationPlan {
             at,
@@ -117,7 +120,62 @@ pub(crate) fn draw(seed: u64, swarm: &Swarm) -> (Vec<ClientPlan>, Vec<OperationP
             action: mix.action(lot.below(keys) as u8, &mut lot),
         })
         .collect();
+    let mut lot = Lot::of(seed, &[BURSTS]);
+    // A caller's commands may be alike: a crowd of them would take too long to check.
+    if !swarm.custom && lot.chance(250) {
+        let first = clients.len() as u32;
+        let size = lot.between(50, 300) as u32;
+        let crowd = draw_crowd(first, size, &mut lot);
+        clients.extend(crowd);
+        for _ in 0..lot.between(1, 3) {
+            let burst = draw_burst(first..first + size, swarm, &mut lot);
+            operations.extend(burst);
+        }
+        operations.sort_by_key(|operation| operation.at);
+    }
     (clients, operations)
+}
+
+/// Draws the clients of bursts: some share a few sessions, the others have none.
+fn draw_crowd(first: u32, size: u32, lot: &mut Lot) -> Vec<ClientPlan> {
+    let piping = lot.below(4) as u32 * CROWD_WINDOW;
+    // Each node alike, or all one node.
+    let home = lot.chance(500).then(|| lot.below(7) as u8);
+    let patience = lot.span(Duration::from_secs(1), Duration::from_secs(4));
+    (0..size)
+        .map(|place| ClientPlan {
+            home: home.unwrap_or((place % 7) as u8),
+            manner: match place < piping {
+                true => Manner::Session,
+                false => Manner::Plain,
+            },
+            window: first + place / CROWD_WINDOW,
+            patience,
+            lasting: false,
+        })
+        .collect()
+}
+
+/// Draws a burst: each of these clients submits one command at nearly the same moment, so that
+/// windows, lanes, batches and queues fill.
+fn draw_burst(clients: Range<u32>, swarm: &Swarm, lot: &mut Lot) -> Vec<OperationPlan> {
+    let at = lot.span(Duration::ZERO, swarm.duration * 9 / 10);
+    let spread = lot.span_of_any_scale(Duration::from_micros(100), Duration::from_millis(20));
+    clients
+        .map(|client| {
+            // Many keys with few commands each: such a history is quick to check.
+            let key = FIRST_BURST_KEY + lot.below(BURST_KEYS) as u8;
+            let action = match lot.chance(300) {
+                true => Action::Put(key),
+                false => Action::Append(key),
+            };
+            OperationPlan {
+                at: at + lot.span(Duration::ZERO, spread),
+                client,
+                action,
+            }
+        })
+        .collect()
 }
 
 fn draw_clients(lot: &mut Lot) -> Vec<ClientPlan> {
@@ -146,6 +204,7 @@ fn draw_client(window: u32, lot: &mut Lot) -> ClientPlan {
             Manner::Plain
         },
         patience: lot.span_of_any_scale(Duration::from_millis(150), Duration::from_secs(4)),
+        lasting: true,
     }
 }
 
@@ -206,3 +265,13 @@ impl fmt::Display for OperationPlan {
 
 /// What workloads are called among lots.
 const CLIENTS: u64 = 7;
+
+/// What bursts are called among lots.
+const BURSTS: u64 = 17;
+
+/// The keys that only bursts write.
+const FIRST_BURST_KEY: u8 = 100;
+const BURST_KEYS: u64 = 120;
+
+/// How many clients of a crowd share one session.
+const CROWD_WINDOW: u32 = 16;

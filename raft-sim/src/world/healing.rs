@@ -64,7 +64,7 @@ where
         let bound = MARGIN + self.plan.tuning.election_timeout * ELECTIONS;
         self.healing = Some(Healing {
             deadline: self.schedule.now().after(bound),
-            answered: vec![false; self.clients.len()],
+            answered: self.clients.iter().map(|one| !one.plan.lasting).collect(),
             over: false,
         });
         // Some worlds have to do with a majority.
