@@ -95,6 +95,20 @@ impl Founding {
         }
     }
 
+    /// One round among three in which the letters that `lost` names never arrive.
+    fn round_losing(&mut self, lost: impl Fn(&Self, &(u64, Peer, News)) -> bool) {
+        self.now = self.now.after(INTERVAL);
+        for id in [1, 2, 3] {
+            self.founders.get_mut(&id).unwrap().on_time(self.now);
+            self.sync(id);
+            for letter in self.letters(id) {
+                if !lost(self, &letter) {
+                    self.deliver(&letter).unwrap();
+                }
+            }
+        }
+    }
+
     /// One interval in which everything arrives, `copies` times, and everything becomes durable.
     fn round(&mut self, copies: usize) -> Result<(), GenesisFault> {
         self.now = self.now.after(INTERVAL);
@@ -244,18 +258,9 @@ fn a_founder_that_comes_late_is_told_by_those_who_have_founded() {
     let mut founding = Founding::of_three();
     // Node 3 keeps, but hears from nobody afterwards until the others have founded.
     for _ in 0..6 {
-        founding.now = founding.now.after(INTERVAL);
-        for id in [1, 2, 3] {
-            let now = founding.now;
-            founding.founders.get_mut(&id).unwrap().on_time(now);
-            founding.sync(id);
-            for letter in founding.letters(id) {
-                let deaf = letter.0 == 3 && founding.disks.get(&3).is_some_and(keeps);
-                if !deaf {
-                    founding.deliver(&letter).unwrap();
-                }
-            }
-        }
+        founding.round_losing(|founding, letter| {
+            letter.0 == 3 && founding.disks.get(&3).is_some_and(keeps)
+        });
     }
     assert!(founding.founded()[0].is_some() && founding.founded()[2].is_none());
     founding.round(1).unwrap();
@@ -304,18 +309,7 @@ fn a_wiped_first_founder_does_not_found_a_second_cluster() {
     // 1 writes the record, 2 keeps it, 3 has heard nothing. Then 1 is wiped.
     let mut founding = Founding::of_three();
     for _ in 0..4 {
-        founding.now = founding.now.after(INTERVAL);
-        for id in [1, 2, 3] {
-            let now = founding.now;
-            founding.founders.get_mut(&id).unwrap().on_time(now);
-            founding.sync(id);
-            for letter in founding.letters(id) {
-                let offers = letter.0 == 3 && letter.2.keeps.is_some();
-                if !offers {
-                    founding.deliver(&letter).unwrap();
-                }
-            }
-        }
+        founding.round_losing(|_, letter| letter.0 == 3 && letter.2.keeps.is_some());
     }
     assert!(keeps(&founding.disks[&2]) && !keeps(&founding.disks[&3]));
     founding.wipe(1);
