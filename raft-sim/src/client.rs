@@ -13,24 +13,26 @@ use std::task::{Context, Poll, Waker};
 use bytes::Bytes;
 use raft_node::error::{NotSent, ReadError, SubmitError};
 use raft_node::handle::{Handle, OpeningSession, Reading, SessionCommand, Submission};
-use raft_node::state_machine::{App, AppMachine};
+use raft_node::state_machine::StateMachine;
 
 use crate::checkers::SubmissionId;
 use crate::history::OperationId;
 use crate::spy::SpyMachine;
+use crate::subject::Glance;
 use crate::window::{Shared, Ticket};
-use crate::workload::{ClientPlan, Look, Manner};
+use crate::workload::{ClientPlan, Manner};
+use crate::world::Asked;
 
-/// The handle of a node that runs `A`.
-pub(crate) type NodeHandle<A> = Handle<SpyMachine<AppMachine<A>>>;
+/// The handle of a node that runs `M`.
+pub(crate) type NodeHandle<M> = Handle<SpyMachine<M>>;
 
 /// One client.
-pub(crate) struct Client<A: App> {
+pub(crate) struct Client<M> {
     pub(crate) plan: ClientPlan,
     /// The operations that wait for it, by number.
     pub(crate) queue: VecDeque<usize>,
     /// The operation it is at.
-    pub(crate) current: Option<Current<A>>,
+    pub(crate) current: Option<Current<M>>,
     /// Its session, and whoever shares it.
     window: Shared,
     /// How often it has turned to a node: tells which of its impatiences is meant.
@@ -39,20 +41,19 @@ pub(crate) struct Client<A: App> {
 }
 
 /// An operation that a client is at.
-pub(crate) struct Current<A: App> {
+pub(crate) struct Current<M> {
     /// Its number in the history.
     pub(crate) entry: OperationId,
-    pub(crate) command: A::Command,
-    pub(crate) payload: Bytes,
+    pub(crate) asked: Asked,
     /// How to read, if it is a read.
-    pub(crate) read: Option<Look<A>>,
+    pub(crate) read: Option<Glance<M>>,
     /// What it is called in its session, once it was submitted under one.
     ticket: Option<Ticket>,
     /// How often it was tried.
     pub(crate) tries: u32,
     /// Whether an earlier try may have been applied.
     pub(crate) doubtful: bool,
-    pub(crate) waiting: Option<Waiting<A>>,
+    pub(crate) waiting: Option<Waiting>,
     /// The node that is asked, by number.
     pub(crate) node: usize,
     /// The present try, as the checks know it; only commands have one.
@@ -60,20 +61,18 @@ pub(crate) struct Current<A: App> {
 }
 
 /// What a client waits for.
-pub(crate) enum Waiting<A: App> {
+pub(crate) enum Waiting {
     Session(OpeningSession),
     Answer(Submission),
-    Read(Reading<A::Reply>),
+    Read(Reading<Bytes>),
 }
 
 /// What came of one try.
-pub(crate) enum Outcome<A: App> {
+pub(crate) enum Outcome {
     /// The session is open; now the command itself can be submitted.
     SessionOpened,
-    /// The answer, as the state machine gave it.
+    /// The answer of the state machine, or of a read of it.
     Answered(Bytes),
-    /// The answer to a read.
-    Read(A::Reply),
     /// Nothing.
     Failed(Conclusion),
 }
@@ -93,7 +92,7 @@ pub(crate) enum Conclusion {
     Forgotten,
 }
 
-impl<A: App> Client<A> {
+impl<M: StateMachine> Client<M> {
     pub(crate) fn new(plan: ClientPlan, waker: Waker, window: Shared) -> Self {
         Self {
             plan,
@@ -114,21 +113,17 @@ impl<A: App> Client<A> {
     /// Turns to a node: submits, reads, or opens a session first.
     ///
     /// Answers the command if one was submitted.
-    pub(crate) fn turn_to(&mut self, node: usize, handle: &NodeHandle<A>) -> Option<Bytes>
-    where
-        A::Command: Clone,
-    {
+    pub(crate) fn turn_to(&mut self, node: usize, handle: &NodeHandle<M>) -> Option<Bytes> {
         let current = self.current.as_mut()?;
         current.node = node;
-        if let Some(read) = current.read {
-            let command = current.command.clone();
-            let look =
-                move |machine: &SpyMachine<AppMachine<A>>| read(machine.inner().app(), &command);
+        let payload = &current.asked.command;
+        if let Some(read) = current.read.clone() {
+            let look = move |machine: &SpyMachine<M>| read(machine.inner());
             current.waiting = Some(Waiting::Read(handle.read(look)));
             return None;
         }
         let waiting = match self.plan.manner {
-            Manner::Plain => Waiting::Answer(handle.submit(current.payload.clone())),
+            Manner::Plain => Waiting::Answer(handle.submit(payload.clone())),
             Manner::Session => {
                 let mut window = self.window.borrow_mut();
                 current.ticket = match current.ticket {
@@ -141,18 +136,18 @@ impl<A: App> Client<A> {
                         session: ticket.session,
                         serial: ticket.serial,
                         settled: ticket.settled,
-                        payload: current.payload.clone(),
+                        payload: payload.clone(),
                     })),
                 }
             }
         };
         let submits = matches!(waiting, Waiting::Answer(_));
         current.waiting = Some(waiting);
-        submits.then(|| current.payload.clone())
+        submits.then(|| current.asked.command.clone())
     }
 
     /// Looks whether there is an answer.
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Outcome<A>> {
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Outcome> {
         let Some(current) = &mut self.current else {
             return Poll::Pending;
         };
@@ -174,7 +169,7 @@ impl<A: App> Client<A> {
             },
             Some(Waiting::Read(reading)) => match Pin::new(reading).poll(cx) {
                 Poll::Pending => return Poll::Pending,
-                Poll::Ready(Ok(reply)) => Outcome::Read(reply),
+                Poll::Ready(Ok(reply)) => Outcome::Answered(reply),
                 Poll::Ready(Err(
                     ReadError::Overloaded { .. } | ReadError::TimedOut | ReadError::Stopped,
                 )) => Outcome::Failed(Conclusion::Harmless),
@@ -196,7 +191,7 @@ impl<A: App> Client<A> {
     }
 
     /// Ends what it is at: it is answered or given up.
-    pub(crate) fn finish(&mut self) -> Option<Current<A>> {
+    pub(crate) fn finish(&mut self) -> Option<Current<M>> {
         let current = self.current.take()?;
         if let Some(ticket) = current.ticket {
             self.window.borrow_mut().close(ticket);
@@ -242,17 +237,11 @@ impl<A: App> Client<A> {
     }
 }
 
-impl<A: App> Current<A> {
-    pub(crate) const fn new(
-        entry: OperationId,
-        command: A::Command,
-        payload: Bytes,
-        read: Option<Look<A>>,
-    ) -> Self {
+impl<M> Current<M> {
+    pub(crate) const fn new(entry: OperationId, asked: Asked, read: Option<Glance<M>>) -> Self {
         Self {
             entry,
-            command,
-            payload,
+            asked,
             read,
             ticket: None,
             tries: 0,

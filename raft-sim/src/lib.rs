@@ -17,6 +17,7 @@ pub mod script;
 pub mod sim;
 pub mod spy;
 mod story;
+pub mod subject;
 mod window;
 pub mod workload;
 pub mod world;

@@ -15,12 +15,13 @@ use raft_core::log::Recovered;
 use raft_core::states::Role;
 use raft_log::error::WalError;
 use raft_log::wal::{Wal, WalSettings};
+use raft_node::codec::PayloadCodec;
 use raft_node::driver::{Driver, Parts};
 use raft_node::error::{Exit, StartError};
 use raft_node::frame::FrameLimits;
 use raft_node::session::SessionLimits;
 use raft_node::settings::{NodeSettings, NodeSetup};
-use raft_node::state_machine::{App, AppMachine};
+use raft_node::state_machine::StateMachine;
 
 use crate::client::NodeHandle;
 use crate::clock::{Rate, Schedule, SimClock};
@@ -29,21 +30,21 @@ use crate::lot::Lot;
 use crate::network::{Network, SimComms, node_id};
 use crate::plan::Plan;
 use crate::spy::{Journal, SpyLog, SpyMachine};
-use crate::world::PAYLOAD_CODEC;
+use crate::subject::Subject;
 
-/// The driver of a node that runs `A`.
-type NodeDriver<A> = Driver<SpyLog<Wal<SimFs>>, SimComms, SimClock, SpyMachine<AppMachine<A>>>;
+/// The driver of a node that runs `M`.
+type NodeDriver<M> = Driver<SpyLog<Wal<SimFs>>, SimComms, SimClock, SpyMachine<M>>;
 
 /// A log on its way to being open.
 type Opening = Pin<Box<dyn Future<Output = Result<(Wal<SimFs>, Recovered), WalError>> + Send>>;
 
 /// One node.
-pub(crate) struct Node<A: App> {
+pub(crate) struct Node<M> {
     pub(crate) number: usize,
     pub(crate) disk: Disk,
     pub(crate) clock: SimClock,
     pub(crate) waker: Waker,
-    pub(crate) process: Process<A>,
+    pub(crate) process: Process<M>,
     pub(crate) journal: Journal,
     /// How often it was taken down.
     pub(crate) downs: u32,
@@ -69,13 +70,13 @@ pub(crate) struct Node<A: App> {
 }
 
 /// What a node's process is at.
-pub(crate) enum Process<A: App> {
+pub(crate) enum Process<M> {
     /// There is none.
     Down,
     /// The log is being opened.
     Opening(Opening, SimComms),
     /// It runs.
-    Running(Box<NodeDriver<A>>, NodeHandle<A>),
+    Running(Box<NodeDriver<M>>, NodeHandle<M>),
     /// It refuses to start, for good.
     Lost,
 }
@@ -132,7 +133,7 @@ impl fmt::Display for Glimpse {
     }
 }
 
-impl<A: App> Node<A> {
+impl<M: StateMachine> Node<M> {
     pub(crate) fn new(
         number: usize,
         plan: &Plan,
@@ -196,7 +197,7 @@ impl<A: App> Node<A> {
     }
 
     /// Lets the process do what it can.
-    pub(crate) fn poll(&mut self, plan: &Plan, machine: impl FnOnce() -> A) -> Polled {
+    pub(crate) fn poll(&mut self, plan: &Plan, subject: &impl Subject<Machine = M>) -> Polled {
         let waker = self.waker.clone();
         let mut cx = Context::from_waker(&waker);
         if let Process::Opening(opening, _) = &mut self.process {
@@ -216,12 +217,9 @@ impl<A: App> Node<A> {
                 log: SpyLog::new(wal, &recovered, self.journal.clone()),
                 comms,
                 clock: self.clock.clone(),
-                state_machine: SpyMachine::new(
-                    AppMachine::new(machine(), PAYLOAD_CODEC),
-                    self.journal.clone(),
-                ),
+                state_machine: SpyMachine::new(subject.machine(), self.journal.clone()),
             };
-            match Driver::start(self.setup(plan), parts, recovered) {
+            match Driver::start(self.setup(plan, subject.codec()), parts, recovered) {
                 Ok((driver, handle)) => {
                     self.process = Process::Running(Box::new(driver), handle);
                 }
@@ -246,7 +244,7 @@ impl<A: App> Node<A> {
     }
 
     /// The handle, if the process runs and is not paused.
-    pub(crate) fn handle(&self) -> Option<&NodeHandle<A>> {
+    pub(crate) fn handle(&self) -> Option<&NodeHandle<M>> {
         match &self.process {
             Process::Running(_, handle) => Some(handle),
             Process::Down | Process::Opening(..) | Process::Lost => None,
@@ -288,7 +286,7 @@ impl<A: App> Node<A> {
         matches!(self.process, Process::Opening(..) | Process::Running(..))
     }
 
-    fn setup(&self, plan: &Plan) -> NodeSetup {
+    fn setup(&self, plan: &Plan, payload_codec: PayloadCodec) -> NodeSetup {
         let members: BTreeMap<NodeId, String> = (0..plan.nodes.len())
             .map(|number| (node_id(number), format!("node-{}", number + 1)))
             .collect();
@@ -311,7 +309,7 @@ impl<A: App> Node<A> {
                 genesis_interval: election / 4,
                 ..NodeSettings::default()
             },
-            payload_codec: PAYLOAD_CODEC,
+            payload_codec,
             seed: lot.number(),
             entropy: (u128::from(lot.number()) << 64) | u128::from(lot.number()),
         }

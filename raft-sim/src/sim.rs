@@ -16,6 +16,7 @@ use crate::checkers::Violation;
 use crate::key_value::{KeyValue, KeyValueWorkload};
 use crate::lot::{Lot, mix};
 use crate::plan::{Plan, Swarm};
+use crate::subject::AppSubject;
 use crate::workload::{OperationPlan, Step, Workload};
 use crate::world::{Counters, Outcome, Trace, World};
 
@@ -51,7 +52,7 @@ pub struct Sim<A: App> {
     swarm: Swarm,
 }
 
-impl<A: App<Command: Clone>> Sim<A> {
+impl<A: App> Sim<A> {
     /// The app as each node starts with it, and a way to draw a command. Both must depend on
     /// nothing but what they are given.
     pub fn new(
@@ -116,7 +117,7 @@ impl<A: App<Command: Clone>> Sim<A> {
         self.world(seed).told_to(trace).run()
     }
 
-    fn world<'a>(&self, seed: u64) -> World<'a, A, Commands<A>> {
+    fn world<'a>(&self, seed: u64) -> World<'a, AppSubject<A, Commands<A>>> {
         let make = self.make.clone();
         let commands = Commands(self.command.clone());
         World::new(Plan::draw(seed, &self.swarm), move || make(), commands)

@@ -13,7 +13,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use raft_core::ids::{Incarnation, NodeId};
 use raft_core::time::Time;
-use raft_node::codec::PayloadCodec;
 use raft_node::state_machine::App;
 
 use crate::checkers::{Checks, Violation, property};
@@ -26,6 +25,7 @@ use crate::network::{Network, node_id, node_number};
 use crate::plan::Plan;
 use crate::process::Node;
 use crate::story;
+use crate::subject::{AppSubject, Subject};
 use crate::window::Shared;
 use crate::workload::Workload;
 
@@ -39,15 +39,14 @@ use event::{Event, Frame};
 use healing::Healing;
 
 /// One world while it runs.
-pub struct World<'a, A: App, W> {
+pub struct World<'a, S: Subject> {
     plan: Arc<Plan>,
     schedule: Schedule,
     ready: Ready,
     network: Network,
-    nodes: Vec<Node<A>>,
-    clients: Vec<Client<A>>,
-    make: Box<dyn Fn() -> A>,
-    workload: W,
+    nodes: Vec<Node<S::Machine>>,
+    clients: Vec<Client<S::Machine>>,
+    subject: S,
     checks: Checks,
     history: History<Asked, Bytes>,
     undecided: bool,
@@ -136,19 +135,22 @@ pub struct Outcome {
     pub history: History<Asked, Bytes>,
 }
 
-impl<'a, A, W> World<'a, A, W>
-where
-    A: App<Command: Clone>,
-    W: Workload<A>,
-{
-    /// A world of this plan, before anything has happened.
+impl<A: App, W: Workload<A> + 'static> World<'_, AppSubject<A, W>> {
+    /// A world of this plan in which nodes run an app, before anything has happened.
     pub fn new(plan: Plan, make: impl Fn() -> A + 'static, workload: W) -> Self {
+        Self::of(plan, AppSubject::new(make, workload))
+    }
+}
+
+impl<'a, S: Subject> World<'a, S> {
+    /// A world of this plan in which nodes run this subject, before anything has happened.
+    pub fn of(plan: Plan, subject: S) -> Self {
         let plan = Arc::new(plan);
         let schedule = Schedule::default();
         let ready = Ready::default();
         let network = Network::new(&plan, schedule.clone());
         let mut checks = Checks::new();
-        let nodes: Vec<Node<A>> = (0..plan.nodes.len())
+        let nodes: Vec<Node<S::Machine>> = (0..plan.nodes.len())
             .map(|number| {
                 let journal = checks.journal(node_id(number));
                 let waker = ready.waker(TaskId::Node(number));
@@ -172,8 +174,7 @@ where
             network,
             nodes,
             clients,
-            make: Box::new(make),
-            workload,
+            subject,
             checks,
             history: History::new(),
             undecided: false,
@@ -375,9 +376,6 @@ where
         }
     }
 }
-
-/// The codec of commands and replies in worlds.
-pub(crate) const PAYLOAD_CODEC: PayloadCodec = PayloadCodec::Postcard;
 
 /// More events than any world has that rests at all.
 const MOST_EVENTS: u64 = 20_000_000;

@@ -6,23 +6,18 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use raft_core::ids::LogIndex;
-use raft_node::codec::Codec;
-use raft_node::state_machine::{App, AppMachine};
 
+use super::World;
 use super::event::Event;
-use super::{Asked, PAYLOAD_CODEC, World};
 use crate::checkers::{Fate, Violation, property};
 use crate::client::{Conclusion, Current, Outcome};
-use crate::linearizable::{self, AppModel, Sequential, Verdict};
+use crate::linearizable::{self, Verdict};
 use crate::lot::Lot;
 use crate::network::node_id;
-use crate::workload::{Manner, Step, Workload};
+use crate::subject::{Asking, Subject};
+use crate::workload::Manner;
 
-impl<A, W> World<'_, A, W>
-where
-    A: App<Command: Clone>,
-    W: Workload<A>,
-{
+impl<S: Subject> World<'_, S> {
     /// An operation of the plan is due.
     pub(super) fn operation(&mut self, number: usize) -> Result<(), Violation> {
         let Some(operation) = self.plan.operations.get(number) else {
@@ -69,13 +64,6 @@ where
             Poll::Pending => Ok(()),
             Poll::Ready(Outcome::SessionOpened) => self.turn(number),
             Poll::Ready(Outcome::Answered(reply)) => self.answered(number, reply),
-            Poll::Ready(Outcome::Read(reply)) => {
-                let mut bytes = vec![0];
-                match PAYLOAD_CODEC.encode(&reply, &mut bytes) {
-                    Ok(()) => self.answered(number, bytes.into()),
-                    Err(_) => self.conclude(number, Conclusion::Refused),
-                }
-            }
             Poll::Ready(Outcome::Failed(conclusion)) => self.conclude(number, conclusion),
         }
     }
@@ -151,21 +139,14 @@ where
             return Ok(());
         };
         let lot = Lot::of(self.plan.seed, &[COMMAND, operation as u64]);
-        let (command, read) = match self.workload.step(operation as u64, planned, lot) {
-            Step::Submit(command) => (command, None),
-            Step::Read(command, read) => (command, Some(read)),
-        };
-        let Ok(payload) = AppMachine::<A>::encode_command(PAYLOAD_CODEC, &command) else {
+        let Ok(asking) = self.subject.step(operation as u64, planned, lot) else {
             let text = format!("operation {operation} can't be encoded");
             return Err(self.violation(property::NO_PANIC, text));
         };
-        let asked = Asked {
-            partition: self.workload.partition(&command),
-            command: payload.clone(),
-        };
+        let Asking { asked, read } = asking;
         self.counters.operations += 1;
         if read.is_none() {
-            self.checks.begun(&payload);
+            self.checks.begun(&asked.command);
         }
         if self.trace.is_some() {
             let what = planned.action;
@@ -176,9 +157,9 @@ where
         }
         let entry = self
             .history
-            .invoke(number as u64, self.schedule.now(), asked);
+            .invoke(number as u64, self.schedule.now(), asked.clone());
         if let Some(client) = self.clients.get_mut(number) {
-            client.current = Some(Current::new(entry, command, payload, read));
+            client.current = Some(Current::new(entry, asked, read));
         }
         self.turn(number)
     }
@@ -334,9 +315,7 @@ where
         if let Some(submission) = current.submission {
             self.checks.resolved(now, submission, Fate::Answered)?;
         }
-        if let Ok(answer) = AppMachine::<A>::decode_reply(PAYLOAD_CODEC, &reply) {
-            self.workload.returned(&current.command, &answer);
-        }
+        self.subject.returned(&current.asked, &reply);
         self.fold(u64::from(crc32c::crc32c(&reply)));
         self.tell(None, format_args!("client {number} has its answer"));
         self.history.answer(current.entry, now, reply);
@@ -349,7 +328,7 @@ where
 
     /// Whether what clients saw could have come from one copy of the app.
     pub(super) fn judge_history(&mut self) -> Result<(), Violation> {
-        let Ok(inner) = AppModel::new(&(self.make)(), PAYLOAD_CODEC) else {
+        let Ok(model) = self.subject.model() else {
             let text = "the app's first state can't be encoded".to_owned();
             return Err(self.violation(property::NO_PANIC, text));
         };
@@ -358,7 +337,7 @@ where
         let seen = self.checks.model();
         self.history
             .hint(|asked| seen.applied_at(&asked.command).map(LogIndex::get));
-        match linearizable::check(&Parts { inner }, &self.history, EFFORT) {
+        match linearizable::check(&model, &self.history, EFFORT) {
             Verdict::Linearizable => Ok(()),
             Verdict::Undecided => {
                 self.undecided = true;
@@ -366,30 +345,6 @@ where
             }
             Verdict::NotLinearizable(text) => Err(self.violation(property::LINEARIZABILITY, text)),
         }
-    }
-}
-
-/// An app as its own sequential model, one part of its state at a time.
-struct Parts<A> {
-    inner: AppModel<A>,
-}
-
-impl<A: App> Sequential for Parts<A> {
-    type Input = Asked;
-    type Output = Bytes;
-    type State = Vec<u8>;
-    type Key = Option<u64>;
-
-    fn initial(&self) -> Vec<u8> {
-        self.inner.initial()
-    }
-
-    fn apply(&self, state: &Vec<u8>, input: &Asked) -> (Vec<u8>, Bytes) {
-        self.inner.apply(state, &input.command)
-    }
-
-    fn key(&self, input: &Asked) -> Option<u64> {
-        input.partition
     }
 }
 

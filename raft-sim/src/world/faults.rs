@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use raft_core::states::Role;
-use raft_node::state_machine::App;
 
 use super::World;
 use super::event::Event;
@@ -11,13 +10,9 @@ use crate::checkers::Violation;
 use crate::lot::Lot;
 use crate::nemesis::{Fault, Loss, Occasion, Shape, Target};
 use crate::network::Links;
-use crate::workload::Workload;
+use crate::subject::Subject;
 
-impl<A, W> World<'_, A, W>
-where
-    A: App<Command: Clone>,
-    W: Workload<A>,
-{
+impl<S: Subject> World<'_, S> {
     /// A fault begins to wait for its occasion.
     pub(super) fn arm(&mut self, place: usize) -> Result<(), Violation> {
         if self.healing.is_some() {

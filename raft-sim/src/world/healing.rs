@@ -7,14 +7,13 @@
 use std::time::Duration;
 
 use raft_core::time::Time;
-use raft_node::state_machine::App;
 
 use super::World;
 use super::event::Event;
 use crate::checkers::{Violation, property};
 use crate::lot::Lot;
 use crate::process::Node;
-use crate::workload::Workload;
+use crate::subject::Subject;
 
 /// How far a world has healed.
 #[derive(Debug)]
@@ -46,11 +45,7 @@ impl Healing {
     }
 }
 
-impl<A, W> World<'_, A, W>
-where
-    A: App<Command: Clone>,
-    W: Workload<A>,
-{
+impl<S: Subject> World<'_, S> {
     /// Ends all faults.
     pub(super) fn heal(&mut self) {
         self.tell(None, format_args!("all faults are over"));

@@ -8,7 +8,6 @@ use raft_core::log::LogError;
 use raft_core::states::Role;
 use raft_log::error::WalError;
 use raft_node::error::{Exit, NodeFault};
-use raft_node::state_machine::App;
 
 use super::World;
 use super::event::Event;
@@ -16,13 +15,9 @@ use crate::checkers::{Violation, property};
 use crate::lot::Lot;
 use crate::nemesis::{Loss, Occasion};
 use crate::process::{Glimpse, Polled};
-use crate::workload::Workload;
+use crate::subject::Subject;
 
-impl<A, W> World<'_, A, W>
-where
-    A: App<Command: Clone>,
-    W: Workload<A>,
-{
+impl<S: Subject> World<'_, S> {
     /// Polls a node that was woken, unless it is paused or slow.
     pub(super) fn poll_node(&mut self, number: usize) -> Result<(), Violation> {
         let Some(node) = self.nodes.get_mut(number) else {
@@ -64,9 +59,8 @@ where
         if !node.is_up() {
             return Ok(());
         }
-        let make = &self.make;
-        let plan = &self.plan;
-        let polled = catch_unwind(AssertUnwindSafe(|| node.poll(plan, make)));
+        let (subject, plan) = (&self.subject, &self.plan);
+        let polled = catch_unwind(AssertUnwindSafe(|| node.poll(plan, subject)));
         match polled {
             Ok(Polled::Waits) => self.observe(number),
             Ok(Polled::Ended(exit)) => {

@@ -1,0 +1,141 @@
+//! A bare state machine: bytes in, bytes out, and copies of itself to say what they mean.
+
+use core::fmt;
+use core::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use raft_core::ids::EntryId;
+use raft_core::time::LogTime;
+use raft_node::codec::{CodecError, PayloadCodec};
+use raft_node::state_machine::{Command, StateMachine};
+
+use super::{Asking, Subject};
+use crate::linearizable::Sequential;
+use crate::lot::Lot;
+use crate::spy::{fingerprint, mix};
+use crate::workload::OperationPlan;
+use crate::world::Asked;
+
+/// A [`StateMachine`] and what its clients ask.
+pub struct MachineSubject<M> {
+    make: Arc<dyn Fn() -> M>,
+    command: Arc<dyn Fn(&mut Lot) -> Bytes>,
+}
+
+impl<M> MachineSubject<M> {
+    /// The machine as each node starts with it, and a way to draw a command.
+    pub fn new(
+        make: impl Fn() -> M + 'static,
+        command: impl Fn(&mut Lot) -> Bytes + 'static,
+    ) -> Self {
+        Self {
+            make: Arc::new(make),
+            command: Arc::new(command),
+        }
+    }
+}
+
+impl<M: StateMachine + Clone> Subject for MachineSubject<M> {
+    type Machine = M;
+    type Model = MachineModel<M>;
+
+    fn machine(&self) -> M {
+        (self.make)()
+    }
+
+    fn model(&self) -> Result<MachineModel<M>, CodecError> {
+        Ok(MachineModel {
+            initial: (self.make)(),
+        })
+    }
+
+    fn codec(&self) -> PayloadCodec {
+        PayloadCodec::Postcard
+    }
+
+    fn step(
+        &mut self,
+        _number: u64,
+        _operation: &OperationPlan,
+        mut lot: Lot,
+    ) -> Result<Asking<M>, CodecError> {
+        let asked = Asked {
+            partition: None,
+            command: (self.command)(&mut lot),
+        };
+        Ok(Asking { asked, read: None })
+    }
+}
+
+impl<M> fmt::Debug for MachineSubject<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MachineSubject").finish_non_exhaustive()
+    }
+}
+
+/// A state machine as its own sequential model.
+pub struct MachineModel<M> {
+    initial: M,
+}
+
+impl<M: StateMachine + Clone> Sequential for MachineModel<M> {
+    type Input = Asked;
+    type Output = Bytes;
+    type State = MachineState<M>;
+    type Key = ();
+
+    fn initial(&self) -> MachineState<M> {
+        MachineState {
+            machine: self.initial.clone(),
+            past: 0,
+        }
+    }
+
+    fn apply(&self, state: &MachineState<M>, input: &Asked) -> (MachineState<M>, Bytes) {
+        let mut machine = state.machine.clone();
+        let reply = machine.apply(Command {
+            id: EntryId::ORIGIN,
+            time: LogTime::ZERO,
+            payload: &input.command,
+        });
+        let past = mix(state.past, fingerprint(&input.command));
+        (MachineState { machine, past }, reply)
+    }
+
+    fn key(&self, _input: &Asked) {}
+}
+
+impl<M> fmt::Debug for MachineModel<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MachineModel").finish_non_exhaustive()
+    }
+}
+
+/// A machine after some commands. Machines need not be comparable: two states are taken for equal
+/// when the same commands led to them in the same order.
+#[derive(Clone)]
+pub struct MachineState<M> {
+    machine: M,
+    past: u64,
+}
+
+impl<M> PartialEq for MachineState<M> {
+    fn eq(&self, other: &Self) -> bool {
+        self.past == other.past
+    }
+}
+
+impl<M> Eq for MachineState<M> {}
+
+impl<M> Hash for MachineState<M> {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        self.past.hash(hasher);
+    }
+}
+
+impl<M> fmt::Debug for MachineState<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "after commands {:016x}", self.past)
+    }
+}
