@@ -11,7 +11,8 @@ use raft_core::hull::Hull;
 use raft_core::ids::{Incarnation, NodeId};
 use raft_core::time::Time;
 
-use crate::spy::{Fact, Journal};
+use crate::markers::{Marker, Reached, Watch};
+use crate::spy::{Fact, Journal, Passing};
 
 pub mod client;
 pub mod convergence;
@@ -71,6 +72,8 @@ pub struct Checks {
     model: Model,
     checkers: Vec<Box<dyn Checker>>,
     facts: Vec<Fact>,
+    passings: Vec<Passing>,
+    watch: Watch,
 }
 
 impl Checks {
@@ -80,6 +83,8 @@ impl Checks {
             model: Model::default(),
             checkers: all(),
             facts: Vec::new(),
+            passings: Vec::new(),
+            watch: Watch::default(),
         }
     }
 
@@ -96,6 +101,9 @@ impl Checks {
 
     /// A node was crashed, shut down, or stopped by itself.
     pub fn stopped(&mut self, node: NodeId) {
+        if let Some(own) = self.model.node(node) {
+            self.watch.stopping(node, own);
+        }
         self.model.stopped(node);
     }
 
@@ -122,7 +130,7 @@ impl Checks {
         before: Option<&Observation>,
         after: Option<Observation>,
     ) -> Result<(), Violation> {
-        let noted = self.read_journal(now, node);
+        let noted = self.read_journal(now, node, before);
         if noted.is_ok() && self.facts.is_empty() && unchanged(before, after.as_ref()) {
             self.model.node_mut(node).observation = after;
             return Ok(());
@@ -134,6 +142,7 @@ impl Checks {
             after: after.as_ref(),
             model: &self.model,
         };
+        self.watch.look(&view, &self.passings);
         let verdict = noted.and_then(|()| {
             self.checkers
                 .iter_mut()
@@ -144,13 +153,23 @@ impl Checks {
     }
 
     /// Takes what the node's spies saw, one fact after the other.
-    fn read_journal(&mut self, now: Time, node: NodeId) -> Result<(), Violation> {
+    fn read_journal(
+        &mut self,
+        now: Time,
+        node: NodeId,
+        before: Option<&Observation>,
+    ) -> Result<(), Violation> {
         self.facts.clear();
+        self.passings.clear();
         self.model
             .node_mut(node)
             .journal
-            .drain_into(&mut self.facts);
+            .drain_into(&mut self.facts, &mut self.passings);
+        for passing in &self.passings {
+            self.watch.passing(node, before, passing, &self.model);
+        }
         for fact in &self.facts {
+            self.watch.fact(node, self.model.node(node), fact);
             self.model.note(now, node, fact)?;
             let sight = Sight {
                 now,
@@ -206,6 +225,16 @@ impl Checks {
         self.checkers
             .iter_mut()
             .try_for_each(|checker| checker.at_end(&end))
+    }
+
+    /// Counts a rare state that only the world sees.
+    pub(crate) fn mark(&mut self, marker: Marker) {
+        self.watch.reached.mark(marker);
+    }
+
+    /// The rare states seen so far.
+    pub const fn reached(&self) -> &Reached {
+        &self.watch.reached
     }
 
     /// What the spies saw so far.

@@ -108,6 +108,11 @@ impl Disk {
         self.platter().folder.rot(lot)
     }
 
+    /// How often something that was written was cut off the end of a file.
+    pub(crate) fn cut_tails(&self) -> u64 {
+        self.platter().folder.cut_tails()
+    }
+
     /// Ends all faults, and works at full speed from now on.
     pub(crate) fn heal(&self) {
         let mut platter = self.platter();

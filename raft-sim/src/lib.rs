@@ -9,6 +9,7 @@ pub mod history;
 pub mod key_value;
 pub mod linearizable;
 pub mod lot;
+pub mod markers;
 pub mod nemesis;
 pub mod network;
 pub mod plan;

@@ -22,7 +22,7 @@ use raft_node::letter::{Letter, Packet};
 use crate::clock::Schedule;
 use crate::lot::Lot;
 use crate::plan::{NetworkPlan, Plan};
-use crate::spy::Journal;
+use crate::spy::{Journal, Passing};
 use crate::world::event::{Event, Frame};
 
 /// The network between all nodes. Cheap to clone; all clones are one network.
@@ -475,10 +475,18 @@ impl Comms<Letter> for SimComms {
                 return Poll::Pending;
             };
             return Poll::Ready(match arrival {
-                Arrival::Lost(peer) => CommsEvent::ConnectionLost(peer),
+                Arrival::Lost(peer) => {
+                    self.journal.passed(Passing::ConnectionLost(peer));
+                    CommsEvent::ConnectionLost(peer)
+                }
                 Arrival::Room(to, lane) => CommsEvent::Room(to, lane),
                 Arrival::Frame(bytes) => match frame::decode(bytes, &self.limits) {
-                    Ok(letter) => CommsEvent::Arrived(letter),
+                    Ok(letter) => {
+                        if let Packet::Raft(message) = &letter.packet {
+                            self.journal.taken(message);
+                        }
+                        CommsEvent::Arrived(letter)
+                    }
                     Err(_) => {
                         wires.broken += 1;
                         continue;

@@ -15,6 +15,7 @@ use raft_node::state_machine::App;
 use crate::checkers::Violation;
 use crate::key_value::{KeyValue, KeyValueWorkload};
 use crate::lot::{Lot, mix};
+use crate::markers::Reached;
 use crate::plan::{Plan, Swarm};
 use crate::subject::AppSubject;
 use crate::workload::{OperationPlan, Step, Workload};
@@ -180,6 +181,8 @@ pub struct Report {
     pub totals: Counters,
     /// Worlds whose history was too tangled to judge.
     pub undecided: u64,
+    /// The rare states seen in them.
+    pub reached: Reached,
 }
 
 impl Report {
@@ -189,6 +192,7 @@ impl Report {
         self.hash = mix(self.hash.rotate_left(9) ^ outcome.hash);
         self.totals.add(&outcome.counters);
         self.undecided += u64::from(outcome.undecided);
+        self.reached.add(&outcome.reached);
     }
 }
 

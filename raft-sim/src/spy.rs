@@ -59,6 +59,7 @@ impl<L: Log> Log for SpyLog<L> {
     }
 
     fn load(&self, range: Range<LogIndex>, max_bytes: usize) -> Loading {
+        self.journal.passed(Passing::Read);
         self.inner.load(range, max_bytes)
     }
 }
@@ -94,7 +95,14 @@ impl<S: StateMachine> StateMachine for SpyMachine<S> {
 ///
 /// It is emptied after every step, so that it never holds more than one step's facts.
 #[derive(Clone, Debug, Default)]
-pub struct Journal(Arc<Mutex<Vec<Fact>>>);
+pub struct Journal(Arc<Mutex<Pages>>);
+
+/// What a journal holds.
+#[derive(Debug, Default)]
+struct Pages {
+    facts: Vec<Fact>,
+    passings: Vec<Passing>,
+}
 
 impl Journal {
     /// An empty journal.
@@ -104,6 +112,7 @@ impl Journal {
 
     /// Writes down a message as it leaves the node.
     pub fn sent(&self, message: &Message) {
+        self.passed(Passing::Sent(Talk::of(message, message.to.id)));
         let promise = match &message.body {
             Body::RequestVote(ask) => {
                 return self.note(Fact::Asked {
@@ -130,6 +139,16 @@ impl Journal {
         });
     }
 
+    /// Writes down a message as the node takes it in.
+    pub fn taken(&self, message: &Message) {
+        self.passed(Passing::Taken(Talk::of(message, message.from.id)));
+    }
+
+    /// Writes down what passes by.
+    pub fn passed(&self, passing: Passing) {
+        self.pages().passings.push(passing);
+    }
+
     /// Writes down that the user's state machine applied a command.
     pub fn applied(&self, id: EntryId, time: LogTime, payload: &[u8]) {
         self.note(Fact::Applied(AppliedFact {
@@ -141,15 +160,17 @@ impl Journal {
 
     /// Writes down one fact.
     pub fn note(&self, fact: Fact) {
-        self.facts().push(fact);
+        self.pages().facts.push(fact);
     }
 
-    /// Moves all facts to the end of `out`.
-    pub(crate) fn drain_into(&self, out: &mut Vec<Fact>) {
-        out.append(&mut self.facts());
+    /// Moves everything to the ends of `facts` and `passings`.
+    pub(crate) fn drain_into(&self, facts: &mut Vec<Fact>, passings: &mut Vec<Passing>) {
+        let mut pages = self.pages();
+        facts.append(&mut pages.facts);
+        passings.append(&mut pages.passings);
     }
 
-    fn facts(&self) -> std::sync::MutexGuard<'_, Vec<Fact>> {
+    fn pages(&self) -> std::sync::MutexGuard<'_, Pages> {
         // A poisoned journal still holds what was written before the panic, which is what a
         // report about that panic wants.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -185,6 +206,123 @@ pub enum Fact {
     },
     /// The user's state machine applied a command.
     Applied(AppliedFact),
+}
+
+/// Something that passed between a node and what is around it, and that proves nothing by itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Passing {
+    /// A message left the node.
+    Sent(Talk),
+    /// The node took a message in.
+    Taken(Talk),
+    /// The node was told that its connection to another is lost.
+    ConnectionLost(NodeId),
+    /// The node asked its log for entries.
+    Read,
+}
+
+/// A message as a spy remembers it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Talk {
+    /// The other node: the sender of what was taken in, the receiver of what was sent.
+    pub peer: NodeId,
+    /// The message's term.
+    pub term: Term,
+    /// What it says.
+    pub says: Says,
+}
+
+impl Talk {
+    fn of(message: &Message, peer: NodeId) -> Self {
+        let says = match &message.body {
+            Body::PreVote(_) => Says::PreVote,
+            Body::PreVoteReply(reply) => Says::PreVoteReply {
+                asked: reply.asked,
+                granted: reply.granted,
+            },
+            Body::RequestVote(ask) => Says::RequestVote { last: ask.last },
+            Body::RequestVoteReply(reply) => Says::RequestVoteReply {
+                granted: reply.granted,
+            },
+            Body::AppendEntries(append) => Says::Append {
+                previous: append.previous,
+                last: append.chunks.last().map_or(append.previous, Chunk::last_id),
+                commit: append.commit,
+            },
+            Body::AppendEntriesReply(reply) => Says::AppendReply(match reply.verdict {
+                AppendVerdict::Matched(index) => Answered::Matched(index),
+                AppendVerdict::Conflict { refused, hint } => Answered::Conflict { refused, hint },
+                AppendVerdict::StaleTerm => Answered::Stale,
+            }),
+            Body::Heartbeat(heartbeat) => Says::Heartbeat {
+                commit: heartbeat.commit,
+            },
+            Body::HeartbeatReply(_) => Says::HeartbeatReply,
+        };
+        Self {
+            peer,
+            term: message.term,
+            says,
+        }
+    }
+}
+
+/// What a message says, without its entries.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Says {
+    /// Would you vote for me?
+    PreVote,
+    /// Whether its sender would, in this term.
+    PreVoteReply {
+        /// The term.
+        asked: Term,
+        /// Whether.
+        granted: bool,
+    },
+    /// Vote for me.
+    RequestVote {
+        /// The candidate's last entry.
+        last: EntryId,
+    },
+    /// Whether its sender does.
+    RequestVoteReply {
+        /// Whether.
+        granted: bool,
+    },
+    /// Entries.
+    Append {
+        /// The entry before the first.
+        previous: EntryId,
+        /// The last one; without any, the one before.
+        last: EntryId,
+        /// The leader's commit index.
+        commit: LogIndex,
+    },
+    /// What became of entries.
+    AppendReply(Answered),
+    /// The leader is alive.
+    Heartbeat {
+        /// The commit index it tells.
+        commit: LogIndex,
+    },
+    /// The follower is.
+    HeartbeatReply,
+}
+
+/// What a follower answers to entries.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Answered {
+    /// All matches up to here.
+    Matched(LogIndex),
+    /// The entry before them is not there.
+    Conflict {
+        /// That entry's index.
+        refused: LogIndex,
+        /// The last one that could match.
+        hint: EntryId,
+    },
+    /// They are of a term that is over.
+    Stale,
 }
 
 /// What a message can promise for ever, also across a crash.

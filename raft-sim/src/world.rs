@@ -21,6 +21,7 @@ use crate::clock::Schedule;
 use crate::executor::{Ready, TaskId};
 use crate::history::History;
 use crate::lot::{mix, nanos};
+use crate::markers::{Marker, Reached};
 use crate::network::{Network, node_id, node_number};
 use crate::plan::Plan;
 use crate::process::Node;
@@ -131,6 +132,8 @@ pub struct Outcome {
     pub violation: Option<Violation>,
     /// Whether the check of the clients' history was given up.
     pub undecided: bool,
+    /// The rare states that were seen.
+    pub reached: Reached,
     /// What clients saw.
     pub history: History<Asked, Bytes>,
 }
@@ -199,6 +202,9 @@ impl<'a, S: Subject> World<'a, S> {
     pub fn run(mut self) -> Outcome {
         let violation = self.run_all().err();
         self.ready.clear();
+        if self.nodes.iter().any(|node| node.disk.cut_tails() > 0) {
+            self.checks.mark(Marker::TornTailCut);
+        }
         self.counters.nanoseconds = self.schedule.now().as_nanos();
         Outcome {
             seed: self.plan.seed,
@@ -206,6 +212,7 @@ impl<'a, S: Subject> World<'a, S> {
             counters: self.counters,
             violation,
             undecided: self.undecided,
+            reached: self.checks.reached().clone(),
             history: self.history,
         }
     }

@@ -44,7 +44,18 @@ fn programs_get_one_object_a_line_and_the_same_hash_every_time() {
     assert_eq!(runs[0]["kind"], "summary");
     assert_eq!(runs[0]["seeds"], 2);
     assert_eq!(runs[0]["failures"], 0);
+    assert!(runs[0]["markers"]["TwoLeaders"]["worlds"].is_u64());
     assert_eq!(runs[0]["hash"], runs[1]["hash"]);
+}
+
+#[test]
+fn a_run_that_must_see_all_rare_states_fails_when_it_does_not() {
+    let words = ["run", "--seeds", "0..1", "--for", "1s", "--no-faults"];
+    let output = raft_sim(&words);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(printed(&output).contains("never: a torn tail was cut"));
+    let strict: Vec<&str> = words.into_iter().chain(["--require-markers"]).collect();
+    assert_eq!(raft_sim(&strict).status.code(), Some(1));
 }
 
 #[test]

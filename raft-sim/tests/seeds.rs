@@ -3,12 +3,14 @@
 
 use std::time::Duration;
 
+use raft_sim::markers::{Marker, Reached};
 use raft_sim::plan::Swarm;
 use raft_sim::sim::run_seed;
 
-/// Runs a seed of this swarm twice; answers how many operations it had.
-fn twice(seed: u64, swarm: &Swarm) -> u64 {
+/// Runs a seed of this swarm twice, and adds the rare states it saw; answers how many operations it had.
+fn twice(seed: u64, swarm: &Swarm, reached: &mut Reached) -> u64 {
     let outcome = run_seed(seed, swarm);
+    reached.add(&outcome.reached);
     let words = format!(
         "raft-sim replay {seed} --for {}ms",
         swarm.duration.as_millis()
@@ -29,11 +31,15 @@ fn short_worlds_hold_all_properties_and_repeat_themselves() {
         duration: Duration::from_secs(6),
         ..Swarm::default()
     };
-    let answered: u64 = (0..24).map(|seed| twice(seed, &swarm)).sum();
+    let mut reached = Reached::default();
+    let answered: u64 = (0..24).map(|seed| twice(seed, &swarm, &mut reached)).sum();
     assert!(
         answered > 24 * 20,
         "only {answered} operations were answered"
     );
+    // A thousand whole worlds see all of them; these few must see most.
+    let missed: Vec<&str> = reached.missed().map(Marker::sentence).collect();
+    assert!(missed.len() * 2 < Marker::ALL.len(), "never: {missed:#?}");
 }
 
 #[test]
@@ -44,7 +50,7 @@ fn a_whole_world_of_each_size_does_too() {
             duration: Duration::from_secs(20),
             ..Swarm::default()
         };
-        twice(u64::from(nodes), &swarm);
+        twice(u64::from(nodes), &swarm, &mut Reached::default());
     }
 }
 

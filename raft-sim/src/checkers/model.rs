@@ -80,7 +80,7 @@ impl Model {
         model.running = false;
         // What the spies noted since the last look belongs to a boot that nobody can ask about.
         let mut unread = Vec::new();
-        model.journal.drain_into(&mut unread);
+        model.journal.drain_into(&mut unread, &mut Vec::new());
         for fact in &unread {
             model.note(fact);
         }
@@ -211,6 +211,11 @@ impl Count {
 }
 
 impl NodeModel {
+    /// Writes that were begun and not called durable.
+    pub fn writes_under_way(&self) -> usize {
+        self.pending.len()
+    }
+
     fn note(&mut self, fact: &Fact) {
         match fact {
             Fact::Opened(found) => self.opened(found),

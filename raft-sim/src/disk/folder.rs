@@ -27,6 +27,8 @@ pub(crate) struct Folder {
     rounds: u64,
     /// What became durable, with the round: the oldest first, for [`Folder::rot`].
     settled: VecDeque<Settled>,
+    /// How often something that was written was cut off the end of a file.
+    cut_tails: u64,
 }
 
 /// A file's content.
@@ -69,6 +71,10 @@ impl Folder {
             .iter()
             .map(|(name, file)| (name.clone(), length(file) as u64))
             .collect()
+    }
+
+    pub(crate) const fn cut_tails(&self) -> u64 {
+        self.cut_tails
     }
 
     pub(crate) fn create(&mut self, name: String, length: u64, number: u64) -> Result<(), FsError> {
@@ -130,6 +136,8 @@ impl Folder {
         let place = self.place(name)?;
         let length = usize::try_from(length).unwrap_or(usize::MAX);
         if let Some(file) = self.files.get_mut(place) {
+            let cut = file.cache.get(length..).unwrap_or_default();
+            self.cut_tails += u64::from(cut.iter().any(|byte| *byte != 0));
             file.cache.resize(length, 0);
             file.pending.push((number, Change::Length(length)));
         }

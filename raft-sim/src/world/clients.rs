@@ -13,6 +13,7 @@ use crate::checkers::{Fate, Violation, property};
 use crate::client::{Conclusion, Current, Outcome};
 use crate::linearizable::{self, Verdict};
 use crate::lot::Lot;
+use crate::markers::Marker;
 use crate::network::node_id;
 use crate::subject::{Asking, Subject};
 use crate::workload::Manner;
@@ -240,6 +241,11 @@ impl<S: Subject> World<'_, S> {
             .get_mut(number)
             .and_then(|client| client.current.as_mut())
             .and_then(|current| current.submission.take());
+        match conclusion {
+            Conclusion::Expired => self.checks.mark(Marker::SessionEnded),
+            Conclusion::Doubtful => self.checks.mark(Marker::FateUnknown),
+            Conclusion::Harmless | Conclusion::Refused | Conclusion::Forgotten => {}
+        }
         if let Some(submission) = submission {
             let fate = match conclusion {
                 Conclusion::Harmless | Conclusion::Refused | Conclusion::Expired => Fate::Refused,
@@ -314,6 +320,9 @@ impl<S: Subject> World<'_, S> {
         };
         if let Some(submission) = current.submission {
             self.checks.resolved(now, submission, Fate::Answered)?;
+        }
+        if current.doubtful {
+            self.checks.mark(Marker::RetryAnswered);
         }
         self.subject.returned(&current.asked, &reply);
         self.fold(u64::from(crc32c::crc32c(&reply)));

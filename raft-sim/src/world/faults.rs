@@ -8,6 +8,7 @@ use super::World;
 use super::event::Event;
 use crate::checkers::Violation;
 use crate::lot::Lot;
+use crate::markers::Marker;
 use crate::nemesis::{Fault, Loss, Occasion, Shape, Target};
 use crate::network::Links;
 use crate::subject::Subject;
@@ -156,6 +157,9 @@ impl<S: Subject> World<'_, S> {
         let name = [CRASH, number as u64, u64::from(node.downs)];
         let lost_some = node.disk.crash(loss, &mut Lot::of(self.plan.seed, &name));
         self.counters.crashes += 1;
+        if self.nodes.iter().all(|node| !node.is_up()) {
+            self.checks.mark(Marker::AllDown);
+        }
         self.counters.unsynced_crashes += u64::from(lost_some);
         self.fold(u64::from(lost_some));
         self.tell(

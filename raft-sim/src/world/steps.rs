@@ -13,6 +13,7 @@ use super::World;
 use super::event::Event;
 use crate::checkers::{Violation, property};
 use crate::lot::Lot;
+use crate::markers::Marker;
 use crate::nemesis::{Loss, Occasion};
 use crate::process::{Glimpse, Polled};
 use crate::subject::Subject;
@@ -203,6 +204,7 @@ impl<S: Subject> World<'_, S> {
         }
         self.take_down(number, Loss::All)?;
         self.counters.lost_nodes += 1;
+        self.checks.mark(Marker::DamageRefused);
         if let Some(node) = self.nodes.get_mut(number) {
             node.give_up();
         }

@@ -42,6 +42,12 @@ pub(crate) struct Run {
     /// Ends with the first seed that fails.
     #[arg(long)]
     pub(crate) stop_at_first: bool,
+    /// Lists how often each rare state was seen.
+    #[arg(long)]
+    pub(crate) markers: bool,
+    /// Fails when a rare state was never seen. Meant for a thousand seeds and more.
+    #[arg(long)]
+    pub(crate) require_markers: bool,
     /// How many worlds at a time; otherwise as many as there are cores.
     #[arg(long, value_name = "N")]
     pub(crate) jobs: Option<NonZeroUsize>,

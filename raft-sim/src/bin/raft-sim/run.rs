@@ -147,10 +147,13 @@ impl<'a> Teller<'a> {
         let text = if self.arguments.json {
             self.summary.json(cpu)
         } else {
-            self.summary.text(cpu)
+            let mut text = self.summary.text(cpu);
+            text.push_str(&self.summary.markers(self.arguments.markers));
+            text
         };
         self.progress.print(&text)?;
-        Ok(!self.summary.failed())
+        let missed = self.arguments.require_markers && self.summary.missed() > 0;
+        Ok(!self.summary.failed() && !missed)
     }
 }
 

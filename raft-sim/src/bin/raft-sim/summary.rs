@@ -1,9 +1,11 @@
 //! What a run ends with: sums, medians, speed, and what failed.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::ops::Range;
 use std::time::Duration;
 
+use raft_sim::markers::Marker;
 use raft_sim::sim::Report;
 use raft_sim::world::Counters;
 use serde::Serialize;
@@ -44,6 +46,34 @@ impl Summary {
 
     pub(crate) const fn seeds(&self) -> u64 {
         self.report.seeds
+    }
+
+    /// How many rare states were never seen.
+    pub(crate) fn missed(&self) -> usize {
+        self.report.reached.missed().count()
+    }
+
+    /// The rare states, a line each: those never seen, or all of them with how often they were.
+    pub(crate) fn markers(&self, all: bool) -> String {
+        let count = Marker::ALL.len();
+        let mut text = format!(
+            "\n{:<22}{:>16}",
+            "rare states seen",
+            format!("{} of {count}", count - self.missed())
+        );
+        for marker in Marker::ALL {
+            let seen = self.report.reached.of(*marker);
+            let sentence = marker.sentence();
+            if seen.times == 0 {
+                text.push_str(&format!("\n  never: {sentence}"));
+            } else if all {
+                let (worlds, times) = (seen.worlds, seen.times);
+                text.push_str(&format!(
+                    "\n  {worlds:>8} seeds {times:>10} times: {sentence}"
+                ));
+            }
+        }
+        text
     }
 
     /// The summary as a table.
@@ -136,7 +166,18 @@ impl Summary {
             undecided: self.report.undecided,
             hash: format!("{:016x}", self.report.hash),
             failures: self.failures,
+            markers: Marker::ALL.iter().map(|one| self.marker(*one)).collect(),
         }
+    }
+
+    fn marker(&self, marker: Marker) -> (&'static str, MarkerLine) {
+        let seen = self.report.reached.of(marker);
+        let line = MarkerLine {
+            sentence: marker.sentence(),
+            worlds: seen.worlds,
+            times: seen.times,
+        };
+        (marker.name(), line)
     }
 
     fn median(&self, of: impl Fn(&Counters) -> u64) -> u64 {
@@ -208,6 +249,15 @@ struct Line {
     undecided: u64,
     hash: String,
     failures: u64,
+    /// By name: how often each rare state was seen.
+    markers: BTreeMap<&'static str, MarkerLine>,
+}
+
+#[derive(Serialize)]
+struct MarkerLine {
+    sentence: &'static str,
+    worlds: u64,
+    times: u64,
 }
 
 fn json(line: &impl Serialize) -> String {

@@ -1,0 +1,203 @@
+//! Rare states with a name: a run says which of them it has seen.
+//!
+//! A check that never meets the situation it is about says nothing. Each [`Marker`] is such a
+//! situation; it is noticed from outside (by letters, logs, getters of hulls, what clients are
+//! told), counted in every world and summed over a run. One that a thousand worlds do not reach
+//! means that faults or workload have a hole, or that the code can no longer come there.
+//!
+//! Markers decide nothing: with or without them a world takes the same course.
+
+mod watch;
+
+pub(crate) use watch::Watch;
+
+/// Declares the markers, each with the sentence that says what was seen.
+macro_rules! markers {
+    ($($name:ident: $sentence:literal,)*) => {
+        /// A rare state that worlds should reach.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+        pub enum Marker {
+            $(#[doc = $sentence] $name,)*
+        }
+
+        impl Marker {
+            /// All of them.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// What was seen, in a sentence.
+            pub const fn sentence(self) -> &'static str {
+                match self {
+                    $(Self::$name => $sentence,)*
+                }
+            }
+
+            /// Its name, for programs.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$name => stringify!($name),)*
+                }
+            }
+        }
+    };
+}
+
+markers! {
+    // Letters that come late, twice, or to someone who is no longer what they were meant for.
+    CandidateGotOldAppend: "a candidate got an append of a lower term",
+    CandidateMetLeader: "a candidate heard from a leader of its own term",
+    PreCandidateMetLeader: "a pre-candidate heard from a leader of its own term",
+    FollowerGotOldHeartbeat: "a follower got a heartbeat of a lower term",
+    OldAcknowledgement: "an acknowledgement from an earlier term arrived at a leader of a later one",
+    OldRefusal: "a refused append of an earlier term came back to a leader of a later one",
+    RepeatedAcknowledgement: "an acknowledgement arrived that says less than its leader knows",
+    LateRefusal: "a refused append came back after its leader learned that more matches",
+    StaleGrant: "a grant of an earlier term arrived",
+    GrantAfterWin: "a grant arrived at a candidate that had won already",
+    GrantAfterYielding: "a grant arrived at a candidate that had given way in the same term",
+    LatePreVoteReply: "an answer to a pre-vote arrived at a node that no longer asks",
+    LeaderAskedForVote: "a leader was asked for its vote in its own term",
+    LeaderHeardLaterLeader: "a leader heard from a leader of a later term",
+    LeaderToldOfLaterTerm: "a leader learned of a later term from an answer",
+    CandidateToldOfLaterTerm: "a candidate learned of a later term from a refusal",
+    PreVoteRefusalTaughtTerm: "a refused pre-vote taught its asker a later term",
+    AppendHeldAlready: "an append arrived of which every entry was held already",
+    AppendBelowCommit: "an append arrived that lies wholly below the commit index",
+    CommitBeyondEntries: "an append told of more committed entries than its receiver then holds",
+
+    // Elections.
+    VoteRequestIgnored: "a request for a vote in a later term was ignored by a leader or its follower",
+    PreVoteRefusedForLeader: "a pre-vote was refused for a leader heard lately",
+    PreVoteGrantedBesideLeader: "a pre-vote was granted although some node still led",
+    FreeVoteRefused: "a vote that was still free was refused for the candidate's log",
+    VoteRepeated: "a vote was granted again to the candidate that had it",
+    ElectionRanOut: "a candidate's election ran out without a winner",
+    RivalsInOneTerm: "two nodes campaigned in one term",
+    ElectedDespiteRival: "a leader was elected while another candidate of its term still ran",
+    ElectedWithShorterLog: "a leader was elected though another node's log was longer",
+    TermLeap: "a node's term rose by more than one at once",
+    TwoLeaders: "two nodes of different terms led at once",
+    LeaderAgain: "a node was elected that had been the last one elected before as well",
+    SteppedDownAlone: "a leader stepped down in its own term",
+    ConnectionToLeaderLost: "a follower heard that the connection to its leader is lost",
+
+    // Logs and commits.
+    InheritedEntries: "a leader was elected with entries that it did not know to be committed",
+    OldTermCommitted: "an old-term entry was committed through a later one",
+    CommittedBeforeOwnDisk: "a leader committed an entry that was not durable on its own disk",
+    FollowerCommitBeforeDisk: "a follower knew an entry to be committed before its own disk had it",
+    LongSuffixCut: "a conflicting suffix longer than one entry was cut off",
+    DurableEntriesCut: "entries that were durable on one node were cut off",
+    OwnProposalsCut: "entries that a node had proposed as leader were cut off on itself",
+    SuffixReplaced: "one write cut entries off and put others in their place",
+    TermWithEntries: "one write carried a new term and entries",
+    ManyWrites: "three writes of one node were under way at once",
+    EntriesReadBack: "entries were read back from the log",
+    LacksPrevious: "a follower refused an append because its log was too short",
+    ContradictsPrevious: "a follower refused an append because an entry of another term stood there",
+    HintSkipped: "a refusal's hint skipped several entries at once",
+    CaughtUpAtOnce: "a node learned of twenty committed entries or more in one step",
+    CommandTwiceInLog: "a command came into the log a second time",
+
+    // Crashes and disks.
+    CrashBeforeNoOp: "a leader crashed before its no-op was durable on its own disk",
+    CrashWithProposals: "a leader crashed with entries that were not committed",
+    CrashBeforeRequest: "a candidate crashed before it asked anyone",
+    CrashWithUnsyncedVote: "a node crashed with a vote for another that was not durable",
+    CrashWhileOpening: "a node crashed while it opened its log",
+    CrashBeforeFounding: "a node crashed before its cluster was founded",
+    EntriesLostByCrash: "a crash took entries that were not durable",
+    EntriesKeptByCrash: "a crash kept entries that nobody had called durable",
+    HardStateLostByCrash: "a crash took a term or a vote that was not durable",
+    TornTailCut: "a torn tail was cut at recovery",
+    LogFailed: "a log failed for good",
+    DamageRefused: "a node refused to start on a damaged disk",
+    AllDown: "all nodes were down at once",
+
+    // Clients.
+    SessionEnded: "a session was ended",
+    FateUnknown: "a client was told that its command's fate is unknown",
+    RetryAnswered: "a command was answered after an earlier try of it was in doubt",
+}
+
+/// How often each marker was seen.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Reached(Vec<Sightings>);
+
+/// How often one marker was seen.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Sightings {
+    /// In how many worlds.
+    pub worlds: u64,
+    /// How often in all of them together.
+    pub times: u64,
+}
+
+impl Reached {
+    /// Counts one sighting.
+    pub(crate) fn mark(&mut self, marker: Marker) {
+        if let Some(seen) = self.0.get_mut(marker as usize) {
+            seen.worlds = seen.worlds.max(1);
+            seen.times += 1;
+        }
+    }
+
+    /// Counts one sighting, if there was one.
+    pub(crate) fn mark_if(&mut self, seen: bool, marker: Marker) {
+        if seen {
+            self.mark(marker);
+        }
+    }
+
+    /// Adds what other worlds have seen.
+    pub fn add(&mut self, other: &Self) {
+        for (all, more) in self.0.iter_mut().zip(&other.0) {
+            all.worlds += more.worlds;
+            all.times += more.times;
+        }
+    }
+
+    /// How often this one was seen.
+    pub fn of(&self, marker: Marker) -> Sightings {
+        self.0.get(marker as usize).copied().unwrap_or_default()
+    }
+
+    /// Those that were never seen.
+    pub fn missed(&self) -> impl Iterator<Item = Marker> {
+        let never = |marker: &Marker| self.of(*marker).times == 0;
+        Marker::ALL.iter().copied().filter(never)
+    }
+}
+
+impl Default for Reached {
+    fn default() -> Self {
+        Self(vec![Sightings::default(); Marker::ALL.len()])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn worlds_and_times_are_counted_apart() {
+        let mut one = Reached::default();
+        one.mark(Marker::TwoLeaders);
+        one.mark(Marker::TwoLeaders);
+        one.mark_if(false, Marker::AllDown);
+        let mut all = Reached::default();
+        all.add(&one);
+        all.add(&one);
+        let seen = all.of(Marker::TwoLeaders);
+        assert_eq!((seen.worlds, seen.times), (2, 4));
+        assert!(all.missed().all(|marker| marker != Marker::TwoLeaders));
+        assert_eq!(all.missed().count(), Marker::ALL.len() - 1);
+    }
+
+    #[test]
+    fn every_marker_has_a_sentence_of_its_own() {
+        let mut sentences: Vec<&str> = Marker::ALL.iter().map(|one| one.sentence()).collect();
+        sentences.sort_unstable();
+        sentences.dedup();
+        assert_eq!(sentences.len(), Marker::ALL.len());
+    }
+}
