@@ -4,6 +4,7 @@
 //! and in which order: the sharpest history there is for a linearizability check.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use raft_node::state_machine::App;
 use serde::{Deserialize, Serialize};
@@ -94,6 +95,30 @@ impl App for KeyValue {
     }
 }
 
+impl fmt::Display for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { key, tag, verb } = self;
+        match verb {
+            Verb::Put => write!(f, "k{key}=[{tag}]"),
+            Verb::Append => write!(f, "k{key}+{tag}"),
+            Verb::Swap(Some(expected)) => write!(f, "k{key}={tag} if {expected}"),
+            Verb::Swap(None) => write!(f, "k{key}={tag} if empty"),
+            Verb::Get => write!(f, "k{key}?"),
+        }
+    }
+}
+
+impl fmt::Display for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Done(length) => write!(f, "done, there were {length}"),
+            Self::Swapped(true) => write!(f, "swapped"),
+            Self::Swapped(false) => write!(f, "not swapped"),
+            Self::Values(values) => write!(f, "{values:?}"),
+        }
+    }
+}
+
 /// Turns a plan's operations into commands of a [`KeyValue`].
 #[derive(Clone, Debug, Default)]
 pub struct KeyValueWorkload {
@@ -126,6 +151,14 @@ impl Workload<KeyValue> for KeyValueWorkload {
 
     fn partition(&self, command: &Command) -> Option<u64> {
         Some(u64::from(command.key))
+    }
+
+    fn describe(&self, command: &Command) -> Option<String> {
+        Some(command.to_string())
+    }
+
+    fn describe_reply(&self, reply: &Reply) -> Option<String> {
+        Some(reply.to_string())
     }
 
     fn returned(&mut self, command: &Command, reply: &Reply) {

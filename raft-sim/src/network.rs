@@ -23,6 +23,7 @@ use crate::clock::Schedule;
 use crate::lot::Lot;
 use crate::plan::{NetworkPlan, Plan};
 use crate::spy::{Journal, Passing};
+use crate::trace::{Fate, Recorder};
 use crate::world::event::{Event, Frame};
 
 /// The network between all nodes. Cheap to clone; all clones are one network.
@@ -46,6 +47,8 @@ struct Wires {
     inboxes: Vec<Inbox>,
     /// Frames that could not be written or read: there must be none.
     broken: u64,
+    /// Who listens.
+    recorder: Option<Recorder>,
 }
 
 /// Links that are cut.
@@ -101,7 +104,7 @@ impl Links {
         self.0 |= 1 << (from * 8 + to);
     }
 
-    const fn has(self, from: usize, to: usize) -> bool {
+    pub(crate) const fn has(self, from: usize, to: usize) -> bool {
         self.0 & (1 << (from * 8 + to)) != 0
     }
 }
@@ -121,7 +124,13 @@ impl Network {
             lanes: vec![[Passage::default(); Lane::ALL.len()]; nodes * nodes],
             inboxes: (0..nodes).map(|_| Inbox::default()).collect(),
             broken: 0,
+            recorder: None,
         })))
+    }
+
+    /// Tells what is sent, and what becomes of it.
+    pub(crate) fn recorded_by(&self, recorder: Recorder) {
+        self.wires().recorder = Some(recorder);
     }
 
     /// Connects a process that starts.
@@ -278,7 +287,8 @@ impl Wires {
         let mut lot = Lot::of(self.seed, &name);
         if self.calm {
             let delay = lot.span(Duration::from_micros(50), Duration::from_millis(3));
-            return self.carry(frame, delay);
+            self.carry(frame, delay);
+            return;
         }
         let doubled = lot.chance(self.plan.double_per_mille);
         let mut delay = self.plan.delay.draw(&mut lot);
@@ -294,23 +304,28 @@ impl Wires {
             lost |= lot.chance(storm.drop_per_mille);
             delay += lot.span(Duration::ZERO, storm.late);
         }
+        let mut copied = None;
         if doubled {
             let again = self.plan.delay.draw(&mut lot)
                 + lot.span(Duration::ZERO, self.plan.straggle_most / 2);
             let mut copy = frame.clone();
             copy.held = 0;
-            self.carry(copy, again);
+            copied = Some(self.carry(copy, again));
         }
         if lost {
             // Nobody knows of it at once: its room stays taken as long as if it went its way.
             frame.bytes = Bytes::new();
         }
-        self.carry(frame, delay);
+        let fate = self.carry(frame, delay);
+        if let Some(recorder) = &self.recorder {
+            recorder.fate(if lost { Fate::Lost } else { fate }, copied);
+        }
     }
 
     /// Sends a frame on its way, unless the way is cut.
-    fn carry(&mut self, mut frame: Frame, delay: Duration) {
+    fn carry(&mut self, mut frame: Frame, delay: Duration) -> Fate {
         let (from, to) = (frame.from, frame.to);
+        let mut fate = Fate::Travels;
         let cut = self.cuts.iter_mut().find(|cut| cut.links.has(from, to));
         if let Some(cut) = cut {
             let mut kept = frame.clone();
@@ -318,12 +333,16 @@ impl Wires {
             let worth_holding = !kept.bytes.is_empty();
             if let Some(held) = cut.held.as_mut().filter(|held| held.len() < MOST_HELD) {
                 held.extend(worth_holding.then_some(kept));
+                fate = Fate::Held;
+            } else {
+                fate = Fate::Cut;
             }
             frame.bytes = Bytes::new();
         }
         if frame.held > 0 || !frame.bytes.is_empty() {
             self.schedule.after(delay, Event::Arrive(frame));
         }
+        fate
     }
 
     /// Hands something to a node's process, if there is one that can take it.
@@ -454,7 +473,12 @@ impl Comms<Letter> for SimComms {
             return;
         }
         passage.bytes += bytes.len();
+        let recorder = wires.recorder.as_ref();
+        let record =
+            |recorder: &Recorder| recorder.sent(now, node_id(self.node), to, &letter.packet);
+        let letter = recorder.map_or(0, record);
         wires.send(Frame {
+            letter,
             from: self.node,
             to: number,
             lane,

@@ -13,6 +13,7 @@ use raft_core::hull::Hull;
 use raft_core::ids::{LogIndex, NodeId, Term};
 use raft_core::log::Recovered;
 use raft_core::states::Role;
+use raft_core::trace::Event as HullEvent;
 use raft_log::error::WalError;
 use raft_log::wal::{Wal, WalSettings};
 use raft_node::codec::PayloadCodec;
@@ -31,6 +32,7 @@ use crate::network::{Network, SimComms, node_id};
 use crate::plan::Plan;
 use crate::spy::{Journal, SpyLog, SpyMachine};
 use crate::subject::Subject;
+use crate::trace::Recorder;
 
 /// The driver of a node that runs `M`.
 type NodeDriver<M> = Driver<SpyLog<Wal<SimFs>>, SimComms, SimClock, SpyMachine<M>>;
@@ -67,6 +69,10 @@ pub(crate) struct Node<M> {
     pub(crate) failing: bool,
     /// How long it stays down when it stops by itself.
     pub(crate) rest: Duration,
+    /// Who listens.
+    pub(crate) recorder: Option<Recorder>,
+    /// How many of its hull's events are kept between two looks.
+    pub(crate) kept_events: usize,
 }
 
 /// What a node's process is at.
@@ -164,6 +170,8 @@ impl<M: StateMachine> Node<M> {
             spoiled: false,
             failing: false,
             rest: REST,
+            recorder: None,
+            kept_events: 0,
         }
     }
 
@@ -213,8 +221,12 @@ impl<M: StateMachine> Node<M> {
                 Ok(opened) => opened,
                 Err(error) => return Polled::NotOpened(error),
             };
+            if let Some(recorder) = &self.recorder {
+                recorder.opened(self.id(), &recovered);
+            }
             let parts = Parts {
-                log: SpyLog::new(wal, &recovered, self.journal.clone()),
+                log: SpyLog::new(wal, &recovered, self.journal.clone())
+                    .recorded_by(self.id(), self.recorder.as_ref()),
                 comms,
                 clock: self.clock.clone(),
                 state_machine: SpyMachine::new(subject.machine(), self.journal.clone()),
@@ -240,6 +252,14 @@ impl<M: StateMachine> Node<M> {
         match &self.process {
             Process::Running(driver, _) => driver.hull(),
             Process::Down | Process::Opening(..) | Process::Lost => None,
+        }
+    }
+
+    /// What its hull said since the last look.
+    pub(crate) fn take_events(&mut self) -> Vec<HullEvent> {
+        match &mut self.process {
+            Process::Running(driver, _) => driver.take_events(),
+            Process::Down | Process::Opening(..) | Process::Lost => Vec::new(),
         }
     }
 
@@ -307,6 +327,7 @@ impl<M: StateMachine> Node<M> {
                 refused_pause: election / 20,
                 sweep_interval: election / 8,
                 genesis_interval: election / 4,
+                kept_events: self.kept_events,
                 ..NodeSettings::default()
             },
             payload_codec,

@@ -18,6 +18,7 @@ use crate::lot::{Lot, mix};
 use crate::markers::Reached;
 use crate::plan::{Plan, Swarm};
 use crate::subject::AppSubject;
+use crate::trace::{Recorder, Recording};
 use crate::workload::{OperationPlan, Step, Workload};
 use crate::world::{Counters, Outcome, Trace, World};
 
@@ -152,6 +153,16 @@ pub fn replay_seed(seed: u64, swarm: &Swarm, trace: &mut dyn Trace) -> Outcome {
 /// Runs a plan with the simulator's own key-value workload.
 pub fn run_plan(plan: Plan) -> Outcome {
     World::new(plan, KeyValue::default, KeyValueWorkload::default()).run()
+}
+
+/// Runs a plan with the simulator's own key-value workload, and records the last happenings, at
+/// most `kept` of them.
+pub fn record_plan(plan: Plan, kept: usize) -> (Outcome, Recording) {
+    let recorder = Recorder::new(kept);
+    let outcome = World::new(plan, KeyValue::default, KeyValueWorkload::default())
+        .recorded_by(&recorder)
+        .run();
+    (outcome, recorder.take())
 }
 
 /// A caller's commands as a workload.

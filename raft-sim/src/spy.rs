@@ -17,11 +17,14 @@ use raft_core::record::{Entry, Record};
 use raft_core::time::LogTime;
 use raft_node::state_machine::{Command, StateMachine};
 
+use crate::trace::Recorder;
+
 /// A log that is watched. Behaves as the log inside.
 #[derive(Debug)]
 pub struct SpyLog<L> {
     inner: L,
     journal: Journal,
+    recorder: Option<(NodeId, Recorder)>,
 }
 
 impl<L> SpyLog<L> {
@@ -32,7 +35,18 @@ impl<L> SpyLog<L> {
             runs: recovered.runs.clone(),
             last: recovered.last,
         })));
-        Self { inner, journal }
+        Self {
+            inner,
+            journal,
+            recorder: None,
+        }
+    }
+
+    /// Tells a recorder of all writes as well.
+    #[must_use]
+    pub(crate) fn recorded_by(mut self, node: NodeId, recorder: Option<&Recorder>) -> Self {
+        self.recorder = recorder.map(|recorder| (node, recorder.clone()));
+        self
     }
 
     /// The log inside.
@@ -45,6 +59,9 @@ impl<L: Log> Log for SpyLog<L> {
     fn begin(&mut self, write: Write) {
         self.journal
             .note(Fact::Begun(Box::new(WriteFact::of(&write))));
+        if let Some((node, recorder)) = &self.recorder {
+            recorder.wrote(*node, &write);
+        }
         self.inner.begin(write);
     }
 

@@ -57,6 +57,16 @@ pub trait Subject: 'static {
         lot: Lot,
     ) -> Result<Asking<Self::Machine>, CodecError>;
 
+    /// What a client asks for, in a word or two: for stories and pictures.
+    fn describe(&self, _asked: &Asked) -> Option<String> {
+        None
+    }
+
+    /// What a reply says, in a word or two: for stories and pictures.
+    fn describe_reply(&self, _reply: &[u8]) -> Option<String> {
+        None
+    }
+
     /// An operation was answered.
     fn returned(&mut self, _asked: &Asked, _reply: &[u8]) {}
 }

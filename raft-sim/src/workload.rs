@@ -74,6 +74,16 @@ pub trait Workload<A: App> {
     /// makes histories quicker to check. `None` if it may touch all.
     fn partition(&self, command: &A::Command) -> Option<u64>;
 
+    /// What a command means, in a word or two: for stories and pictures.
+    fn describe(&self, _command: &A::Command) -> Option<String> {
+        None
+    }
+
+    /// What a reply says, in a word or two: for stories and pictures.
+    fn describe_reply(&self, _reply: &A::Reply) -> Option<String> {
+        None
+    }
+
     /// An operation was answered.
     fn returned(&mut self, _command: &A::Command, _reply: &A::Reply) {}
 }

@@ -25,8 +25,8 @@ use crate::markers::{Marker, Reached};
 use crate::network::{Network, node_id, node_number};
 use crate::plan::Plan;
 use crate::process::Node;
-use crate::story;
 use crate::subject::{AppSubject, Subject};
+use crate::trace::{Recorder, What, letter};
 use crate::window::Shared;
 use crate::workload::Workload;
 
@@ -34,6 +34,7 @@ mod clients;
 pub(crate) mod event;
 mod faults;
 mod healing;
+mod recorded;
 mod steps;
 
 use event::{Event, Frame};
@@ -58,6 +59,7 @@ pub struct World<'a, S: Subject> {
     counters: Counters,
     hash: u64,
     trace: Option<&'a mut dyn Trace>,
+    recorder: Option<Recorder>,
 }
 
 /// Hears what happens in a world, one line at a time.
@@ -186,6 +188,7 @@ impl<'a, S: Subject> World<'a, S> {
             counters: Counters::default(),
             hash: 0,
             trace: None,
+            recorder: None,
         };
         world.schedule_plan();
         world
@@ -195,12 +198,14 @@ impl<'a, S: Subject> World<'a, S> {
     #[must_use]
     pub fn told_to(mut self, trace: &'a mut dyn Trace) -> Self {
         self.trace = Some(trace);
+        self.keep_events();
         self
     }
 
     /// Runs the world to its end.
     pub fn run(mut self) -> Outcome {
         let violation = self.run_all().err();
+        self.record_end(violation.as_ref());
         self.ready.clear();
         if self.nodes.iter().any(|node| node.disk.cut_tails() > 0) {
             self.checks.mark(Marker::TornTailCut);
@@ -291,10 +296,18 @@ impl<'a, S: Subject> World<'a, S> {
     fn arrive(&mut self, frame: Frame) {
         let (from, to) = (frame.from, frame.to);
         let told = self.trace.is_some().then(|| frame.bytes.clone());
+        let letter = (!frame.bytes.is_empty()).then_some(frame.letter);
         let taken = self.network.arrive(frame);
         self.counters.frames += u64::from(taken);
+        if let Some(letter) = letter {
+            self.record(Some(to), || What::Arrived {
+                letter,
+                from: node_id(from),
+                taken,
+            });
+        }
         if let Some(bytes) = told {
-            let text = story::frame(&bytes);
+            let text = letter::frame(&bytes);
             let lost = if taken { "" } else { " (nobody is there)" };
             let from = node_id(from);
             self.tell(Some(to), format_args!("<- {from} {text}{lost}"));
@@ -359,6 +372,7 @@ impl<'a, S: Subject> World<'a, S> {
             .starting(node.id(), Incarnation::new(number as u128 + 1));
         node.start(&self.plan, &self.network);
         self.tell(Some(number), format_args!("starts"));
+        self.record(Some(number), || What::Started);
     }
 
     /// Tells the trace, if there is one.

@@ -11,7 +11,13 @@ use raft_core::trace::{Event, EventKind};
 pub(crate) fn message(message: &Message) -> String {
     let name = message.body.name();
     let term = message.term;
-    let content = match &message.body {
+    let content = content(message);
+    format!("{name} {term} {content}").trim_end().to_owned()
+}
+
+/// What a message says, without its name and term.
+pub(crate) fn content(message: &Message) -> String {
+    match &message.body {
         Body::PreVote(ask) => format!("last {}", ask.last),
         Body::PreVoteReply(reply) => granted(reply.granted).to_owned(),
         Body::RequestVote(ask) => format!("last {}", ask.last),
@@ -31,8 +37,7 @@ pub(crate) fn message(message: &Message) -> String {
         },
         Body::Heartbeat(beat) => format!("commit {}", beat.commit),
         Body::HeartbeatReply(_) => String::new(),
-    };
-    format!("{name} {term} {content}").trim_end().to_owned()
+    }
 }
 
 /// Entries, one after the other; of many only the first.
@@ -49,7 +54,7 @@ pub(crate) fn entries(chunks: &[Chunk]) -> String {
 }
 
 /// What an entry holds. A command is its text, or, when it is none, its place in its session.
-fn record(record: &Record<'_>) -> String {
+pub(crate) fn record(record: &Record<'_>) -> String {
     match record {
         Record::NoOp => "no-op".to_owned(),
         Record::Client { header, payload } => match core::str::from_utf8(payload) {
@@ -75,7 +80,12 @@ pub(crate) fn resolved(resolved: &Resolved) -> String {
 
 /// What happened inside a hull, with the rule that caused it.
 pub(crate) fn event(event: &Event) -> String {
-    let what = match &event.kind {
+    format!("{} [{}]", happened(&event.kind), event.rule)
+}
+
+/// What happened inside a hull.
+pub(crate) fn happened(kind: &EventKind) -> String {
+    match kind {
         EventKind::Timeout { term } => format!("hears from no leader in {term}"),
         EventKind::BecameRole { role: is, term } => format!("is {} in {term}", role(*is)),
         EventKind::UpdateTerm { term } => format!("learns of {term}"),
@@ -90,8 +100,7 @@ pub(crate) fn event(event: &Event) -> String {
         EventKind::QuorumLost { term } => format!("hears no quorum in {term}"),
         EventKind::MessageDropped { from, why } => format!("drops {from}'s message: {why}"),
         EventKind::Stopped => "stops".to_owned(),
-    };
-    format!("{what} [{}]", event.rule)
+    }
 }
 
 /// A role in a word.

@@ -72,6 +72,16 @@ impl<A: App, W: Workload<A> + 'static> Subject for AppSubject<A, W> {
         Ok(Asking { asked, read })
     }
 
+    fn describe(&self, asked: &Asked) -> Option<String> {
+        let command = self.codec.decode(&asked.command).ok()?;
+        self.workload.describe(&command)
+    }
+
+    fn describe_reply(&self, reply: &[u8]) -> Option<String> {
+        let reply = AppMachine::<A>::decode_reply(self.codec, reply).ok()?;
+        self.workload.describe_reply(&reply)
+    }
+
     fn returned(&mut self, asked: &Asked, reply: &[u8]) {
         let reply = AppMachine::<A>::decode_reply(self.codec, reply);
         if let (Ok(command), Ok(reply)) = (self.codec.decode(&asked.command), reply) {

@@ -16,6 +16,7 @@ use crate::lot::Lot;
 use crate::markers::Marker;
 use crate::network::node_id;
 use crate::subject::{Asking, Subject};
+use crate::trace::What;
 use crate::workload::Manner;
 
 impl<S: Subject> World<'_, S> {
@@ -156,6 +157,16 @@ impl<S: Subject> World<'_, S> {
                 format_args!("client {number} begins {operation}: {what:?}"),
             );
         }
+        if let Some(recorder) = &self.recorder {
+            let meaning = self.subject.describe(&asked);
+            let text = meaning.unwrap_or_else(|| format!("{:?}", planned.action));
+            recorder.means(asked.command.clone(), text.clone());
+            self.record(None, || What::Asked {
+                client: number as u64,
+                operation: operation as u64,
+                text,
+            });
+        }
         let entry = self
             .history
             .invoke(number as u64, self.schedule.now(), asked.clone());
@@ -190,7 +201,14 @@ impl<S: Subject> World<'_, S> {
             // Nobody answers there: on to the next one.
             return self.rest(number, LATER);
         };
-        if let Some(payload) = client.turn_to(node, handle) {
+        let submitted = client.turn_to(node, handle);
+        self.record(Some(node), || What::Turned {
+            client: number as u64,
+        });
+        let Some(client) = self.clients.get_mut(number) else {
+            return Ok(());
+        };
+        if let Some(payload) = submitted {
             let submission = self.checks.submitted(now, node_id(node), &payload);
             if let Some(current) = &mut client.current {
                 current.submission = Some(submission);
@@ -301,6 +319,10 @@ impl<S: Subject> World<'_, S> {
             None,
             format_args!("client {number} gives up, in doubt: {doubtful}"),
         );
+        self.record(None, || What::GaveUp {
+            client: number as u64,
+            doubtful,
+        });
         // Whatever comes next comes with an event of its own: no client tries without pause.
         let client = number;
         self.schedule
@@ -327,6 +349,10 @@ impl<S: Subject> World<'_, S> {
         self.subject.returned(&current.asked, &reply);
         self.fold(u64::from(crc32c::crc32c(&reply)));
         self.tell(None, format_args!("client {number} has its answer"));
+        self.record(Some(current.node), || What::Answered {
+            client: number as u64,
+            text: self.subject.describe_reply(&reply).unwrap_or_default(),
+        });
         self.history.answer(current.entry, now, reply);
         self.counters.answered += 1;
         if let Some(healing) = &mut self.healing {

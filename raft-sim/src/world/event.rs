@@ -122,6 +122,8 @@ pub(crate) struct Frame {
     pub(crate) kind: usize,
     /// The bytes it takes up of its lane's room; zero for what holds no room.
     pub(crate) held: usize,
+    /// Its number among all letters, if somebody counts them.
+    pub(crate) letter: u64,
     /// The frame.
     pub(crate) bytes: Bytes,
 }

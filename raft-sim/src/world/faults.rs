@@ -12,6 +12,7 @@ use crate::markers::Marker;
 use crate::nemesis::{Fault, Loss, Occasion, Shape, Target};
 use crate::network::Links;
 use crate::subject::Subject;
+use crate::trace::What;
 
 impl<S: Subject> World<'_, S> {
     /// A fault begins to wait for its occasion.
@@ -43,6 +44,7 @@ impl<S: Subject> World<'_, S> {
         self.tell(cause, format_args!("fault {place}: {fault:?}"));
         match fault {
             Fault::Blackout { loss, down } => {
+                self.record_fault(place, None, &fault);
                 for node in 0..self.nodes.len() {
                     let name = [BLACKOUT, place as u64, node as u64];
                     let lag = Lot::of(plan.seed, &name).span(Duration::ZERO, down / 2);
@@ -52,6 +54,7 @@ impl<S: Subject> World<'_, S> {
             }
             Fault::Cut { shape, lasts, held } => {
                 let links = self.links(shape, cause);
+                self.record_cut(place, None, &fault, links);
                 self.network.cut(place, links, held);
                 self.over_after(lasts, place, None);
                 Ok(())
@@ -61,6 +64,7 @@ impl<S: Subject> World<'_, S> {
                 late,
                 lasts,
             } => {
+                self.record_fault(place, None, &fault);
                 self.network.storm(place, drop_per_mille, late);
                 self.over_after(lasts, place, None);
                 Ok(())
@@ -80,6 +84,7 @@ impl<S: Subject> World<'_, S> {
     /// A fault strikes one node.
     fn strike_node(&mut self, place: usize, fault: Fault, number: usize) -> Result<(), Violation> {
         let now = self.schedule.now();
+        self.record_fault(place, Some(number), &fault);
         let Some(node) = self.nodes.get_mut(number) else {
             return Ok(());
         };
@@ -114,6 +119,9 @@ impl<S: Subject> World<'_, S> {
             return;
         }
         self.tell(number, format_args!("fault {place} is over"));
+        self.record(number, || What::Over {
+            fault: place as u64,
+        });
         self.network.restore(place);
         let fault = self.plan.faults.get(place).map(|planned| planned.fault);
         let Some(node) = number.and_then(|number| self.nodes.get_mut(number)) else {
@@ -166,6 +174,9 @@ impl<S: Subject> World<'_, S> {
             Some(number),
             format_args!("is down; unsynced data suffers {loss:?}: {lost_some}"),
         );
+        self.record(Some(number), || What::Stopped {
+            why: what_is_left(loss, lost_some).to_owned(),
+        });
         self.desert(number)
     }
 
@@ -192,6 +203,7 @@ impl<S: Subject> World<'_, S> {
         if node.disk.rot(&mut Lot::of(self.plan.seed, &name)) {
             node.spoiled = true;
             self.tell(Some(number), format_args!("has a bit of its disk flipped"));
+            self.record_note(Some(number), format_args!("has a bit of its disk flipped"));
         }
     }
 
@@ -271,6 +283,17 @@ impl<S: Subject> World<'_, S> {
             }
         }
         links
+    }
+}
+
+/// What a crash left of what was not synced, in words.
+const fn what_is_left(loss: Loss, lost_some: bool) -> &'static str {
+    match (lost_some, loss) {
+        (false, _) => "crashes; nothing was unsynced that it could lose",
+        (true, Loss::Process) => "its process ends; the disk keeps everything",
+        (true, Loss::All) => "crashes and loses all that was not synced",
+        (true, Loss::Some) => "crashes; any of the unsynced writes may be lost",
+        (true, Loss::Torn) => "crashes; unsynced writes may be lost or torn",
     }
 }
 

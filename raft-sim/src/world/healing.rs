@@ -14,6 +14,7 @@ use crate::checkers::{Violation, property};
 use crate::lot::Lot;
 use crate::process::Node;
 use crate::subject::Subject;
+use crate::trace::What;
 
 /// How far a world has healed.
 #[derive(Debug)]
@@ -49,6 +50,7 @@ impl<S: Subject> World<'_, S> {
     /// Ends all faults.
     pub(super) fn heal(&mut self) {
         self.tell(None, format_args!("all faults are over"));
+        self.record(None, || What::Healed);
         self.network.heal();
         self.armed.clear();
         for node in &mut self.nodes {

@@ -85,10 +85,11 @@ impl<S: Subject> World<'_, S> {
 
     /// Looks at a node after a poll.
     fn observe(&mut self, number: usize) -> Result<(), Violation> {
+        self.record_step(number);
+        let now = self.schedule.now();
         let Some(node) = self.nodes.get_mut(number) else {
             return Ok(());
         };
-        let now = self.schedule.now();
         self.checks.after_step(now, node.id(), node.hull())?;
         let before = node.glimpse;
         let after = node.look();
@@ -158,6 +159,7 @@ impl<S: Subject> World<'_, S> {
             }
         };
         self.tell(Some(number), format_args!("ends: {error}"));
+        self.record_note(Some(number), format_args!("ends: {error}"));
         match error {
             LogError::Storage { .. } | LogError::Full { .. } => {
                 self.broke_down(number, &error.to_string())
@@ -173,6 +175,7 @@ impl<S: Subject> World<'_, S> {
     /// A log could not be opened.
     fn not_opened(&mut self, number: usize, error: &WalError) -> Result<(), Violation> {
         self.tell(Some(number), format_args!("can't open its log: {error}"));
+        self.record_note(Some(number), format_args!("can't open its log: {error}"));
         match error {
             WalError::Fs { .. } => self.broke_down(number, &error.to_string()),
             WalError::Corrupt { .. }

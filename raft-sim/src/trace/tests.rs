@@ -1,0 +1,112 @@
+//! Recordings of real worlds: complete, bounded, and without effect on the world.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::*;
+use crate::plan::{Plan, Swarm};
+use crate::sim::{record_plan, run_plan};
+use crate::world::Outcome;
+
+fn plan(seed: u64) -> Plan {
+    let swarm = Swarm {
+        duration: Duration::from_secs(5),
+        ..Swarm::default()
+    };
+    Plan::draw(seed, &swarm)
+}
+
+fn record(seed: u64, kept: usize) -> (Outcome, Recording) {
+    record_plan(plan(seed), kept)
+}
+
+#[test]
+fn a_world_is_the_same_whether_or_not_it_is_recorded() {
+    for seed in 0..6 {
+        let (outcome, _) = record(seed, 1_000);
+        let plain = run_plan(plan(seed));
+        assert_eq!(outcome.hash, plain.hash, "seed {seed}");
+        assert_eq!(outcome.counters, plain.counters, "seed {seed}");
+    }
+}
+
+#[test]
+fn what_falls_out_of_a_recording_is_how_the_nodes_were_at_its_start() {
+    for seed in 0..4 {
+        let (_, all) = record(seed, usize::MAX);
+        let (_, last) = record(seed, 300);
+        assert_eq!(last.happenings.len(), 300);
+        assert_eq!(last.skipped, all.happenings.len() as u64 - 300);
+        assert_eq!(all.skipped, 0);
+        for place in [0, 150, 299] {
+            let whole = place + all.happenings.len() - 300;
+            assert_eq!(all.happenings[whole], last.happenings[place]);
+            assert_eq!(all.views_after(whole), last.views_after(place));
+        }
+    }
+}
+
+#[test]
+fn every_letter_that_arrives_was_sent_and_did_not_get_lost() {
+    let mut copies = 0;
+    for seed in 0..12 {
+        let (_, recording) = record(seed, usize::MAX);
+        let mut sent = BTreeMap::new();
+        for happening in &recording.happenings {
+            match &happening.what {
+                What::Sent(letter) => {
+                    assert!(sent.insert(letter.letter, letter.clone()).is_none());
+                }
+                What::Arrived { letter, .. } => {
+                    let known = &sent[letter];
+                    assert_eq!(happening.node, Some(known.to));
+                    let fates = [Some(known.fate), known.copy];
+                    let can = [Some(Fate::Travels), Some(Fate::Held)];
+                    assert!(fates.iter().any(|fate| can.contains(fate)), "{known:?}");
+                    copies += u64::from(known.copy.is_some());
+                }
+                _ => {}
+            }
+        }
+    }
+    assert!(copies > 10, "only {copies} copies arrived");
+}
+
+#[test]
+fn logs_hold_what_the_states_say_and_every_command_is_named() {
+    for seed in 0..6 {
+        let (_, recording) = record(seed, usize::MAX);
+        let mut views = recording.start.clone();
+        let mut rules = 0;
+        for happening in &recording.happenings {
+            view::advance(&mut views, happening);
+            if let What::Stepped(step) = &happening.what {
+                rules += step
+                    .events
+                    .iter()
+                    .filter(|said| !said.rule.is_empty())
+                    .count();
+            }
+        }
+        for view in views.iter().filter(|view| view.state.is_some()) {
+            let last = view.state.as_ref().map(|state| state.last.get());
+            assert_eq!(last, Some(view.log.len() as u64), "seed {seed}");
+            let named = |line: &&Line| line.text.starts_with('k');
+            let commands = view.log.iter().filter(named).count();
+            assert!(
+                commands > 5,
+                "seed {seed}: {commands} of {}",
+                view.log.len()
+            );
+        }
+        assert!(rules > 10, "seed {seed}: {rules} events");
+    }
+}
+
+#[test]
+fn a_recording_reads_back_from_json() {
+    let (_, recording) = record(3, 2_000);
+    let text = serde_json::to_string(&recording).unwrap();
+    let back: Recording = serde_json::from_str(&text).unwrap();
+    assert_eq!(back, recording);
+}
