@@ -17,7 +17,7 @@ use crate::clock::Schedule;
 use crate::lot::Lot;
 use crate::nemesis::{DiskFault, Loss};
 use crate::network::node_number;
-use crate::plan::DiskPlan;
+use crate::plan::{DiskPlan, Plan};
 use crate::world::event::Event;
 
 pub(crate) mod folder;
@@ -31,6 +31,8 @@ pub(crate) struct Disk(Arc<Mutex<Platter>>);
 #[derive(Debug)]
 struct Platter {
     node: NodeId,
+    /// What its node is called among lots.
+    key: u64,
     seed: u64,
     plan: DiskPlan,
     schedule: Schedule,
@@ -51,11 +53,12 @@ struct Platter {
 }
 
 impl Disk {
-    pub(crate) fn new(node: NodeId, seed: u64, plan: DiskPlan, schedule: Schedule) -> Self {
+    pub(crate) fn new(node: NodeId, plan: &Plan, schedule: Schedule) -> Self {
         Self(Arc::new(Mutex::new(Platter {
             node,
-            seed,
-            plan,
+            key: plan.key_of(node_number(node)),
+            seed: plan.seed,
+            plan: plan.disk,
             schedule,
             folder: Folder::default(),
             epoch: 0,
@@ -148,12 +151,12 @@ impl Platter {
     /// What an operation answers and does when it answers, and how long it takes.
     fn start(&mut self, operation: Operation) -> (Result<Answer, FsError>, Effect, Duration) {
         self.operations += 1;
-        let name = [DISK, self.node.get(), self.operations];
+        let name = [DISK, self.key, self.operations];
         let mut lot = Lot::of(self.seed, &name);
         let slow = matches!(operation, Operation::Sync { .. } | Operation::SyncFolder);
         let takes = if slow && self.calm {
             // Each disk at its own constant speed: a leader's may well be the slowest.
-            let name = [CALM, self.node.get()];
+            let name = [CALM, self.key];
             Lot::of(self.seed, &name)
                 .span_of_any_scale(Duration::from_micros(100), Duration::from_millis(20))
         } else if slow {

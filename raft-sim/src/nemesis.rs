@@ -11,20 +11,24 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::lot::Lot;
-use crate::plan::{Plan, seconds};
+use crate::plan::{Plan, seconds, span};
 
 mod draw;
+mod parts;
 
 /// One fault, and when it strikes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct FaultPlan {
     /// Its number in the plan: the key of its own lots.
     pub number: u32,
     /// From when on it waits for its occasion.
+    #[serde(with = "span")]
     pub at: Duration,
     /// What it waits for.
     pub occasion: Occasion,
     /// How long after the occasion it strikes.
+    #[serde(with = "span")]
     pub delay: Duration,
     /// What it does.
     pub fault: Fault,
@@ -32,6 +36,7 @@ pub struct FaultPlan {
 
 /// What a fault waits for. A fault whose occasion does not come within [`PATIENCE`] is forgotten.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub enum Occasion {
     /// Nothing.
     None,
@@ -53,6 +58,7 @@ pub enum Occasion {
 
 /// Whom a fault strikes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub enum Target {
     /// This node (by number, from zero; beyond the last one it wraps around).
     Node(u8),
@@ -66,6 +72,7 @@ pub enum Target {
 
 /// What a fault does.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub enum Fault {
     /// The process ends at once, and starts again after a while.
     Crash {
@@ -74,6 +81,7 @@ pub enum Fault {
         /// What happens to its disk.
         loss: Loss,
         /// After how long it starts again.
+        #[serde(with = "span")]
         down: Duration,
         /// Whether a bit of its disk flips while it is down (where a quorum has the data).
         rot: bool,
@@ -83,6 +91,7 @@ pub enum Fault {
         /// What happens to their disks.
         loss: Loss,
         /// After how long the first starts again.
+        #[serde(with = "span")]
         down: Duration,
     },
     /// Links are cut.
@@ -90,6 +99,7 @@ pub enum Fault {
         /// Which links.
         shape: Shape,
         /// For how long.
+        #[serde(with = "span")]
         lasts: Duration,
         /// Whether what is sent meanwhile is kept and let go at the end, instead of lost.
         held: bool,
@@ -99,6 +109,7 @@ pub enum Fault {
         /// Who.
         target: Target,
         /// For how long.
+        #[serde(with = "span")]
         lasts: Duration,
     },
     /// A process reacts late.
@@ -106,8 +117,10 @@ pub enum Fault {
         /// Who.
         target: Target,
         /// For how long.
+        #[serde(with = "span")]
         lasts: Duration,
         /// How late it reacts at most.
+        #[serde(with = "span")]
         by: Duration,
     },
     /// A disk answers nothing.
@@ -115,6 +128,7 @@ pub enum Fault {
         /// Whose.
         target: Target,
         /// For how long.
+        #[serde(with = "span")]
         lasts: Duration,
     },
     /// The next operation of a disk fails.
@@ -124,6 +138,7 @@ pub enum Fault {
         /// How.
         kind: DiskFault,
         /// After how long the node, which stops because of it, is started again.
+        #[serde(with = "span")]
         down: Duration,
     },
     /// More messages are lost everywhere.
@@ -131,8 +146,10 @@ pub enum Fault {
         /// How many of a thousand.
         drop_per_mille: u32,
         /// How late others are at most.
+        #[serde(with = "span")]
         late: Duration,
         /// For how long.
+        #[serde(with = "span")]
         lasts: Duration,
     },
     /// A clock jumps forward.
@@ -140,6 +157,7 @@ pub enum Fault {
         /// Whose.
         target: Target,
         /// By how much.
+        #[serde(with = "span")]
         by: Duration,
     },
     /// All others believe that their connections to this node are lost, although they are not.
@@ -151,6 +169,7 @@ pub enum Fault {
 
 /// What a crash does to what a disk has not synced.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub enum Loss {
     /// Nothing: only the process ended, the operating system still holds everything.
     Process,
@@ -164,6 +183,7 @@ pub enum Loss {
 
 /// Which links a cut takes away.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub enum Shape {
     /// All of one node's.
     Isolate(Target),
@@ -188,6 +208,7 @@ pub enum Shape {
 
 /// How an operation of a disk fails.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub enum DiskFault {
     /// A sync fails, and what it should have made durable may or may not be.
     Sync,

@@ -26,6 +26,11 @@ use crate::spy::{Journal, Passing};
 use crate::trace::{Fate, Recorder};
 use crate::world::event::{Event, Frame};
 
+mod kinds;
+
+pub use kinds::KINDS;
+use kinds::kind_of;
+
 /// The network between all nodes. Cheap to clone; all clones are one network.
 #[derive(Clone, Debug)]
 pub(crate) struct Network(Arc<Mutex<Wires>>);
@@ -36,6 +41,8 @@ struct Wires {
     plan: NetworkPlan,
     schedule: Schedule,
     nodes: usize,
+    /// What each node is called among lots.
+    keys: Vec<u64>,
     /// Whether all faults are over.
     calm: bool,
     cuts: Vec<Cut>,
@@ -45,6 +52,9 @@ struct Wires {
     /// Bytes on their way in each lane of each link.
     lanes: Vec<[Passage; Lane::ALL.len()]>,
     inboxes: Vec<Inbox>,
+    /// How often each link was shut, and how often a node was believed lost: names of lots.
+    shuts: Vec<u64>,
+    losses: u64,
     /// Frames that could not be written or read: there must be none.
     broken: u64,
     /// Who listens.
@@ -54,7 +64,8 @@ struct Wires {
 /// Links that are cut.
 #[derive(Debug)]
 struct Cut {
-    fault: usize,
+    /// The fault's number.
+    fault: u32,
     links: Links,
     /// What was sent meanwhile, if it is kept.
     held: Option<Vec<Frame>>,
@@ -63,7 +74,8 @@ struct Cut {
 /// A time of heavier losses.
 #[derive(Debug)]
 struct Storm {
-    fault: usize,
+    /// The fault's number.
+    fault: u32,
     drop_per_mille: u32,
     late: Duration,
 }
@@ -117,12 +129,15 @@ impl Network {
             plan: plan.network.clone(),
             schedule,
             nodes,
+            keys: (0..nodes).map(|node| plan.key_of(node)).collect(),
             calm: false,
             cuts: Vec::new(),
             storms: Vec::new(),
             sent: vec![[0; KINDS.len()]; nodes * nodes],
             lanes: vec![[Passage::default(); Lane::ALL.len()]; nodes * nodes],
             inboxes: (0..nodes).map(|_| Inbox::default()).collect(),
+            shuts: vec![0; nodes * nodes],
+            losses: 0,
             broken: 0,
             recorder: None,
         })))
@@ -178,7 +193,7 @@ impl Network {
     }
 
     /// Cuts links, because of a fault.
-    pub(crate) fn cut(&self, fault: usize, links: Links, held: bool) {
+    pub(crate) fn cut(&self, fault: u32, links: Links, held: bool) {
         let mut wires = self.wires();
         wires.cuts.push(Cut {
             fault,
@@ -207,7 +222,7 @@ impl Network {
     }
 
     /// Lets more frames be lost or late, because of a fault.
-    pub(crate) fn storm(&self, fault: usize, drop_per_mille: u32, late: Duration) {
+    pub(crate) fn storm(&self, fault: u32, drop_per_mille: u32, late: Duration) {
         self.wires().storms.push(Storm {
             fault,
             drop_per_mille,
@@ -216,7 +231,7 @@ impl Network {
     }
 
     /// Ends what a fault did. What it held arrives soon, in any order.
-    pub(crate) fn restore(&self, fault: usize) {
+    pub(crate) fn restore(&self, fault: u32) {
         let mut wires = self.wires();
         wires.storms.retain(|storm| storm.fault != fault);
         let ended: Vec<Cut> = {
@@ -229,7 +244,7 @@ impl Network {
             .flat_map(|cut| cut.held.into_iter().flatten())
             .enumerate()
         {
-            let mut lot = Lot::of(wires.seed, &[RELEASE, fault as u64, number as u64]);
+            let mut lot = Lot::of(wires.seed, &[RELEASE, u64::from(fault), number as u64]);
             let delay = wires.plan.delay.draw(&mut lot);
             wires.schedule.after(delay, Event::Arrive(frame));
         }
@@ -237,7 +252,7 @@ impl Network {
 
     /// Ends all faults for good; from now on the network is quick and loses nothing.
     pub(crate) fn heal(&self) {
-        let faults: Vec<usize> = {
+        let faults: Vec<u32> = {
             let wires = self.wires();
             let cuts = wires.cuts.iter().map(|cut| cut.fault);
             cuts.chain(wires.storms.iter().map(|storm| storm.fault))
@@ -283,7 +298,12 @@ impl Wires {
                 *sent += 1;
                 *sent
             });
-        let name = [FRAME, link as u64, frame.kind as u64, number];
+        let name = [
+            FRAME,
+            self.link_key(frame.from, frame.to),
+            frame.kind as u64,
+            number,
+        ];
         let mut lot = Lot::of(self.seed, &name);
         if self.calm {
             let delay = lot.span(Duration::from_micros(50), Duration::from_millis(3));
@@ -378,7 +398,11 @@ impl Wires {
     /// those of a transport that waits before it dials again.
     fn shut(&mut self, from: usize, to: usize) {
         let now = self.schedule.now();
-        let name = [SHUT, from as u64, to as u64, now.as_nanos()];
+        let Some(shuts) = self.shuts.get_mut(from * self.nodes + to) else {
+            return;
+        };
+        *shuts += 1;
+        let name = [SHUT, *shuts, self.link_key(from, to)];
         let mut lot = Lot::of(self.seed, &name);
         if self.calm || !lot.chance(self.plan.redial_per_mille) {
             return;
@@ -390,6 +414,12 @@ impl Wires {
             }
         }
         self.schedule.after(span, Event::Reopen { from, to });
+    }
+
+    /// What a link is called among lots: the same whatever other nodes there are.
+    fn link_key(&self, from: usize, to: usize) -> u64 {
+        let key = |node: usize| self.keys.get(node).copied().unwrap_or_default();
+        key(from) << 32 | key(to)
     }
 
     fn passage(&mut self, from: usize, to: usize, lane: Lane) -> Option<&mut Passage> {
@@ -405,14 +435,10 @@ impl Wires {
         }
     }
 
-    fn tell_lost(&self, peer: usize) {
+    fn tell_lost(&mut self, peer: usize) {
+        self.losses += 1;
         for node in (0..self.nodes).filter(|&node| node != peer) {
-            let name = [
-                LOST,
-                peer as u64,
-                node as u64,
-                self.schedule.now().as_nanos(),
-            ];
+            let name = [LOST, self.link_key(peer, node), self.losses];
             let delay = self.plan.delay.draw(&mut Lot::of(self.seed, &name));
             self.schedule.after(delay, Event::Lost { node, peer });
         }
@@ -538,28 +564,6 @@ const fn lane_number(lane: Lane) -> usize {
         Lane::Snapshot => 2,
     }
 }
-
-fn kind_of(packet: &Packet) -> usize {
-    let name = packet.name();
-    KINDS.iter().position(|kind| *kind == name).unwrap_or(0)
-}
-
-/// The kinds of messages, as links number them; the first stands for any other.
-pub const KINDS: [&str; 13] = [
-    "other",
-    "PreVote",
-    "PreVoteReply",
-    "RequestVote",
-    "RequestVoteReply",
-    "AppendEntries",
-    "AppendEntriesReply",
-    "Heartbeat",
-    "HeartbeatReply",
-    "Hello",
-    "Genesis",
-    "Forward",
-    "ForwardReply",
-];
 
 /// Bytes that the control lane of one link has room for.
 const CONTROL_BYTES: usize = 64 << 10;

@@ -12,22 +12,29 @@ use serde::{Deserialize, Serialize};
 
 use crate::lot::{Lot, nanos};
 use crate::nemesis::{self, FaultPlan};
-use crate::workload::{self, ClientPlan, OperationPlan};
+use crate::workload::{self, Action, ClientPlan, OperationPlan};
 
+mod check;
 mod disk;
 mod network;
+pub(crate) mod span;
+mod text;
 mod tuning;
 
+pub use check::Flaw;
 pub use disk::DiskPlan;
 pub use network::{Delay, NetworkPlan};
+pub use text::{Place, PlanError};
 pub use tuning::Tuning;
 
 /// Everything that will happen in one world, as far as it is decided before the world starts.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Plan {
     /// The key of all lots (of messages, of writes) that the plan does not spell out.
     pub seed: u64,
     /// How long faults and clients go on, in virtual time. Then the world heals.
+    #[serde(with = "span")]
     pub duration: Duration,
     /// Which kinds of faults exist.
     pub families: Families,
@@ -74,6 +81,7 @@ impl Default for Swarm {
 /// Which kinds of faults exist in a world. Each seed draws its own set: a bug that needs one kind
 /// is often hidden by another.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Families {
     /// Nodes crash and start again.
     pub crash: bool,
@@ -105,12 +113,18 @@ pub struct Families {
 
 /// One node's own properties.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct NodePlan {
+    /// Its number in the plan as it was drawn: the key of its lots, which it keeps when other
+    /// nodes are taken out of the plan.
+    pub number: u32,
     /// What its clock shows at the world's beginning.
+    #[serde(with = "span")]
     pub clock_offset: Duration,
     /// How much faster its clock runs, in millionths; negative is slower.
     pub clock_drift: i32,
     /// When it is first started.
+    #[serde(with = "span")]
     pub start: Duration,
 }
 
@@ -128,7 +142,7 @@ impl Plan {
         let network = NetworkPlan::draw(&mut lot, families, tuning.election_timeout);
         let disk = DiskPlan::draw(&mut lot, families, tuning.election_timeout);
         let nodes = (0..count)
-            .map(|_| NodePlan::draw(&mut lot, families))
+            .map(|number| NodePlan::draw(u32::from(number), families, &mut lot))
             .collect::<Vec<_>>();
         let (clients, operations) = workload::draw(seed, swarm);
         let mut plan = Self {
@@ -147,6 +161,32 @@ impl Plan {
             plan.faults = nemesis::draw(&plan);
         }
         plan
+    }
+
+    /// The operation at a place, and its number. Operations beyond the plan are like those in it,
+    /// under numbers that no other has.
+    pub(crate) fn operation(&self, place: usize) -> (u64, OperationPlan) {
+        if let Some(&planned) = self.operations.get(place) {
+            return (u64::from(planned.number), planned);
+        }
+        let count = self.operations.len();
+        let like = self.operations.get(place % count.max(1)).copied();
+        let like = like.unwrap_or(OperationPlan {
+            number: 0,
+            at: Duration::ZERO,
+            client: 0,
+            action: Action::Custom,
+        });
+        let beyond = place.saturating_sub(count) as u64;
+        let greatest = self.operations.iter().map(|operation| operation.number);
+        let first = greatest.max().map_or(0, |number| u64::from(number) + 1);
+        (first + beyond, like)
+    }
+
+    /// What a node (by its place in [`Self::nodes`]) is called among lots.
+    pub(crate) fn key_of(&self, node: usize) -> u64 {
+        let number = self.nodes.get(node).map(|node| node.number);
+        number.map_or(node as u64, u64::from)
     }
 
     /// How many nodes may be lost for good while a majority remains.
@@ -181,13 +221,14 @@ impl Families {
 }
 
 impl NodePlan {
-    fn draw(lot: &mut Lot, families: Families) -> Self {
+    fn draw(number: u32, families: Families, lot: &mut Lot) -> Self {
         let clock_drift = if families.drift {
             lot.below(2 * MAX_DRIFT) as i32 - MAX_DRIFT as i32
         } else {
             0
         };
         Self {
+            number,
             clock_offset: lot.span(Duration::ZERO, Duration::from_secs(100)),
             clock_drift,
             start: lot.span(Duration::ZERO, Duration::from_millis(200)),

@@ -20,7 +20,6 @@ use raft_node::codec::PayloadCodec;
 use raft_node::driver::{Driver, Parts};
 use raft_node::error::{Exit, StartError};
 use raft_node::frame::FrameLimits;
-use raft_node::session::SessionLimits;
 use raft_node::settings::{NodeSettings, NodeSetup};
 use raft_node::state_machine::StateMachine;
 
@@ -43,6 +42,8 @@ type Opening = Pin<Box<dyn Future<Output = Result<(Wal<SimFs>, Recovered), WalEr
 /// One node.
 pub(crate) struct Node<M> {
     pub(crate) number: usize,
+    /// What it is called among lots.
+    pub(crate) key: u64,
     pub(crate) disk: Disk,
     pub(crate) clock: SimClock,
     pub(crate) waker: Waker,
@@ -59,6 +60,8 @@ pub(crate) struct Node<M> {
     pub(crate) slow: Option<(usize, Duration)>,
     /// Whether its late reaction is under way.
     pub(crate) reacting: bool,
+    /// How often it has reacted late.
+    pub(crate) reactions: u64,
     /// How it looked after its last step.
     pub(crate) glimpse: Option<Glimpse>,
     /// Whether it ever had a hull: it then knows its cluster.
@@ -152,9 +155,11 @@ impl<M: StateMachine> Node<M> {
             .nodes
             .get(number)
             .map_or_else(Rate::true_time, Rate::new);
+        let key = plan.key_of(number);
         Self {
             number,
-            disk: Disk::new(id, plan.seed, plan.disk, schedule.clone()),
+            key,
+            disk: Disk::new(id, plan, schedule.clone()),
             clock: SimClock::new(id, rate, schedule.clone()),
             waker,
             process: Process::Down,
@@ -165,6 +170,7 @@ impl<M: StateMachine> Node<M> {
             woken: false,
             slow: None,
             reacting: false,
+            reactions: 0,
             glimpse: None,
             founded: false,
             spoiled: false,
@@ -310,25 +316,13 @@ impl<M: StateMachine> Node<M> {
         let members: BTreeMap<NodeId, String> = (0..plan.nodes.len())
             .map(|number| (node_id(number), format!("node-{}", number + 1)))
             .collect();
-        let mut lot = Lot::of(plan.seed, &[NODE, self.number as u64, self.starts]);
-        let election = plan.tuning.election_timeout;
+        let mut lot = Lot::of(plan.seed, &[NODE, self.key, self.starts]);
         NodeSetup {
             id: self.id(),
             members,
             settings: NodeSettings {
-                raft: plan.tuning.settings(),
-                sessions: SessionLimits {
-                    max_sessions: plan.tuning.max_sessions,
-                    max_answers: plan.tuning.max_answers,
-                    ..SessionLimits::default()
-                },
-                request_timeout: plan.tuning.request_timeout,
-                forward_retry: election * 2,
-                refused_pause: election / 20,
-                sweep_interval: election / 8,
-                genesis_interval: election / 4,
                 kept_events: self.kept_events,
-                ..NodeSettings::default()
+                ..plan.tuning.node_settings()
             },
             payload_codec,
             seed: lot.number(),

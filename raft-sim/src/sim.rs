@@ -141,13 +141,14 @@ pub fn run_seed(seed: u64, swarm: &Swarm) -> Outcome {
 
 /// Runs one seed with the simulator's own key-value workload, and tells what happens.
 pub fn replay_seed(seed: u64, swarm: &Swarm, trace: &mut dyn Trace) -> Outcome {
-    World::new(
-        Plan::draw(seed, swarm),
-        KeyValue::default,
-        KeyValueWorkload::default(),
-    )
-    .told_to(trace)
-    .run()
+    replay_plan(Plan::draw(seed, swarm), trace)
+}
+
+/// Runs a plan with the simulator's own key-value workload, and tells what happens.
+pub fn replay_plan(plan: Plan, trace: &mut dyn Trace) -> Outcome {
+    World::new(plan, KeyValue::default, KeyValueWorkload::default())
+        .told_to(trace)
+        .run()
 }
 
 /// Runs a plan with the simulator's own key-value workload.

@@ -9,10 +9,11 @@ use raft_node::state_machine::App;
 use serde::{Deserialize, Serialize};
 
 use crate::lot::Lot;
-use crate::plan::{Swarm, seconds};
+use crate::plan::{Swarm, seconds, span};
 
 /// One client: it does one thing after the other.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ClientPlan {
     /// The node it turns to first (by number; beyond the last one it wraps around).
     pub home: u8,
@@ -22,6 +23,7 @@ pub struct ClientPlan {
     /// many commands under way.
     pub window: u32,
     /// How long it waits for an answer before it turns to another node, or gives up.
+    #[serde(with = "span")]
     pub patience: Duration,
     /// Whether it goes on in the healed world, and must get an answer there.
     pub lasting: bool,
@@ -29,6 +31,7 @@ pub struct ClientPlan {
 
 /// How a client submits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub enum Manner {
     /// With a session of its own: it may try again anywhere without fear of applying twice.
     Session,
@@ -38,8 +41,12 @@ pub enum Manner {
 
 /// One thing that a client does.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct OperationPlan {
+    /// Its number in the plan: the key of its lot, and what its command is told apart by.
+    pub number: u32,
     /// When, if the client is free by then; otherwise as soon as it is.
+    #[serde(with = "span")]
     pub at: Duration,
     /// Which client.
     pub client: u32,
@@ -49,6 +56,7 @@ pub struct OperationPlan {
 
 /// What a client does.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub enum Action {
     /// Writes a key.
     Put(u8),
@@ -125,6 +133,7 @@ pub(crate) fn draw(seed: u64, swarm: &Swarm) -> (Vec<ClientPlan>, Vec<OperationP
     let mut operations: Vec<OperationPlan> = times
         .into_iter()
         .map(|at| OperationPlan {
+            number: 0,
             at,
             client: lot.below(count) as u32,
             action: mix.action(lot.below(keys) as u8, &mut lot),
@@ -142,6 +151,9 @@ pub(crate) fn draw(seed: u64, swarm: &Swarm) -> (Vec<ClientPlan>, Vec<OperationP
             operations.extend(burst);
         }
         operations.sort_by_key(|operation| operation.at);
+    }
+    for (number, operation) in operations.iter_mut().enumerate() {
+        operation.number = number as u32;
     }
     (clients, operations)
 }
@@ -180,6 +192,7 @@ fn draw_burst(clients: Range<u32>, swarm: &Swarm, lot: &mut Lot) -> Vec<Operatio
                 false => Action::Append(key),
             };
             OperationPlan {
+                number: 0,
                 at: at + lot.span(Duration::ZERO, spread),
                 client,
                 action,
@@ -264,10 +277,15 @@ impl Mix {
 
 impl fmt::Display for OperationPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { at, client, action } = self;
+        let Self {
+            number,
+            at,
+            client,
+            action,
+        } = self;
         write!(
             f,
-            "operation at {}, client {client}: {action:?}",
+            "operation {number} at {}, client {client}: {action:?}",
             seconds(*at)
         )
     }

@@ -69,6 +69,32 @@ fn a_replay_is_a_story() {
 }
 
 #[test]
+fn a_plan_is_printed_edited_and_run() {
+    let printed_plan = raft_sim(&["replay", "--seed", "3", "--for", "1s", "--print-plan"]);
+    let text = printed(&printed_plan);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("world.plan");
+    let words = ["run", "--json", "--plan", file.to_str().unwrap()];
+    let hash = |text: &str| {
+        std::fs::write(&file, text).unwrap();
+        let output = raft_sim(&words);
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        let line = printed(&output).lines().last().unwrap().to_owned();
+        serde_json::from_str::<serde_json::Value>(&line).unwrap()["hash"].clone()
+    };
+    let drawn = raft_sim(&["run", "--json", "--seeds", "3..4", "--for", "1s"]);
+    let drawn: serde_json::Value =
+        serde_json::from_str(printed(&drawn).lines().last().unwrap()).unwrap();
+    assert_eq!(hash(&text), drawn["hash"]);
+    assert_ne!(hash(&text.replace("seed: 3", "seed: 4")), drawn["hash"]);
+    std::fs::write(&file, text.replace("seed: 3", "seed: three")).unwrap();
+    let output = raft_sim(&words);
+    assert_eq!(output.status.code(), Some(2));
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(told.contains("world.plan: line 4, column"), "{told}");
+}
+
+#[test]
 fn bad_arguments_are_told_apart_from_failures() {
     for words in [
         &["run"][..],
@@ -80,6 +106,10 @@ fn bad_arguments_are_told_apart_from_failures() {
         &["run", "--seeds", "0..1", "--jobs", "0"],
         &["replay", "first"],
         &["script", "no/such/file.txt"],
+        &["replay"],
+        &["replay", "1", "--plan", "a.plan"],
+        &["replay", "--plan", "no/such/file.plan"],
+        &["run", "--seeds", "0..1", "--plan", "a.plan"],
         &["fly"],
     ] {
         let output = raft_sim(words);

@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::*;
 use crate::plan::Delay;
+use crate::plan::Swarm;
 
 struct Rig {
     schedule: Schedule,
@@ -15,14 +16,15 @@ struct Rig {
 impl Rig {
     fn new() -> Self {
         let schedule = Schedule::default();
-        let plan = DiskPlan {
+        let mut plan = Plan::draw(7, &Swarm::default());
+        plan.disk = DiskPlan {
             sync: Delay::Even(Duration::from_millis(1), Duration::from_millis(2)),
             other_most: Duration::from_micros(50),
             sector_bytes: 512,
             slow: None,
             slow_most: Duration::ZERO,
         };
-        let disk = Disk::new(NodeId::new(1), 7, plan, schedule.clone());
+        let disk = Disk::new(NodeId::new(1), &plan, schedule.clone());
         Self { schedule, disk }
     }
 

@@ -4,21 +4,24 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Delay, Families, MAX_NODES};
+use super::{Delay, Families, MAX_NODES, span};
 use crate::lot::Lot;
 
 /// How fast disks are when no fault is on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct DiskPlan {
     /// How long a sync takes.
     pub sync: Delay,
     /// How long any other operation takes at most.
+    #[serde(with = "span")]
     pub other_most: Duration,
     /// Bytes that are written whole or not at all.
     pub sector_bytes: usize,
     /// A node whose syncs take so many times as long.
     pub slow: Option<(u8, u32)>,
     /// The longest that its syncs take.
+    #[serde(with = "span")]
     pub slow_most: Duration,
 }
 

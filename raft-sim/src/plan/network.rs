@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::Families;
+use super::{Families, span};
 use crate::lot::Lot;
 use crate::network::KINDS;
 
 /// What the network does to messages when no fault is on.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct NetworkPlan {
     /// How long messages take.
     pub delay: Delay,
@@ -20,6 +21,7 @@ pub struct NetworkPlan {
     /// Messages that arrive late by up to [`Self::straggle_most`], in a thousand.
     pub straggle_per_mille: u32,
     /// The most that a straggler is late.
+    #[serde(with = "span")]
     pub straggle_most: Duration,
     /// A kind of message (by its place in [`KINDS`]) of which more arrive late, and how many of a
     /// thousand: what answers an
@@ -36,13 +38,21 @@ pub struct NetworkPlan {
 
 /// How long messages take.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub enum Delay {
     /// Evenly between the two.
-    Even(Duration, Duration),
+    Even(
+        #[serde(with = "span")] Duration,
+        #[serde(with = "span")] Duration,
+    ),
     /// Mostly short, sometimes long, around the mean.
-    LongTailed(Duration),
+    LongTailed(#[serde(with = "span")] Duration),
     /// The first, but in so many of a thousand the second.
-    Two(Duration, Duration, u32),
+    Two(
+        #[serde(with = "span")] Duration,
+        #[serde(with = "span")] Duration,
+        u32,
+    ),
 }
 
 impl NetworkPlan {

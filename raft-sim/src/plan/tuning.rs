@@ -3,20 +3,28 @@
 use std::time::Duration;
 
 use raft_core::settings::Settings;
+use raft_node::session::SessionLimits;
+use raft_node::settings::NodeSettings;
 use serde::{Deserialize, Serialize};
 
 use crate::lot::Lot;
+use crate::plan::span;
 
 /// What a plan tunes of [`Settings`], and of the log; the rest stays as it is by default.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Tuning {
     /// [`Settings::election_timeout`].
+    #[serde(with = "span")]
     pub election_timeout: Duration,
     /// [`Settings::heartbeat_interval`].
+    #[serde(with = "span")]
     pub heartbeat_interval: Duration,
     /// [`Settings::resend_after`].
+    #[serde(with = "span")]
     pub resend_after: Duration,
     /// [`Settings::stalled_write_after`].
+    #[serde(with = "span")]
     pub stalled_write_after: Duration,
     /// [`Settings::pre_vote`] and [`Settings::check_quorum`]: both or neither.
     pub pre_vote: bool,
@@ -33,6 +41,7 @@ pub struct Tuning {
     /// [`Settings::max_applying_bytes`].
     pub max_applying_bytes: usize,
     /// How long a node tries a request before its outcome is unknown.
+    #[serde(with = "span")]
     pub request_timeout: Duration,
     /// Client sessions that the cluster keeps open; one more ends another.
     pub max_sessions: u32,
@@ -94,6 +103,25 @@ impl Tuning {
             max_cached_bytes: self.max_cached_bytes,
             max_applying_bytes: self.max_applying_bytes,
             ..Settings::default()
+        }
+    }
+
+    /// The settings as a node takes them.
+    pub(crate) fn node_settings(&self) -> NodeSettings {
+        let election = self.election_timeout;
+        NodeSettings {
+            raft: self.settings(),
+            sessions: SessionLimits {
+                max_sessions: self.max_sessions,
+                max_answers: self.max_answers,
+                ..SessionLimits::default()
+            },
+            request_timeout: self.request_timeout,
+            forward_retry: election * 2,
+            refused_pause: election / 20,
+            sweep_interval: election / 8,
+            genesis_interval: election / 4,
+            ..NodeSettings::default()
         }
     }
 }

@@ -37,10 +37,10 @@ impl<S: Subject> World<'_, S> {
 
     /// A client that needs an answer in the healed world asks for something, if it is idle.
     pub(super) fn probe(&mut self, client: usize) -> Result<(), Violation> {
-        let number = self.plan.operations.len() + self.counters.operations as usize;
+        let place = self.plan.operations.len() + self.counters.operations as usize;
         match self.clients.get_mut(client) {
             Some(asking) if asking.current.is_none() && asking.queue.is_empty() => {
-                asking.queue.push_back(number);
+                asking.queue.push_back(place);
             }
             Some(_) | None => {}
         }
@@ -128,20 +128,12 @@ impl<S: Subject> World<'_, S> {
             .get_mut(number)
             .filter(|client| client.current.is_none())
             .and_then(|client| client.queue.pop_front());
-        let Some(operation) = waiting else {
+        let Some(place) = waiting else {
             return Ok(());
         };
-        let plan = self.plan.clone();
-        let planned = plan.operations.get(operation).or_else(|| {
-            // Operations beyond the plan are like those in it.
-            let count = plan.operations.len().max(1);
-            plan.operations.get(operation % count)
-        });
-        let Some(planned) = planned else {
-            return Ok(());
-        };
-        let lot = Lot::of(self.plan.seed, &[COMMAND, operation as u64]);
-        let Ok(asking) = self.subject.step(operation as u64, planned, lot) else {
+        let (operation, planned) = self.plan.operation(place);
+        let lot = Lot::of(self.plan.seed, &[COMMAND, operation]);
+        let Ok(asking) = self.subject.step(operation, &planned, lot) else {
             let text = format!("operation {operation} can't be encoded");
             return Err(self.violation(property::NO_PANIC, text));
         };
@@ -163,7 +155,7 @@ impl<S: Subject> World<'_, S> {
             recorder.means(asked.command.clone(), text.clone());
             self.record(None, || What::Asked {
                 client: number as u64,
-                operation: operation as u64,
+                operation,
                 text,
             });
         }

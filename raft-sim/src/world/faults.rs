@@ -46,7 +46,7 @@ impl<S: Subject> World<'_, S> {
             Fault::Blackout { loss, down } => {
                 self.record_fault(place, None, &fault);
                 for node in 0..self.nodes.len() {
-                    let name = [BLACKOUT, place as u64, node as u64];
+                    let name = [BLACKOUT, u64::from(planned.number), plan.key_of(node)];
                     let lag = Lot::of(plan.seed, &name).span(Duration::ZERO, down / 2);
                     self.crash(node, loss, down + lag, false)?;
                 }
@@ -55,7 +55,7 @@ impl<S: Subject> World<'_, S> {
             Fault::Cut { shape, lasts, held } => {
                 let links = self.links(shape, cause);
                 self.record_cut(place, None, &fault, links);
-                self.network.cut(place, links, held);
+                self.network.cut(planned.number, links, held);
                 self.over_after(lasts, place, None);
                 Ok(())
             }
@@ -65,7 +65,7 @@ impl<S: Subject> World<'_, S> {
                 lasts,
             } => {
                 self.record_fault(place, None, &fault);
-                self.network.storm(place, drop_per_mille, late);
+                self.network.storm(planned.number, drop_per_mille, late);
                 self.over_after(lasts, place, None);
                 Ok(())
             }
@@ -122,8 +122,11 @@ impl<S: Subject> World<'_, S> {
         self.record(number, || What::Over {
             fault: place as u64,
         });
-        self.network.restore(place);
-        let fault = self.plan.faults.get(place).map(|planned| planned.fault);
+        let planned = self.plan.faults.get(place).copied();
+        if let Some(planned) = planned {
+            self.network.restore(planned.number);
+        }
+        let fault = planned.map(|planned| planned.fault);
         let Some(node) = number.and_then(|number| self.nodes.get_mut(number)) else {
             return;
         };
@@ -162,7 +165,7 @@ impl<S: Subject> World<'_, S> {
         };
         self.checks.stopped(node.id());
         node.stop(&self.network);
-        let name = [CRASH, number as u64, u64::from(node.downs)];
+        let name = [CRASH, node.key, u64::from(node.downs)];
         let lost_some = node.disk.crash(loss, &mut Lot::of(self.plan.seed, &name));
         self.counters.crashes += 1;
         if self.nodes.iter().all(|node| !node.is_up()) {
@@ -199,7 +202,7 @@ impl<S: Subject> World<'_, S> {
         if !founded || (!node.spoiled && spoiled >= minority) {
             return;
         }
-        let name = [ROT, number as u64, u64::from(node.downs)];
+        let name = [ROT, node.key, u64::from(node.downs)];
         if node.disk.rot(&mut Lot::of(self.plan.seed, &name)) {
             node.spoiled = true;
             self.tell(Some(number), format_args!("has a bit of its disk flipped"));

@@ -28,10 +28,11 @@ impl<S: Subject> World<'_, S> {
             node.woken = true;
             return Ok(());
         }
-        if let Some((fault, by)) = node.slow {
+        if let Some((_, by)) = node.slow {
             if !node.reacting {
                 node.reacting = true;
-                let name = [SLOW, fault as u64, self.counters.events];
+                node.reactions += 1;
+                let name = [SLOW, node.key, node.reactions];
                 let delay = Lot::of(self.plan.seed, &name).span(std::time::Duration::ZERO, by);
                 self.schedule.after(delay, Event::React { node: number });
             }

@@ -8,6 +8,8 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use raft_sim::plan::{MAX_NODES, Swarm};
 
+use crate::source::Source;
+
 /// Simulated worlds of real nodes, each drawn from one seed.
 #[derive(Parser, Debug)]
 #[command(name = "raft-sim", version, about)]
@@ -29,8 +31,11 @@ pub(crate) enum Command {
 #[derive(Args, Debug)]
 pub(crate) struct Run {
     /// The seeds, the last one excluded: 0..2000.
-    #[arg(long, value_name = "A..B", value_parser = seeds)]
-    pub(crate) seeds: Range<u64>,
+    #[arg(long, value_name = "A..B", value_parser = seeds, required_unless_present = "plan")]
+    pub(crate) seeds: Option<Range<u64>>,
+    /// A file with one plan, instead of seeds.
+    #[arg(long, value_name = "FILE", conflicts_with = "seeds")]
+    pub(crate) plan: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) world: World,
     /// Runs every seed twice and compares the hashes of all events.
@@ -55,10 +60,11 @@ pub(crate) struct Run {
 
 #[derive(Args, Debug)]
 pub(crate) struct Replay {
-    /// The seed.
-    pub(crate) seed: u64,
     #[command(flatten)]
-    pub(crate) world: World,
+    pub(crate) source: Source,
+    /// Prints the plan, as text that `--plan` takes, and runs nothing.
+    #[arg(long)]
+    pub(crate) print_plan: bool,
 }
 
 #[derive(Args, Debug)]

@@ -11,6 +11,7 @@ mod arguments;
 mod replay;
 mod run;
 mod script;
+mod source;
 mod summary;
 
 use arguments::{Arguments, Command};

@@ -5,21 +5,24 @@ use std::io::{self, BufWriter, Write};
 
 use raft_core::ids::NodeId;
 use raft_core::time::Time;
-use raft_sim::plan::Plan;
-use raft_sim::sim::replay_seed;
+use raft_sim::sim::replay_plan;
 use raft_sim::world::Trace;
 
 use crate::arguments::Replay;
 
 /// Replays a seed; answers whether all is well.
 pub(crate) fn replay(arguments: &Replay) -> Result<bool, io::Error> {
-    let swarm = arguments.world.swarm();
+    let plan = arguments.source.plan()?;
+    if arguments.print_plan {
+        io::stdout().lock().write_all(plan.to_text().as_bytes())?;
+        return Ok(true);
+    }
     let mut story = Story {
         out: BufWriter::new(io::stdout().lock()),
         failed: None,
     };
-    writeln!(story.out, "{}", Plan::draw(arguments.seed, &swarm))?;
-    let outcome = replay_seed(arguments.seed, &swarm, &mut story);
+    writeln!(story.out, "{plan}")?;
+    let outcome = replay_plan(plan, &mut story);
     if let Some(error) = story.failed {
         return Err(error);
     }

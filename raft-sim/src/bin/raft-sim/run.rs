@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal as _, Write as _};
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::thread;
@@ -10,32 +11,34 @@ use cpu_time::ProcessTime;
 use indicatif::{ProgressBar, ProgressStyle};
 use raft_sim::checkers::Violation;
 use raft_sim::history::History;
-use raft_sim::plan::Swarm;
-use raft_sim::sim::run_seed;
+use raft_sim::plan::{Plan, Swarm};
+use raft_sim::sim::run_plan;
 use raft_sim::world::Outcome;
 
 use crate::arguments::Run;
+use crate::source;
 use crate::summary::{Failure, Summary};
 
 /// Runs the seeds; answers whether all is well.
 pub(crate) fn run(arguments: &Run) -> Result<bool, io::Error> {
     let cpu = ProcessTime::now();
+    let what = What::of(arguments)?;
     let jobs = arguments
         .jobs
         .or_else(|| thread::available_parallelism().ok())
         .map_or(1, std::num::NonZeroUsize::get);
-    let next = AtomicU64::new(arguments.seeds.start);
+    let next = AtomicU64::new(what.seeds.start);
     let stop = AtomicBool::new(false);
     let (send, receive) = mpsc::sync_channel(jobs * 4);
-    let mut teller = Teller::new(arguments);
+    let mut teller = Teller::new(arguments, what.seeds.clone());
     thread::scope(|scope| {
         for _ in 0..jobs {
-            let (send, next, stop) = (send.clone(), &next, &stop);
+            let (send, next, stop, what) = (send.clone(), &next, &stop, &what);
             scope.spawn(move || {
                 while !stop.load(Ordering::Relaxed) {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if !arguments.seeds.contains(&seed)
-                        || send.send(world(seed, arguments)).is_err()
+                    if !what.seeds.contains(&seed)
+                        || send.send(world(what.plan(seed), arguments)).is_err()
                     {
                         return;
                     }
@@ -53,19 +56,47 @@ pub(crate) fn run(arguments: &Run) -> Result<bool, io::Error> {
     })
 }
 
+/// What is run: the plans of some seeds, or one plan.
+struct What {
+    /// A plan's own seed, if there is one plan.
+    seeds: Range<u64>,
+    plan: Option<Plan>,
+    swarm: Swarm,
+}
+
+impl What {
+    fn of(arguments: &Run) -> Result<Self, io::Error> {
+        let plan = arguments.plan.as_deref().map(source::read).transpose()?;
+        let seeds = match &plan {
+            Some(plan) => plan.seed..plan.seed.saturating_add(1),
+            None => arguments.seeds.clone().unwrap_or(0..0),
+        };
+        Ok(Self {
+            seeds,
+            plan,
+            swarm: arguments.world.swarm(),
+        })
+    }
+
+    fn plan(&self, seed: u64) -> Plan {
+        let drawn = || Plan::draw(seed, &self.swarm);
+        self.plan.clone().unwrap_or_else(drawn)
+    }
+}
+
 /// One world's result. What its clients saw is not kept.
 pub(crate) struct Ran {
     pub(crate) outcome: Outcome,
     pub(crate) failure: Option<Failure>,
 }
 
-/// Runs one seed, once or twice.
-fn world(seed: u64, arguments: &Run) -> Ran {
-    let swarm: Swarm = arguments.world.swarm();
-    let mut outcome = run_seed(seed, &swarm);
+/// Runs one plan, once or twice.
+fn world(plan: Plan, arguments: &Run) -> Ran {
+    let again = arguments.twice.then(|| plan.clone());
+    let mut outcome = run_plan(plan);
     let mut failure = outcome.violation.as_ref().map(failure_of);
-    if arguments.twice && failure.is_none() {
-        failure = difference(&outcome, &run_seed(seed, &swarm));
+    if let Some(plan) = again.filter(|_| failure.is_none()) {
+        failure = difference(&outcome, &run_plan(plan));
     }
     outcome.history = History::new();
     Ran { outcome, failure }
@@ -100,13 +131,13 @@ struct Teller<'a> {
 }
 
 impl<'a> Teller<'a> {
-    fn new(arguments: &'a Run) -> Self {
-        let count = arguments.seeds.end - arguments.seeds.start;
+    fn new(arguments: &'a Run, seeds: Range<u64>) -> Self {
+        let count = seeds.end - seeds.start;
         Self {
             arguments,
             waiting: BTreeMap::new(),
-            next: arguments.seeds.start,
-            summary: Summary::new(arguments.seeds.clone()),
+            next: seeds.start,
+            summary: Summary::new(seeds),
             progress: Progress::new(count, arguments.json),
         }
     }
@@ -126,7 +157,7 @@ impl<'a> Teller<'a> {
             let text = if self.arguments.json {
                 failure.json(result.outcome.seed)
             } else {
-                let words = self.arguments.world.words();
+                let words = self.words(result.outcome.seed);
                 failure.text(result.outcome.seed, &words)
             };
             self.progress.print(&text)?;
@@ -136,6 +167,14 @@ impl<'a> Teller<'a> {
         }
         self.progress.step(&self.summary);
         Ok(())
+    }
+
+    /// The arguments that fix the same world.
+    fn words(&self, seed: u64) -> String {
+        match &self.arguments.plan {
+            Some(file) => format!("--plan {}", file.display()),
+            None => format!("{seed}{}", self.arguments.world.words()),
+        }
     }
 
     /// What still waits was run, though a seed before it was not.

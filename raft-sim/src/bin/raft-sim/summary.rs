@@ -196,10 +196,10 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
-    /// The failure for people; `words` are the arguments beside the seed.
+    /// The failure for people; `words` are the arguments that run it again.
     pub(crate) fn text(&self, seed: u64, words: &str) -> String {
         format!(
-            "seed {seed} violates {}: {}\n  raft-sim replay {seed}{words}",
+            "seed {seed} violates {}: {}\n  raft-sim replay {words}",
             self.property, self.text
         )
     }

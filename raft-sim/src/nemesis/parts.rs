@@ -1,0 +1,71 @@
+//! What faults are made of: the spans and the victims that they name, to be looked at or changed
+//! one by one by whoever edits a plan.
+
+use std::time::Duration;
+
+use super::{Fault, Shape, Target};
+
+impl Fault {
+    /// The spans of time that it names.
+    pub(crate) fn spans_mut(&mut self) -> Vec<&mut Duration> {
+        match self {
+            Self::Crash { down, .. }
+            | Self::Blackout { down, .. }
+            | Self::DiskError { down, .. } => vec![down],
+            Self::Cut { lasts, .. } | Self::Pause { lasts, .. } | Self::Stall { lasts, .. } => {
+                vec![lasts]
+            }
+            Self::Slow { lasts, by, .. } => vec![lasts, by],
+            Self::Storm { late, lasts, .. } => vec![lasts, late],
+            Self::Jump { by, .. } => vec![by],
+            Self::FalseLoss { .. } => Vec::new(),
+        }
+    }
+
+    /// Whom it names, if it names one.
+    pub(crate) const fn target_mut(&mut self) -> Option<&mut Target> {
+        match self {
+            Self::Crash { target, .. }
+            | Self::Pause { target, .. }
+            | Self::Slow { target, .. }
+            | Self::Stall { target, .. }
+            | Self::DiskError { target, .. }
+            | Self::Jump { target, .. }
+            | Self::FalseLoss { target } => Some(target),
+            Self::Cut { shape, .. } => match shape {
+                Shape::Isolate(target)
+                | Shape::Mute(target)
+                | Shape::Deafen(target)
+                | Shape::Bridge(_, target)
+                | Shape::Link(target)
+                | Shape::With(target, _) => Some(target),
+                Shape::Split(_) | Shape::OneWay(_) | Shape::Ring => None,
+            },
+            Self::Blackout { .. } | Self::Storm { .. } => None,
+        }
+    }
+
+    /// The set of nodes, as bits, that it names, if it names one.
+    pub(crate) const fn set_mut(&mut self) -> Option<&mut u8> {
+        match self {
+            Self::Cut { shape, .. } => match shape {
+                Shape::Split(set) | Shape::OneWay(set) | Shape::Bridge(set, _) => Some(set),
+                Shape::Isolate(_)
+                | Shape::Mute(_)
+                | Shape::Deafen(_)
+                | Shape::Link(_)
+                | Shape::Ring
+                | Shape::With(..) => None,
+            },
+            Self::Crash { .. }
+            | Self::Blackout { .. }
+            | Self::Pause { .. }
+            | Self::Slow { .. }
+            | Self::Stall { .. }
+            | Self::DiskError { .. }
+            | Self::Storm { .. }
+            | Self::Jump { .. }
+            | Self::FalseLoss { .. } => None,
+        }
+    }
+}

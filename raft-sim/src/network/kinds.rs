@@ -1,0 +1,26 @@
+//! The kinds of messages, by which plans and lots name them.
+
+use raft_node::letter::Packet;
+
+/// The place of a packet's kind in [`KINDS`].
+pub(super) fn kind_of(packet: &Packet) -> usize {
+    let name = packet.name();
+    KINDS.iter().position(|kind| *kind == name).unwrap_or(0)
+}
+
+/// The kinds of messages, as links number them; the first stands for any other.
+pub const KINDS: [&str; 13] = [
+    "other",
+    "PreVote",
+    "PreVoteReply",
+    "RequestVote",
+    "RequestVoteReply",
+    "AppendEntries",
+    "AppendEntriesReply",
+    "Heartbeat",
+    "HeartbeatReply",
+    "Hello",
+    "Genesis",
+    "Forward",
+    "ForwardReply",
+];
