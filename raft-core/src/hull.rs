@@ -476,7 +476,7 @@ impl Hull {
             return waiting;
         };
         // [S5.1.24] Each follower on its own: none waits for another.
-        let follower = leader.next_follower(after);
+        let follower = leader.next_follower(&self.common, after);
         waiting.into_iter().chain(follower).min()
     }
 

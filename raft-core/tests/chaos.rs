@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use raft_core::hull::Input;
 use raft_core::ids::{EntryId, NodeId};
-use raft_core::message::Message;
+use raft_core::message::{Lane, Message};
 use raft_core::states::Role;
 use support::Node;
 
@@ -110,6 +110,7 @@ impl World {
             node.settle();
             // Any order of pulling is safe, also one that leaves what is said for later.
             if self.dice.roll(3) > 0 {
+                silent_to_all_but_destinations(node);
                 self.wire.extend(node.sent());
             }
             if node.hull.role() == Role::Leader {
@@ -130,6 +131,18 @@ impl World {
         }
         let excess = self.wire.len().saturating_sub(500);
         self.wire.drain(..excess);
+    }
+}
+
+/// Who is not named as a destination has nothing coming: drivers look at no others.
+fn silent_to_all_but_destinations(node: &mut Node) {
+    let destinations = node.destinations();
+    for id in node.hull.configuration().ids() {
+        for lane in Lane::ALL {
+            if !destinations.contains(&id) {
+                assert_eq!(node.hull.next_send(id, lane, usize::MAX), None);
+            }
+        }
     }
 }
 

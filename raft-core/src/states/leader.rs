@@ -77,11 +77,14 @@ impl Leader {
         &self.followers
     }
 
-    /// The first follower after `after`, or of all.
-    pub(crate) fn next_follower(&self, after: Option<NodeId>) -> Option<NodeId> {
+    /// The first follower after `after`, or of all, to whom there may be something to send.
+    pub(crate) fn next_follower(&self, common: &Common, after: Option<NodeId>) -> Option<NodeId> {
         // There are so few that looking at each costs less than a search.
-        let is_later = |id: &NodeId| after.is_none_or(|after| *id > after);
-        self.followers.keys().copied().find(is_later)
+        let is_later = |id: NodeId| after.is_none_or(|after| id > after);
+        self.followers
+            .iter()
+            .find(|(id, progress)| is_later(**id) && progress.has_something(common))
+            .map(|(id, _)| *id)
     }
 
     /// Appends proposals, or refuses them all.

@@ -212,16 +212,34 @@ impl Progress {
     }
 
     /// The commit index to tell with a heartbeat, if one is to go now: in its turn, or because
-    /// more is committed and no request with entries is about to say so.
+    /// there is news.
     pub(crate) fn take_heartbeat(&mut self, common: &Common) -> Option<LogIndex> {
-        let commit = common.commit_index.min(self.matched);
-        let news = commit > self.told_commit && self.next > common.last().index;
-        if !self.heartbeat_due && !news {
+        if !self.heartbeat_due && !self.has_news(common) {
             return None;
         }
+        let commit = common.commit_index.min(self.matched);
         self.heartbeat_due = false;
         self.told_commit = self.told_commit.max(commit);
         Some(commit)
+    }
+
+    /// Whether there may be something to send to this follower now. What is on its way from the
+    /// log may turn out to be missing still.
+    pub(crate) fn has_something(&self, common: &Common) -> bool {
+        let append = match &self.mode {
+            Mode::Probe { outstanding, .. } => outstanding.is_none(),
+            Mode::Replicate { .. } => {
+                self.next <= common.last().index && !self.is_window_full(common)
+            }
+        };
+        append || self.heartbeat_due || self.has_news(common)
+    }
+
+    /// Whether more is committed than this follower was told, and no request with entries is
+    /// about to say so.
+    fn has_news(&self, common: &Common) -> bool {
+        let commit = common.commit_index.min(self.matched);
+        commit > self.told_commit && self.next > common.last().index
     }
 
     fn is_window_full(&self, common: &Common) -> bool {
