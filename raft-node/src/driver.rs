@@ -65,6 +65,8 @@ pub struct Driver<L, C, K, S> {
     /// The leader and term that requests were last sent in.
     leader: (Option<NodeId>, Term),
     events: VecDeque<Event>,
+    /// Whether the last turn left something to pull: it ended with a step of the hull.
+    unpulled: bool,
     status: Status,
     exit: Option<Exit>,
 }
@@ -123,6 +125,7 @@ impl<L: Log, C: Comms<Letter>, K: Clock, S: StateMachine> Driver<L, C, K, S> {
             requests: Vec::new(),
             leader: (None, Term::ZERO),
             events: VecDeque::new(),
+            unpulled: true,
             status,
             exit: None,
         };
@@ -166,8 +169,15 @@ impl<L: Log, C: Comms<Letter>, K: Clock, S: StateMachine> Driver<L, C, K, S> {
         busy |= self.take_loaded(cx);
         busy |= self.found()?;
         busy |= self.propose();
-        busy |= self.pull()?;
-        busy |= self.take_time(cx);
+        // What nothing has touched since it was last emptied is empty.
+        if busy || self.unpulled {
+            self.unpulled = false;
+            busy |= self.pull()?;
+        }
+        if self.take_time(cx) {
+            self.unpulled = true;
+            busy = true;
+        }
         Ok(busy)
     }
 

@@ -233,6 +233,7 @@ impl<L: Log, C: Comms<Letter>, K: Clock, S: StateMachine> Driver<L, C, K, S> {
                 .apply(&apply, &mut self.tickets)
                 .map_err(|halt| Exit::Fault(NodeFault::Apply(halt)))?;
             hull.step(self.clock.now(), Input::Applied(last));
+            self.unpulled = true;
             busy = true;
         }
         self.applier.answer_reads(&mut self.tickets);
