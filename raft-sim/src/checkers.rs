@@ -118,7 +118,15 @@ impl Checks {
         node: NodeId,
         hull: Option<&Hull>,
     ) -> Result<(), Violation> {
-        let before = self.model.node_mut(node).observation.take();
+        let mut before = self.model.node_mut(node).observation.take();
+        self.read_journal(now, node, before.as_ref())?;
+        if self.facts.is_empty() && unchanged(before.as_ref(), hull) {
+            if let Some(before) = &mut before {
+                before.settle();
+            }
+            self.model.node_mut(node).observation = before;
+            return Ok(());
+        }
         let after = hull.map(|hull| Observation::of(hull, before.as_ref()));
         self.compare(now, node, before.as_ref(), after)
     }
@@ -130,11 +138,6 @@ impl Checks {
         before: Option<&Observation>,
         after: Option<Observation>,
     ) -> Result<(), Violation> {
-        let noted = self.read_journal(now, node, before);
-        if noted.is_ok() && self.facts.is_empty() && unchanged(before, after.as_ref()) {
-            self.model.node_mut(node).observation = after;
-            return Ok(());
-        }
         let view = View {
             now,
             node,
@@ -143,11 +146,10 @@ impl Checks {
             model: &self.model,
         };
         self.watch.look(&view, &self.passings);
-        let verdict = noted.and_then(|()| {
-            self.checkers
-                .iter_mut()
-                .try_for_each(|checker| checker.observe(&view))
-        });
+        let verdict = self
+            .checkers
+            .iter_mut()
+            .try_for_each(|checker| checker.observe(&view));
         self.model.node_mut(node).observation = after;
         verdict
     }
@@ -389,10 +391,10 @@ fn all() -> Vec<Box<dyn Checker>> {
     ]
 }
 
-fn unchanged(before: Option<&Observation>, after: Option<&Observation>) -> bool {
-    match (before, after) {
+fn unchanged(before: Option<&Observation>, hull: Option<&Hull>) -> bool {
+    match (before, hull) {
         (None, None) => true,
-        (Some(before), Some(after)) => before.same_as(after),
+        (Some(before), Some(hull)) => before.is_still(hull),
         (None, Some(_)) | (Some(_), None) => false,
     }
 }

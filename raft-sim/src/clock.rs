@@ -4,6 +4,7 @@
 //! everything run that it wakes. Events of the same time come in the order in which they were
 //! scheduled, so that a world has one history only.
 
+use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -21,11 +22,22 @@ use crate::world::event::Event;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Schedule(Arc<Mutex<Queue>>);
 
+/// The order is kept apart from the events, which are large: a heap moves what it holds.
 #[derive(Debug, Default)]
 struct Queue {
     now: Time,
     scheduled: u64,
-    events: BinaryHeap<Scheduled>,
+    order: BinaryHeap<Reverse<Scheduled>>,
+    events: Vec<Option<Event>>,
+    free: Vec<usize>,
+}
+
+/// When an event is due; of those due at once, which was scheduled first; and where it is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+struct Scheduled {
+    at: Time,
+    number: u64,
+    place: usize,
 }
 
 impl Schedule {
@@ -40,7 +52,8 @@ impl Schedule {
         let at = at.max(queue.now);
         let number = queue.scheduled;
         queue.scheduled += 1;
-        queue.events.push(Scheduled { at, number, event });
+        let place = queue.put(event);
+        queue.order.push(Reverse(Scheduled { at, number, place }));
     }
 
     /// Lets `event` happen after `span`.
@@ -52,9 +65,10 @@ impl Schedule {
     /// Goes on to the earliest event and takes it.
     pub(crate) fn next(&self) -> Option<Event> {
         let mut queue = self.queue();
-        let Scheduled { at, event, .. } = queue.events.pop()?;
+        let Reverse(Scheduled { at, place, .. }) = queue.order.pop()?;
         queue.now = at;
-        Some(event)
+        queue.free.push(place);
+        queue.events.get_mut(place)?.take()
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
@@ -63,31 +77,17 @@ impl Schedule {
     }
 }
 
-/// An event and its time; the earliest is the greatest, because heaps give the greatest.
-#[derive(Debug)]
-struct Scheduled {
-    at: Time,
-    number: u64,
-    event: Event,
-}
-
-impl PartialEq for Scheduled {
-    fn eq(&self, other: &Self) -> bool {
-        self.number == other.number
-    }
-}
-
-impl Eq for Scheduled {}
-
-impl PartialOrd for Scheduled {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Scheduled {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (other.at, other.number).cmp(&(self.at, self.number))
+impl Queue {
+    /// Puts an event where there is a place for it.
+    fn put(&mut self, event: Event) -> usize {
+        if let Some(place) = self.free.pop() {
+            if let Some(slot) = self.events.get_mut(place) {
+                *slot = Some(event);
+                return place;
+            }
+        }
+        self.events.push(Some(event));
+        self.events.len() - 1
     }
 }
 
@@ -123,6 +123,9 @@ impl Rate {
 
     /// What the clock shows at the world's time `world`.
     pub(crate) fn local(&self, world: Time) -> Time {
+        if self.drift == 0 {
+            return Time::from_nanos(self.offset.saturating_add(world.as_nanos()));
+        }
         let passed = i128::from(world.as_nanos());
         let shown = passed + passed * i128::from(self.drift) / MILLION;
         Time::from_nanos(self.offset.saturating_add(shown.max(0) as u64))
@@ -130,7 +133,11 @@ impl Rate {
 
     /// The world's time from which on the clock shows at least `local`.
     pub(crate) fn world(&self, local: Time) -> Time {
-        let shown = i128::from(local.as_nanos().saturating_sub(self.offset));
+        let shown = local.as_nanos().saturating_sub(self.offset);
+        if self.drift == 0 {
+            return Time::from_nanos(shown);
+        }
+        let shown = i128::from(shown);
         let rate = MILLION + i128::from(self.drift);
         let passed = (shown * MILLION + rate - 1) / rate;
         let mut world = Time::from_nanos(u64::try_from(passed).unwrap_or(u64::MAX));

@@ -76,20 +76,38 @@ impl Observation {
         }
     }
 
-    /// Whether nothing that a checker looks at has changed since `self`.
-    pub(crate) fn same_as(&self, later: &Self) -> bool {
-        later.committed.is_empty()
-            && later.elected_with.is_none()
-            && self.boot == later.boot
-            && self.role == later.role
-            && self.term == later.term
-            && self.vote == later.vote
-            && self.leader == later.leader
-            && self.commit == later.commit
-            && self.applied == later.applied
-            && self.last == later.last
-            && self.matches == later.matches
-            && self.fault == later.fault
+    /// Whether the hull still looks the same, without building what it looks like: most steps
+    /// change nothing of all this.
+    pub(crate) fn is_still(&self, hull: &Hull) -> bool {
+        let matched = |&(id, held): &(NodeId, EntryId)| {
+            hull.match_index(id) == Some(held.index) && hull.term_at(held.index) == Some(held.term)
+        };
+        self.boot == hull.boot()
+            && self.me == hull.me()
+            && self.role == hull.role()
+            && self.term == hull.term()
+            && self.vote == hull.vote()
+            && self.leader == hull.leader()
+            && self.commit == hull.commit_index()
+            && self.applied == hull.applied_index()
+            && self.last == hull.last()
+            && self.fault.as_ref() == hull.fault()
+            && self.matches.iter().all(matched)
+            && (self.role != Role::Leader || self.knows_all_followers(hull))
+    }
+
+    /// Whether each follower has an entry among the matches. One whose match can't be named,
+    /// because the log begins later, could move unseen.
+    fn knows_all_followers(&self, hull: &Hull) -> bool {
+        let members: usize = hull.configuration().halves().map(BTreeMap::len).sum();
+        self.matches.len() + 1 >= members
+    }
+
+    /// Forgets what happened in the step that it was taken after, and keeps what is.
+    pub(crate) fn settle(&mut self) {
+        self.committed.clear();
+        self.voters.clear();
+        self.elected_with = None;
     }
 }
 

@@ -231,9 +231,10 @@ impl Story {
         after.elected_with = None;
         after.voters.clear();
         change(&mut after);
-        let told = self
-            .checks
-            .compare(Time::ZERO, id, before.as_ref(), Some(after));
+        let checks = &mut self.checks;
+        let told = checks
+            .read_journal(Time::ZERO, id, before.as_ref())
+            .and_then(|()| checks.compare(Time::ZERO, id, before.as_ref(), Some(after)));
         self.keep(told)
     }
 

@@ -39,6 +39,8 @@ struct File {
     cache: Vec<u8>,
     durable: Vec<u8>,
     pending: Vec<(u64, Change)>,
+    /// Nothing from here on has ever settled: a log, which only grows, need not look.
+    settled_end: usize,
 }
 
 /// A change of a file that is not durable.
@@ -87,6 +89,7 @@ impl Folder {
             cache: vec![0; length],
             durable: Vec::new(),
             pending: vec![(number, Change::Length(length))],
+            settled_end: 0,
         });
         self.names.insert(name.clone(), place);
         self.pending.push((number, Renaming::Create(name, place)));
@@ -116,11 +119,15 @@ impl Folder {
         let start = usize::try_from(offset).unwrap_or(usize::MAX);
         let bytes = parts.concat();
         let range = start..start.saturating_add(bytes.len());
-        // What is rewritten is no longer settled.
-        self.settled.retain(|old| {
-            old.file != place || old.range.end <= range.start || old.range.start >= range.end
-        });
         if let Some(file) = self.files.get_mut(place) {
+            if range.start < file.settled_end {
+                // What is rewritten is no longer settled.
+                self.settled.retain(|old| {
+                    old.file != place
+                        || old.range.end <= range.start
+                        || old.range.start >= range.end
+                });
+            }
             put(&mut file.cache, start, &bytes);
             file.pending.push((number, Change::Bytes(start, bytes)));
         }
@@ -180,10 +187,12 @@ impl Folder {
         self.rounds += 1;
         for (_, change) in file.pending.drain(..covered) {
             if let Change::Bytes(start, bytes) = &change {
+                let end = start.saturating_add(bytes.len());
+                file.settled_end = file.settled_end.max(end);
                 self.settled.push_back(Settled {
                     round: self.rounds,
                     file: place,
-                    range: *start..start.saturating_add(bytes.len()),
+                    range: *start..end,
                 });
             }
             change.make(&mut file.durable);
