@@ -94,7 +94,9 @@ impl Queue {
 /// How one node's clock relates to the world's: it shows another time and runs at another rate.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rate {
-    /// What the clock shows at the world's beginning, jumps since then included.
+    /// The world's time since which it has run at this rate.
+    since: Time,
+    /// What the clock showed then, jumps since then included.
     offset: u64,
     /// How many nanoseconds it gains in a million; negative when it loses.
     drift: i64,
@@ -103,6 +105,7 @@ pub(crate) struct Rate {
 impl Rate {
     pub(crate) fn new(plan: &NodePlan) -> Self {
         Self {
+            since: Time::ZERO,
             offset: nanos(plan.clock_offset),
             drift: i64::from(plan.clock_drift),
         }
@@ -111,6 +114,7 @@ impl Rate {
     /// A clock that shows the world's time.
     pub(crate) const fn true_time() -> Self {
         Self {
+            since: Time::ZERO,
             offset: 0,
             drift: 0,
         }
@@ -121,12 +125,22 @@ impl Rate {
         self.offset = self.offset.saturating_add(nanos(by));
     }
 
+    /// Lets the clock run at another rate from the world's time `now` on.
+    fn change(&mut self, now: Time, drift: i64) {
+        *self = Self {
+            since: now,
+            offset: self.local(now).as_nanos(),
+            drift,
+        };
+    }
+
     /// What the clock shows at the world's time `world`.
     pub(crate) fn local(&self, world: Time) -> Time {
+        let passed = world.as_nanos().saturating_sub(self.since.as_nanos());
         if self.drift == 0 {
-            return Time::from_nanos(self.offset.saturating_add(world.as_nanos()));
+            return Time::from_nanos(self.offset.saturating_add(passed));
         }
-        let passed = i128::from(world.as_nanos());
+        let passed = i128::from(passed);
         let shown = passed + passed * i128::from(self.drift) / MILLION;
         Time::from_nanos(self.offset.saturating_add(shown.max(0) as u64))
     }
@@ -135,12 +149,13 @@ impl Rate {
     pub(crate) fn world(&self, local: Time) -> Time {
         let shown = local.as_nanos().saturating_sub(self.offset);
         if self.drift == 0 {
-            return Time::from_nanos(shown);
+            return Time::from_nanos(self.since.as_nanos().saturating_add(shown));
         }
         let shown = i128::from(shown);
         let rate = MILLION + i128::from(self.drift);
         let passed = (shown * MILLION + rate - 1) / rate;
-        let mut world = Time::from_nanos(u64::try_from(passed).unwrap_or(u64::MAX));
+        let passed = u64::try_from(passed).unwrap_or(u64::MAX);
+        let mut world = Time::from_nanos(self.since.as_nanos().saturating_add(passed));
         // Rounding on the way there and back may end just short.
         while self.local(world) < local && world.as_nanos() < u64::MAX {
             world = Time::from_nanos(world.as_nanos() + 1);
@@ -153,6 +168,8 @@ impl Rate {
 #[derive(Debug)]
 struct Hand {
     rate: Rate,
+    /// How much it gains when no fault changes that.
+    planned: i64,
     alarm: Option<Alarm>,
 }
 
@@ -177,7 +194,11 @@ impl SimClock {
         Self {
             node,
             schedule,
-            hand: Arc::new(Mutex::new(Hand { rate, alarm: None })),
+            hand: Arc::new(Mutex::new(Hand {
+                planned: rate.drift,
+                rate,
+                alarm: None,
+            })),
         }
     }
 
@@ -185,6 +206,27 @@ impl SimClock {
     pub(crate) fn jump(&self, by: Duration) {
         let mut hand = self.hand();
         hand.rate.jump(by);
+        if let Some(alarm) = hand.alarm.take() {
+            alarm.waker.wake();
+        }
+    }
+
+    /// Lets the clock show so many thousandths of a second in a second, from now on.
+    pub(crate) fn run_at(&self, per_mille: u32) {
+        self.change_drift(i64::from(per_mille.max(1)) * 1_000 - MILLION as i64);
+    }
+
+    /// Lets the clock run as its plan has it.
+    pub(crate) fn run_as_planned(&self) {
+        let planned = self.hand().planned;
+        self.change_drift(planned);
+    }
+
+    /// Changes the rate and wakes who waits: the alarm it asked for comes at another time now.
+    fn change_drift(&self, drift: i64) {
+        let now = self.schedule.now();
+        let mut hand = self.hand();
+        hand.rate.change(now, drift);
         if let Some(alarm) = hand.alarm.take() {
             alarm.waker.wake();
         }
@@ -246,6 +288,7 @@ mod tests {
     fn a_clock_shows_the_deadline_at_the_world_time_it_names() {
         for drift in [-50_000, -333, 0, 7, 50_000] {
             let rate = Rate {
+                since: Time::ZERO,
                 offset: 12_345,
                 drift,
             };
@@ -257,6 +300,29 @@ mod tests {
                 assert!(rate.local(before) <= deadline, "{drift} {passed}");
             }
         }
+    }
+
+    #[test]
+    fn a_clock_whose_rate_changes_goes_on_from_where_it_was() {
+        let mut rate = Rate::true_time();
+        rate.change(Time::from_millis(1_000), 3_000_000);
+        assert_eq!(
+            rate.local(Time::from_millis(1_000)),
+            Time::from_millis(1_000)
+        );
+        assert_eq!(
+            rate.local(Time::from_millis(1_010)),
+            Time::from_millis(1_040)
+        );
+        assert_eq!(
+            rate.world(Time::from_millis(1_040)),
+            Time::from_millis(1_010)
+        );
+        rate.change(Time::from_millis(1_010), -900_000);
+        assert_eq!(
+            rate.local(Time::from_millis(1_020)),
+            Time::from_millis(1_041)
+        );
     }
 
     #[test]

@@ -156,9 +156,10 @@ impl Platter {
         let slow = matches!(operation, Operation::Sync { .. } | Operation::SyncFolder);
         let takes = if slow && self.calm {
             // Each disk at its own constant speed: a leader's may well be the slowest.
-            let name = [CALM, self.key];
-            Lot::of(self.seed, &name)
-                .span_of_any_scale(Duration::from_micros(100), Duration::from_millis(20))
+            self.plan.calm.unwrap_or_else(|| {
+                Lot::of(self.seed, &[CALM, self.key])
+                    .span_of_any_scale(Duration::from_micros(100), Duration::from_millis(20))
+            })
         } else if slow {
             self.plan.sync_of(node_number(self.node), &mut lot)
         } else if lot.chance(AT_ONCE) {

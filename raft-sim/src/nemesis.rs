@@ -15,6 +15,7 @@ use crate::plan::{Plan, seconds, span};
 
 mod draw;
 mod parts;
+mod sequences;
 
 /// One fault, and when it strikes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -103,6 +104,19 @@ pub enum Fault {
         lasts: Duration,
         /// Whether what is sent meanwhile is kept and let go at the end, instead of lost.
         held: bool,
+        /// If the links come and go: for how long each time. They are cut first.
+        #[serde(default, with = "span::optional")]
+        flap: Option<Duration>,
+    },
+    /// All messages of one kind are lost that a node, or any node, sends.
+    Gag {
+        /// Who; nobody in particular means everyone.
+        target: Option<Target>,
+        /// Which kind, by its place in [`KINDS`](crate::network::KINDS).
+        kind: u8,
+        /// For how long.
+        #[serde(with = "span")]
+        lasts: Duration,
     },
     /// A process stops and goes on later, without noticing.
     Pause {
@@ -160,6 +174,16 @@ pub enum Fault {
         #[serde(with = "span")]
         by: Duration,
     },
+    /// A clock runs much faster or slower than others.
+    Rate {
+        /// Whose.
+        target: Target,
+        /// How many thousandths of a second it shows in a second.
+        per_mille: u32,
+        /// For how long.
+        #[serde(with = "span")]
+        lasts: Duration,
+    },
     /// All others believe that their connections to this node are lost, although they are not.
     FalseLoss {
         /// Who.
@@ -204,6 +228,14 @@ pub enum Shape {
     /// One node and one other follower on one side: with the leader as the target it keeps
     /// talking to a minority.
     With(Target, u8),
+    /// What one other node sends to the target.
+    From(Target, u8),
+    /// All but those of neighbours in a line.
+    Chain,
+    /// All but the target's: the others reach each other through nobody.
+    Star(Target),
+    /// Each node keeps those to a majority around it, and no two keep the same.
+    Majorities,
 }
 
 /// How an operation of a disk fails.

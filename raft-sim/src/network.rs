@@ -7,27 +7,26 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::Waker;
 use std::time::Duration;
 
 use bytes::Bytes;
-use raft_core::comms::{Comms, CommsEvent};
 use raft_core::ids::NodeId;
 use raft_core::message::Lane;
 use raft_core::time::Time;
-use raft_node::codec::WireCodec;
-use raft_node::frame::{self, FrameLimits};
-use raft_node::letter::{Letter, Packet};
+use raft_node::frame::FrameLimits;
 
 use crate::clock::Schedule;
-use crate::lot::Lot;
+use crate::lot::{Lot, nanos};
 use crate::plan::{NetworkPlan, Plan};
-use crate::spy::{Journal, Passing};
+use crate::spy::Journal;
 use crate::trace::{Fate, Recorder};
 use crate::world::event::{Event, Frame};
 
+mod comms;
 mod kinds;
 
+pub(crate) use comms::SimComms;
 pub use kinds::KINDS;
 use kinds::kind_of;
 
@@ -45,8 +44,11 @@ struct Wires {
     keys: Vec<u64>,
     /// Whether all faults are over.
     calm: bool,
+    /// From when on nothing is on its way that was sent before that.
+    settled_from: Time,
     cuts: Vec<Cut>,
     storms: Vec<Storm>,
+    gags: Vec<Gag>,
     /// How many frames of each kind were sent on each link: the names of their lots.
     sent: Vec<[u64; KINDS.len()]>,
     /// Bytes on their way in each lane of each link.
@@ -69,6 +71,29 @@ struct Cut {
     links: Links,
     /// What was sent meanwhile, if it is kept.
     held: Option<Vec<Frame>>,
+    /// Since when.
+    since: Time,
+    /// If they come and go: for how long each time.
+    flap: Option<Duration>,
+}
+
+impl Cut {
+    fn has(&self, now: Time, from: usize, to: usize) -> bool {
+        let on = self.flap.is_none_or(|flap| {
+            let passed = nanos(now.since(self.since));
+            passed / nanos(flap).max(1) % 2 == 0
+        });
+        on && self.links.has(from, to)
+    }
+}
+
+/// A kind of message that is lost.
+#[derive(Debug)]
+struct Gag {
+    fault: u32,
+    /// Whose, or everyone's.
+    node: Option<usize>,
+    kind: usize,
 }
 
 /// A time of heavier losses.
@@ -131,8 +156,10 @@ impl Network {
             nodes,
             keys: (0..nodes).map(|node| plan.key_of(node)).collect(),
             calm: false,
+            settled_from: Time::ZERO,
             cuts: Vec::new(),
             storms: Vec::new(),
+            gags: Vec::new(),
             sent: vec![[0; KINDS.len()]; nodes * nodes],
             lanes: vec![[Passage::default(); Lane::ALL.len()]; nodes * nodes],
             inboxes: (0..nodes).map(|_| Inbox::default()).collect(),
@@ -165,12 +192,7 @@ impl Network {
                 }
             }
         }
-        SimComms {
-            node,
-            network: self.clone(),
-            limits,
-            journal,
-        }
+        SimComms::new(node, self.clone(), limits, journal)
     }
 
     /// A process has ended: what arrives from now on is lost. The others may be told.
@@ -193,12 +215,15 @@ impl Network {
     }
 
     /// Cuts links, because of a fault.
-    pub(crate) fn cut(&self, fault: u32, links: Links, held: bool) {
+    pub(crate) fn cut(&self, fault: u32, links: Links, held: bool, flap: Option<Duration>) {
         let mut wires = self.wires();
+        let since = wires.schedule.now();
         wires.cuts.push(Cut {
             fault,
             links,
             held: held.then(Vec::new),
+            since,
+            flap,
         });
         for from in 0..wires.nodes {
             for to in (0..wires.nodes).filter(|&to| links.has(from, to)) {
@@ -230,10 +255,16 @@ impl Network {
         });
     }
 
+    /// Loses all messages of a kind that a node sends, or any node, because of a fault.
+    pub(crate) fn gag(&self, fault: u32, node: Option<usize>, kind: usize) {
+        self.wires().gags.push(Gag { fault, node, kind });
+    }
+
     /// Ends what a fault did. What it held arrives soon, in any order.
     pub(crate) fn restore(&self, fault: u32) {
         let mut wires = self.wires();
         wires.storms.retain(|storm| storm.fault != fault);
+        wires.gags.retain(|gag| gag.fault != fault);
         let ended: Vec<Cut> = {
             let (ended, kept) = wires.cuts.drain(..).partition(|cut| cut.fault == fault);
             wires.cuts = kept;
@@ -246,7 +277,7 @@ impl Network {
         {
             let mut lot = Lot::of(wires.seed, &[RELEASE, u64::from(fault), number as u64]);
             let delay = wires.plan.delay.draw(&mut lot);
-            wires.schedule.after(delay, Event::Arrive(frame));
+            wires.later(delay, Event::Arrive(frame));
         }
     }
 
@@ -261,7 +292,9 @@ impl Network {
         for fault in faults {
             self.restore(fault);
         }
-        self.wires().calm = true;
+        let mut wires = self.wires();
+        wires.gags.clear();
+        wires.calm = true;
     }
 
     /// A frame's time has come. Answers whether there was a process to take it in.
@@ -275,6 +308,11 @@ impl Network {
     pub(crate) fn lose(&self, node: usize, peer: usize) {
         let lost = Arrival::Lost(node_id(peer));
         self.wires().deliver(node, lost);
+    }
+
+    /// From when on nothing that was sent while there were faults is on its way.
+    pub(crate) fn settled_from(&self) -> Time {
+        self.wires().settled_from
     }
 
     /// Frames that could not be written or read.
@@ -305,12 +343,19 @@ impl Wires {
             number,
         ];
         let mut lot = Lot::of(self.seed, &name);
+        let gagged = self
+            .gags
+            .iter()
+            .any(|gag| gag.kind == frame.kind && gag.node.is_none_or(|node| node == frame.from));
         if self.calm {
-            let delay = lot.span(Duration::from_micros(50), Duration::from_millis(3));
+            let delay = self
+                .plan
+                .calm
+                .unwrap_or_else(|| lot.span(Duration::from_micros(50), Duration::from_millis(3)));
             self.carry(frame, delay);
             return;
         }
-        let doubled = lot.chance(self.plan.double_per_mille);
+        let doubled = lot.chance(self.plan.double_per_mille) && !gagged;
         let mut delay = self.plan.delay.draw(&mut lot);
         let straggle = match self.plan.slow_kind {
             Some((kind, more)) if usize::from(kind) == frame.kind => more,
@@ -319,7 +364,7 @@ impl Wires {
         if lot.chance(straggle) {
             delay += lot.span(Duration::ZERO, self.plan.straggle_most);
         }
-        let mut lost = lot.chance(self.plan.drop_per_mille);
+        let mut lost = lot.chance(self.plan.drop_per_mille) || gagged;
         for storm in &self.storms {
             lost |= lot.chance(storm.drop_per_mille);
             delay += lot.span(Duration::ZERO, storm.late);
@@ -346,7 +391,8 @@ impl Wires {
     fn carry(&mut self, mut frame: Frame, delay: Duration) -> Fate {
         let (from, to) = (frame.from, frame.to);
         let mut fate = Fate::Travels;
-        let cut = self.cuts.iter_mut().find(|cut| cut.links.has(from, to));
+        let now = self.schedule.now();
+        let cut = self.cuts.iter_mut().find(|cut| cut.has(now, from, to));
         if let Some(cut) = cut {
             let mut kept = frame.clone();
             kept.held = 0;
@@ -360,9 +406,18 @@ impl Wires {
             frame.bytes = Bytes::new();
         }
         if frame.held > 0 || !frame.bytes.is_empty() {
-            self.schedule.after(delay, Event::Arrive(frame));
+            self.later(delay, Event::Arrive(frame));
         }
         fate
+    }
+
+    /// Lets something happen that the network causes.
+    fn later(&mut self, delay: Duration, event: Event) {
+        let at = self.schedule.now().after(delay);
+        if !self.calm {
+            self.settled_from = self.settled_from.max(at);
+        }
+        self.schedule.at(at, event);
     }
 
     /// Hands something to a node's process, if there is one that can take it.
@@ -440,109 +495,7 @@ impl Wires {
         for node in (0..self.nodes).filter(|&node| node != peer) {
             let name = [LOST, self.link_key(peer, node), self.losses];
             let delay = self.plan.delay.draw(&mut Lot::of(self.seed, &name));
-            self.schedule.after(delay, Event::Lost { node, peer });
-        }
-    }
-}
-
-/// One process's access to the network: its node's [`Comms`].
-#[derive(Debug)]
-pub(crate) struct SimComms {
-    node: usize,
-    network: Network,
-    limits: FrameLimits,
-    journal: Journal,
-}
-
-impl Comms<Letter> for SimComms {
-    fn room(&self, to: NodeId, lane: Lane) -> usize {
-        let mut wires = self.network.wires();
-        let capacity = wires.capacity(lane);
-        let now = wires.schedule.now();
-        let Some(passage) = wires.passage(self.node, node_number(to), lane) else {
-            return 0;
-        };
-        let room = match passage.shut_until > now {
-            true => 0,
-            false => capacity.saturating_sub(passage.bytes),
-        };
-        passage.refused |= room == 0;
-        room
-    }
-
-    fn send(&mut self, to: NodeId, lane: Lane, letter: Letter) {
-        if let Packet::Raft(message) = &letter.packet {
-            self.journal.sent(message);
-        }
-        let kind = kind_of(&letter.packet);
-        let encoded = frame::encode(&letter, WireCodec::Bincode);
-        let mut wires = self.network.wires();
-        let number = node_number(to);
-        if number >= wires.nodes || number == self.node {
-            return;
-        }
-        let Ok(parts) = encoded else {
-            wires.broken += 1;
-            return;
-        };
-        let bytes = match parts.as_slice() {
-            [whole] => whole.clone(),
-            parts => parts.concat().into(),
-        };
-        let capacity = wires.capacity(lane);
-        let now = wires.schedule.now();
-        let Some(passage) = wires.passage(self.node, number, lane) else {
-            return;
-        };
-        if passage.bytes >= capacity || passage.shut_until > now {
-            passage.refused = true;
-            return;
-        }
-        passage.bytes += bytes.len();
-        let recorder = wires.recorder.as_ref();
-        let record =
-            |recorder: &Recorder| recorder.sent(now, node_id(self.node), to, &letter.packet);
-        let letter = recorder.map_or(0, record);
-        wires.send(Frame {
-            letter,
-            from: self.node,
-            to: number,
-            lane,
-            kind,
-            held: bytes.len(),
-            bytes,
-        });
-    }
-
-    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<CommsEvent<Letter>> {
-        let mut wires = self.network.wires();
-        loop {
-            let Some(inbox) = wires.inboxes.get_mut(self.node) else {
-                return Poll::Pending;
-            };
-            let Some(arrival) = inbox.events.pop_front() else {
-                inbox.waker = Some(cx.waker().clone());
-                return Poll::Pending;
-            };
-            return Poll::Ready(match arrival {
-                Arrival::Lost(peer) => {
-                    self.journal.passed(Passing::ConnectionLost(peer));
-                    CommsEvent::ConnectionLost(peer)
-                }
-                Arrival::Room(to, lane) => CommsEvent::Room(to, lane),
-                Arrival::Frame(bytes) => match frame::decode(bytes, &self.limits) {
-                    Ok(letter) => {
-                        if let Packet::Raft(message) = &letter.packet {
-                            self.journal.taken(message);
-                        }
-                        CommsEvent::Arrived(letter)
-                    }
-                    Err(_) => {
-                        wires.broken += 1;
-                        continue;
-                    }
-                },
-            });
+            self.later(delay, Event::Lost { node, peer });
         }
     }
 }

@@ -11,11 +11,12 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::lot::{Lot, nanos};
-use crate::nemesis::{self, FaultPlan};
+use crate::nemesis::{self, FaultPlan, Loss};
 use crate::workload::{self, Action, ClientPlan, OperationPlan};
 
 mod check;
 mod disk;
+mod ending;
 mod network;
 pub(crate) mod span;
 mod text;
@@ -23,6 +24,7 @@ mod tuning;
 
 pub use check::Flaw;
 pub use disk::DiskPlan;
+pub use ending::Ending;
 pub use network::{Delay, NetworkPlan};
 pub use text::{Place, PlanError};
 pub use tuning::Tuning;
@@ -52,6 +54,9 @@ pub struct Plan {
     pub operations: Vec<OperationPlan>,
     /// The faults, by time.
     pub faults: Vec<FaultPlan>,
+    /// How it ends.
+    #[serde(default)]
+    pub ending: Ending,
 }
 
 /// From what plans are drawn: what the caller fixes; the seed draws the rest.
@@ -145,6 +150,8 @@ impl Plan {
             .map(|number| NodePlan::draw(u32::from(number), families, &mut lot))
             .collect::<Vec<_>>();
         let (clients, operations) = workload::draw(seed, swarm);
+        let mut lot = Lot::of(seed, &[ENDING]);
+        let ending = Ending::draw(&mut lot, families, tuning.election_timeout);
         let mut plan = Self {
             seed,
             duration: swarm.duration,
@@ -156,7 +163,12 @@ impl Plan {
             clients,
             operations,
             faults: Vec::new(),
+            ending,
         };
+        let mut lot = Lot::of(seed, &[LOCKSTEP]);
+        if swarm.faults && lot.chance(60) {
+            plan.march_in_step(&mut lot);
+        }
         if swarm.faults {
             plan.faults = nemesis::draw(&plan);
         }
@@ -187,6 +199,28 @@ impl Plan {
     pub(crate) fn key_of(&self, node: usize) -> u64 {
         let number = self.nodes.get(node).map(|node| node.number);
         number.map_or(node as u64, u64::from)
+    }
+
+    /// Makes all nodes, disks and ways alike: nothing but what nodes draw themselves sets them
+    /// apart then.
+    fn march_in_step(&mut self, lot: &mut Lot) {
+        let delay = lot.span(Duration::from_micros(50), Duration::from_millis(2));
+        let sync = lot.span(Duration::from_micros(100), Duration::from_millis(4));
+        self.network.delay = Delay::Even(delay, delay);
+        self.network.calm = Some(delay);
+        self.disk.sync = Delay::Even(sync, sync);
+        self.disk.calm = Some(sync);
+        self.disk.other_most = Duration::from_micros(1);
+        self.disk.slow = None;
+        for node in &mut self.nodes {
+            *node = NodePlan {
+                number: node.number,
+                clock_offset: Duration::ZERO,
+                clock_drift: 0,
+                start: Duration::ZERO,
+            };
+        }
+        self.ending.blackout = self.families.crash.then_some(Loss::Process);
     }
 
     /// How many nodes may be lost for good while a majority remains.
@@ -243,6 +277,7 @@ impl fmt::Display for Plan {
         writeln!(f, "{:?}", self.tuning)?;
         writeln!(f, "{:?}", self.network)?;
         writeln!(f, "{:?}", self.disk)?;
+        writeln!(f, "{:?}", self.ending)?;
         for (number, node) in self.nodes.iter().enumerate() {
             writeln!(f, "node {} {node:?}", number + 1)?;
         }
@@ -273,6 +308,12 @@ const MAX_DRIFT: u64 = 50_000;
 
 /// What plans are called among lots.
 const PLAN: u64 = 1;
+
+/// What worlds in step are called among lots.
+const LOCKSTEP: u64 = 20;
+
+/// What endings are called among lots.
+const ENDING: u64 = 19;
 
 #[cfg(test)]
 mod tests {

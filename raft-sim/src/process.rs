@@ -58,6 +58,8 @@ pub(crate) struct Node<M> {
     pub(crate) woken: bool,
     /// The fault that slows it, and by how much at most.
     pub(crate) slow: Option<(usize, Duration)>,
+    /// The fault that makes its clock run at another rate.
+    pub(crate) racing: Option<usize>,
     /// Whether its late reaction is under way.
     pub(crate) reacting: bool,
     /// How often it has reacted late.
@@ -169,6 +171,7 @@ impl<M: StateMachine> Node<M> {
             pauses: 0,
             woken: false,
             slow: None,
+            racing: None,
             reacting: false,
             reactions: 0,
             glimpse: None,
@@ -290,9 +293,12 @@ impl<M: StateMachine> Node<M> {
         }
     }
 
-    /// Ends all faults that have paused or slowed it.
+    /// Ends all faults that have paused or slowed it, or changed its clock's rate.
     pub(crate) fn resume_for_good(&mut self) {
         self.slow = None;
+        if self.racing.take().is_some() {
+            self.clock.run_as_planned();
+        }
         self.pauses = 0;
         self.waker.wake_by_ref();
     }

@@ -35,6 +35,8 @@ pub(crate) mod event;
 mod faults;
 mod healing;
 mod recorded;
+mod rest;
+mod shapes;
 mod steps;
 
 use event::{Event, Frame};
@@ -279,10 +281,7 @@ impl<'a, S: Subject> World<'a, S> {
                 self.over(fault, node);
                 Ok(())
             }
-            Event::Heal => {
-                self.heal();
-                Ok(())
-            }
+            Event::Heal => self.heal(),
             Event::React { node } => self.react_late(node),
             Event::Arm(fault) => self.arm(fault),
             Event::Strike { fault, cause } => self.strike(fault, cause),

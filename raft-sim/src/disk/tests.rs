@@ -23,6 +23,7 @@ impl Rig {
             sector_bytes: 512,
             slow: None,
             slow_most: Duration::ZERO,
+            calm: None,
         };
         let disk = Disk::new(NodeId::new(1), &plan, schedule.clone());
         Self { schedule, disk }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{DiskFault, Fault, FaultPlan, Loss, Occasion, Shape, Target};
 use crate::lot::Lot;
+use crate::network::KINDS;
 use crate::plan::{Families, Plan};
 
 /// Draws the faults of a plan, in order of time.
@@ -27,6 +28,8 @@ pub(super) fn faults(plan: &Plan, lot: &mut Lot) -> Vec<FaultPlan> {
                 let draw = Draw { plan, election };
                 match kind {
                     Kind::Cascade => draw.cascade(at, lot, &mut drawn),
+                    Kind::Echo => draw.echo(at, lot, &mut drawn),
+                    Kind::Strand => draw.strand(at, lot, &mut drawn),
                     kind => drawn.push(draw.fault(kind, at, lot)),
                 }
                 break;
@@ -56,6 +59,11 @@ fn kinds(families: Families) -> Vec<(Kind, u64)> {
         (families.partition, Kind::Cut, 14),
         (families.partition, Kind::LeaderCut, 14),
         (families.crash || families.partition, Kind::Cascade, 12),
+        (families.partition && families.hold, Kind::Echo, 10),
+        (families.partition, Kind::Strand, 6),
+        (families.partition, Kind::Lasting, 2),
+        (families.drop, Kind::Gag, 6),
+        (families.drift, Kind::Rate, 6),
         (families.hold, Kind::Hold, 12),
         (families.pause, Kind::Pause, 10),
         (families.slow_node, Kind::Slow, 8),
@@ -81,6 +89,11 @@ enum Kind {
     Cut,
     LeaderCut,
     Cascade,
+    Echo,
+    Strand,
+    Lasting,
+    Gag,
+    Rate,
     Hold,
     Pause,
     Slow,
@@ -94,9 +107,9 @@ enum Kind {
 
 /// What draws of one plan have in common.
 #[derive(Clone, Copy)]
-struct Draw<'a> {
-    plan: &'a Plan,
-    election: Duration,
+pub(super) struct Draw<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) election: Duration,
 }
 
 impl Draw<'_> {
@@ -126,6 +139,11 @@ impl Draw<'_> {
             }
             Kind::Blackout
             | Kind::Cascade
+            | Kind::Echo
+            | Kind::Strand
+            | Kind::Lasting
+            | Kind::Gag
+            | Kind::Rate
             | Kind::Cut
             | Kind::Slow
             | Kind::Storm
@@ -157,49 +175,6 @@ impl Draw<'_> {
         }
     }
 
-    /// One leader after the other is cut off or crashes when it has just begun: what each has
-    /// proposed is left on some nodes and overtaken by what the next one does. The worst
-    /// histories (Figure 8's) are made of this.
-    fn cascade(self, from: Duration, lot: &mut Lot, drawn: &mut Vec<FaultPlan>) {
-        let mut at = from;
-        for _ in 0..lot.between(2, 6) {
-            let occasion = lot.pick(
-                Occasion::Elected,
-                &[Occasion::Elected, Occasion::Proposed, Occasion::Committed],
-            );
-            let lasts = lot.span(self.election, self.election * 5);
-            let place = lot.below(self.plan.nodes.len() as u64) as u8;
-            let cut = |shape| Fault::Cut {
-                shape,
-                lasts,
-                held: false,
-            };
-            let crash = Fault::Crash {
-                target: Target::Cause,
-                loss: self.loss(lot),
-                down: lasts / 2,
-                rot: false,
-            };
-            let isolate = cut(Shape::Isolate(Target::Cause));
-            let with = cut(Shape::With(Target::Cause, place));
-            let families = self.plan.families;
-            let fault = match (families.crash, families.partition) {
-                (true, true) => lot.pick(crash, &[isolate, with, with]),
-                (true, false) => crash,
-                (false, _) => lot.pick(isolate, &[with]),
-            };
-            let way = self.plan.network.delay.draw(lot);
-            drawn.push(FaultPlan {
-                number: 0,
-                at,
-                occasion,
-                delay: lot.span(Duration::ZERO, way * 3),
-                fault,
-            });
-            at += lot.span(self.election / 2, self.election * 3);
-        }
-    }
-
     fn any_occasion(self, lot: &mut Lot) -> Occasion {
         lot.pick(
             Occasion::None,
@@ -219,44 +194,26 @@ impl Draw<'_> {
 
     fn what(self, kind: Kind, occasion: Occasion, lot: &mut Lot) -> Fault {
         match kind {
-            Kind::Crash => Fault::Crash {
-                target: self.target(occasion, lot),
-                loss: self.loss(lot),
-                down: self.down(lot),
-                rot: false,
-            },
-            Kind::VoteCrash => Fault::Crash {
-                target: if lot.chance(850) {
-                    Target::Cause
-                } else {
-                    self.target(occasion, lot)
-                },
-                loss: self.loss(lot),
-                // Back before the election is over.
-                down: lot.span(Duration::ZERO, self.election / 2),
-                rot: false,
-            },
-            Kind::Rot => Fault::Crash {
-                target: self.target(occasion, lot),
-                loss: self.loss(lot),
-                down: self.down(lot),
-                rot: true,
-            },
+            Kind::Crash | Kind::VoteCrash | Kind::Rot => self.crash(kind, occasion, lot),
             Kind::Blackout => Fault::Blackout {
                 loss: self.loss(lot),
                 down: self.down(lot),
             },
-            Kind::Cut | Kind::LeaderCut | Kind::Cascade | Kind::Hold => {
-                self.cut(kind, occasion, lot)
-            }
-            Kind::Pause => Fault::Pause {
-                target: self.target(occasion, lot),
+            Kind::Cut
+            | Kind::LeaderCut
+            | Kind::Cascade
+            | Kind::Echo
+            | Kind::Strand
+            | Kind::Hold => self.cut(kind, occasion, lot),
+            Kind::Lasting => self.lasting(lot),
+            Kind::Gag => Fault::Gag {
+                target: lot.chance(700).then(|| self.target(occasion, lot)),
+                kind: lot.between(1, KINDS.len() as u64 - 1) as u8,
                 lasts: self.lasts(lot),
             },
-            Kind::Slow => Fault::Slow {
+            Kind::Storm => self.storm(lot),
+            Kind::FalseLoss => Fault::FalseLoss {
                 target: self.target(occasion, lot),
-                lasts: self.lasts(lot),
-                by: lot.span_of_any_scale(self.election / 50, self.election),
             },
             Kind::Stall => Fault::Stall {
                 target: self.target(occasion, lot),
@@ -270,13 +227,55 @@ impl Draw<'_> {
                 ),
                 down: self.down(lot),
             },
-            Kind::Storm => self.storm(lot),
-            Kind::Jump => Fault::Jump {
+            Kind::Pause => self.pause(occasion, lot),
+            Kind::Slow => Fault::Slow {
                 target: self.target(occasion, lot),
-                by: lot.span_of_any_scale(self.election / 4, self.election * 20),
+                lasts: self.lasts(lot),
+                by: lot.span_of_any_scale(self.election / 50, self.election),
             },
-            Kind::FalseLoss => Fault::FalseLoss {
+            Kind::Jump => self.jump(occasion, lot),
+            Kind::Rate => Fault::Rate {
                 target: self.target(occasion, lot),
+                per_mille: lot.pick(100, &[300, 700, 2_000, 4_000]),
+                lasts: self.lasts(lot),
+            },
+        }
+    }
+
+    fn crash(self, kind: Kind, occasion: Occasion, lot: &mut Lot) -> Fault {
+        let of_voter = matches!(kind, Kind::VoteCrash);
+        Fault::Crash {
+            target: match of_voter && lot.chance(850) {
+                true => Target::Cause,
+                false => self.target(occasion, lot),
+            },
+            loss: self.loss(lot),
+            down: match of_voter {
+                // Back before the election is over.
+                true => lot.span(Duration::ZERO, self.election / 2),
+                false => self.down(lot),
+            },
+            rot: matches!(kind, Kind::Rot),
+        }
+    }
+
+    fn pause(self, occasion: Occasion, lot: &mut Lot) -> Fault {
+        Fault::Pause {
+            target: self.target(occasion, lot),
+            // Some processes are stopped for so long that everybody has given them up.
+            lasts: match lot.chance(100) {
+                true => lot.span(self.election * 12, self.election * 60),
+                false => self.lasts(lot),
+            },
+        }
+    }
+
+    fn jump(self, occasion: Occasion, lot: &mut Lot) -> Fault {
+        Fault::Jump {
+            target: self.target(occasion, lot),
+            by: match lot.chance(50) {
+                true => lot.span_of_any_scale(HOUR, HOUR * 24 * 10),
+                false => lot.span_of_any_scale(self.election / 4, self.election * 20),
             },
         }
     }
@@ -329,6 +328,9 @@ impl Draw<'_> {
                     Shape::Deafen(cause),
                     Shape::Link(cause),
                     Shape::Ring,
+                    Shape::From(cause, place),
+                    Shape::Chain,
+                    Shape::Majorities,
                 ],
             ),
         };
@@ -336,11 +338,48 @@ impl Draw<'_> {
             Kind::Hold => true,
             _ => self.plan.families.hold && lot.chance(300),
         };
+        let lasts = self.lasts(lot);
         Fault::Cut {
             shape,
-            lasts: self.lasts(lot),
+            lasts,
             held,
+            flap: lot.chance(120).then(|| self.flap(lasts, lot)),
         }
+    }
+
+    /// A network that has a shape of its own for a long time, perhaps until the faults end.
+    fn lasting(self, lot: &mut Lot) -> Fault {
+        let nodes = self.plan.nodes.len() as u64;
+        let set = 1 + lot.below((1 << nodes) - 2) as u8;
+        let node = Target::Node(lot.below(nodes) as u8);
+        let place = lot.below(nodes) as u8;
+        let lasts = lot.span(
+            self.election * 15,
+            self.plan.duration.max(self.election * 16),
+        );
+        Fault::Cut {
+            shape: lot.pick(
+                Shape::Chain,
+                &[
+                    Shape::Ring,
+                    Shape::Majorities,
+                    Shape::Star(node),
+                    Shape::Bridge(set, node),
+                    Shape::Link(node),
+                    Shape::From(node, place),
+                ],
+            ),
+            lasts,
+            held: false,
+            flap: lot.chance(250).then(|| self.flap(lasts, lot)),
+        }
+    }
+
+    /// For how long a flapping link is cut, and then is not.
+    fn flap(self, lasts: Duration, lot: &mut Lot) -> Duration {
+        lot.span_of_any_scale(self.election / 8, self.election * 2)
+            .min(lasts / 2)
+            .max(Duration::from_millis(1))
     }
 
     fn target(self, occasion: Occasion, lot: &mut Lot) -> Target {
@@ -357,7 +396,7 @@ impl Draw<'_> {
         }
     }
 
-    fn loss(self, lot: &mut Lot) -> Loss {
+    pub(super) fn loss(self, lot: &mut Lot) -> Loss {
         if self.plan.families.power_loss {
             lot.pick(
                 Loss::All,
@@ -385,3 +424,5 @@ impl Draw<'_> {
 
 /// The most faults of one plan.
 const MOST_FAULTS: usize = 200;
+
+const HOUR: Duration = Duration::from_secs(3_600);

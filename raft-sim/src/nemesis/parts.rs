@@ -12,9 +12,15 @@ impl Fault {
             Self::Crash { down, .. }
             | Self::Blackout { down, .. }
             | Self::DiskError { down, .. } => vec![down],
-            Self::Cut { lasts, .. } | Self::Pause { lasts, .. } | Self::Stall { lasts, .. } => {
-                vec![lasts]
+            Self::Cut { lasts, flap, .. } => {
+                let mut spans = vec![lasts];
+                spans.extend(flap);
+                spans
             }
+            Self::Gag { lasts, .. }
+            | Self::Rate { lasts, .. }
+            | Self::Pause { lasts, .. }
+            | Self::Stall { lasts, .. } => vec![lasts],
             Self::Slow { lasts, by, .. } => vec![lasts, by],
             Self::Storm { late, lasts, .. } => vec![lasts, late],
             Self::Jump { by, .. } => vec![by],
@@ -31,15 +37,23 @@ impl Fault {
             | Self::Stall { target, .. }
             | Self::DiskError { target, .. }
             | Self::Jump { target, .. }
+            | Self::Rate { target, .. }
             | Self::FalseLoss { target } => Some(target),
+            Self::Gag { target, .. } => target.as_mut(),
             Self::Cut { shape, .. } => match shape {
                 Shape::Isolate(target)
                 | Shape::Mute(target)
                 | Shape::Deafen(target)
                 | Shape::Bridge(_, target)
                 | Shape::Link(target)
-                | Shape::With(target, _) => Some(target),
-                Shape::Split(_) | Shape::OneWay(_) | Shape::Ring => None,
+                | Shape::With(target, _)
+                | Shape::From(target, _)
+                | Shape::Star(target) => Some(target),
+                Shape::Split(_)
+                | Shape::OneWay(_)
+                | Shape::Ring
+                | Shape::Chain
+                | Shape::Majorities => None,
             },
             Self::Blackout { .. } | Self::Storm { .. } => None,
         }
@@ -55,6 +69,10 @@ impl Fault {
                 | Shape::Deafen(_)
                 | Shape::Link(_)
                 | Shape::Ring
+                | Shape::Chain
+                | Shape::Majorities
+                | Shape::From(..)
+                | Shape::Star(_)
                 | Shape::With(..) => None,
             },
             Self::Crash { .. }
@@ -64,6 +82,8 @@ impl Fault {
             | Self::Stall { .. }
             | Self::DiskError { .. }
             | Self::Storm { .. }
+            | Self::Gag { .. }
+            | Self::Rate { .. }
             | Self::Jump { .. }
             | Self::FalseLoss { .. } => None,
         }

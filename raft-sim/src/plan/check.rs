@@ -10,7 +10,7 @@ use raft_node::settings::SettingsProblem;
 
 use super::span::MOST_SPAN;
 use super::{Delay, MAX_NODES, Plan, PlanError};
-use crate::nemesis::{FaultPlan, Target};
+use crate::nemesis::{Fault, FaultPlan, Target};
 
 impl Plan {
     /// Whether a world can have this plan.
@@ -96,7 +96,13 @@ impl Plan {
         within(network, "straggle_most", late, MOST_SPAN)?;
         let lane = self.network.lane_bytes as u64;
         at_most(network, "lane_bytes", lane, MOST_BYTES)?;
+        let calm = self.network.calm.unwrap_or_default();
+        within(network, "calm", calm, MOST_DELAY)?;
+        let ending = Spot::field("ending");
+        within(ending, "rest", self.ending.rest, MOST_DELAY)?;
+        at_most(ending, "rests", u64::from(self.ending.rests), MOST_RESTS)?;
         let disk = Spot::field("disk");
+        within(disk, "calm", self.disk.calm.unwrap_or_default(), MOST_DELAY)?;
         check_delay(disk, "sync", self.disk.sync)?;
         within(disk, "other_most", self.disk.other_most, MOST_SPAN)?;
         within(disk, "slow_most", self.disk.slow_most, MOST_SPAN)?;
@@ -145,6 +151,10 @@ impl Plan {
         within(spot, "delay", planned.delay, MOST_SPAN)?;
         for span in planned.fault.spans_mut() {
             within(spot, "a span of the fault", *span, MOST_SPAN)?;
+        }
+        if let Fault::Rate { per_mille, .. } = planned.fault {
+            at_least(spot, "per_mille", u64::from(per_mille), 1)?;
+            at_most(spot, "per_mille", u64::from(per_mille), MOST_RATE)?;
         }
         let nodes = self.nodes.len();
         let no_such = |node: usize| spot.has(Flaw::NoSuchNode { node, nodes });
@@ -325,7 +335,13 @@ pub enum Flaw {
 /// The longest that faults and clients may go on: what the command line grants too.
 const MOST_DURATION: Duration = Duration::from_secs(60_000);
 
-/// The longest that a message or a sync may take.
+/// How often a world may rest at its end.
+const MOST_RESTS: u64 = 20;
+
+/// How much faster than the world's a clock may run for a while, in thousandths.
+const MOST_RATE: u64 = 100_000;
+
+/// The longest that a rest, a message or a sync may take.
 const MOST_DELAY: Duration = Duration::from_secs(100);
 
 /// The longest of the settings' spans. A healed world is given time for many elections.

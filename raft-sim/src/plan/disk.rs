@@ -23,6 +23,9 @@ pub struct DiskPlan {
     /// The longest that its syncs take.
     #[serde(with = "span")]
     pub slow_most: Duration,
+    /// How long each sync takes when all faults are over; otherwise each disk has its own speed.
+    #[serde(default, with = "span::optional")]
+    pub calm: Option<Duration>,
 }
 
 impl DiskPlan {
@@ -57,6 +60,7 @@ impl DiskPlan {
                 )
             }),
             slow_most: election_timeout / 2,
+            calm: None,
         }
     }
 }

@@ -34,6 +34,9 @@ pub struct NetworkPlan {
     pub redial_per_mille: u32,
     /// Whether a crash tells the others that their connections are lost.
     pub loss_hints: bool,
+    /// How long each message takes when all faults are over; otherwise each takes its own time.
+    #[serde(default, with = "span::optional")]
+    pub calm: Option<Duration>,
 }
 
 /// How long messages take.
@@ -87,6 +90,7 @@ impl NetworkPlan {
             lane_bytes: lot.pick(1 << 20, &[1 << 12, 1 << 16, 1 << 20]),
             redial_per_mille: lot.pick(0, &[0, 300, 1_000]),
             loss_hints: lot.chance(500),
+            calm: None,
         }
     }
 }

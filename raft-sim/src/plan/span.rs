@@ -32,6 +32,31 @@ impl Visitor<'_> for SpanVisitor {
     }
 }
 
+/// Spans that may be missing.
+pub(crate) mod optional {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Serialize, Deserialize)]
+    struct Span(#[serde(with = "super")] Duration);
+
+    /// Writes a span, or that there is none; for `#[serde(with = "…")]`.
+    pub(crate) fn serialize<S: Serializer>(
+        span: &Option<Duration>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        span.map(Span).serialize(to)
+    }
+
+    /// Reads what [`serialize`] writes.
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<Duration>, D::Error> {
+        Ok(Option::<Span>::deserialize(from)?.map(|Span(span)| span))
+    }
+}
+
 /// A span in its largest unit that leaves something before the point.
 pub(crate) fn text(span: Duration) -> String {
     let all = nanos(span);

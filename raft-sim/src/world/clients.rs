@@ -350,6 +350,7 @@ impl<S: Subject> World<'_, S> {
         if let Some(healing) = &mut self.healing {
             healing.answer(number);
         }
+        self.end_asking(number);
         self.go_on(number)
     }
 

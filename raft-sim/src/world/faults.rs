@@ -2,15 +2,12 @@
 
 use std::time::Duration;
 
-use raft_core::states::Role;
-
 use super::World;
 use super::event::Event;
 use crate::checkers::Violation;
 use crate::lot::Lot;
 use crate::markers::Marker;
-use crate::nemesis::{Fault, Loss, Occasion, Shape, Target};
-use crate::network::Links;
+use crate::nemesis::{Fault, FaultPlan, Loss, Occasion};
 use crate::subject::Subject;
 use crate::trace::What;
 
@@ -52,21 +49,8 @@ impl<S: Subject> World<'_, S> {
                 }
                 Ok(())
             }
-            Fault::Cut { shape, lasts, held } => {
-                let links = self.links(shape, cause);
-                self.record_cut(place, None, &fault, links);
-                self.network.cut(planned.number, links, held);
-                self.over_after(lasts, place, None);
-                Ok(())
-            }
-            Fault::Storm {
-                drop_per_mille,
-                late,
-                lasts,
-            } => {
-                self.record_fault(place, None, &fault);
-                self.network.storm(planned.number, drop_per_mille, late);
-                self.over_after(lasts, place, None);
+            Fault::Cut { .. } | Fault::Gag { .. } | Fault::Storm { .. } => {
+                self.strike_network(place, *planned, cause);
                 Ok(())
             }
             Fault::Crash { target, .. }
@@ -75,10 +59,50 @@ impl<S: Subject> World<'_, S> {
             | Fault::Stall { target, .. }
             | Fault::DiskError { target, .. }
             | Fault::Jump { target, .. }
+            | Fault::Rate { target, .. }
             | Fault::FalseLoss { target } => {
                 self.strike_node(place, fault, self.victim(target, cause))
             }
         }
+    }
+
+    /// A fault strikes the network.
+    fn strike_network(&self, place: usize, planned: FaultPlan, cause: Option<usize>) {
+        let FaultPlan { number, fault, .. } = planned;
+        let lasts = match fault {
+            Fault::Cut {
+                shape,
+                lasts,
+                held,
+                flap,
+            } => {
+                let links = self.links(shape, cause);
+                self.record_cut(place, None, &fault, links);
+                self.network.cut(number, links, held, flap);
+                lasts
+            }
+            Fault::Gag {
+                target,
+                kind,
+                lasts,
+            } => {
+                let node = target.map(|target| self.victim(target, cause));
+                self.record_fault(place, node, &fault);
+                self.network.gag(number, node, usize::from(kind));
+                lasts
+            }
+            Fault::Storm {
+                drop_per_mille,
+                late,
+                lasts,
+            } => {
+                self.record_fault(place, None, &fault);
+                self.network.storm(number, drop_per_mille, late);
+                lasts
+            }
+            _ => return,
+        };
+        self.over_after(lasts, place, None);
     }
 
     /// A fault strikes one node.
@@ -107,8 +131,18 @@ impl<S: Subject> World<'_, S> {
                 node.disk.fail_next(kind);
             }
             Fault::Jump { by, .. } => node.clock.jump(by),
+            Fault::Rate {
+                per_mille, lasts, ..
+            } => {
+                node.racing = Some(place);
+                node.clock.run_at(per_mille);
+                self.over_after(lasts, place, Some(number));
+            }
             Fault::FalseLoss { .. } => self.network.tell_lost(number),
-            Fault::Blackout { .. } | Fault::Cut { .. } | Fault::Storm { .. } => {}
+            Fault::Blackout { .. }
+            | Fault::Cut { .. }
+            | Fault::Gag { .. }
+            | Fault::Storm { .. } => {}
         }
         Ok(())
     }
@@ -134,6 +168,10 @@ impl<S: Subject> World<'_, S> {
             Some(Fault::Pause { .. }) => node.resume(),
             Some(Fault::Slow { .. }) if node.slow.is_some_and(|(by, _)| by == place) => {
                 node.slow = None;
+            }
+            Some(Fault::Rate { .. }) if node.racing == Some(place) => {
+                node.racing = None;
+                node.clock.run_as_planned();
             }
             _ => {}
         }
@@ -212,80 +250,6 @@ impl<S: Subject> World<'_, S> {
 
     fn over_after(&self, lasts: Duration, fault: usize, node: Option<usize>) {
         self.schedule.after(lasts, Event::Over { fault, node });
-    }
-
-    /// Who a target is at this moment.
-    fn victim(&self, target: Target, cause: Option<usize>) -> usize {
-        let count = self.nodes.len().max(1);
-        let leader = self
-            .nodes
-            .iter()
-            .filter_map(|node| node.glimpse.map(|glimpse| (glimpse, node.number)))
-            .filter(|(glimpse, _)| glimpse.role == Role::Leader)
-            .max_by_key(|(glimpse, _)| glimpse.term)
-            .map(|(_, number)| number);
-        match target {
-            Target::Node(number) => usize::from(number) % count,
-            Target::Cause => cause.or(leader).unwrap_or(0),
-            Target::Leader => leader.unwrap_or(0),
-            Target::Follower(place) => {
-                let others = count.saturating_sub(1).max(1);
-                (leader.unwrap_or(0) + 1 + usize::from(place) % others) % count
-            }
-        }
-    }
-
-    /// Which links a shape takes away.
-    fn links(&self, shape: Shape, cause: Option<usize>) -> Links {
-        let count = self.nodes.len();
-        let victim = |target| self.victim(target, cause);
-        let within = |set: u8, node: usize| set & (1 << node) != 0;
-        let mut links = Links::default();
-        let mut cut_if = |condition: &dyn Fn(usize, usize) -> bool| {
-            for from in 0..count {
-                for to in 0..count {
-                    if from != to && condition(from, to) {
-                        links.add(from, to);
-                    }
-                }
-            }
-        };
-        match shape {
-            Shape::Isolate(target) => {
-                let node = victim(target);
-                cut_if(&|from, to| from == node || to == node);
-            }
-            Shape::Mute(target) => {
-                let node = victim(target);
-                cut_if(&|from, _| from == node);
-            }
-            Shape::Deafen(target) => {
-                let node = victim(target);
-                cut_if(&|_, to| to == node);
-            }
-            Shape::Split(set) => cut_if(&|from, to| within(set, from) != within(set, to)),
-            Shape::OneWay(set) => cut_if(&|from, to| within(set, from) && !within(set, to)),
-            Shape::Bridge(set, target) => {
-                let bridge = victim(target);
-                cut_if(&|from, to| {
-                    within(set, from) != within(set, to) && from != bridge && to != bridge
-                });
-            }
-            Shape::Link(target) => {
-                let one = victim(target);
-                let other = (one + 1) % count.max(1);
-                cut_if(&|from, to| (from, to) == (one, other) || (from, to) == (other, one));
-            }
-            Shape::Ring => cut_if(&|from, to| (from + 1) % count != to && (to + 1) % count != from),
-            Shape::With(target, place) => {
-                let node = victim(target);
-                let others = count.saturating_sub(1).max(1);
-                let friend = (node + 1 + usize::from(place) % others) % count.max(1);
-                let side = |number: usize| number == node || number == friend;
-                cut_if(&|from, to| side(from) != side(to));
-            }
-        }
-        links
     }
 }
 

@@ -10,6 +10,7 @@ use raft_core::time::Time;
 
 use super::World;
 use super::event::Event;
+use super::rest::Rests;
 use crate::checkers::{Violation, property};
 use crate::lot::Lot;
 use crate::process::Node;
@@ -25,6 +26,8 @@ pub(super) struct Healing {
     answered: Vec<bool>,
     /// Whether everything is as it should be.
     over: bool,
+    /// What comes after that.
+    pub(super) rests: Rests,
 }
 
 impl Healing {
@@ -40,6 +43,18 @@ impl Healing {
         }
     }
 
+    /// It is busy again: by when everything must be done.
+    pub(super) const fn extend(&mut self, deadline: Time) {
+        self.deadline = deadline;
+    }
+
+    /// A client needs another answer.
+    pub(super) fn need(&mut self, client: usize) {
+        if let Some(answered) = self.answered.get_mut(client) {
+            *answered = false;
+        }
+    }
+
     /// Whether this client still needs an answer.
     pub(super) fn needs(&self, client: usize) -> bool {
         self.answered.get(client).is_some_and(|answered| !answered)
@@ -48,7 +63,7 @@ impl Healing {
 
 impl<S: Subject> World<'_, S> {
     /// Ends all faults.
-    pub(super) fn heal(&mut self) {
+    pub(super) fn heal(&mut self) -> Result<(), Violation> {
         self.tell(None, format_args!("all faults are over"));
         self.record(None, || What::Healed);
         self.network.heal();
@@ -58,24 +73,43 @@ impl<S: Subject> World<'_, S> {
             node.slow = None;
             node.resume_for_good();
         }
-        let bound = MARGIN + self.plan.tuning.election_timeout * ELECTIONS;
+        // Some worlds have to do without a leader at first, and some with a majority.
+        if let Some(loss) = self.plan.ending.blackout {
+            for node in 0..self.nodes.len() {
+                if self.nodes.get(node).is_some_and(Node::is_up) {
+                    self.take_down(node, loss)?;
+                }
+            }
+        }
         self.healing = Some(Healing {
-            deadline: self.schedule.now().after(bound),
+            deadline: self.schedule.now().after(self.healing_span()),
             answered: self.clients.iter().map(|one| !one.plan.lasting).collect(),
             over: false,
+            rests: Rests::new(self.plan.ending.rests),
         });
-        // Some worlds have to do with a majority.
         let founded = self.nodes.iter().all(|node| node.founded);
-        let all = !founded || Lot::of(self.plan.seed, &[HEAL]).chance(600);
-        self.start_down(all);
+        self.start_down(!founded || self.plan.ending.all);
         for client in &mut self.clients {
             client.queue.clear();
         }
         self.schedule.after(Duration::ZERO, Event::Inspect);
+        Ok(())
+    }
+
+    /// How long a healed world may take to get everything done.
+    pub(super) fn healing_span(&self) -> Duration {
+        MARGIN + self.plan.tuning.election_timeout * ELECTIONS
     }
 
     /// Looks whether the world has come to rest, and sees to it that it can.
     pub(super) fn inspect(&mut self) -> Result<(), Violation> {
+        if self
+            .healing
+            .as_ref()
+            .is_some_and(|healing| healing.rests.are_on())
+        {
+            return self.look_at_rest();
+        }
         self.start_down(false);
         for client in 0..self.clients.len() {
             if self
@@ -91,7 +125,15 @@ impl<S: Subject> World<'_, S> {
             .as_ref()
             .is_some_and(|healing| healing.answered.iter().all(|&answered| answered));
         let idle = self.clients.iter().all(|client| client.current.is_none());
-        let over = answered && idle && self.agrees();
+        let done = answered && idle && self.agrees();
+        let over = done && self.rest_or_end();
+        if self
+            .healing
+            .as_ref()
+            .is_some_and(|healing| healing.rests.are_on())
+        {
+            return Ok(());
+        }
         let late = self
             .healing
             .as_ref()
@@ -122,10 +164,12 @@ impl<S: Subject> World<'_, S> {
             })
     }
 
-    /// Starts nodes that are down: all, or as many as a majority needs.
+    /// Starts nodes that are down: all, or as many as a majority needs, any of them.
     fn start_down(&mut self, all: bool) {
         let majority = self.nodes.len() / 2 + 1;
-        for number in 0..self.nodes.len() {
+        let mut order: Vec<usize> = (0..self.nodes.len()).collect();
+        order.sort_by_key(|&node| Lot::of(self.plan.seed, &[HEAL, node as u64]).number());
+        for number in order {
             let up = self.nodes.iter().filter(|node| node.is_up()).count();
             if all || up < majority {
                 self.start(number);
@@ -134,7 +178,7 @@ impl<S: Subject> World<'_, S> {
     }
 
     /// What each node and client is at, for a report.
-    fn describe(&self) -> String {
+    pub(super) fn describe(&self) -> String {
         let mut text = String::from("faults are over, yet not all is done:");
         for node in &self.nodes {
             let state = match (node.is_up(), node.look()) {
@@ -166,5 +210,5 @@ const ELECTIONS: u32 = 40;
 /// How often a healed world is looked at.
 const GLANCE: Duration = Duration::from_millis(100);
 
-/// What the choice of who runs at the end is called among lots.
+/// What the order in which nodes start at the end is called among lots.
 const HEAL: u64 = 13;

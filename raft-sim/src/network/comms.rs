@@ -1,0 +1,133 @@
+//! One process's access to the network.
+
+use std::task::{Context, Poll};
+
+use raft_core::comms::{Comms, CommsEvent};
+use raft_core::ids::NodeId;
+use raft_core::message::Lane;
+use raft_node::codec::WireCodec;
+use raft_node::frame::{self, FrameLimits};
+use raft_node::letter::{Letter, Packet};
+
+use super::{Arrival, Network, kind_of, node_id, node_number};
+use crate::spy::{Journal, Passing};
+use crate::trace::Recorder;
+use crate::world::event::Frame;
+
+/// One process's access to the network: its node's [`Comms`].
+#[derive(Debug)]
+pub(crate) struct SimComms {
+    node: usize,
+    network: Network,
+    limits: FrameLimits,
+    journal: Journal,
+}
+
+impl SimComms {
+    pub(super) const fn new(
+        node: usize,
+        network: Network,
+        limits: FrameLimits,
+        journal: Journal,
+    ) -> Self {
+        Self {
+            node,
+            network,
+            limits,
+            journal,
+        }
+    }
+}
+
+impl Comms<Letter> for SimComms {
+    fn room(&self, to: NodeId, lane: Lane) -> usize {
+        let mut wires = self.network.wires();
+        let capacity = wires.capacity(lane);
+        let now = wires.schedule.now();
+        let Some(passage) = wires.passage(self.node, node_number(to), lane) else {
+            return 0;
+        };
+        let room = match passage.shut_until > now {
+            true => 0,
+            false => capacity.saturating_sub(passage.bytes),
+        };
+        passage.refused |= room == 0;
+        room
+    }
+
+    fn send(&mut self, to: NodeId, lane: Lane, letter: Letter) {
+        if let Packet::Raft(message) = &letter.packet {
+            self.journal.sent(message);
+        }
+        let kind = kind_of(&letter.packet);
+        let encoded = frame::encode(&letter, WireCodec::Bincode);
+        let mut wires = self.network.wires();
+        let number = node_number(to);
+        if number >= wires.nodes || number == self.node {
+            return;
+        }
+        let Ok(parts) = encoded else {
+            wires.broken += 1;
+            return;
+        };
+        let bytes = match parts.as_slice() {
+            [whole] => whole.clone(),
+            parts => parts.concat().into(),
+        };
+        let capacity = wires.capacity(lane);
+        let now = wires.schedule.now();
+        let Some(passage) = wires.passage(self.node, number, lane) else {
+            return;
+        };
+        if passage.bytes >= capacity || passage.shut_until > now {
+            passage.refused = true;
+            return;
+        }
+        passage.bytes += bytes.len();
+        let recorder = wires.recorder.as_ref();
+        let record =
+            |recorder: &Recorder| recorder.sent(now, node_id(self.node), to, &letter.packet);
+        let letter = recorder.map_or(0, record);
+        wires.send(Frame {
+            letter,
+            from: self.node,
+            to: number,
+            lane,
+            kind,
+            held: bytes.len(),
+            bytes,
+        });
+    }
+
+    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<CommsEvent<Letter>> {
+        let mut wires = self.network.wires();
+        loop {
+            let Some(inbox) = wires.inboxes.get_mut(self.node) else {
+                return Poll::Pending;
+            };
+            let Some(arrival) = inbox.events.pop_front() else {
+                inbox.waker = Some(cx.waker().clone());
+                return Poll::Pending;
+            };
+            return Poll::Ready(match arrival {
+                Arrival::Lost(peer) => {
+                    self.journal.passed(Passing::ConnectionLost(peer));
+                    CommsEvent::ConnectionLost(peer)
+                }
+                Arrival::Room(to, lane) => CommsEvent::Room(to, lane),
+                Arrival::Frame(bytes) => match frame::decode(bytes, &self.limits) {
+                    Ok(letter) => {
+                        if let Packet::Raft(message) = &letter.packet {
+                            self.journal.taken(message);
+                        }
+                        CommsEvent::Arrived(letter)
+                    }
+                    Err(_) => {
+                        wires.broken += 1;
+                        continue;
+                    }
+                },
+            });
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! Rests: a healed cluster with nothing to do stays as it is, and then does one thing more at the
+//! first try.
+//!
+//! Busy clients hide what a cluster forgets to do by itself: whatever comes next sets it going
+//! again. So nobody asks for anything for a while, then one client asks one node for one thing,
+//! and nothing else happens until it is answered.
+
+use raft_core::ids::Term;
+use raft_core::states::Role;
+use raft_core::time::Time;
+
+use super::World;
+use super::event::Event;
+use crate::checkers::{Violation, property};
+use crate::lot::Lot;
+use crate::subject::Subject;
+use crate::workload::Manner;
+
+/// How far the rests of a healed world are.
+#[derive(Debug)]
+pub(super) struct Rests {
+    left: u8,
+    stage: Stage,
+}
+
+/// What a healed world is at.
+#[derive(Clone, Copy, Debug)]
+enum Stage {
+    /// Clients ask, or something is still to be done.
+    Busy,
+    /// Nobody asks for anything.
+    Resting { until: Time, leader: Leader },
+    /// One client has asked for one thing.
+    Asking { client: usize, by: Time },
+}
+
+/// Who leads, and since which term.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Leader {
+    node: usize,
+    term: Term,
+}
+
+impl Rests {
+    /// So many rests, the first not yet begun.
+    pub(super) const fn new(left: u8) -> Self {
+        Self {
+            left,
+            stage: Stage::Busy,
+        }
+    }
+
+    /// Whether nobody may ask for anything but what a rest has asked for.
+    pub(super) const fn are_on(&self) -> bool {
+        !matches!(self.stage, Stage::Busy)
+    }
+}
+
+impl<S: Subject> World<'_, S> {
+    /// Everything is done. Begins a rest if there is one left and the cluster is ready for it;
+    /// answers whether the world is over.
+    pub(super) fn rest_or_end(&mut self) -> bool {
+        let now = self.schedule.now();
+        let settled = self.network.settled_from();
+        let lasts = self.plan.ending.rest;
+        let leader = self.leader_of_all();
+        let Some(healing) = &mut self.healing else {
+            return false;
+        };
+        // What was sent before the faults were over may still have to say something.
+        if healing.rests.left == 0 || settled > now.after(lasts + lasts) {
+            return true;
+        }
+        let Some(leader) = leader.filter(|_| settled <= now) else {
+            return false;
+        };
+        healing.rests.left -= 1;
+        let until = now.after(lasts);
+        healing.rests.stage = Stage::Resting { until, leader };
+        self.schedule.at(until, Event::Inspect);
+        self.tell(None, format_args!("all is done; the world rests"));
+        self.record_note(None, format_args!("all is done; the world rests"));
+        false
+    }
+
+    /// Looks at a world that rests, or at what it was asked after that.
+    pub(super) fn look_at_rest(&mut self) -> Result<(), Violation> {
+        let now = self.schedule.now();
+        let stage = self
+            .healing
+            .as_ref()
+            .map_or(Stage::Busy, |healing| healing.rests.stage);
+        match stage {
+            Stage::Resting { until, leader } if now >= until => {
+                if self.leader_of_all() != Some(leader) {
+                    let text = format!(
+                        "nobody asked for anything and nothing failed, yet {leader:?} did not \
+                         go on leading: {}",
+                        self.describe()
+                    );
+                    return Err(self.violation(property::LIVENESS, text));
+                }
+                self.ask_once()
+            }
+            Stage::Asking { client, by } => {
+                let waits = self
+                    .healing
+                    .as_ref()
+                    .is_some_and(|healing| healing.needs(client));
+                if waits && now >= by {
+                    let text = format!(
+                        "client {client} asked a cluster at rest, and was not answered at once: {}",
+                        self.describe()
+                    );
+                    return Err(self.violation(property::LIVENESS, text));
+                }
+                if !waits {
+                    self.be_busy();
+                }
+                Ok(())
+            }
+            Stage::Resting { .. } | Stage::Busy => Ok(()),
+        }
+    }
+
+    /// The client that a rest has asked for something has its answer.
+    pub(super) fn end_asking(&self, client: usize) {
+        let asked = self.healing.as_ref().is_some_and(|healing| {
+            matches!(healing.rests.stage, Stage::Asking { client: asked, .. } if asked == client)
+        });
+        if asked {
+            self.schedule.at(self.schedule.now(), Event::Inspect);
+        }
+    }
+
+    /// One client asks one running node for one thing. It has no session: such a client asks once
+    /// and waits for what the node says.
+    fn ask_once(&mut self) -> Result<(), Violation> {
+        let now = self.schedule.now();
+        let mut lot = Lot::of(self.plan.seed, &[ASK, now.as_nanos()]);
+        let plain: Vec<usize> = (0..self.clients.len())
+            .filter(|&client| {
+                self.clients
+                    .get(client)
+                    .is_some_and(|one| one.plan.lasting && one.plan.manner == Manner::Plain)
+            })
+            .collect();
+        let running: Vec<usize> = (0..self.nodes.len())
+            .filter(|&node| self.nodes.get(node).is_some_and(super::Node::is_up))
+            .collect();
+        let client = plain.get(lot.below(plain.len() as u64) as usize).copied();
+        let node = running
+            .get(lot.below(running.len() as u64) as usize)
+            .copied();
+        let (Some(client), Some(node)) = (client, node) else {
+            self.be_busy();
+            return Ok(());
+        };
+        if let Some(one) = self.clients.get_mut(client) {
+            one.plan.home = node as u8;
+        }
+        // Sooner than a node sends again what was lost: nothing is.
+        let by = now.after(self.plan.tuning.election_timeout * 3 / 2);
+        if let Some(healing) = &mut self.healing {
+            healing.need(client);
+        }
+        self.set_stage(Stage::Asking { client, by });
+        self.schedule.at(by, Event::Inspect);
+        self.probe(client)
+    }
+
+    /// Clients may ask again, if there is something to ask for.
+    fn be_busy(&mut self) {
+        let now = self.schedule.now();
+        let deadline = now.after(self.healing_span());
+        if let Some(healing) = &mut self.healing {
+            healing.extend(deadline);
+        }
+        self.set_stage(Stage::Busy);
+        self.schedule.at(now, Event::Inspect);
+    }
+
+    fn set_stage(&mut self, stage: Stage) {
+        if let Some(healing) = &mut self.healing {
+            healing.rests.stage = stage;
+        }
+    }
+
+    /// The one leader that all running nodes follow, if its log is committed.
+    fn leader_of_all(&self) -> Option<Leader> {
+        let mut running = self.nodes.iter().filter(|node| node.is_up());
+        let (node, leads) = running.clone().find_map(|node| {
+            let look = node.look().filter(|look| look.role == Role::Leader)?;
+            Some((node.number, look))
+        })?;
+        let agreed = running.all(|other| {
+            other.look().is_some_and(|look| {
+                look.term == leads.term
+                    && look.last == leads.commit
+                    && (look.role == Role::Follower || other.number == node)
+            })
+        });
+        agreed.then_some(Leader {
+            node,
+            term: leads.term,
+        })
+    }
+}
+
+/// What the clients that ask a cluster at rest are called among lots.
+const ASK: u64 = 18;
