@@ -127,7 +127,8 @@ impl<S: StateMachine> Applier<S> {
     }
 
     /// Answers the reads whose verdict is in, as far as this node has applied.
-    pub(crate) fn answer_reads(&mut self, tickets: &mut Tickets) {
+    pub(crate) fn answer_reads(&mut self, tickets: &mut Tickets) -> bool {
+        let mut answered = false;
         let verdicts = core::mem::take(&mut tickets.reads);
         for (number, verdict) in verdicts {
             match verdict {
@@ -135,6 +136,7 @@ impl<S: StateMachine> Applier<S> {
                     self.waiting.insert((index, number));
                 }
                 ReadVerdict::TimedOut => {
+                    answered = true;
                     self.waiting.retain(|(_, waiting)| *waiting != number);
                     for job in self.take_group(number) {
                         (job.run)(Err(ReadError::TimedOut));
@@ -147,11 +149,13 @@ impl<S: StateMachine> Applier<S> {
                 break;
             }
             self.waiting.pop_first();
+            answered = true;
             tickets.end_read(number);
             for job in self.take_group(number) {
                 (job.run)(Ok(self.sessions.machine()));
             }
         }
+        answered
     }
 
     fn take_group(&mut self, number: u64) -> Vec<ReadJob<S>> {

@@ -2,8 +2,9 @@
 //!
 //! Each poll takes turns. A turn looks at everything once, always in the same order: requests,
 //! letters, the log's acknowledgements, entries loaded, the founding, proposals, the hull's
-//! outputs, time. It ends when a turn found nothing to do. Letters and bytes applied are bounded
-//! per turn, so that a flood of either starves neither the log nor the timers.
+//! outputs, time. Turns follow each other until one leaves nothing behind that no waker would
+//! tell of. Letters and bytes applied are bounded per turn, so that a flood of either starves
+//! neither the log nor the timers.
 //!
 //! The clock is read *after* an input was taken: a process that was stopped between the two must
 //! not act on a stale "now".
@@ -65,8 +66,8 @@ pub struct Driver<L, C, K, S> {
     /// The leader and term that requests were last sent in.
     leader: (Option<NodeId>, Term),
     events: VecDeque<Event>,
-    /// Whether the last turn left something to pull: it ended with a step of the hull.
-    unpulled: bool,
+    /// Whether the hull or the tickets were touched since their outputs were last pulled.
+    touched: bool,
     status: Status,
     exit: Option<Exit>,
 }
@@ -125,7 +126,7 @@ impl<L: Log, C: Comms<Letter>, K: Clock, S: StateMachine> Driver<L, C, K, S> {
             requests: Vec::new(),
             leader: (None, Term::ZERO),
             events: VecDeque::new(),
-            unpulled: true,
+            touched: true,
             status,
             exit: None,
         };
@@ -158,32 +159,30 @@ impl<L: Log, C: Comms<Letter>, K: Clock, S: StateMachine> Driver<L, C, K, S> {
         self.events.drain(..).collect()
     }
 
+    /// Looks at everything once. Whether to look again: each step says so if what it did may have
+    /// made work for one before it, or if it stopped at a bound.
     fn turn(&mut self, cx: &mut Context<'_>) -> Result<bool, Exit> {
         // The desk comes before the reads: it remembers whom to wake for both.
         if self.desk.take(&mut self.requests, cx) {
             return Err(Exit::Shutdown);
         }
-        let mut busy = self.take_requests();
-        busy |= self.take_letters(cx)?;
-        busy |= self.take_durable(cx)?;
-        busy |= self.take_loaded(cx);
-        busy |= self.found()?;
-        busy |= self.propose();
+        let mut again = self.take_requests();
+        again |= self.take_letters(cx)?;
+        again |= self.take_durable(cx)?;
+        again |= self.take_loaded(cx);
+        again |= self.found()?;
+        again |= self.propose();
         // What nothing has touched since it was last emptied is empty.
-        if busy || self.unpulled {
-            self.unpulled = false;
-            busy |= self.pull()?;
+        if core::mem::take(&mut self.touched) | again {
+            again |= self.pull()?;
         }
-        if self.take_time(cx) {
-            self.unpulled = true;
-            busy = true;
-        }
-        Ok(busy)
+        again |= self.take_time(cx);
+        Ok(again)
     }
 
     fn take_requests(&mut self) -> bool {
         let now = self.clock.now();
-        let mut busy = !self.requests.is_empty();
+        let mut again = !self.requests.is_empty();
         for Request { ask, sought } in self.requests.drain(..) {
             match sought {
                 Sought::Submit { payload } => self.tickets.submit(ask, payload, now),
@@ -191,11 +190,11 @@ impl<L: Log, C: Comms<Letter>, K: Clock, S: StateMachine> Driver<L, C, K, S> {
                 Sought::OpenSession => self.tickets.open_session(ask, now),
             }
         }
-        busy |= self.applier.take_reads(&self.reads, &mut self.tickets, now);
+        again |= self.applier.take_reads(&self.reads, &mut self.tickets, now);
         if self.hull.is_some() {
             self.tickets.assign(now);
         }
-        busy
+        again
     }
 
     /// Moves the founding on: writes and letters out of it, and the hull when it is complete.
@@ -327,12 +326,12 @@ impl<L: Log, C: Comms<Letter>, K: Clock, S: StateMachine> Future for Driver<L, C
             turns += 1;
             match self.turn(cx) {
                 Ok(true) if turns < MAX_TURNS_PER_POLL => {}
-                Ok(busy) => {
+                Ok(again) => {
                     self.refresh_status();
                     let driver = &mut *self;
                     let outcomes = &mut driver.tickets.outcomes;
                     driver.desk.settle(outcomes, Some(&driver.status));
-                    if busy {
+                    if again {
                         // Others on this thread have their turn first.
                         cx.waker().wake_by_ref();
                     }
@@ -368,7 +367,7 @@ impl<L, C, K, S> core::fmt::Debug for Driver<L, C, K, S> {
     }
 }
 
-/// After this many busy turns the driver lets others run.
+/// After this many turns the driver lets others run.
 const MAX_TURNS_PER_POLL: usize = 16;
 
 #[cfg(test)]

@@ -14,12 +14,13 @@ use crate::state_machine::StateMachine;
 use crate::status::{Rejected, Rejection};
 
 impl<L: Log, C: Comms<Letter>, K: Clock, S: StateMachine> Driver<L, C, K, S> {
-    /// Takes in a bounded number of events; whether there was any.
+    /// Takes in a bounded number of events; whether there may be more.
     pub(super) fn take_letters(&mut self, cx: &mut Context<'_>) -> Result<bool, Exit> {
-        for taken in 0..self.setup.settings.max_letters_per_turn.max(1) {
+        for _ in 0..self.setup.settings.max_letters_per_turn.max(1) {
             let Poll::Ready(event) = self.comms.poll_event(cx) else {
-                return Ok(taken > 0);
+                return Ok(false);
             };
+            self.touched = true;
             match event {
                 CommsEvent::Arrived(letter) => self.on_letter(letter)?,
                 CommsEvent::ConnectionLost(node) => {
@@ -28,7 +29,7 @@ impl<L: Log, C: Comms<Letter>, K: Clock, S: StateMachine> Driver<L, C, K, S> {
                         hull.step(now, Input::ConnectionLost(node));
                     }
                 }
-                // What waits for room is tried again in this very turn.
+                // What waits for room is pulled in this very turn.
                 CommsEvent::Room(..) => {}
             }
         }

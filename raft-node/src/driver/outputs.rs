@@ -17,49 +17,55 @@ use crate::state_machine::StateMachine;
 use crate::tickets::BatchLimits;
 
 impl<L: Log, C: Comms<Letter>, K: Clock, S: StateMachine> Driver<L, C, K, S> {
-    /// Takes the log's acknowledgements; whether there was any.
+    /// Takes the log's acknowledgements, up to a bound; whether there may be more.
     pub(super) fn take_durable(&mut self, cx: &mut Context<'_>) -> Result<bool, Exit> {
-        let mut busy = false;
         for _ in 0..MAX_DURABLE_PER_TURN {
-            match self.log.poll_durable(cx) {
-                Poll::Pending => return Ok(busy),
-                Poll::Ready(Ok(durable)) => {
+            let result = match self.log.poll_durable(cx) {
+                Poll::Pending => return Ok(false),
+                Poll::Ready(result) => result,
+            };
+            self.touched = true;
+            match result {
+                Ok(durable) => {
                     let now = self.clock.now();
                     match &mut self.hull {
                         Some(hull) => hull.step(now, Input::Durable(durable)),
                         None => self.genesis.on_durable(),
                     }
-                    busy = true;
                 }
-                Poll::Ready(Err(error)) => {
+                Err(error) => {
                     self.on_log_failure(error)?;
                     return Ok(true);
                 }
             }
         }
-        Ok(busy)
+        Ok(true)
     }
 
     /// Takes entries that were read back; whether there were any.
     pub(super) fn take_loaded(&mut self, cx: &mut Context<'_>) -> bool {
-        let mut busy = false;
+        if self.loading.is_empty() {
+            return false;
+        }
         let mut still_loading = Vec::new();
+        let mut again = false;
         for (number, mut loading) in core::mem::take(&mut self.loading) {
             let Poll::Ready(result) = loading.as_mut().poll(cx) else {
                 still_loading.push((number, loading));
                 continue;
             };
-            busy = true;
+            again = true;
             let now = self.clock.now();
             if let Some(hull) = &mut self.hull {
                 hull.step(now, Input::Loaded(Loaded { number, result }));
             }
         }
         self.loading = still_loading;
-        busy
+        again
     }
 
-    /// Hands what is ready to the own hull or to the leader; whether there was any.
+    /// Hands what is ready to the own hull or to the leader, up to a bound; whether there may be
+    /// more.
     pub(super) fn propose(&mut self) -> bool {
         let Some(hull) = &mut self.hull else {
             return false;
@@ -70,7 +76,6 @@ impl<L: Log, C: Comms<Letter>, K: Clock, S: StateMachine> Driver<L, C, K, S> {
             self.tickets.on_leader();
         }
         let settings = &self.setup.settings;
-        let mut busy = false;
         if hull.role() == Role::Leader {
             let raft = &settings.raft;
             let limits = BatchLimits {
@@ -82,12 +87,12 @@ impl<L: Log, C: Comms<Letter>, K: Clock, S: StateMachine> Driver<L, C, K, S> {
             };
             for _ in 0..MAX_BATCHES_PER_TURN {
                 let Some(proposals) = self.tickets.take_proposals(limits) else {
-                    break;
+                    return false;
                 };
                 hull.step(self.clock.now(), Input::Propose(proposals));
-                busy = true;
+                self.touched = true;
             }
-            return busy;
+            return true;
         }
         let Some(leader) = hull.leader().filter(|leader| *leader != self.setup.id) else {
             return false;
@@ -97,31 +102,29 @@ impl<L: Log, C: Comms<Letter>, K: Clock, S: StateMachine> Driver<L, C, K, S> {
             let now = self.clock.now();
             let max_bytes = self.setup.settings.max_forward_bytes;
             let Some(forward) = self.tickets.take_forward(room, max_bytes, now) else {
-                break;
+                return false;
             };
             self.send(leader, Packet::Forward(forward));
-            busy = true;
         }
-        busy
+        true
     }
 
-    /// Pulls everything out of the hull; whether there was any.
+    /// Pulls everything out of the hull; whether to look at what became of it.
     pub(super) fn pull(&mut self) -> Result<bool, Exit> {
-        let mut busy = self.pull_writes();
-        busy |= self.pull_messages();
-        busy |= self.pull_applies()?;
+        let mut again = self.pull_writes();
+        self.pull_messages();
+        again |= self.pull_applies()?;
         // Last, since pulling messages and applies is what asks for loads.
-        busy |= self.pull_loads();
+        again |= self.pull_loads();
         for ((to, _), reply) in core::mem::take(&mut self.tickets.replies) {
             let leader = self.leader.0;
             let reply = crate::letter::ForwardReply { leader, ..reply };
             self.send(to.id, Packet::ForwardReply(reply));
-            busy = true;
         }
         self.pull_events();
         match self.hull.as_ref().and_then(Hull::fault) {
             Some(fault) => Err(Exit::Fault(NodeFault::Hull(fault.clone()))),
-            None => Ok(busy),
+            None => Ok(again),
         }
     }
 
@@ -143,6 +146,7 @@ impl<L: Log, C: Comms<Letter>, K: Clock, S: StateMachine> Driver<L, C, K, S> {
         }
         self.genesis.on_time(now);
         self.tickets.sweep(now);
+        self.touched = true;
         true
     }
 
@@ -183,11 +187,10 @@ impl<L: Log, C: Comms<Letter>, K: Clock, S: StateMachine> Driver<L, C, K, S> {
         busy
     }
 
-    fn pull_messages(&mut self) -> bool {
+    fn pull_messages(&mut self) {
         let Some(hull) = &mut self.hull else {
-            return false;
+            return;
         };
-        let mut busy = false;
         for lane in Lane::ALL {
             let mut after = None;
             while let Some(to) = hull.next_destination(after) {
@@ -209,23 +212,20 @@ impl<L: Log, C: Comms<Letter>, K: Clock, S: StateMachine> Driver<L, C, K, S> {
                         packet: Packet::Raft(message),
                     };
                     self.comms.send(to, lane, letter);
-                    busy = true;
                 }
             }
         }
-        busy
     }
 
     fn pull_applies(&mut self) -> Result<bool, Exit> {
         let Some(hull) = &mut self.hull else {
-            self.applier.answer_reads(&mut self.tickets);
-            return Ok(false);
+            return Ok(self.applier.answer_reads(&mut self.tickets));
         };
-        let mut busy = false;
+        let mut again = false;
         // First what became of the tickets: then a committed one is known when it is applied.
         while let Some(resolved) = hull.next_resolved() {
             self.tickets.on_resolved(resolved, self.clock.now());
-            busy = true;
+            again = true;
         }
         if let Some(apply) = hull.next_apply(self.setup.settings.max_apply_bytes_per_turn) {
             let last = self
@@ -233,11 +233,11 @@ impl<L: Log, C: Comms<Letter>, K: Clock, S: StateMachine> Driver<L, C, K, S> {
                 .apply(&apply, &mut self.tickets)
                 .map_err(|halt| Exit::Fault(NodeFault::Apply(halt)))?;
             hull.step(self.clock.now(), Input::Applied(last));
-            self.unpulled = true;
-            busy = true;
+            self.touched = true;
+            again = true;
         }
-        self.applier.answer_reads(&mut self.tickets);
-        Ok(busy)
+        again |= self.applier.answer_reads(&mut self.tickets);
+        Ok(again)
     }
 
     fn pull_events(&mut self) {
