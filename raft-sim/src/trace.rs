@@ -13,12 +13,17 @@ use raft_core::ids::{LogIndex, NodeId, Term};
 use raft_core::time::Time;
 use serde::{Deserialize, Serialize};
 
+use crate::checkers::Violation;
+
 pub(crate) mod letter;
 mod recorder;
+#[cfg(test)]
+pub(crate) mod sample;
 mod view;
 
 pub use recorder::Recorder;
 pub use view::View;
+pub(crate) use view::advance;
 
 /// What happened in one world, as far as it was kept.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -274,12 +279,24 @@ pub struct Broken {
     pub text: String,
 }
 
+impl Broken {
+    /// What a check found.
+    pub(crate) fn of(violation: &Violation) -> Self {
+        Self {
+            property: violation.property.to_owned(),
+            node: violation.node,
+            at: violation.time,
+            text: violation.text.clone(),
+        }
+    }
+}
+
 impl Recording {
     /// Each node as it was after the happening at this place, in order of id.
     pub fn views_after(&self, place: usize) -> Vec<View> {
         let mut views = self.start.clone();
         for happening in self.happenings.iter().take(place + 1) {
-            view::advance(&mut views, happening);
+            advance(&mut views, happening);
         }
         views
     }

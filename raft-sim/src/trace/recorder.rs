@@ -173,12 +173,7 @@ impl Recorder {
             text: violation.text.clone(),
         };
         book.push(violation.time, violation.node, what);
-        book.recording.violation = Some(Broken {
-            property: violation.property.to_owned(),
-            node: violation.node,
-            at: violation.time,
-            text: violation.text.clone(),
-        });
+        book.recording.violation = Some(Broken::of(violation));
     }
 
     fn book(&self) -> MutexGuard<'_, Book> {

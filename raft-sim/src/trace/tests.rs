@@ -79,7 +79,7 @@ fn logs_hold_what_the_states_say_and_every_command_is_named() {
         let mut views = recording.start.clone();
         let mut rules = 0;
         for happening in &recording.happenings {
-            view::advance(&mut views, happening);
+            advance(&mut views, happening);
             if let What::Stepped(step) = &happening.what {
                 rules += step
                     .events

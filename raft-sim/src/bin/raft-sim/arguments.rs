@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use raft_sim::plan::{MAX_NODES, Swarm};
 
+use crate::open::Open;
 use crate::source::Source;
 
 /// Simulated worlds of real nodes, each drawn from one seed.
@@ -24,6 +25,8 @@ pub(crate) enum Command {
     Run(Run),
     /// Runs one world and tells what happens in it, one event a line.
     Replay(Replay),
+    /// Writes one world as a page to look at, and opens it.
+    Open(Open),
     /// Plays a story with checked-in output and compares.
     Script(Script),
 }

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 mod arguments;
+mod open;
 mod replay;
 mod run;
 mod script;
@@ -20,6 +21,7 @@ fn main() -> ExitCode {
     let verdict = match Arguments::parse().command {
         Command::Run(run) => run::run(&run),
         Command::Replay(replay) => replay::replay(&replay),
+        Command::Open(open) => open::open(&open),
         Command::Script(script) => script::script(&script),
     };
     match verdict {

@@ -1,0 +1,117 @@
+//! `raft-sim open`: one world as a page to look at.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use clap::Args;
+use raft_sim::export;
+use raft_sim::page;
+use raft_sim::plan::Plan;
+use raft_sim::sim::record_plan;
+use raft_sim::trace::{KEPT, Recording};
+
+use crate::arguments::World;
+use crate::source;
+
+/// What to look at.
+#[derive(Args, Debug)]
+pub(crate) struct Open {
+    /// A recording, as `replay --export jsonl` writes it.
+    #[arg(
+        value_name = "FILE.json",
+        required_unless_present_any = ["seed", "plan"],
+        conflicts_with_all = ["seed", "plan"]
+    )]
+    recording: Option<PathBuf>,
+    /// The world of this seed.
+    #[arg(long, value_name = "N", conflicts_with = "plan")]
+    seed: Option<u64>,
+    /// The world of this plan.
+    #[arg(long, value_name = "FILE")]
+    plan: Option<PathBuf>,
+    #[command(flatten)]
+    world: World,
+    /// How many happenings the page holds, the last ones.
+    #[arg(long, value_name = "N", default_value_t = KEPT)]
+    last: usize,
+    /// Where the page is written; otherwise into target/raft-sim.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+/// Writes the page, says where, and opens it where there is a display; answers whether all is well
+/// with the world.
+pub(crate) fn open(arguments: &Open) -> Result<bool, io::Error> {
+    let (recording, name) = match (&arguments.recording, &arguments.plan) {
+        (Some(file), _) => (read(file)?, stem(file)),
+        (None, Some(file)) => {
+            let replay = format!("raft-sim replay --plan {}", file.display());
+            (
+                record(source::read(file)?, arguments.last, replay),
+                stem(file),
+            )
+        }
+        (None, None) => {
+            let seed = arguments.seed.unwrap_or_default();
+            let plan = Plan::draw(seed, &arguments.world.swarm());
+            let replay = format!("raft-sim replay {seed}{}", arguments.world.words());
+            (record(plan, arguments.last, replay), format!("seed-{seed}"))
+        }
+    };
+    let out = match &arguments.out {
+        Some(out) => out.clone(),
+        None => {
+            fs::create_dir_all(FOLDER)?;
+            Path::new(FOLDER).join(name).with_extension("html")
+        }
+    };
+    fs::write(&out, page::html(&recording, &page::title(&recording)))
+        .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", out.display())))?;
+    writeln!(io::stdout().lock(), "{}", out.display())?;
+    show(&out);
+    Ok(recording.violation.is_none())
+}
+
+fn record(plan: Plan, last: usize, replay: String) -> Recording {
+    let (_, mut recording) = record_plan(plan, last);
+    recording.replay = replay;
+    recording
+}
+
+fn read(file: &Path) -> Result<Recording, io::Error> {
+    let told = |kind, error: &dyn std::error::Error| {
+        io::Error::new(kind, format!("{}: {error}", file.display()))
+    };
+    let text = fs::read_to_string(file).map_err(|error| told(error.kind(), &error))?;
+    export::parse(&text).map_err(|error| told(io::ErrorKind::InvalidData, &error))
+}
+
+fn stem(file: &Path) -> String {
+    let stem = file.file_stem().unwrap_or_default();
+    stem.to_string_lossy().into_owned()
+}
+
+/// Opens a page with whatever this machine opens pages with. Where that fails, its path was said.
+fn show(page: &Path) {
+    let display = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let opener = if cfg!(target_os = "macos") {
+        "open"
+    } else if display("DISPLAY") || display("WAYLAND_DISPLAY") {
+        "xdg-open"
+    } else {
+        return;
+    };
+    let mut command = Command::new(opener);
+    command
+        .arg(page)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    if let Err(error) = command.status() {
+        eprintln!("raft-sim: {opener} does not start: {error}");
+    }
+}
+
+/// Where pages are written unless somebody says otherwise.
+const FOLDER: &str = "target/raft-sim";
