@@ -14,6 +14,7 @@ use bytes::Bytes;
 use raft_core::ids::NodeId;
 use raft_core::message::Lane;
 use raft_core::time::Time;
+use raft_node::codec::WireCodec;
 use raft_node::frame::FrameLimits;
 
 use crate::clock::Schedule;
@@ -176,7 +177,13 @@ impl Network {
     }
 
     /// Connects a process that starts.
-    pub(crate) fn connect(&self, node: usize, limits: FrameLimits, journal: Journal) -> SimComms {
+    pub(crate) fn connect(
+        &self,
+        node: usize,
+        limits: FrameLimits,
+        codec: WireCodec,
+        journal: Journal,
+    ) -> SimComms {
         let mut wires = self.wires();
         if let Some(inbox) = wires.inboxes.get_mut(node) {
             *inbox = Inbox {
@@ -192,7 +199,7 @@ impl Network {
                 }
             }
         }
-        SimComms::new(node, self.clone(), limits, journal)
+        SimComms::new(node, self.clone(), limits, codec, journal)
     }
 
     /// A process has ended: what arrives from now on is lost. The others may be told.

@@ -15,16 +15,20 @@ use crate::nemesis::{self, FaultPlan, Loss};
 use crate::workload::{self, Action, ClientPlan, OperationPlan};
 
 mod check;
+mod codecs;
 mod disk;
 mod ending;
+mod limits;
 mod network;
 pub(crate) mod span;
 mod text;
 mod tuning;
 
 pub use check::Flaw;
+pub use codecs::{Codecs, Named};
 pub use disk::DiskPlan;
 pub use ending::Ending;
+pub use limits::Limits;
 pub use network::{Delay, NetworkPlan};
 pub use text::{Place, PlanError};
 pub use tuning::Tuning;
@@ -44,6 +48,9 @@ pub struct Plan {
     pub nodes: Vec<NodePlan>,
     /// The settings all nodes run with.
     pub tuning: Tuning,
+    /// Which codecs they speak.
+    #[serde(default)]
+    pub codecs: Codecs,
     /// What the network does to messages when no fault is on.
     pub network: NetworkPlan,
     /// How fast disks are when no fault is on.
@@ -143,13 +150,15 @@ impl Plan {
             // Small clusters have the shortest ways to a disaster.
             None => lot.pick(3, &[3, 3, 4, 5, 5, 6, 7]),
         };
-        let tuning = Tuning::draw(&mut lot);
+        let mut tuning = Tuning::draw(&mut lot);
+        tuning.limits = Limits::draw(&mut Lot::of(seed, &[LIMITS]), swarm.custom);
         let network = NetworkPlan::draw(&mut lot, families, tuning.election_timeout);
         let disk = DiskPlan::draw(&mut lot, families, tuning.election_timeout);
         let nodes = (0..count)
             .map(|number| NodePlan::draw(u32::from(number), families, &mut lot))
             .collect::<Vec<_>>();
         let (clients, operations) = workload::draw(seed, swarm);
+        let codecs = Codecs::draw(&mut Lot::of(seed, &[CODECS]), swarm.custom);
         let mut lot = Lot::of(seed, &[ENDING]);
         let ending = Ending::draw(&mut lot, families, tuning.election_timeout);
         let mut plan = Self {
@@ -158,6 +167,7 @@ impl Plan {
             families,
             nodes,
             tuning,
+            codecs,
             network,
             disk,
             clients,
@@ -311,6 +321,12 @@ const PLAN: u64 = 1;
 
 /// What worlds in step are called among lots.
 const LOCKSTEP: u64 = 20;
+
+/// What limits are called among lots.
+const LIMITS: u64 = 21;
+
+/// What codecs are called among lots.
+const CODECS: u64 = 22;
 
 /// What endings are called among lots.
 const ENDING: u64 = 19;

@@ -19,7 +19,6 @@ use raft_log::wal::{Wal, WalSettings};
 use raft_node::codec::PayloadCodec;
 use raft_node::driver::{Driver, Parts};
 use raft_node::error::{Exit, StartError};
-use raft_node::frame::FrameLimits;
 use raft_node::settings::{NodeSettings, NodeSetup};
 use raft_node::state_machine::StateMachine;
 
@@ -196,10 +195,14 @@ impl<M: StateMachine> Node<M> {
         self.reacting = false;
         let settings = WalSettings {
             segment_bytes: plan.tuning.segment_bytes,
+            block_bytes: plan.tuning.limits.block_bytes,
             ..WalSettings::default()
         };
         let opening = Wal::open(self.disk.mount(), settings);
-        let comms = network.connect(self.number, FrameLimits::default(), self.journal.clone());
+        let name = [WIRE, self.key, self.starts];
+        let codec = plan.codecs.wire(&mut Lot::of(plan.seed, &name));
+        let limits = plan.tuning.limits.frames();
+        let comms = network.connect(self.number, limits, codec, self.journal.clone());
         self.process = Process::Opening(Box::pin(opening), comms);
         self.waker.wake_by_ref();
     }
@@ -339,6 +342,9 @@ impl<M: StateMachine> Node<M> {
 
 /// How long a node stays down that stopped by itself, unless a fault says otherwise.
 const REST: Duration = Duration::from_millis(700);
+
+/// What the codecs that nodes speak are called among lots.
+const WIRE: u64 = 23;
 
 /// What nodes are called among lots.
 const NODE: u64 = 8;

@@ -116,7 +116,11 @@ pub(crate) fn draw(seed: u64, swarm: &Swarm) -> (Vec<ClientPlan>, Vec<OperationP
     let keys = lot.pick(2, &[1, 3, 5]);
     let mix = Mix::draw(&mut lot, swarm.custom);
     // About this many operations a second. Those that find their client waiting queue up.
-    let rate = lot.between(6, 14);
+    // Some clusters are idle most of the time.
+    let rate = match lot.chance(120) {
+        true => lot.between(1, 2),
+        false => lot.between(6, 12),
+    };
     let total = rate * swarm.duration.as_secs().max(1);
     let mut times: Vec<Duration> = Vec::new();
     while (times.len() as u64) < total {

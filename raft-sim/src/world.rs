@@ -145,7 +145,8 @@ pub struct Outcome {
 impl<A: App, W: Workload<A> + 'static> World<'_, AppSubject<A, W>> {
     /// A world of this plan in which nodes run an app, before anything has happened.
     pub fn new(plan: Plan, make: impl Fn() -> A + 'static, workload: W) -> Self {
-        Self::of(plan, AppSubject::new(make, workload))
+        let codec = plan.codecs.payload.codec();
+        Self::of(plan, AppSubject::new(make, workload).in_codec(codec))
     }
 }
 

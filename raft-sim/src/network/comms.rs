@@ -20,6 +20,7 @@ pub(crate) struct SimComms {
     node: usize,
     network: Network,
     limits: FrameLimits,
+    codec: WireCodec,
     journal: Journal,
 }
 
@@ -28,12 +29,14 @@ impl SimComms {
         node: usize,
         network: Network,
         limits: FrameLimits,
+        codec: WireCodec,
         journal: Journal,
     ) -> Self {
         Self {
             node,
             network,
             limits,
+            codec,
             journal,
         }
     }
@@ -60,7 +63,7 @@ impl Comms<Letter> for SimComms {
             self.journal.sent(message);
         }
         let kind = kind_of(&letter.packet);
-        let encoded = frame::encode(&letter, WireCodec::Bincode);
+        let encoded = frame::encode(&letter, self.codec);
         let mut wires = self.network.wires();
         let number = node_number(to);
         if number >= wires.nodes || number == self.node {

@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
-use raft_node::frame::FrameLimits;
 use raft_node::settings::SettingsProblem;
 
 use super::span::MOST_SPAN;
@@ -127,7 +126,7 @@ impl Plan {
         }
         let settings = tuning.node_settings();
         let problems = settings.validate();
-        let frames = FrameLimits::default().validate(&settings);
+        let frames = tuning.limits.frames().validate(&settings);
         if let Some(&problem) = problems.iter().chain(&frames).next() {
             return Err(spot.has(Flaw::Settings(problem)));
         }
@@ -141,6 +140,7 @@ impl Plan {
         ] {
             at_most(spot, name, count as u64, MOST_BYTES)?;
         }
+        check_block(spot, tuning.limits.block_bytes)?;
         at_least(spot, "max_append_bytes", tuning.max_append_bytes as u64, 1)?;
         at_least(spot, "segment_bytes", tuning.segment_bytes, LEAST_SEGMENT)?;
         at_most(spot, "segment_bytes", tuning.segment_bytes, MOST_BYTES)
@@ -168,6 +168,15 @@ impl Plan {
             Some(set) if u32::from(*set) >> nodes != 0 => Err(no_such(set.ilog2() as usize)),
             Some(_) | None => Ok(()),
         }
+    }
+}
+
+fn check_block(spot: Spot, bytes: u32) -> Result<(), PlanError> {
+    at_least(spot, "block_bytes", u64::from(bytes), LEAST_BLOCK)?;
+    at_most(spot, "block_bytes", u64::from(bytes), MOST_BLOCK)?;
+    match bytes.is_power_of_two() {
+        true => Ok(()),
+        false => Err(spot.has(Flaw::OddBlock { bytes })),
     }
 }
 
@@ -327,6 +336,12 @@ pub enum Flaw {
         /// The least.
         least: u64,
     },
+    /// Blocks of a log have a size that they can't have.
+    #[error("block_bytes is {bytes}: make it a power of two")]
+    OddBlock {
+        /// The size given.
+        bytes: u32,
+    },
     /// Two settings can't both hold.
     #[error("{0}")]
     Settings(SettingsProblem),
@@ -334,6 +349,10 @@ pub enum Flaw {
 
 /// The longest that faults and clients may go on: what the command line grants too.
 const MOST_DURATION: Duration = Duration::from_secs(60_000);
+
+/// The sizes that blocks of a log may have.
+const LEAST_BLOCK: u64 = 256;
+const MOST_BLOCK: u64 = 1 << 16;
 
 /// How often a world may rest at its end.
 const MOST_RESTS: u64 = 20;

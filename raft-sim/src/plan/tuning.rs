@@ -8,7 +8,7 @@ use raft_node::settings::NodeSettings;
 use serde::{Deserialize, Serialize};
 
 use crate::lot::Lot;
-use crate::plan::span;
+use crate::plan::{Limits, span};
 
 /// What a plan tunes of [`Settings`], and of the log; the rest stays as it is by default.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -49,6 +49,9 @@ pub struct Tuning {
     pub max_answers: u32,
     /// Bytes of one file of the write-ahead log.
     pub segment_bytes: u64,
+    /// Limits that are rarely met unless they are small.
+    #[serde(default)]
+    pub limits: Limits,
 }
 
 impl Tuning {
@@ -56,7 +59,7 @@ impl Tuning {
     pub(super) fn draw(lot: &mut Lot) -> Self {
         let election_timeout =
             lot.span_of_any_scale(Duration::from_millis(120), Duration::from_millis(1_500));
-        let heartbeat_interval = election_timeout / lot.between(3, 8) as u32;
+        let heartbeat_interval = election_timeout / lot.pick(3, &[3, 4, 5, 8]);
         let max_append_bytes = lot.pick(1 << 20, &[1, 128, 4 << 10, 1 << 20]);
         // Small messages one at a time would be slower than clients ask.
         let max_appends_in_flight = match max_append_bytes {
@@ -84,12 +87,13 @@ impl Tuning {
             max_sessions,
             max_answers,
             segment_bytes: lot.pick(64 << 10, &[32 << 10, 128 << 10]),
+            limits: Limits::default(),
         }
     }
 
     /// The settings as a hull takes them.
     pub fn settings(&self) -> Settings {
-        Settings {
+        self.limits.limit(Settings {
             election_timeout: self.election_timeout,
             heartbeat_interval: self.heartbeat_interval,
             resend_after: self.resend_after,
@@ -103,13 +107,13 @@ impl Tuning {
             max_cached_bytes: self.max_cached_bytes,
             max_applying_bytes: self.max_applying_bytes,
             ..Settings::default()
-        }
+        })
     }
 
     /// The settings as a node takes them.
     pub(crate) fn node_settings(&self) -> NodeSettings {
         let election = self.election_timeout;
-        NodeSettings {
+        self.limits.limit_node(NodeSettings {
             raft: self.settings(),
             sessions: SessionLimits {
                 max_sessions: self.max_sessions,
@@ -122,6 +126,6 @@ impl Tuning {
             sweep_interval: election / 8,
             genesis_interval: election / 4,
             ..NodeSettings::default()
-        }
+        })
     }
 }

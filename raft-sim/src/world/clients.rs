@@ -225,7 +225,7 @@ impl<S: Subject> World<'_, S> {
     }
 
     /// A client tries again a little later, at the next node.
-    fn rest(&mut self, number: usize, span: Duration) -> Result<(), Violation> {
+    fn rest(&mut self, number: usize, mut span: Duration) -> Result<(), Violation> {
         let Some(client) = self.clients.get_mut(number) else {
             return Ok(());
         };
@@ -233,6 +233,8 @@ impl<S: Subject> World<'_, S> {
         let attempt = client.attempt;
         if let Some(current) = &mut client.current {
             current.tries += 1;
+            // A cluster without a leader is not asked ever faster.
+            span *= 1 << current.tries.min(DOUBLINGS);
             if current.tries > MOST_TRIES && self.healing.is_none() {
                 return self.give_up(number);
             }
@@ -383,7 +385,10 @@ const LATER: Duration = Duration::from_millis(15);
 const LONG_PATIENCE: Duration = Duration::from_secs(60);
 
 /// How often an operation is tried while there are faults.
-const MOST_TRIES: u32 = 40;
+const MOST_TRIES: u32 = 12;
+
+/// How often a client's rest between two tries doubles.
+const DOUBLINGS: u32 = 4;
 
 /// How many operations wait for one client; what comes beyond is not done.
 const MOST_WAITING: usize = 60;
