@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use raft_sim::plan::{MAX_NODES, Swarm};
 
+use crate::bench::Bench;
 use crate::open::Open;
 use crate::source::Source;
 
@@ -27,6 +28,8 @@ pub(crate) enum Command {
     Replay(Replay),
     /// Writes one world as a page to look at, and opens it.
     Open(Open),
+    /// Measures how much happens in a second of a processor.
+    Bench(Bench),
     /// Plays a story with checked-in output and compares.
     Script(Script),
 }

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 mod arguments;
+mod bench;
 mod open;
 mod replay;
 mod run;
@@ -22,6 +23,7 @@ fn main() -> ExitCode {
         Command::Run(run) => run::run(&run),
         Command::Replay(replay) => replay::replay(&replay),
         Command::Open(open) => open::open(&open),
+        Command::Bench(bench) => bench::bench(&bench),
         Command::Script(script) => script::script(&script),
     };
     match verdict {

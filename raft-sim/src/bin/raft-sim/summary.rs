@@ -57,7 +57,7 @@ impl Summary {
     pub(crate) fn markers(&self, all: bool) -> String {
         let count = Marker::ALL.len();
         let mut text = format!(
-            "\n{:<22}{:>16}",
+            "\n{:<26}{:>16}",
             "rare states seen",
             format!("{} of {count}", count - self.missed())
         );
@@ -83,7 +83,7 @@ impl Summary {
         let mut row = |name: &str, total: String, median: Option<u64>| {
             let median = median.map_or_else(String::new, |median| format!("{median:>12}"));
             // Writing to a string can't fail.
-            let _ = writeln!(text, "{name:<22}{total:>16}{median}");
+            let _ = writeln!(text, "{name:<26}{total:>16}{median}");
         };
         row("", "total".to_owned(), None);
         row("seeds", line.seeds.to_string(), None);
@@ -119,6 +119,11 @@ impl Summary {
         row(
             "seeds / CPU second",
             format!("{:.1}", line.seeds_per_cpu_second),
+            None,
+        );
+        row(
+            "simulated s / CPU second",
+            format!("{:.0}", line.simulated_seconds_per_cpu_second),
             None,
         );
         row(
@@ -162,6 +167,9 @@ impl Summary {
             simulated_seconds: Duration::from_nanos(totals.nanoseconds).as_secs_f64(),
             cpu_seconds: cpu.as_secs_f64(),
             seeds_per_cpu_second: self.report.seeds as f64 / seconds,
+            simulated_seconds_per_cpu_second: Duration::from_nanos(totals.nanoseconds)
+                .as_secs_f64()
+                / seconds,
             events_per_cpu_second: totals.events as f64 / seconds,
             undecided: self.report.undecided,
             hash: format!("{:016x}", self.report.hash),
@@ -245,6 +253,7 @@ struct Line {
     simulated_seconds: f64,
     cpu_seconds: f64,
     seeds_per_cpu_second: f64,
+    simulated_seconds_per_cpu_second: f64,
     events_per_cpu_second: f64,
     undecided: u64,
     hash: String,
