@@ -88,6 +88,21 @@ impl Checks {
         }
     }
 
+    /// The checks that mean something where bare hulls are moved by hand, without a driver, clients
+    /// or an end: all but those of sessions, tickets and convergence.
+    pub fn of_hulls() -> Self {
+        let mut checks = Self::new();
+        checks.checkers.retain(|checker| {
+            ![
+                property::EXACTLY_ONCE,
+                property::TICKETS,
+                property::CONVERGENCE,
+            ]
+            .contains(&checker.name())
+        });
+        checks
+    }
+
     /// The journal for the spies of `node`: the same one for all its boots.
     pub fn journal(&mut self, node: NodeId) -> Journal {
         self.model.node_mut(node).journal.clone()

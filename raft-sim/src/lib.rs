@@ -3,6 +3,7 @@
 pub mod checkers;
 mod client;
 mod clock;
+pub mod directed;
 mod disk;
 mod executor;
 pub mod export;

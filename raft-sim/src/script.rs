@@ -13,68 +13,116 @@
 //! ```
 //!
 //! Running a script prints it again with what happened now; where the two differ, either the code
-//! or the story is wrong. The commands are listed in [`command`]. The cluster is of bare hulls with
-//! logs in memory, and everything is moved by hand: messages, syncs, clocks.
+//! or the story is wrong. The commands are listed in [`command::COMMANDS`]; `quietly` before one
+//! prints nothing of it, but for a violated property. A script is a thin text form over
+//! [`crate::directed`]: everything is moved by hand, and the checkers look on.
 
 use std::fmt::Write as _;
 
-use self::cluster::Cluster;
-use self::command::{CommandError, parse};
+use self::command::{Unexpected, parse};
+use self::player::Player;
+use crate::checkers::Violation;
+use crate::directed::DirectedError;
 
-mod cluster;
 pub mod command;
+mod letter;
+mod player;
 pub(crate) mod print;
+#[cfg(test)]
+mod tests;
+mod trigger;
+mod words;
+
+/// A script that was played.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Played {
+    /// The script with the output that its commands have now.
+    pub text: String,
+    /// The property that was found violated and the script did not expect.
+    pub violation: Option<Violation>,
+}
 
 /// Runs a script, and answers it with the output that its commands have now.
 ///
 /// # Errors
 ///
 /// A line is no command, or a command can't be done.
-pub fn run(script: &str) -> Result<String, ScriptError> {
-    let mut answer = String::new();
-    let mut cluster = Cluster::none();
+pub fn run(script: &str) -> Result<Played, ScriptError> {
+    let mut text = String::new();
+    let mut player = Player::default();
     for (at, line) in script.lines().enumerate() {
         if line.starts_with(OUTPUT) {
             continue;
         }
-        answer.push_str(line);
-        answer.push('\n');
+        text.push_str(line);
+        text.push('\n');
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
-        let failed = |reason| ScriptError {
+        let output = output_of(&mut player, line).map_err(|(column, reason)| ScriptError {
             line: at + 1,
+            column,
             reason,
-        };
-        let Some(text) = line.strip_prefix('>') else {
-            return Err(failed(CommandError::NotACommand {
-                line: line.to_owned(),
-            }));
-        };
-        for output in output_of(&mut cluster, text).map_err(failed)? {
+        })?;
+        for output in output {
             // Writing to a string can't fail.
-            let _ = writeln!(answer, "{OUTPUT}{output}");
+            let _ = writeln!(text, "{OUTPUT}{output}");
         }
     }
-    Ok(answer)
+    Ok(Played {
+        text,
+        violation: player.violation().cloned(),
+    })
 }
 
 /// Does one command; answers what it printed.
-fn output_of(cluster: &mut Cluster, text: &str) -> Result<Vec<String>, CommandError> {
-    let (quietly, command) = parse(text)?;
-    cluster.perform(command)?;
-    let output = cluster.take_output();
-    Ok(if quietly { Vec::new() } else { output })
+fn output_of(player: &mut Player, line: &str) -> Result<Vec<String>, (usize, Impossible)> {
+    let Some(text) = line.strip_prefix('>') else {
+        return Err((1, Impossible::NotACommand));
+    };
+    let (quietly, command) =
+        parse(text, 2).map_err(|wrong| (wrong.column, Impossible::Unexpected(wrong)))?;
+    let column = text.chars().take_while(|c| c.is_whitespace()).count() + 2;
+    let mut output = player.perform(command).map_err(|wrong| (column, wrong))?;
+    if quietly {
+        output.retain(|line| line.starts_with("VIOLATED"));
+    }
+    Ok(output)
 }
 
-/// Which line of a script can't be done, and why.
+/// Where a script can't be played, and why.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("line {line}: {reason}")]
+#[error("line {line}, column {column}: {reason}")]
 pub struct ScriptError {
     /// The line, counted from 1.
     pub line: usize,
+    /// The column, counted from 1, in letters.
+    pub column: usize,
     /// Why.
-    pub reason: CommandError,
+    pub reason: Impossible,
+}
+
+/// Why a line of a script can't be done.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Impossible {
+    /// The line is neither empty, nor a comment, nor a command, nor output.
+    #[error("a line begins with `#`, with `>` or with two spaces")]
+    NotACommand,
+    /// The line is no command.
+    #[error("{0}")]
+    Unexpected(Unexpected),
+    /// There are no nodes yet.
+    #[error("there is no cluster yet; begin with `cluster 3`")]
+    NoCluster,
+    /// The cluster can't do it.
+    #[error("{0}")]
+    Directed(DirectedError),
+    /// The script expects a violation that there was not.
+    #[error("{expected} was expected to be violated, and was not")]
+    NotViolated {
+        /// The property.
+        expected: &'static str,
+    },
 }
 
 const OUTPUT: &str = "  ";

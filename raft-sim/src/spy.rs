@@ -376,7 +376,8 @@ pub struct WriteFact {
 }
 
 impl WriteFact {
-    fn of(write: &Write) -> Self {
+    /// What a spy remembers of `write`.
+    pub fn of(write: &Write) -> Self {
         Self {
             batch: write.receipt.batch(),
             hard: write.hard,

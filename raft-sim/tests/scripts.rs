@@ -25,8 +25,10 @@ fn every_story_ends_as_it_was_checked_in() {
     for path in scripts() {
         let name = path.display();
         let before = fs::read_to_string(&path).unwrap();
-        let after =
+        let played =
             raft_sim::script::run(&before).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!(played.violation, None, "{name}");
+        let after = played.text;
         if update {
             fs::write(&path, &after).unwrap();
         } else {

@@ -40,6 +40,12 @@ pub(crate) fn content(message: &Message) -> String {
     }
 }
 
+/// Who says what to whom.
+pub(crate) fn letter(letter: &Message) -> String {
+    let (from, to) = (letter.from.id, letter.to.id);
+    format!("{from}->{to} {}", message(letter))
+}
+
 /// Entries, one after the other; of many only the first.
 pub(crate) fn entries(chunks: &[Chunk]) -> String {
     let count: usize = chunks.iter().map(Chunk::len).sum();

@@ -76,7 +76,11 @@ pub(crate) struct Replay {
 #[derive(Args, Debug)]
 pub(crate) struct Script {
     /// The story.
-    pub(crate) file: PathBuf,
+    #[arg(required_unless_present = "commands")]
+    pub(crate) file: Option<PathBuf>,
+    /// Lists the commands of scripts instead.
+    #[arg(long, conflicts_with_all = ["file", "update"])]
+    pub(crate) commands: bool,
     /// Writes what happens now into the file.
     #[arg(long)]
     pub(crate) update: bool,

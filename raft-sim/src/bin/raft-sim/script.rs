@@ -4,20 +4,28 @@ use std::{fs, io};
 
 use crate::arguments::Script;
 
-/// Plays a script; answers whether it ends as checked in.
+/// Plays a script; answers whether it ends as checked in, and violates nothing.
 pub(crate) fn script(arguments: &Script) -> Result<bool, io::Error> {
-    let file = arguments.file.display();
-    let named = |error: io::Error| io::Error::new(error.kind(), format!("{file}: {error}"));
-    let before = fs::read_to_string(&arguments.file).map_err(named)?;
-    let after = raft_sim::script::run(&before)
-        .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, format!("{file}: {error}")))?;
-    if arguments.update {
-        fs::write(&arguments.file, &after).map_err(named)?;
+    let Some(path) = &arguments.file else {
+        print!("{}", table());
         return Ok(true);
+    };
+    let file = path.display();
+    let named = |error: io::Error| io::Error::new(error.kind(), format!("{file}: {error}"));
+    let before = fs::read_to_string(path).map_err(named)?;
+    let played = raft_sim::script::run(&before)
+        .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, format!("{file}: {error}")))?;
+    if let Some(violation) = &played.violation {
+        eprintln!("raft-sim: {file}: {violation}");
+    }
+    let (after, sound) = (played.text, played.violation.is_none());
+    if arguments.update {
+        fs::write(path, &after).map_err(named)?;
+        return Ok(sound);
     }
     print!("{after}");
     let Some(line) = first_difference(&before, &after) else {
-        return Ok(true);
+        return Ok(sound);
     };
     eprintln!("raft-sim: {file} ends otherwise than checked in, from line {line} on:");
     for (sign, text) in [("-", &before), ("+", &after)] {
@@ -26,6 +34,11 @@ pub(crate) fn script(arguments: &Script) -> Result<bool, io::Error> {
         }
     }
     Ok(false)
+}
+
+/// All commands, as the table that docs/scripts.md holds.
+fn table() -> String {
+    raft_sim::script::command::table()
 }
 
 /// The number of the first line that differs, counted from 1.

@@ -1,0 +1,152 @@
+//! The work of the nodes, one piece after the other, and what watches for it.
+
+use raft_core::ids::NodeId;
+
+use super::{Cluster, MAX_WORK};
+use crate::directed::action::Watch;
+use crate::directed::error::DirectedError;
+use crate::directed::happening::{Happening, Look};
+use crate::directed::node::Piece;
+use crate::directed::watches::WatchId;
+
+impl Cluster {
+    /// A call begins: nothing has stopped it yet.
+    pub(super) fn begin(&mut self) {
+        self.stopped_by = None;
+        self.budget = MAX_WORK;
+    }
+
+    /// Lets all nodes work until they have nothing more to do, or something stops them.
+    pub(super) fn settle(&mut self) -> Result<(), DirectedError> {
+        loop {
+            self.act_due()?;
+            if self.stopped_by.is_some() {
+                return Ok(());
+            }
+            let awake = |id: &NodeId| self.nodes.get(id).is_some_and(|node| !node.paused);
+            let Some(at) = self.unsettled.iter().position(awake) else {
+                return Ok(());
+            };
+            let Some(id) = self.unsettled.get(at).copied() else {
+                return Ok(());
+            };
+            self.spend(1, "nodes keep working")?;
+            if !self.work(id)? {
+                self.unsettled.retain(|other| *other != id);
+            }
+        }
+    }
+
+    /// Does what fired triggers want done.
+    pub(super) fn act_due(&mut self) -> Result<(), DirectedError> {
+        while let Some(action) = self.watches.due.pop_front() {
+            self.spend(DUE_COST, "triggers keep firing")?;
+            self.act(action)?;
+        }
+        Ok(())
+    }
+
+    /// A node has taken something in.
+    pub(super) fn stepped(&mut self, id: NodeId) -> Result<(), DirectedError> {
+        if !self.unsettled.contains(&id) {
+            self.unsettled.push_back(id);
+        }
+        self.changed(id)
+    }
+
+    /// Does one piece of a node's work; answers whether there was any.
+    fn work(&mut self, id: NodeId) -> Result<bool, DirectedError> {
+        let Some(piece) = self.node(id)?.pull()? else {
+            return Ok(false);
+        };
+        match piece {
+            Piece::Inside => {}
+            Piece::Sent(message) => {
+                self.network.send(message.clone())?;
+                self.note(Happening::Sent(message));
+            }
+            Piece::Event(event) => self.note(Happening::Event { node: id, event }),
+            Piece::Resolved(resolved) => self.note(Happening::Resolved { node: id, resolved }),
+            Piece::Applied(chunks) => self.note(Happening::Applied { node: id, chunks }),
+        }
+        self.changed(id)?;
+        Ok(true)
+    }
+
+    /// Compares a node with how it looked before, and lets the checkers look at it.
+    pub(super) fn changed(&mut self, id: NodeId) -> Result<(), DirectedError> {
+        let node = self
+            .nodes
+            .get(&id)
+            .ok_or(DirectedError::NoSuchNode { node: id })?;
+        let hull = node.hull.as_ref();
+        let after = hull.map(Look::at);
+        if self.violation.is_none() && hull.is_some() {
+            if let Err(violation) = self.checks.after_step(node.now, id, hull) {
+                self.violation = Some(violation.clone());
+                self.note(Happening::Violated(violation));
+            }
+        }
+        let before = self.looks.insert(id, after).flatten();
+        if before != after {
+            let node = id;
+            self.note(Happening::Changed {
+                node,
+                before,
+                after,
+            });
+        }
+        Ok(())
+    }
+
+    /// Something happened: what watches for it fires.
+    pub(super) fn note(&mut self, happening: Happening) {
+        let fired = self.watches.fired_by(&happening, &self.looks);
+        self.keep(happening);
+        for id in fired {
+            self.fire(id);
+        }
+    }
+
+    pub(super) fn arm(&mut self, watch: Watch) -> Result<WatchId, DirectedError> {
+        let id = self.watches.arm(watch)?;
+        if self.watches.fires_at_once(id, &self.looks) {
+            self.fire(id);
+        }
+        Ok(id)
+    }
+
+    fn fire(&mut self, watch: WatchId) {
+        let Some((trigger, stops)) = self.watches.fire(watch) else {
+            return;
+        };
+        if stops && self.stopped_by.is_none() {
+            self.stopped_by = Some(watch);
+        }
+        self.keep(Happening::Fired {
+            watch,
+            trigger,
+            stops,
+        });
+    }
+
+    fn keep(&mut self, happening: Happening) {
+        if self.happenings.len() >= MAX_HAPPENINGS {
+            self.happenings.pop_front();
+        }
+        self.happenings.push_back(happening);
+    }
+
+    pub(super) fn spend(&mut self, cost: usize, what: &'static str) -> Result<(), DirectedError> {
+        match self.budget.checked_sub(cost) {
+            Some(left) => self.budget = left,
+            None => return Err(DirectedError::Restless { what }),
+        }
+        Ok(())
+    }
+}
+
+/// An action at a trigger counts as so many pieces of work: it may set off more.
+const DUE_COST: usize = 100;
+/// What happened before the last this many is forgotten.
+const MAX_HAPPENINGS: usize = 1_000_000;

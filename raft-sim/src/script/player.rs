@@ -1,0 +1,208 @@
+//! Plays commands on a cluster, and says in words what came of them.
+
+use std::collections::BTreeMap;
+
+use raft_core::ids::{LogIndex, NodeId};
+use raft_core::settings::Settings;
+
+use super::command::{ClusterKind, Command, Show};
+use super::{Impossible, print};
+use crate::checkers::Violation;
+use crate::directed::{Action, Cluster, DirectedError, Happening, Link, Look, Loss};
+
+/// A cluster, if there is one yet, and what was not yet told of it.
+#[derive(Debug, Default)]
+pub(super) struct Player {
+    cluster: Option<Cluster>,
+    /// How many messages of each kind were sent since they were last counted.
+    sent: BTreeMap<&'static str, u64>,
+    /// What the checkers found, before the script says that it expects it.
+    violation: Option<Violation>,
+}
+
+impl Player {
+    /// Does one command; answers what it printed.
+    pub(super) fn perform(&mut self, command: Command) -> Result<Vec<String>, Impossible> {
+        match command {
+            Command::Cluster { nodes, kind } => {
+                let cluster = Cluster::with(nodes, settings(kind)).map_err(Impossible::Directed)?;
+                *self = Self {
+                    cluster: Some(cluster),
+                    violation: self.violation.take(),
+                    ..Self::default()
+                };
+                Ok(Vec::new())
+            }
+            Command::Act(action) => {
+                let done = self.act(action);
+                let lines = self.tell();
+                done.map(|()| lines)
+            }
+            Command::Show(show) => self.show(show).map_err(Impossible::Directed),
+            Command::Expect(property) => self.expect(property).map(|()| Vec::new()),
+        }
+    }
+
+    /// What is violated, and the script did not expect.
+    pub(super) fn violation(&self) -> Option<&Violation> {
+        self.violation.as_ref()
+    }
+
+    fn act(&mut self, action: Action) -> Result<(), Impossible> {
+        let cluster = self.cluster.as_mut().ok_or(Impossible::NoCluster)?;
+        cluster.perform(action).map_err(Impossible::Directed)
+    }
+
+    fn expect(&mut self, expected: &'static str) -> Result<(), Impossible> {
+        match self.violation.take() {
+            Some(violation) if violation.property == expected => Ok(()),
+            found => {
+                self.violation = found;
+                Err(Impossible::NotViolated { expected })
+            }
+        }
+    }
+
+    fn tell(&mut self) -> Vec<String> {
+        let happenings = self.cluster.as_mut().map(Cluster::take_happenings);
+        let mut lines = Vec::new();
+        for happening in happenings.unwrap_or_default() {
+            match &happening {
+                Happening::Sent(message) => {
+                    *self.sent.entry(message.body.name()).or_default() += 1;
+                }
+                Happening::Violated(violation) => self.violation = Some(violation.clone()),
+                _ => {}
+            }
+            lines.extend(in_words(&happening));
+        }
+        lines
+    }
+
+    fn show(&mut self, show: Show) -> Result<Vec<String>, DirectedError> {
+        let Some(cluster) = &self.cluster else {
+            return Ok(Vec::new());
+        };
+        match show {
+            Show::Status => cluster.ids().map(|id| status(cluster, id)).collect(),
+            Show::Log => cluster.ids().map(|id| log_line(cluster, id)).collect(),
+            Show::Messages => Ok(messages(cluster)),
+            Show::Watches => Ok(watches(cluster)),
+            Show::Count => {
+                let sent = std::mem::take(&mut self.sent).into_iter();
+                Ok(sent
+                    .map(|(kind, count)| format!("{count} {kind}"))
+                    .collect())
+            }
+        }
+    }
+}
+
+fn settings(kind: ClusterKind) -> Settings {
+    let mut settings = Settings {
+        pre_vote: !kind.plain,
+        check_quorum: !kind.plain,
+        ..Settings::default()
+    };
+    if kind.single {
+        settings.max_append_bytes = 1;
+        settings.max_appends_in_flight = 1;
+    }
+    settings
+}
+
+/// What a reader is told; what is seen only by triggers is not.
+fn in_words(happening: &Happening) -> Option<String> {
+    Some(match happening {
+        Happening::Arrived(message) => print::letter(message),
+        Happening::Lost { message, why } => {
+            let text = print::letter(message);
+            match why {
+                Loss::Wanted | Loss::Cut => format!("{text} (lost)"),
+                Loss::Down => format!("{text} (lost: {} is down)", message.to.id),
+            }
+        }
+        Happening::Event { node, event } => format!("  {node} {}", print::event(event)),
+        Happening::Resolved { node, resolved } => format!("  {node} {}", print::resolved(resolved)),
+        Happening::Applied { node, chunks } => {
+            format!("  {node} applies {}", print::entries(chunks))
+        }
+        Happening::Fired { trigger, stops, .. } => {
+            let what = if *stops { "stop" } else { "now" };
+            format!("{what}: {trigger}")
+        }
+        Happening::Violated(violation) => {
+            format!("VIOLATED {}: {}", violation.property, violation.text)
+        }
+        Happening::Sent(_) | Happening::Changed { .. } => return None,
+    })
+}
+
+fn status(cluster: &Cluster, id: NodeId) -> Result<String, DirectedError> {
+    let Some(hull) = cluster.hull(id)? else {
+        return Ok(format!("{id} down, {} on disk", cluster.last_on_disk(id)?));
+    };
+    let look = Look::at(hull);
+    let name = |id: Option<NodeId>| id.map_or_else(|| "nobody".to_owned(), |id| id.to_string());
+    let mut text = format!(
+        "{id} {} in {}, voted for {}, follows {}, last {}, durable {}, committed {}, applied {}",
+        print::role(look.role),
+        look.term,
+        name(look.vote),
+        name(look.leader),
+        hull.last(),
+        look.durable,
+        look.commit,
+        look.applied,
+    );
+    if cluster.is_paused(id)? {
+        text.push_str(", paused");
+    }
+    if let Some(fault) = hull.fault() {
+        text.push_str(&format!(", stopped: {fault}"));
+    }
+    Ok(text)
+}
+
+/// The log; what is known to be committed stands before the bar.
+fn log_line(cluster: &Cluster, id: NodeId) -> Result<String, DirectedError> {
+    let chunks = cluster.log(id)?;
+    let commit = cluster.look(id)?.map_or(LogIndex::ZERO, |look| look.commit);
+    let parts = |from: LogIndex, to: LogIndex| {
+        let views: Vec<_> = chunks
+            .iter()
+            .filter_map(|chunk| chunk.slice(from..to))
+            .collect();
+        print::entries(&views)
+    };
+    let committed = parts(LogIndex::ZERO, commit.next());
+    let open = parts(commit.next(), LogIndex::new(u64::MAX));
+    Ok(format!("{id} {committed} | {open}").trim_end().to_owned())
+}
+
+fn messages(cluster: &Cluster) -> Vec<String> {
+    let line = |message| {
+        let text = print::letter(message);
+        if cluster.is_held(message) {
+            return format!("{text} (held)");
+        }
+        match cluster.is_paused(Link::of(message).to) {
+            Ok(true) => format!("{text} (paused)"),
+            Ok(false) | Err(_) => text,
+        }
+    };
+    cluster.under_way().map(line).collect()
+}
+
+fn watches(cluster: &Cluster) -> Vec<String> {
+    let line = |(id, watch, waiting): (_, &crate::directed::Watch, _)| {
+        let id: crate::directed::WatchId = id;
+        let kind = match (watch.stops, watch.repeats) {
+            (true, _) => "break",
+            (false, true) => "whenever",
+            (false, false) => "when",
+        };
+        format!("{} {kind} {waiting}", id.get())
+    };
+    cluster.watches().map(line).collect()
+}
