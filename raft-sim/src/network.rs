@@ -19,15 +19,17 @@ use raft_node::frame::FrameLimits;
 
 use crate::clock::Schedule;
 use crate::lot::{Lot, nanos};
-use crate::plan::{NetworkPlan, Plan};
+use crate::plan::{FatePlan, Kind, NetworkPlan, Plan};
 use crate::spy::Journal;
 use crate::trace::{Fate, Recorder};
 use crate::world::event::{Event, Frame};
 
 mod comms;
+mod fates;
 mod kinds;
 
 pub(crate) use comms::SimComms;
+use fates::{Drawn, Fates, Storm};
 pub use kinds::KINDS;
 use kinds::kind_of;
 
@@ -50,6 +52,7 @@ struct Wires {
     cuts: Vec<Cut>,
     storms: Vec<Storm>,
     gags: Vec<Gag>,
+    fates: Fates,
     /// How many frames of each kind were sent on each link: the names of their lots.
     sent: Vec<[u64; KINDS.len()]>,
     /// Bytes on their way in each lane of each link.
@@ -95,15 +98,6 @@ struct Gag {
     /// Whose, or everyone's.
     node: Option<usize>,
     kind: usize,
-}
-
-/// A time of heavier losses.
-#[derive(Debug)]
-struct Storm {
-    /// The fault's number.
-    fault: u32,
-    drop_per_mille: u32,
-    late: Duration,
 }
 
 /// One lane of one link.
@@ -161,6 +155,7 @@ impl Network {
             cuts: Vec::new(),
             storms: Vec::new(),
             gags: Vec::new(),
+            fates: Fates::new(plan),
             sent: vec![[0; KINDS.len()]; nodes * nodes],
             lanes: vec![[Passage::default(); Lane::ALL.len()]; nodes * nodes],
             inboxes: (0..nodes).map(|_| Inbox::default()).collect(),
@@ -322,6 +317,16 @@ impl Network {
         self.wires().settled_from
     }
 
+    /// Writes down what becomes of every frame from now on, unless it just takes this long.
+    pub(crate) fn note_fates(&self, usual: Duration) {
+        self.wires().fates.note(usual);
+    }
+
+    /// What was written down.
+    pub(crate) fn take_fates(&self) -> Vec<FatePlan> {
+        self.wires().fates.take_noted()
+    }
+
     /// Frames that could not be written or read.
     pub(crate) fn broken(&self) -> u64 {
         self.wires().broken
@@ -362,24 +367,16 @@ impl Wires {
             self.carry(frame, delay);
             return;
         }
-        let doubled = lot.chance(self.plan.double_per_mille) && !gagged;
-        let mut delay = self.plan.delay.draw(&mut lot);
-        let straggle = match self.plan.slow_kind {
-            Some((kind, more)) if usize::from(kind) == frame.kind => more,
-            Some(_) | None => self.plan.straggle_per_mille,
-        };
-        if lot.chance(straggle) {
-            delay += lot.span(Duration::ZERO, self.plan.straggle_most);
-        }
-        let mut lost = lot.chance(self.plan.drop_per_mille) || gagged;
-        for storm in &self.storms {
-            lost |= lot.chance(storm.drop_per_mille);
-            delay += lot.span(Duration::ZERO, storm.late);
-        }
+        let (from, to) = (self.key_number(frame.from), self.key_number(frame.to));
+        let name = (from, to, Kind(frame.kind as u8), number);
+        let (plan, storms) = (&self.plan, &self.storms);
+        let Drawn { lost, delay, again } = self
+            .fates
+            .of(name, || Drawn::draw(plan, storms, frame.kind, &mut lot));
+        let lost = lost || gagged;
+        let again = again.filter(|_| !gagged);
         let mut copied = None;
-        if doubled {
-            let again = self.plan.delay.draw(&mut lot)
-                + lot.span(Duration::ZERO, self.plan.straggle_most / 2);
+        if let Some(again) = again {
             let mut copy = frame.clone();
             copy.held = 0;
             copied = Some(self.carry(copy, again));
@@ -476,6 +473,11 @@ impl Wires {
             }
         }
         self.schedule.after(span, Event::Reopen { from, to });
+    }
+
+    /// A node's number in the plan.
+    fn key_number(&self, node: usize) -> u32 {
+        self.keys.get(node).map_or(u32::MAX, |&key| key as u32)
     }
 
     /// What a link is called among lots: the same whatever other nodes there are.

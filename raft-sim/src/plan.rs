@@ -18,6 +18,7 @@ mod check;
 mod codecs;
 mod disk;
 mod ending;
+mod fate;
 mod limits;
 mod network;
 pub(crate) mod span;
@@ -28,6 +29,7 @@ pub use check::Flaw;
 pub use codecs::{Codecs, Named};
 pub use disk::DiskPlan;
 pub use ending::Ending;
+pub use fate::{Fate, FatePlan, Kind};
 pub use limits::Limits;
 pub use network::{Delay, NetworkPlan};
 pub use text::{Place, PlanError};
@@ -61,6 +63,9 @@ pub struct Plan {
     pub operations: Vec<OperationPlan>,
     /// The faults, by time.
     pub faults: Vec<FaultPlan>,
+    /// What becomes of single messages, instead of what would be drawn for them.
+    #[serde(default)]
+    pub fates: Vec<FatePlan>,
     /// How it ends.
     #[serde(default)]
     pub ending: Ending,
@@ -174,6 +179,7 @@ impl Plan {
             operations,
             faults: Vec::new(),
             ending,
+            fates: Vec::new(),
         };
         let mut lot = Lot::of(seed, &[LOCKSTEP]);
         if swarm.faults && lot.chance(60) {

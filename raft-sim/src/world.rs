@@ -23,7 +23,7 @@ use crate::history::History;
 use crate::lot::{mix, nanos};
 use crate::markers::{Marker, Reached};
 use crate::network::{Network, node_id, node_number};
-use crate::plan::Plan;
+use crate::plan::{FatePlan, Plan};
 use crate::process::Node;
 use crate::subject::{AppSubject, Subject};
 use crate::trace::{Recorder, What, letter};
@@ -62,6 +62,28 @@ pub struct World<'a, S: Subject> {
     hash: u64,
     trace: Option<&'a mut dyn Trace>,
     recorder: Option<Recorder>,
+    bounds: Bounds,
+}
+
+/// How far a world is run at most, and what is written down of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Bounds {
+    /// The world's time from which on nothing happens any more.
+    pub until: Duration,
+    /// The most events.
+    pub events: u64,
+    /// Writes down the fate of every message that does not just take this long.
+    pub usual_delay: Option<Duration>,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            until: Duration::MAX,
+            events: u64::MAX,
+            usual_delay: None,
+        }
+    }
 }
 
 /// Hears what happens in a world, one line at a time.
@@ -140,6 +162,8 @@ pub struct Outcome {
     pub reached: Reached,
     /// What clients saw.
     pub history: History<Asked, Bytes>,
+    /// What became of messages, if [`Bounds`] asked for it.
+    pub fates: Vec<FatePlan>,
 }
 
 impl<A: App, W: Workload<A> + 'static> World<'_, AppSubject<A, W>> {
@@ -192,6 +216,7 @@ impl<'a, S: Subject> World<'a, S> {
             hash: 0,
             trace: None,
             recorder: None,
+            bounds: Bounds::default(),
         };
         world.schedule_plan();
         world
@@ -202,6 +227,16 @@ impl<'a, S: Subject> World<'a, S> {
     pub fn told_to(mut self, trace: &'a mut dyn Trace) -> Self {
         self.trace = Some(trace);
         self.keep_events();
+        self
+    }
+
+    /// Runs it no further than this. A world that is cut short violates nothing.
+    #[must_use]
+    pub fn within(mut self, bounds: Bounds) -> Self {
+        if let Some(usual) = bounds.usual_delay {
+            self.network.note_fates(usual);
+        }
+        self.bounds = bounds;
         self
     }
 
@@ -222,11 +257,16 @@ impl<'a, S: Subject> World<'a, S> {
             undecided: self.undecided,
             reached: self.checks.reached().clone(),
             history: self.history,
+            fates: self.network.take_fates(),
         }
     }
 
     fn run_all(&mut self) -> Result<(), Violation> {
         while let Some(event) = self.schedule.next() {
+            let late = nanos(self.bounds.until) < self.schedule.now().as_nanos();
+            if late || self.counters.events >= self.bounds.events {
+                return Ok(());
+            }
             self.counters.events += 1;
             if self.counters.events > MOST_EVENTS {
                 return Err(self.violation(property::LIVENESS, "the world never rests".to_owned()));

@@ -8,7 +8,7 @@ use std::time::Duration;
 use raft_node::settings::SettingsProblem;
 
 use super::span::MOST_SPAN;
-use super::{Delay, MAX_NODES, Plan, PlanError};
+use super::{Delay, Fate, MAX_NODES, Plan, PlanError};
 use crate::nemesis::{Fault, FaultPlan, Target};
 
 impl Plan {
@@ -38,6 +38,16 @@ impl Plan {
                 }));
             }
         }
+        for (item, one) in self.fates.iter().enumerate() {
+            let spans = match one.fate {
+                Fate::Lost => [Duration::ZERO; 2],
+                Fate::Takes(delay) => [delay, delay],
+                Fate::Twice(delay, again) => [delay, again],
+            };
+            for span in spans {
+                within(Spot::item("fates", item), "the delay", span, MOST_SPAN)?;
+            }
+        }
         for (item, fault) in self.faults.iter().enumerate() {
             self.check_fault(Spot::item("faults", item), *fault)?;
         }
@@ -53,6 +63,7 @@ impl Plan {
             ("clients", self.clients.len(), MOST_CLIENTS),
             ("operations", self.operations.len(), MOST_OPERATIONS),
             ("faults", self.faults.len(), MOST_FAULTS),
+            ("fates", self.fates.len(), MOST_FATES),
         ] {
             if count > most {
                 return Err(Spot::field(field).has(Flaw::TooMany { count, most }));
@@ -384,3 +395,4 @@ const LEAST_SEGMENT: u64 = 16 << 10;
 const MOST_CLIENTS: usize = 100_000;
 const MOST_OPERATIONS: usize = 2_000_000;
 const MOST_FAULTS: usize = 10_000;
+const MOST_FATES: usize = 1_000_000;
