@@ -19,6 +19,7 @@ pub mod plan;
 mod process;
 mod rules;
 pub mod script;
+pub mod shrink;
 pub mod sim;
 pub mod spy;
 pub mod story;

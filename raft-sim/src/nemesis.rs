@@ -40,6 +40,7 @@ pub struct FaultPlan {
 #[serde(deny_unknown_fields)]
 pub enum Occasion {
     /// Nothing.
+    #[serde(rename = "Now")]
     None,
     /// A node's term has risen: its new term, and perhaps a vote, are on their way to the disk.
     TermRaised,

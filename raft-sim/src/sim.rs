@@ -17,10 +17,11 @@ use crate::key_value::{KeyValue, KeyValueWorkload};
 use crate::lot::{Lot, mix};
 use crate::markers::Reached;
 use crate::plan::{Plan, Swarm};
+use crate::shrink::{Budget, Shrunk, shrink};
 use crate::subject::AppSubject;
 use crate::trace::{Recorder, Recording};
 use crate::workload::{OperationPlan, Step, Workload};
-use crate::world::{Counters, Outcome, Trace, World};
+use crate::world::{Bounds, Counters, Outcome, Trace, World};
 
 /// Runs an [`App`] in simulated worlds.
 ///
@@ -119,10 +120,27 @@ impl<A: App> Sim<A> {
         self.world(seed).told_to(trace).run()
     }
 
+    /// Shrinks a seed's plan to a small one whose world violates the same property. Answers `None`
+    /// when nothing is violated.
+    pub fn shrink(&self, seed: u64, budget: Budget<'_>) -> Option<Shrunk> {
+        let plan = Plan::draw(seed, &self.swarm);
+        let run = |plan, bounds| self.world_of(plan).within(bounds).run();
+        shrink(&plan, &run, budget)
+    }
+
+    /// Runs a plan, such as one that was shrunk.
+    pub fn run_plan(&self, plan: Plan) -> Outcome {
+        self.world_of(plan).run()
+    }
+
     fn world<'a>(&self, seed: u64) -> World<'a, AppSubject<A, Commands<A>>> {
+        self.world_of(Plan::draw(seed, &self.swarm))
+    }
+
+    fn world_of<'a>(&self, plan: Plan) -> World<'a, AppSubject<A, Commands<A>>> {
         let make = self.make.clone();
         let commands = Commands(self.command.clone());
-        World::new(Plan::draw(seed, &self.swarm), move || make(), commands)
+        World::new(plan, move || make(), commands)
     }
 }
 
@@ -154,6 +172,13 @@ pub fn replay_plan(plan: Plan, trace: &mut dyn Trace) -> Outcome {
 /// Runs a plan with the simulator's own key-value workload.
 pub fn run_plan(plan: Plan) -> Outcome {
     World::new(plan, KeyValue::default, KeyValueWorkload::default()).run()
+}
+
+/// Runs a plan with the simulator's own key-value workload, no further than this.
+pub fn run_plan_within(plan: Plan, bounds: Bounds) -> Outcome {
+    World::new(plan, KeyValue::default, KeyValueWorkload::default())
+        .within(bounds)
+        .run()
 }
 
 /// Runs a plan with the simulator's own key-value workload, and records the last happenings, at

@@ -95,6 +95,16 @@ fn a_plan_is_printed_edited_and_run() {
 }
 
 #[test]
+fn a_world_without_failure_is_not_shrunk() {
+    let words = ["shrink", "--seed", "3", "--for", "1s", "--budget", "1s"];
+    let output = raft_sim(&words);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert_eq!(printed(&output), "no property is violated\n");
+    let output = raft_sim(&["run", "--seeds", "3..4", "--for", "1s", "--shrink"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+}
+
+#[test]
 fn bad_arguments_are_told_apart_from_failures() {
     for words in [
         &["run"][..],

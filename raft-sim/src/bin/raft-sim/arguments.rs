@@ -10,6 +10,7 @@ use raft_sim::plan::{MAX_NODES, Swarm};
 
 use crate::bench::Bench;
 use crate::open::Open;
+use crate::shrink::Shrink;
 use crate::source::Source;
 
 /// Simulated worlds of real nodes, each drawn from one seed.
@@ -30,6 +31,8 @@ pub(crate) enum Command {
     Open(Open),
     /// Measures how much happens in a second of a processor.
     Bench(Bench),
+    /// Makes a failing world small: prints its plan, its story and how much is left.
+    Shrink(Shrink),
     /// Plays a story with checked-in output and compares.
     Script(Script),
 }
@@ -59,6 +62,9 @@ pub(crate) struct Run {
     /// Fails when a rare state was never seen. Meant for a thousand seeds and more.
     #[arg(long)]
     pub(crate) require_markers: bool,
+    /// Shrinks the world of the first seed that fails, within 30 s of processor time.
+    #[arg(long)]
+    pub(crate) shrink: bool,
     /// How many worlds at a time; otherwise as many as there are cores.
     #[arg(long, value_name = "N")]
     pub(crate) jobs: Option<NonZeroUsize>,
@@ -142,7 +148,7 @@ fn seeds(text: &str) -> Result<Range<u64>, String> {
     Ok(seeds)
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let split = text.find(|letter: char| !letter.is_ascii_digit());
     let (amount, unit) = text.split_at(split.unwrap_or(text.len()));
     let milliseconds = match unit {

@@ -1,4 +1,5 @@
-//! The simulator's command line: `run` many seeds, `replay` one as a story, play a `script`.
+//! The simulator's command line: `run` many seeds, `replay` one as a story, `shrink` a
+//! failing one, play a `script`.
 //!
 //! Exit status: 0 when all is well, 1 when a seed violates a property or a script ends otherwise
 //! than checked in, 2 when the arguments make no sense.
@@ -13,6 +14,7 @@ mod open;
 mod replay;
 mod run;
 mod script;
+mod shrink;
 mod source;
 mod summary;
 
@@ -24,6 +26,7 @@ fn main() -> ExitCode {
         Command::Replay(replay) => replay::replay(&replay),
         Command::Open(open) => open::open(&open),
         Command::Bench(bench) => bench::bench(&bench),
+        Command::Shrink(shrink) => shrink::run(&shrink),
         Command::Script(script) => script::script(&script),
     };
     match verdict {

@@ -6,6 +6,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
 use cpu_time::ProcessTime;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -16,6 +17,7 @@ use raft_sim::sim::run_plan;
 use raft_sim::world::Outcome;
 
 use crate::arguments::Run;
+use crate::shrink;
 use crate::source;
 use crate::summary::{Failure, Summary};
 
@@ -31,7 +33,7 @@ pub(crate) fn run(arguments: &Run) -> Result<bool, io::Error> {
     let stop = AtomicBool::new(false);
     let (send, receive) = mpsc::sync_channel(jobs * 4);
     let mut teller = Teller::new(arguments, what.seeds.clone());
-    thread::scope(|scope| {
+    let ended = thread::scope(|scope| {
         for _ in 0..jobs {
             let (send, next, stop, what) = (send.clone(), &next, &stop, &what);
             scope.spawn(move || {
@@ -53,7 +55,25 @@ pub(crate) fn run(arguments: &Run) -> Result<bool, io::Error> {
             }
         }
         teller.end(cpu.elapsed())
-    })
+    })?;
+    if let Some(seed) = ended.first.filter(|_| arguments.shrink) {
+        shrink_first(&what.plan(seed), arguments.json)?;
+    }
+    Ok(ended.well)
+}
+
+/// Shrinks a world that failed, and says what came of it.
+fn shrink_first(plan: &Plan, json: bool) -> Result<(), io::Error> {
+    let (shrunk, cpu) = shrink::within(plan, SHRINKING);
+    // Worlds that only differ from themselves violate nothing.
+    let Some(shrunk) = shrunk else {
+        return Ok(());
+    };
+    let text = match json {
+        true => shrink::json(&shrunk, cpu),
+        false => format!("{}\n{}", shrunk.plan.to_text(), shrink::told(&shrunk, cpu)),
+    };
+    writeln!(io::stdout().lock(), "{text}")
 }
 
 /// What is run: the plans of some seeds, or one plan.
@@ -128,6 +148,15 @@ struct Teller<'a> {
     next: u64,
     summary: Summary,
     progress: Progress,
+    /// The first seed that failed.
+    first: Option<u64>,
+}
+
+/// How a run ended.
+struct Ended {
+    well: bool,
+    /// The first seed that failed.
+    first: Option<u64>,
 }
 
 impl<'a> Teller<'a> {
@@ -139,6 +168,7 @@ impl<'a> Teller<'a> {
             next: seeds.start,
             summary: Summary::new(seeds),
             progress: Progress::new(count, arguments.json),
+            first: None,
         }
     }
 
@@ -154,6 +184,7 @@ impl<'a> Teller<'a> {
     fn tell(&mut self, result: &Ran) -> io::Result<()> {
         self.summary.add(result);
         if let Some(failure) = &result.failure {
+            self.first.get_or_insert(result.outcome.seed);
             let text = if self.arguments.json {
                 failure.json(result.outcome.seed)
             } else {
@@ -178,7 +209,7 @@ impl<'a> Teller<'a> {
     }
 
     /// What still waits was run, though a seed before it was not.
-    fn end(mut self, cpu: std::time::Duration) -> Result<bool, io::Error> {
+    fn end(mut self, cpu: Duration) -> Result<Ended, io::Error> {
         for (_, result) in std::mem::take(&mut self.waiting) {
             self.tell(&result)?;
         }
@@ -192,7 +223,10 @@ impl<'a> Teller<'a> {
         };
         self.progress.print(&text)?;
         let missed = self.arguments.require_markers && self.summary.missed() > 0;
-        Ok(!self.summary.failed() && !missed)
+        Ok(Ended {
+            well: !self.summary.failed() && !missed,
+            first: self.first,
+        })
     }
 }
 
@@ -261,6 +295,9 @@ impl Progress {
         }
     }
 }
+
+/// The most processor time that shrinking takes.
+const SHRINKING: Duration = Duration::from_secs(30);
 
 /// How many lines of progress a run prints where there is no terminal.
 const LINES: u64 = 20;

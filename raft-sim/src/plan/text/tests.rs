@@ -136,7 +136,7 @@ fn a_fault_of_a_node_that_does_not_exist_is_refused() {
         "Cut(shape: Split(8), lasts: \"1s\", held: false)",
     ] {
         let text =
-            format!("(number: 9, at: \"1s\", occasion: None, delay: \"0s\", fault: {fault}),");
+            format!("(number: 9, at: \"1s\", occasion: Now, delay: \"0s\", fault: {fault}),");
         let whole = plan
             .to_text()
             .replacen("faults: [", &format!("faults: [{text}"), 1);
