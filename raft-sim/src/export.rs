@@ -5,6 +5,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::trace::{Happening, Recording};
 
+mod sequence;
+mod shiviz;
+mod words;
+
+pub use sequence::{mermaid, plantuml};
+pub use shiviz::shiviz;
+
 /// The recording as JSON, one object a line: first all but what happened, then one happening each.
 pub fn json_lines(recording: &Recording) -> String {
     let head = Recording {
@@ -61,3 +68,6 @@ fn line(value: &impl Serialize) -> String {
     line.push('\n');
     line
 }
+
+#[cfg(test)]
+mod tests;

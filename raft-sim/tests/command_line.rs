@@ -149,3 +149,42 @@ fn a_story_that_ends_otherwise_is_a_failure() {
     assert!(raft_sim(&[words[0], words[1], "--update"]).status.success());
     assert!(raft_sim(&words).status.success());
 }
+
+#[test]
+fn a_world_is_exported_and_opened_as_a_page() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    let begins = [
+        ("jsonl", "{\"version\":1,\"seed\":4,"),
+        ("mermaid", "sequenceDiagram\n"),
+        ("plantuml", "@startuml\n"),
+        ("shiviz", "(?<host>"),
+        ("html", "<!DOCTYPE html>"),
+    ];
+    for (format, begin) in begins {
+        let out = file(format);
+        let words = [
+            "replay", "--seed", "4", "--for", "1s", "--export", format, "--out", &out,
+        ];
+        let output = raft_sim(&words);
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        assert_eq!(printed(&output), "");
+        let text = std::fs::read_to_string(&out).unwrap();
+        assert!(text.starts_with(begin), "{format} begins {}", &text[..40]);
+    }
+    let (from_seed, from_file) = (file("seed.html"), file("file.html"));
+    let opened = [
+        raft_sim(&["open", "--seed", "4", "--for", "1s", "--out", &from_seed]),
+        raft_sim(&["open", &file("jsonl"), "--out", &from_file]),
+    ];
+    for output in &opened {
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        assert!(printed(output).ends_with(".html\n"), "{output:?}");
+    }
+    let page = std::fs::read_to_string(from_seed).unwrap();
+    assert_eq!(page, std::fs::read_to_string(from_file).unwrap());
+    assert!(page.contains("raft-sim replay 4 --for 1000ms"));
+    let bad = raft_sim(&["open", &file("mermaid")]);
+    assert_eq!(bad.status.code(), Some(2), "{bad:?}");
+    assert!(String::from_utf8_lossy(&bad.stderr).contains("not a recording"));
+}

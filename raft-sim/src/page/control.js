@@ -14,6 +14,7 @@ function redraw() {
   requestAnimationFrame(() => {
     drawing = false;
     draw(selected, matches);
+    drawOverview(selected, matches);
   });
 }
 
@@ -22,7 +23,7 @@ function select(at, quietly) {
   if (happenings.length === 0) return;
   selected = Math.max(0, Math.min(happenings.length - 1, at));
   byId("scrub").value = String(selected);
-  byId("moment").textContent = `${seconds(happenings[selected].at)} s · ${selected + 1} of ${happenings.length}`;
+  byId("moment").textContent = `${seconds(happenings[selected].at)} s · ${selected + 1} / ${happenings.length}`;
   if (!quietly) byId("live").textContent = `${happenings[selected].node === null ? "" : name(happenings[selected].node)} ${line(happenings[selected])}`;
   whatHappened(selected);
   statesAfter(selected);
@@ -182,7 +183,7 @@ function drawLegend() {
   const legend = byId("legend");
   const brush = legend.getContext("2d");
   const ratio = window.devicePixelRatio || 1;
-  const [width, height] = [660, 292];
+  const [width, height] = [690, 292];
   legend.width = width * ratio;
   legend.height = height * ratio;
   legend.style.width = width + "px";
@@ -260,6 +261,13 @@ function begin() {
   bind("theme", () => setTheme(otherTheme()));
   bind("help-button", showHelp);
   bind("copy", () => copyReplay());
+  const slide = (event) => {
+    const box = overview.getBoundingClientRect();
+    const part = (event.clientX - box.left - 8) / Math.max(1, box.width - 16);
+    select(Math.round(part * (happenings.length - 1)), true);
+  };
+  overview.addEventListener("pointerdown", (event) => { overview.setPointerCapture(event.pointerId); slide(event); });
+  overview.addEventListener("pointermove", (event) => { if (event.buttons > 0) slide(event); });
   byId("speed").addEventListener("change", () => play(playing !== null));
   byId("scrub").addEventListener("input", () => select(Number(byId("scrub").value), true));
   byId("search").addEventListener("input", () => ask(byId("search").value));
@@ -289,7 +297,9 @@ function start(wanted) {
   }
   const number = Number(wanted.get("at"));
   const at = wanted.has("at") ? happenings.findIndex((one) => one.number >= number) : violation;
-  select(at < 0 ? 0 : at, true);
+  const place = at < 0 ? 0 : at;
+  if (happenings[place].kind && HEARTBEATS.has(happenings[place].kind)) setLook({ heartbeats: true });
+  select(place, true);
   if (wanted.has("q")) {
     byId("search").value = wanted.get("q");
     ask(wanted.get("q"));
@@ -321,6 +331,7 @@ function selftest() {
     const from = performance.now();
     act();
     draw(selected, matches);
+    drawOverview(selected, matches);
     document.body.offsetHeight; // lays out what was changed, as the browser would
     spans.push(performance.now() - from);
   };

@@ -31,9 +31,15 @@ const isShown = (happening) => {
   return true;
 };
 
+/// Whether a happening is a step of its own, of which there is nothing to say.
+function isQuiet(happening, next) {
+  const goes = next && next.what === "sent" && next.at === happening.at && next.node === happening.node;
+  return happening.what === "stepped" && happening.events.length === 0 && happening.log === null && !goes;
+}
+
 function readColours() {
   const style = getComputedStyle(document.documentElement);
-  const names = ["paper", "shade", "edge", "ink", "faint", "pick", "pick-edge", "append", "append-reply", "vote", "pre-vote", "heartbeat", "forward", "other", "trouble", "lane", "leader", "cut", "pause"];
+  const names = ["paper", "shade", "edge", "ink", "faint", "pick", "pick-edge", "append", "append-reply", "vote", "pre-vote", "heartbeat", "forward", "other", "trouble", "focus", "lane", "leader", "cut", "pause"];
   colours = Object.fromEntries(names.map((one) => [one, style.getPropertyValue("--" + one).trim()]));
 }
 
@@ -61,7 +67,8 @@ function arrange() {
     // What one node did in one go stands in one row.
     const joins = before && before.node === happening.node && before.at === happening.at && happening.node !== null && happening.what !== "violated" && happening.what !== "stopped";
     if (drawn) {
-      if (!joins) row++;
+      // A step that says nothing needs little room, unless something leaves from it or arrives.
+      if (!joins) row += isQuiet(happening, happenings[at + 1]) ? 0.4 : 1;
       before = happening;
     }
     const y = look.trueTime ? ((happening.at - first) / 1e6) * (look.height / 4) : Math.max(row, 0) * look.height;
@@ -165,11 +172,11 @@ function hatch(x, y, width, height, colour) {
   pen.strokeStyle = colour;
   pen.lineWidth = 1;
   pen.beginPath();
-  // Lines that stay where they are in the picture while it scrolls.
-  const shift = diagram.scrollTop % 14;
-  for (let at = -height - 14; at < width + 14; at += 14) {
+  // The lines stand still in the picture while it scrolls.
+  const shift = (diagram.scrollTop + y + height) % 14;
+  for (let at = -height - 14 - shift; at < width + 14; at += 14) {
     pen.moveTo(x + at, y + height);
-    pen.lineTo(x + at + height + shift - shift, y);
+    pen.lineTo(x + at + height, y);
   }
   pen.stroke();
   pen.restore();
@@ -248,8 +255,10 @@ function drawEdges(begin, end, top, selected) {
 
 /// Where an edge begins and ends on the canvas, and how its end looks.
 function shapeOf(edge, top) {
-  const x0 = lanes.xs[laneOf.get(edge.from)];
-  const x1 = lanes.xs[laneOf.get(edge.to)];
+  const [start, goal] = [lanes.xs[laneOf.get(edge.from)], lanes.xs[laneOf.get(edge.to)]];
+  // From the lane's edge to the other's, so that a leader's broad lane hides no arrow.
+  const x0 = start + Math.sign(goal - start) * 3;
+  const x1 = goal - Math.sign(goal - start) * 5;
   if (edge.arrived !== null) {
     const y1 = ys[edge.arrived] - top;
     const y0 = edge.sent < 0 ? y1 - 30 : ys[edge.sent] - top;
@@ -268,7 +277,7 @@ function drawEdge(edge, top, chosen) {
   const [colour, width, dash] = (sent && STROKES[sent.kind]) || ["other", 1.2, [2, 2]];
   const { x0, y0, x1, y1, end } = shapeOf(edge, top);
   const ended = end !== "arrow" && end !== "nobody";
-  pen.strokeStyle = pen.fillStyle = ended ? colours.trouble : colours[colour];
+  pen.strokeStyle = pen.fillStyle = ended && end !== "open" ? colours.trouble : colours[colour];
   pen.lineWidth = chosen ? width + 2 : width;
   pen.setLineDash(edge.fate === "held" && edge.arrived !== null ? [10, 4, 2, 4] : dash);
   pen.beginPath();
@@ -475,7 +484,7 @@ function drawShape(shape, x, y, chosen) {
   if (shape === "dot") pen.arc(x, y, chosen ? 4.5 : 2.6, 0, 2 * Math.PI);
   else if (shape === "square") pen.rect(x - reach + 1, y - reach + 1, 2 * reach - 2, 2 * reach - 2);
   else if (shape === "star") star(x, y, reach + 4);
-  else if (shape === "check") pen.arc(x, y, reach + 1.5, 0, 2 * Math.PI);
+  else if (shape === "check") pen.arc(x, y, reach + 2, 0, 2 * Math.PI);
   else if (shape === "cut") {
     pen.rect(x - reach, y - reach, 2 * reach, 2 * reach);
   } else {
@@ -484,16 +493,23 @@ function drawShape(shape, x, y, chosen) {
     pen.lineTo(x - reach - 1, y + reach);
     pen.closePath();
   }
-  const hollow = ["hollow", "start", "cut", "check"].includes(shape);
+  // A rim of the ground's colour, so that a mark is seen on a leader's broad lane too.
+  pen.strokeStyle = colours.paper;
+  pen.lineWidth = 4.5;
+  pen.stroke();
+  pen.strokeStyle = colours.ink;
+  pen.lineWidth = 1.8;
+  const hollow = ["hollow", "start", "cut"].includes(shape);
   if (hollow) {
     pen.fillStyle = colours.paper;
     pen.fill();
     pen.stroke();
   } else pen.fill();
   if (shape === "check") {
+    pen.strokeStyle = colours.paper;
     pen.beginPath();
-    pen.moveTo(x - 3, y);
-    pen.lineTo(x - 0.5, y + 3);
+    pen.moveTo(x - 3.5, y);
+    pen.lineTo(x - 1, y + 3);
     pen.lineTo(x + 3.5, y - 3);
     pen.stroke();
   }
@@ -531,7 +547,7 @@ function drawHead(selected) {
     pen.font = "11px system-ui, sans-serif";
     pen.fillStyle = colours.faint;
     const state = view.state;
-    const short = { follower: "follows", "pre-candidate": "pre-cand.", candidate: "candidate", leader: "★ leads" };
+    const short = { follower: "follower", "pre-candidate": "pre-cand.", candidate: "candidate", leader: "★ leader" };
     const text = !view.up ? "down" : !state ? "opens" : lanes.each < 74 ? `T${state.term}` : `${short[state.role]} T${state.term}`;
     pen.fillText(text, x, 25);
   });
@@ -541,6 +557,79 @@ function drawHead(selected) {
     pen.fillText(lanes.narrow ? "cl." : "clients", lanes.client + 8, HEAD / 2);
   }
   pen.textAlign = "left";
+}
+
+// ---- the whole at a glance --------------------------------------------------------------------
+
+const overview = document.getElementById("overview");
+let whole = null; // the overview without what moves, drawn once for each width and theme
+
+/// A strip as wide as the page: how much happens when, who leads, what goes wrong.
+function drawOverview(selected, matches) {
+  const ratio = window.devicePixelRatio || 1;
+  const [width, height] = [overview.clientWidth, 26];
+  if (width === 0 || happenings.length === 0) return;
+  overview.width = width * ratio;
+  overview.height = height * ratio;
+  const at = (place) => (place / Math.max(1, happenings.length - 1)) * (width - 16) + 8;
+  const key = `${width} ${colours.paper}`;
+  if (!whole || whole.key !== key) {
+    const still = document.createElement("canvas");
+    still.width = overview.width;
+    still.height = overview.height;
+    const brush = still.getContext("2d");
+    brush.scale(ratio, ratio);
+    withPen(brush, () => drawWhole(at, width, height));
+    whole = { key, still };
+  }
+  const brush = overview.getContext("2d");
+  brush.drawImage(whole.still, 0, 0);
+  brush.scale(ratio, ratio);
+  brush.fillStyle = colours["pick-edge"];
+  for (const place of matches) brush.fillRect(at(place) - 0.5, height - 6, 1.5, 6);
+  brush.fillStyle = colours.focus;
+  brush.fillRect(at(selected) - 1, 0, 2.5, height);
+}
+
+function drawWhole(at, width, height) {
+  pen.fillStyle = colours.paper;
+  pen.fillRect(0, 0, width, height);
+  const roof = 11;
+  for (const band of bands.filter((one) => one.links.length > 0)) {
+    hatch(at(Math.max(0, band.at)), roof, Math.max(2, at(band.end) - at(Math.max(0, band.at))), height - roof, colours.cut);
+  }
+  segments.forEach((parts, lane) => {
+    const y = roof + 1 + ((height - roof - 2) * (lane + 0.5)) / nodes.length;
+    parts.forEach((part, place) => {
+      if (!part.up) return;
+      const from = at(Math.max(0, part.at));
+      const to = at(place + 1 < parts.length ? parts[place + 1].at : happenings.length - 1);
+      pen.fillStyle = part.role === "leader" ? colours.leader : colours.edge;
+      const tall = part.role === "leader" ? 3 : 1;
+      pen.fillRect(from, y - tall / 2, Math.max(0.5, to - from), tall);
+    });
+  });
+  pen.font = "9px system-ui, sans-serif";
+  pen.textBaseline = "middle";
+  let free = -1;
+  happenings.forEach((happening, place) => {
+    const x = at(place);
+    const elected = happening.what === "stepped" && marks[place].shape === "star";
+    if (happening.what === "stopped") {
+      pen.strokeStyle = colours.trouble;
+      cross(x, 5, 2.6);
+    } else if (elected && x > free) {
+      pen.fillStyle = colours.ink;
+      pen.beginPath();
+      star(x, 5, 5);
+      pen.fill();
+      pen.fillText(`T${happening.state.term}`, x + 6, 6);
+      free = x + 24;
+    } else if (happening.what === "violated") {
+      pen.fillStyle = colours.trouble;
+      pen.fillRect(x - 2, 0, 4, height);
+    }
+  });
 }
 
 // ---- what lies under a point ------------------------------------------------------------------

@@ -144,19 +144,29 @@ function logsAfter(at) {
   const here = laneOf.get(happenings[at].node);
   const lastOf = (view) => view.first + view.log.length - 1;
   const last = Math.max(0, ...after.map(lastOf), ...before.map(lastOf));
-  const change = happenings[at].log;
-  // What just changed must be in sight, also far from the end.
-  const focus = change ? Math.min(last, Math.max(change.from + change.lines.length, logRows)) : last;
+  const focus = Math.min(last, Math.max(logRows, wanted(happenings[at], after)));
   const from = Math.max(1, focus - logRows + 1);
   const head = make("tr", null, make("th", null, "index"), ...nodes.map((node, lane) => make("th", { scope: "col", class: lane === here ? "here" : null }, name(node))));
   const rows = [];
   for (let index = from; index <= Math.min(last, from + logRows - 1); index++) {
     rows.push(make("tr", null, make("th", { scope: "row" }, String(index)), ...after.map((view, lane) => entry(view, before[lane], index))));
   }
+  const later = last - (from + logRows - 1);
+  if (later > 0) rows.push(make("tr", null, make("th", { scope: "row" }, "…"), make("td", { class: "absent", colspan: String(nodes.length) }, `${later} later`)));
   const more = from > 1 ? make("button", { type: "button", click: () => { logRows += 24; select(at); } }, `${plural(from - 1, "earlier index").replace("indexs", "indexes")}`) : null;
   const legend = make("p", { class: "quiet" }, "✓ applied · c committed, the double line below the last one · dashed: not durable yet · ▣ snapshot");
   const table = make("table", null, make("thead", null, head), make("tbody", null, ...rows));
   fill("logs", title("Logs"), more, last > 0 ? make("div", { class: "scroll" }, table) : make("p", { class: "quiet" }, "No node holds an entry."), last > 0 ? legend : null);
+}
+
+/// The last index that should be in sight: of what a violation names, of what just changed, or a
+/// little beyond what is committed anywhere.
+function wanted(happening, after) {
+  const named = happening.what === "violated" ? /(\d+)@T\d+/.exec(happening.text) : null;
+  if (named) return Number(named[1]) + Math.floor(logRows / 2);
+  if (happening.log) return happening.log.from + happening.log.lines.length;
+  const commits = after.map((view) => (view.state ? view.state.commit : 0));
+  return Math.max(...commits) + Math.floor(logRows / 2);
 }
 
 function entry(view, before, index) {

@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use raft_core::chunk::Chunk;
@@ -24,7 +25,7 @@ use super::{
 };
 use crate::checkers::Violation;
 use crate::network::node_id;
-use crate::plan::Plan;
+use crate::plan::{Delay, Plan};
 use crate::script::print;
 
 /// Listens to a world. Cheap to clone; all clones are one recorder.
@@ -373,25 +374,43 @@ fn settings(plan: &Plan) -> Vec<(String, String)> {
     let rows = [
         ("nodes", plan.nodes.len().to_string()),
         ("clients", plan.clients.len().to_string()),
-        (
-            "faults and clients go on for",
-            format!("{:?}", plan.duration),
-        ),
-        ("election timeout", format!("{:?}", tuning.election_timeout)),
-        (
-            "heartbeats every",
-            format!("{:?}", tuning.heartbeat_interval),
-        ),
+        ("faults and clients go on for", short(plan.duration)),
+        ("election timeout", short(tuning.election_timeout)),
+        ("heartbeats every", short(tuning.heartbeat_interval)),
         ("pre-vote and check-quorum", tuning.pre_vote.to_string()),
-        ("messages take", format!("{:?}", network.delay)),
+        ("messages take", delay(network.delay)),
         ("lost of a thousand", network.drop_per_mille.to_string()),
         (
             "doubled of a thousand",
             network.double_per_mille.to_string(),
         ),
-        ("syncs take", format!("{:?}", plan.disk.sync)),
+        ("syncs take", delay(plan.disk.sync)),
     ];
     rows.map(|(name, value)| (name.to_owned(), value)).into()
+}
+
+/// A span as a person would say it.
+fn short(span: Duration) -> String {
+    let rounded = match span {
+        _ if span >= Duration::from_secs(10) => Duration::from_secs(span.as_secs()),
+        _ if span >= Duration::from_millis(10) => Duration::from_millis(span.as_millis() as u64),
+        _ => Duration::from_micros(span.as_micros() as u64),
+    };
+    format!("{rounded:?}")
+}
+
+fn delay(delay: Delay) -> String {
+    match delay {
+        Delay::Even(least, most) => format!("{} to {}", short(least), short(most)),
+        Delay::LongTailed(mean) => format!("{} at the mean, some much longer", short(mean)),
+        Delay::Two(common, rare, per_mille) => {
+            format!(
+                "{}, {per_mille} of a thousand {}",
+                short(common),
+                short(rare)
+            )
+        }
+    }
 }
 
 /// Faults that are on at once, as far as they are remembered when their beginning is not kept.

@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand};
 use raft_sim::plan::{MAX_NODES, Swarm};
 
 use crate::bench::Bench;
+use crate::export::Export;
 use crate::open::Open;
 use crate::shrink::Shrink;
 use crate::source::Source;
@@ -77,6 +78,8 @@ pub(crate) struct Replay {
     /// Prints the plan, as text that `--plan` takes, and runs nothing.
     #[arg(long)]
     pub(crate) print_plan: bool,
+    #[command(flatten)]
+    pub(crate) export: Export,
 }
 
 #[derive(Args, Debug)]

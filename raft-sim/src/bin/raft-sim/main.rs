@@ -10,6 +10,7 @@ use clap::Parser as _;
 
 mod arguments;
 mod bench;
+mod export;
 mod open;
 mod replay;
 mod run;

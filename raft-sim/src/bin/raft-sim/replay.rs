@@ -1,12 +1,14 @@
-//! `raft-sim replay`: the story of one seed, one event a line.
+//! `raft-sim replay`: the story of one seed, one event a line; of a failure also on one screen.
 
 use std::fmt;
 use std::io::{self, BufWriter, Write};
 
 use raft_core::ids::NodeId;
 use raft_core::time::Time;
-use raft_sim::sim::replay_plan;
-use raft_sim::world::Trace;
+use raft_sim::key_value::{KeyValue, KeyValueWorkload};
+use raft_sim::story::one_screen;
+use raft_sim::trace::{KEPT, Recorder};
+use raft_sim::world::{Trace, World};
 
 use crate::arguments::Replay;
 
@@ -17,12 +19,17 @@ pub(crate) fn replay(arguments: &Replay) -> Result<bool, io::Error> {
         io::stdout().lock().write_all(plan.to_text().as_bytes())?;
         return Ok(true);
     }
+    if arguments.export.is_wanted() {
+        return arguments.export.write(plan, arguments.source.replay());
+    }
+    let recorder = Recorder::new(KEPT);
     let mut story = Story {
         out: BufWriter::new(io::stdout().lock()),
         failed: None,
     };
     writeln!(story.out, "{plan}")?;
-    let outcome = replay_plan(plan, &mut story);
+    let world = World::new(plan, KeyValue::default, KeyValueWorkload::default());
+    let outcome = world.recorded_by(&recorder).told_to(&mut story).run();
     if let Some(error) = story.failed {
         return Err(error);
     }
@@ -39,7 +46,7 @@ pub(crate) fn replay(arguments: &Replay) -> Result<bool, io::Error> {
     )?;
     match &outcome.violation {
         None => writeln!(story.out, "no property is violated")?,
-        Some(violation) => writeln!(story.out, "{violation}")?,
+        Some(violation) => write!(story.out, "{}", one_screen(&recorder.take(), violation))?,
     }
     story.out.flush()?;
     Ok(outcome.violation.is_none())

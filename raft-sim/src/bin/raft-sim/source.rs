@@ -29,6 +29,17 @@ pub(crate) struct Source {
 }
 
 impl Source {
+    /// The command that replays it.
+    pub(crate) fn replay(&self) -> String {
+        match &self.plan {
+            Some(file) => format!("raft-sim replay --plan {}", file.display()),
+            None => {
+                let seed = self.seed.or(self.named).unwrap_or_default();
+                format!("raft-sim replay {seed}{}", self.world.words())
+            }
+        }
+    }
+
     /// The plan.
     ///
     /// # Errors
