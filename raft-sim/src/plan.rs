@@ -14,6 +14,7 @@ use crate::lot::{Lot, nanos};
 use crate::nemesis::{self, FaultPlan, Loss};
 use crate::workload::{self, Action, ClientPlan, OperationPlan};
 
+mod bytes;
 mod check;
 mod codecs;
 mod disk;
