@@ -335,12 +335,11 @@ function selftest() {
     document.body.offsetHeight; // lays out what was changed, as the browser would
     spans.push(performance.now() - from);
   };
-  let views = recording.start;
+  const all = []; // the views after each happening, found without a short cut
   happenings.forEach((happening, at) => {
-    views = advance(views, happening);
+    all.push(advance(at === 0 ? recording.start : all[at - 1], happening));
     expect(line(happening) !== undefined && !/undefined|NaN|\[object/.test(line(happening)), `no words for ${at}: ${line(happening)}`);
   });
-  expect(JSON.stringify(viewsAt(happenings.length - 1)) === JSON.stringify(views), "two ways to the last views differ");
   const every = Math.max(1, Math.floor(happenings.length / 400));
   const walkTimes = spans.length;
   for (let at = 0; at < happenings.length; at += every) {
@@ -354,6 +353,12 @@ function selftest() {
   // A scrub goes anywhere, not to the next one.
   for (let jump = 0; jump < 100; jump++) time(() => select((jump * 7919) % happenings.length, true));
   const scrubs = spans.splice(0);
+  for (let jump = 0; jump < 60; jump++) {
+    const at = (jump * 7919) % happenings.length;
+    expect(JSON.stringify(viewsAt(at)) === JSON.stringify(all[at]), `two ways to the views after ${at} differ`);
+  }
+  checkKeys(expect);
+  checkPointing(expect);
   setLook({ heartbeats: true });
   setLook({ trueTime: true });
   time(() => select(happenings.length - 1, true));
@@ -370,6 +375,41 @@ function selftest() {
   const verdict = problems.length === 0 ? "passed" : "failed: " + problems.join("; ");
   const text = `selftest ${verdict}: ${happenings.length} happenings, ${edges.length} letters, step median ${of(steps, 0.5)} ms p99 ${of(steps, 0.99)} ms, scrub median ${of(scrubs, 0.5)} ms p99 ${of(scrubs, 0.99)} ms, search ${searched.toFixed(2)} ms`;
   document.body.append(make("pre", { id: "selftest" }, text));
+}
+
+/// Presses keys as a hand would.
+function checkKeys(expect) {
+  const press = (key, shiftKey) => diagram.dispatchEvent(new KeyboardEvent("keydown", { key, shiftKey, bubbles: true }));
+  const to = (key, at, shiftKey) => {
+    press(key, shiftKey);
+    expect(selected === at, `${key} goes to ${selected}, not to ${at}`);
+  };
+  to("Home", 0);
+  to("ArrowRight", shown.find((at) => at > 0));
+  to("ArrowLeft", shown[0]);
+  to("End", happenings.length - 1);
+  if (violation >= 0) to("v", violation);
+  press("Home");
+  const node = happenings[0].node;
+  to("ArrowDown", shown.find((at) => at > 0 && happenings[at].node === node) ?? 0, true);
+  press("?");
+  expect(byId("help").open, "? opens no help");
+  byId("help").close();
+  press("/");
+  expect(document.activeElement === byId("search"), "/ does not search");
+  diagram.focus();
+}
+
+/// Points at marks: what is found must stand where it was pointed at.
+function checkPointing(expect) {
+  const every = Math.max(1, Math.floor(shown.length / 50));
+  for (let place = 0; place < shown.length; place += every) {
+    select(shown[place], true);
+    const lane = laneOf.get(happenings[selected].node);
+    if (lane === undefined || happenings[selected].what === "arrived") continue;
+    const at = hit(lanes.xs[lane], ys[selected] - diagram.scrollTop);
+    expect(at !== null && Math.abs(ys[at] - ys[selected]) < 1, `pointing at ${selected} finds ${at}`);
+  }
 }
 
 begin();

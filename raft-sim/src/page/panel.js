@@ -91,8 +91,10 @@ function violatedParts(violated) {
 
 // ---- nodes ------------------------------------------------------------------------------------
 
+const SHORT = { "pre-candidate": "pre-cand." };
+
 const ROWS = [
-  ["role", (view) => (!view.up ? "down" : view.state ? view.state.role : "opens its log")],
+  ["role", (view) => (!view.up ? "down" : view.state ? SHORT[view.state.role] || view.state.role : "opening")],
   ["term", (view) => (view.state ? String(view.state.term) : "")],
   ["vote", (view) => (view.state ? (view.state.vote === null ? "–" : name(view.state.vote)) : "")],
   ["follows", (view) => (view.state ? (view.state.leader === null ? "–" : name(view.state.leader)) : "")],
@@ -118,7 +120,18 @@ function statesAfter(at) {
     if (view.state && view.state.followers.length > 0) rows.push(followersOf(view, before[lane]));
   });
   const faults = after.filter((view) => view.state && view.state.fault).map((view) => make("p", { class: "says broken" }, `${name(view.node)} stopped: ${view.state.fault}`));
-  fill("states", title(here === undefined ? "Nodes" : "Nodes, before → after"), make("div", { class: "scroll" }, make("table", null, make("thead", null, head), make("tbody", null, ...rows))), ...faults);
+  const table = make("table", { class: nodes.length > 5 ? "dense" : null }, make("thead", null, head), make("tbody", null, ...rows));
+  fill("states", title(here === undefined ? "Nodes" : "Nodes, before → after"), scroller(table), ...faults);
+}
+
+/// A table that scrolls sideways for itself, with the selected node's column in sight.
+function scroller(table) {
+  const box = make("div", { class: "scroll" }, table);
+  requestAnimationFrame(() => {
+    const here = table.querySelector("th.here");
+    if (here) box.scrollLeft = Math.max(0, here.offsetLeft + here.offsetWidth + 12 - box.clientWidth);
+  });
+  return box;
 }
 
 /// What a leader takes its followers to hold, in their columns.
@@ -131,7 +144,7 @@ function followersOf(view, before) {
     if (is === was || was === "") return make("td", null, is);
     return make("td", { class: "changed" }, make("del", null, was), " → ", is);
   };
-  return make("tr", null, make("th", { scope: "row", title: "the last entry known to match, and the next to send" }, `match / next by ${name(view.node)}`), ...nodes.map(cell));
+  return make("tr", null, make("th", { scope: "row", title: "the last entry known to match, and the next to send" }, `match/next, ${name(view.node)}`), ...nodes.map(cell));
 }
 
 // ---- logs -------------------------------------------------------------------------------------
@@ -155,8 +168,8 @@ function logsAfter(at) {
   if (later > 0) rows.push(make("tr", null, make("th", { scope: "row" }, "…"), make("td", { class: "absent", colspan: String(nodes.length) }, `${later} later`)));
   const more = from > 1 ? make("button", { type: "button", click: () => { logRows += 24; select(at); } }, `${plural(from - 1, "earlier index").replace("indexs", "indexes")}`) : null;
   const legend = make("p", { class: "quiet" }, "✓ applied · c committed, the double line below the last one · dashed: not durable yet · ▣ snapshot");
-  const table = make("table", null, make("thead", null, head), make("tbody", null, ...rows));
-  fill("logs", title("Logs"), more, last > 0 ? make("div", { class: "scroll" }, table) : make("p", { class: "quiet" }, "No node holds an entry."), last > 0 ? legend : null);
+  const table = make("table", { class: nodes.length > 5 ? "dense" : null }, make("thead", null, head), make("tbody", null, ...rows));
+  fill("logs", title("Logs"), more, last > 0 ? scroller(table) : make("p", { class: "quiet" }, "No node holds an entry."), last > 0 ? legend : null);
 }
 
 /// The last index that should be in sight: of what a violation names, of what just changed, or a

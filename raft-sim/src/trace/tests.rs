@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::*;
+use crate::nemesis::Fault;
 use crate::plan::{Plan, Swarm};
 use crate::sim::{record_plan, run_plan};
 use crate::world::Outcome;
@@ -22,7 +23,7 @@ fn record(seed: u64, kept: usize) -> (Outcome, Recording) {
 
 #[test]
 fn a_world_is_the_same_whether_or_not_it_is_recorded() {
-    for seed in 0..6 {
+    for seed in 0..3 {
         let (outcome, _) = record(seed, 1_000);
         let plain = run_plan(plan(seed));
         assert_eq!(outcome.hash, plain.hash, "seed {seed}");
@@ -48,8 +49,13 @@ fn what_falls_out_of_a_recording_is_how_the_nodes_were_at_its_start() {
 
 #[test]
 fn every_letter_that_arrives_was_sent_and_did_not_get_lost() {
-    let mut copies = 0;
-    for seed in 0..12 {
+    let (mut copies, mut held) = (0, 0);
+    let holds = |seed: &u64| {
+        let faults = plan(*seed).faults;
+        let mut faults = faults.iter().map(|planned| planned.fault);
+        faults.any(|fault| matches!(fault, Fault::Cut { held: true, .. }))
+    };
+    for seed in (0..500).filter(holds).take(5) {
         let (_, recording) = record(seed, usize::MAX);
         let mut sent = BTreeMap::new();
         for happening in &recording.happenings {
@@ -64,17 +70,19 @@ fn every_letter_that_arrives_was_sent_and_did_not_get_lost() {
                     let can = [Some(Fate::Travels), Some(Fate::Held)];
                     assert!(fates.iter().any(|fate| can.contains(fate)), "{known:?}");
                     copies += u64::from(known.copy.is_some());
+                    held += u64::from(known.fate == Fate::Held);
                 }
                 _ => {}
             }
         }
     }
-    assert!(copies > 10, "only {copies} copies arrived");
+    assert!(copies > 0, "only {copies} copies arrived");
+    assert!(held > 0, "only {held} held letters arrived");
 }
 
 #[test]
 fn logs_hold_what_the_states_say_and_every_command_is_named() {
-    for seed in 0..6 {
+    for seed in 0..3 {
         let (_, recording) = record(seed, usize::MAX);
         let mut views = recording.start.clone();
         let mut rules = 0;
