@@ -14,8 +14,9 @@ use raft_core::ids::NodeId;
 use raft_core::time::Time;
 use raft_node::clock::Clock;
 
-use crate::lot::nanos;
-use crate::plan::NodePlan;
+use crate::lot::{Lot, nanos};
+use crate::network::node_number;
+use crate::plan::{NodePlan, Plan};
 use crate::world::event::Event;
 
 /// The world's time and what is still to come. Cheap to clone; all clones are one queue.
@@ -171,13 +172,21 @@ struct Hand {
     /// How much it gains when no fault changes that.
     planned: i64,
     alarm: Option<Alarm>,
+    /// How late alarms ring at most.
+    late: Duration,
+    /// How many alarms there were, and what names their lots.
+    alarms: u64,
+    key: u64,
+    seed: u64,
 }
 
 /// The next wake-up that was asked for.
 #[derive(Debug)]
 struct Alarm {
-    /// The world's time for which an event is scheduled.
+    /// The world's time that was asked for.
     at: Time,
+    /// The world's time for which an event is scheduled: the same, or later.
+    rings: Time,
     waker: Waker,
 }
 
@@ -190,7 +199,12 @@ pub(crate) struct SimClock {
 }
 
 impl SimClock {
-    pub(crate) fn new(node: NodeId, rate: Rate, schedule: Schedule) -> Self {
+    pub(crate) fn new(node: NodeId, plan: &Plan, schedule: Schedule) -> Self {
+        let number = node_number(node);
+        let rate = plan
+            .nodes
+            .get(number)
+            .map_or_else(Rate::true_time, Rate::new);
         Self {
             node,
             schedule,
@@ -198,6 +212,10 @@ impl SimClock {
                 planned: rate.drift,
                 rate,
                 alarm: None,
+                late: plan.quirks.alarms_late,
+                alarms: 0,
+                key: plan.key_of(number),
+                seed: plan.seed,
             })),
         }
     }
@@ -235,10 +253,15 @@ impl SimClock {
     /// The event of an alarm came: wakes who waits, if it is the one that was last asked for.
     pub(crate) fn ring(&self, at: Time) {
         let mut hand = self.hand();
-        let due = hand.alarm.as_ref().is_some_and(|alarm| alarm.at <= at);
+        let due = hand.alarm.as_ref().is_some_and(|alarm| alarm.rings <= at);
         if let Some(alarm) = due.then(|| hand.alarm.take()).flatten() {
             alarm.waker.wake();
         }
+    }
+
+    /// Rings in time from now on.
+    pub(crate) fn be_punctual(&self) {
+        self.hand().late = Duration::ZERO;
     }
 
     /// Forgets who waited: the process has ended.
@@ -266,17 +289,28 @@ impl Clock for SimClock {
         // again then, which is cheaper than an event for each move.
         match &mut hand.alarm {
             Some(alarm) if alarm.at <= at => alarm.waker.clone_from(cx.waker()),
-            alarm => {
-                *alarm = Some(Alarm {
+            _ => {
+                let late = hand.late;
+                let mut rings = at;
+                if !late.is_zero() {
+                    hand.alarms += 1;
+                    let name = [ALARM, hand.key, hand.alarms];
+                    rings = at.after(Lot::of(hand.seed, &name).span(Duration::ZERO, late));
+                }
+                hand.alarm = Some(Alarm {
                     at,
+                    rings,
                     waker: cx.waker().clone(),
                 });
-                self.schedule.at(at, Event::Alarm { node: self.node });
+                self.schedule.at(rings, Event::Alarm { node: self.node });
             }
         }
         Poll::Pending
     }
 }
+
+/// What late alarms are called among lots.
+const ALARM: u64 = 25;
 
 const MILLION: i128 = 1_000_000;
 

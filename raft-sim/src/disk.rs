@@ -5,6 +5,7 @@
 //! operation takes effect in the cache at once and answers later, a sync makes durable what was
 //! started before it when it answers, and what was planned to fail fails.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -42,8 +43,8 @@ struct Platter {
     locked: bool,
     /// How many operations there were: the names of their lots.
     operations: u64,
-    /// When the last operation answers: a disk serves in order.
-    busy_until: Time,
+    /// When the last operation on a file answers: what is asked of one file is served in order.
+    busy_until: BTreeMap<String, Time>,
     /// Nothing answers before this.
     stalled_until: Time,
     /// What the next operation of its kind does.
@@ -64,7 +65,7 @@ impl Disk {
             epoch: 0,
             locked: false,
             operations: 0,
-            busy_until: Time::ZERO,
+            busy_until: BTreeMap::new(),
             stalled_until: Time::ZERO,
             fault: None,
             calm: false,
@@ -88,7 +89,7 @@ impl Disk {
         let mut platter = self.platter();
         platter.epoch += 1;
         platter.locked = false;
-        platter.busy_until = Time::ZERO;
+        platter.busy_until.clear();
         let sector_bytes = platter.plan.sector_bytes;
         let unsynced = platter.folder.has_unsynced();
         platter.folder.crash(loss, sector_bytes, lot);
@@ -134,7 +135,8 @@ impl Disk {
             match &done.effect {
                 Effect::None => {}
                 Effect::Synced { file, number } => platter.folder.synced(*file, *number),
-                Effect::FolderSynced { number } => platter.folder.folder_synced(*number),
+                Effect::Renamed { number } => platter.folder.renamed(*number),
+                Effect::FolderSynced { numbers } => platter.folder.folder_synced(numbers),
             }
             drop(platter);
             done.slot.answer();
@@ -174,6 +176,25 @@ impl Platter {
         (answer, effect, takes)
     }
 
+    /// What an operation has to wait for: those before it on its file, or all before it.
+    fn queue_of(&self, operation: &Operation) -> String {
+        let file = match operation {
+            Operation::Create { name, .. }
+            | Operation::Read { name, .. }
+            | Operation::Write { name, .. }
+            | Operation::Sync { name }
+            | Operation::SetLength { name, .. }
+            | Operation::Remove { name } => name.as_str(),
+            // The log renames nothing.
+            Operation::Rename { .. }
+            | Operation::Lock
+            | Operation::List
+            | Operation::SyncFolder => "",
+        };
+        let file = if self.plan.any_order { file } else { "" };
+        file.to_owned()
+    }
+
     fn take_effect(&mut self, operation: Operation) -> (Result<Answer, FsError>, Effect) {
         let number = self.operations;
         let folder = &mut self.folder;
@@ -188,7 +209,10 @@ impl Platter {
                 Ok(Answer::Done)
             }
             Operation::List => Ok(Answer::Names(folder.list())),
-            Operation::Create { name, length } => done(folder.create(name, length, number)),
+            Operation::Create { name, length } => {
+                let answer = done(folder.create(name, length, number));
+                return (answer, Effect::Renamed { number });
+            }
             Operation::Read {
                 name,
                 offset,
@@ -206,10 +230,17 @@ impl Platter {
                 };
             }
             Operation::SetLength { name, length } => done(folder.set_length(&name, length, number)),
-            Operation::Rename { from, to } => done(folder.rename(&from, to, number)),
-            Operation::Remove { name } => done(folder.remove(name, number)),
+            Operation::Rename { from, to } => {
+                let answer = done(folder.rename(&from, to, number));
+                return (answer, Effect::Renamed { number });
+            }
+            Operation::Remove { name } => {
+                let answer = done(folder.remove(name, number));
+                return (answer, Effect::Renamed { number });
+            }
             Operation::SyncFolder => {
-                return (Ok(Answer::Done), Effect::FolderSynced { number });
+                let numbers = folder.renamings_done();
+                return (Ok(Answer::Done), Effect::FolderSynced { numbers });
             }
         };
         (answer, Effect::None)
@@ -218,40 +249,65 @@ impl Platter {
     /// The planned failure, if this is the operation it waits for.
     fn injected(&mut self, operation: &Operation, lot: &mut Lot) -> Option<FsError> {
         let fault = self.fault?;
+        let meant = matches!(
+            (fault, operation),
+            (DiskFault::Sync, Operation::Sync { .. })
+                | (DiskFault::Write, Operation::Write { .. })
+                | (
+                    DiskFault::Full,
+                    Operation::Write { .. }
+                        | Operation::Create { .. }
+                        | Operation::SetLength { .. },
+                )
+                | (DiskFault::Read, Operation::Read { .. })
+                | (DiskFault::Create, Operation::Create { .. })
+                | (DiskFault::Remove, Operation::Remove { .. })
+                | (DiskFault::Length, Operation::SetLength { .. })
+                | (DiskFault::Folder, Operation::SyncFolder)
+                | (DiskFault::List, Operation::List)
+                | (DiskFault::Lock, Operation::Lock)
+        );
+        if !meant {
+            return None;
+        }
+        self.fault = None;
+        self.take_effect_in_part(operation, lot);
         let detail = format!("planned failure of {}", self.node);
-        let error = match (fault, operation) {
-            (DiskFault::Sync, Operation::Sync { name }) => {
-                let sector_bytes = self.plan.sector_bytes;
-                self.folder.fail_sync(name, sector_bytes, lot);
-                FsError::Io { detail }
-            }
-            (
-                DiskFault::Write | DiskFault::Full,
-                Operation::Write {
-                    name,
-                    offset,
-                    parts,
-                },
-            ) => {
+        Some(match fault {
+            DiskFault::Full => FsError::NoSpace { detail },
+            _ => FsError::Io { detail },
+        })
+    }
+
+    /// What a failed operation does before it fails: nobody can say, so it is drawn.
+    fn take_effect_in_part(&mut self, operation: &Operation, lot: &mut Lot) {
+        let sector_bytes = self.plan.sector_bytes;
+        match operation {
+            Operation::Sync { name } => self.folder.fail_sync(name, sector_bytes, lot),
+            Operation::SyncFolder => self.folder.fail_folder_sync(lot),
+            Operation::Write {
+                name,
+                offset,
+                parts,
+            } => {
                 let whole = parts.concat();
                 let kept = lot.below(whole.len() as u64 + 1) as usize;
                 let part = whole.get(..kept).unwrap_or_default().to_vec();
                 let number = self.operations;
                 // The file exists or there is nothing to tear: either way the write has failed.
                 let _ = self.folder.write(name, *offset, &[part.into()], number);
-                match fault {
-                    DiskFault::Full => FsError::NoSpace { detail },
-                    DiskFault::Write | DiskFault::Sync | DiskFault::Read => FsError::Io { detail },
+            }
+            Operation::Create { .. } | Operation::Remove { .. } | Operation::SetLength { .. } => {
+                if lot.chance(500) {
+                    // Whatever this says, the answer is that it failed.
+                    let _ = self.take_effect(operation.clone());
                 }
             }
-            (DiskFault::Full, Operation::Create { .. } | Operation::SetLength { .. }) => {
-                FsError::NoSpace { detail }
-            }
-            (DiskFault::Read, Operation::Read { .. }) => FsError::Io { detail },
-            _ => return None,
-        };
-        self.fault = None;
-        Some(error)
+            Operation::Rename { .. }
+            | Operation::Read { .. }
+            | Operation::List
+            | Operation::Lock => {}
+        }
     }
 }
 
@@ -268,15 +324,24 @@ impl Fs for SimFs {
         if platter.epoch != self.epoch {
             return Box::pin(std::future::ready(Err(FsError::Stopped)));
         }
+        let queue = platter.queue_of(&operation);
         let (answer, effect, takes) = platter.start(operation);
         let now = platter.schedule.now();
-        let at = now.after(takes).max(platter.busy_until);
-        if at <= now && platter.stalled_until <= now && matches!(effect, Effect::None) {
+        let busy = platter.busy_until.get(&queue).copied();
+        let at = now.after(takes).max(busy.unwrap_or(Time::ZERO));
+        if at <= now && platter.stalled_until <= now {
             // The cache has it: no event is needed for what takes no time.
-            return Box::pin(std::future::ready(answer));
+            match effect {
+                Effect::None => return Box::pin(std::future::ready(answer)),
+                Effect::Renamed { number } => {
+                    platter.folder.renamed(number);
+                    return Box::pin(std::future::ready(answer));
+                }
+                Effect::Synced { .. } | Effect::FolderSynced { .. } => {}
+            }
         }
         let slot = Slot::new(answer);
-        platter.busy_until = at;
+        platter.busy_until.insert(queue, at);
         let done = Done {
             epoch: self.epoch,
             effect,
@@ -301,7 +366,8 @@ pub(crate) struct Done {
 enum Effect {
     None,
     Synced { file: usize, number: u64 },
-    FolderSynced { number: u64 },
+    Renamed { number: u64 },
+    FolderSynced { numbers: Vec<u64> },
 }
 
 /// Where an answer waits for its time, and who waits for it.

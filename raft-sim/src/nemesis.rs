@@ -251,6 +251,18 @@ pub enum DiskFault {
     Full,
     /// A read fails.
     Read,
+    /// A file is not created, or is.
+    Create,
+    /// A file is not removed, or is.
+    Remove,
+    /// A file's length is not changed, or is.
+    Length,
+    /// A sync of the folder fails, and what it should have made durable may or may not be.
+    Folder,
+    /// The folder can't be listed.
+    List,
+    /// The folder can't be locked.
+    Lock,
 }
 
 /// Draws the faults of a plan whose families are drawn.

@@ -22,6 +22,7 @@ mod ending;
 mod fate;
 mod limits;
 mod network;
+mod quirks;
 pub(crate) mod span;
 mod text;
 mod tuning;
@@ -33,6 +34,7 @@ pub use ending::Ending;
 pub use fate::{Fate, FatePlan, Kind};
 pub use limits::Limits;
 pub use network::{Delay, NetworkPlan};
+pub use quirks::Quirks;
 pub use text::{Place, PlanError};
 pub use tuning::Tuning;
 
@@ -58,6 +60,9 @@ pub struct Plan {
     pub network: NetworkPlan,
     /// How fast disks are when no fault is on.
     pub disk: DiskPlan,
+    /// What runtimes do.
+    #[serde(default)]
+    pub quirks: Quirks,
     /// The clients.
     pub clients: Vec<ClientPlan>,
     /// What clients do, by time.
@@ -164,6 +169,8 @@ impl Plan {
             .map(|number| NodePlan::draw(u32::from(number), families, &mut lot))
             .collect::<Vec<_>>();
         let (clients, operations) = workload::draw(seed, swarm);
+        let mut lot = Lot::of(seed, &[QUIRKS]);
+        let quirks = Quirks::draw(&mut lot, families, tuning.election_timeout);
         let codecs = Codecs::draw(&mut Lot::of(seed, &[CODECS]), swarm.custom);
         let mut lot = Lot::of(seed, &[ENDING]);
         let ending = Ending::draw(&mut lot, families, tuning.election_timeout);
@@ -176,6 +183,7 @@ impl Plan {
             codecs,
             network,
             disk,
+            quirks,
             clients,
             operations,
             faults: Vec::new(),
@@ -237,6 +245,7 @@ impl Plan {
                 start: Duration::ZERO,
             };
         }
+        self.quirks.alarms_late = Duration::ZERO;
         self.ending.blackout = self.families.crash.then_some(Loss::Process);
     }
 
@@ -334,6 +343,9 @@ const LIMITS: u64 = 21;
 
 /// What codecs are called among lots.
 const CODECS: u64 = 22;
+
+/// What quirks are called among lots.
+const QUIRKS: u64 = 24;
 
 /// What endings are called among lots.
 const ENDING: u64 = 19;

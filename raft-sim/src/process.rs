@@ -23,7 +23,7 @@ use raft_node::settings::{NodeSettings, NodeSetup};
 use raft_node::state_machine::StateMachine;
 
 use crate::client::NodeHandle;
-use crate::clock::{Rate, Schedule, SimClock};
+use crate::clock::{Schedule, SimClock};
 use crate::disk::{Disk, SimFs};
 use crate::lot::Lot;
 use crate::network::{Network, SimComms, node_id};
@@ -152,16 +152,12 @@ impl<M: StateMachine> Node<M> {
         journal: Journal,
     ) -> Self {
         let id = node_id(number);
-        let rate = plan
-            .nodes
-            .get(number)
-            .map_or_else(Rate::true_time, Rate::new);
         let key = plan.key_of(number);
         Self {
             number,
             key,
             disk: Disk::new(id, plan, schedule.clone()),
-            clock: SimClock::new(id, rate, schedule.clone()),
+            clock: SimClock::new(id, plan, schedule.clone()),
             waker,
             process: Process::Down,
             journal,

@@ -20,7 +20,7 @@ use crate::client::Client;
 use crate::clock::Schedule;
 use crate::executor::{Ready, TaskId};
 use crate::history::History;
-use crate::lot::{mix, nanos};
+use crate::lot::{Lot, mix, nanos};
 use crate::markers::{Marker, Reached};
 use crate::network::{Network, node_id, node_number};
 use crate::plan::{FatePlan, Plan};
@@ -272,12 +272,27 @@ impl<'a, S: Subject> World<'a, S> {
                 return Err(self.violation(property::LIVENESS, "the world never rests".to_owned()));
             }
             self.happen(event)?;
+            self.wake_for_nothing();
             self.run_woken()?;
             if self.healing.as_ref().is_some_and(Healing::is_over) {
                 return self.end();
             }
         }
         Err(self.violation(property::LIVENESS, "nothing is left to happen".to_owned()))
+    }
+
+    /// Wakes a node without a reason, now and then, as runtimes may.
+    fn wake_for_nothing(&self) {
+        let per_mille = self.plan.quirks.spurious_polls_per_mille;
+        if per_mille == 0 || self.healing.is_some() {
+            return;
+        }
+        let now = self.schedule.now().as_nanos();
+        let mut lot = Lot::of(self.plan.seed, &[WAKE, now]);
+        let number = lot.below(self.nodes.len() as u64) as usize;
+        if let Some(node) = self.nodes.get(number).filter(|_| lot.chance(per_mille)) {
+            node.waker.wake_by_ref();
+        }
     }
 
     /// Lets one event have its effect.
@@ -440,6 +455,9 @@ impl<'a, S: Subject> World<'a, S> {
 
 /// More events than any world has that rests at all.
 const MOST_EVENTS: u64 = 20_000_000;
+
+/// What polls without a reason are called among lots.
+const WAKE: u64 = 26;
 
 /// More polls than one event can cause.
 const MOST_POLLS: u64 = 100_000;

@@ -22,7 +22,7 @@ pub(crate) struct Folder {
     files: Vec<File>,
     names: BTreeMap<String, usize>,
     durable_names: BTreeMap<String, usize>,
-    pending: Vec<(u64, Renaming)>,
+    pending: Vec<Pending>,
     /// How many syncs have made writes durable.
     rounds: u64,
     /// What became durable, with the round: the oldest first, for [`Folder::rot`].
@@ -50,7 +50,16 @@ enum Change {
     Bytes(usize, Vec<u8>),
 }
 
-/// A change of names that is not durable.
+/// A change of names that is not durable, and whether it was answered: a sync of the folder
+/// covers what completed before.
+#[derive(Debug)]
+struct Pending {
+    number: u64,
+    renaming: Renaming,
+    done: bool,
+}
+
+/// A change of names.
 #[derive(Clone, Debug)]
 enum Renaming {
     Create(String, usize),
@@ -92,7 +101,7 @@ impl Folder {
             settled_end: 0,
         });
         self.names.insert(name.clone(), place);
-        self.pending.push((number, Renaming::Create(name, place)));
+        self.note(number, Renaming::Create(name, place));
         Ok(())
     }
 
@@ -158,15 +167,14 @@ impl Folder {
             name: from.to_owned(),
         })?;
         self.names.insert(to.clone(), place);
-        self.pending
-            .push((number, Renaming::Rename(from.to_owned(), to)));
+        self.note(number, Renaming::Rename(from.to_owned(), to));
         Ok(())
     }
 
     pub(crate) fn remove(&mut self, name: String, number: u64) -> Result<(), FsError> {
         match self.names.remove(&name) {
             Some(_) => {
-                self.pending.push((number, Renaming::Remove(name)));
+                self.note(number, Renaming::Remove(name));
                 Ok(())
             }
             None => Err(FsError::NotFound { name }),
@@ -202,13 +210,44 @@ impl Folder {
         }
     }
 
-    /// A sync of the folder that was operation `number` is done.
-    pub(crate) fn folder_synced(&mut self, number: u64) {
-        let covered = self
-            .pending
-            .partition_point(|(started, _)| *started < number);
-        for (_, renaming) in self.pending.drain(..covered) {
-            renaming.make(&mut self.durable_names);
+    fn note(&mut self, number: u64, renaming: Renaming) {
+        self.pending.push(Pending {
+            number,
+            renaming,
+            done: false,
+        });
+    }
+
+    /// The change of names that was operation `number` is answered.
+    pub(crate) fn renamed(&mut self, number: u64) {
+        for pending in &mut self.pending {
+            pending.done |= pending.number == number;
+        }
+    }
+
+    /// The changes of names that a sync of the folder covers if it starts now, by number.
+    pub(crate) fn renamings_done(&self) -> Vec<u64> {
+        let done = self.pending.iter().filter(|pending| pending.done);
+        done.map(|pending| pending.number).collect()
+    }
+
+    /// A sync of the folder that covers these changes is done.
+    pub(crate) fn folder_synced(&mut self, numbers: &[u64]) {
+        for pending in std::mem::take(&mut self.pending) {
+            match numbers.contains(&pending.number) {
+                true => pending.renaming.make(&mut self.durable_names),
+                false => self.pending.push(pending),
+            }
+        }
+    }
+
+    /// A sync of the folder has failed: the system takes its changes for written, although only
+    /// some of them are. Only a crash shows it.
+    pub(crate) fn fail_folder_sync(&mut self, lot: &mut Lot) {
+        for pending in std::mem::take(&mut self.pending) {
+            if lot.chance(500) {
+                pending.renaming.make(&mut self.durable_names);
+            }
         }
     }
 
@@ -234,11 +273,15 @@ impl Folder {
     /// Ends what only a running system holds: everything that is not durable suffers `loss`.
     pub(crate) fn crash(&mut self, loss: Loss, sector_bytes: usize, lot: &mut Lot) {
         if loss == Loss::Process {
+            // What the process had asked for happens all the same.
+            for pending in &mut self.pending {
+                pending.done = true;
+            }
             return;
         }
-        for (_, renaming) in std::mem::take(&mut self.pending) {
+        for pending in std::mem::take(&mut self.pending) {
             if loss != Loss::All && lot.chance(500) {
-                renaming.make(&mut self.durable_names);
+                pending.renaming.make(&mut self.durable_names);
             }
         }
         self.names.clone_from(&self.durable_names);

@@ -23,6 +23,7 @@ impl Rig {
             sector_bytes: 512,
             slow: None,
             slow_most: Duration::ZERO,
+            any_order: true,
             calm: None,
         };
         let disk = Disk::new(NodeId::new(1), &plan, schedule.clone());
@@ -213,4 +214,31 @@ fn a_process_of_an_earlier_life_reaches_nothing() {
     rig.create(&old);
     rig.crash(Loss::Process);
     assert_eq!(rig.run(&old, sync()), Err(FsError::Stopped));
+}
+
+#[test]
+fn a_sync_of_the_folder_covers_what_was_answered_before_it_started() {
+    for (waits, found) in [(true, 1), (false, 0)] {
+        let rig = Rig::new();
+        let fs = rig.disk.mount();
+        // Nothing answers before the stall is over: the creation is still under way.
+        rig.disk.stall(Time::from_millis(3));
+        let mut create = fs.start(Operation::Create {
+            name: name(),
+            length: 4,
+        });
+        if waits {
+            let mut cx = Context::from_waker(Waker::noop());
+            while create.as_mut().poll(&mut cx).is_pending() {
+                rig.pass();
+            }
+        }
+        assert_eq!(rig.run(&fs, Operation::SyncFolder), Ok(Answer::Done));
+        rig.crash(Loss::All);
+        let fs = rig.disk.mount();
+        let Ok(Answer::Names(names)) = rig.run(&fs, Operation::List) else {
+            panic!("no list");
+        };
+        assert_eq!(names.len(), found, "waits: {waits}");
+    }
 }

@@ -221,10 +221,23 @@ impl Draw<'_> {
             },
             Kind::DiskError => Fault::DiskError {
                 target: self.target(occasion, lot),
-                kind: lot.pick(
-                    DiskFault::Sync,
-                    &[DiskFault::Write, DiskFault::Full, DiskFault::Read],
-                ),
+                kind: match lot.chance(600) {
+                    true => lot.pick(
+                        DiskFault::Sync,
+                        &[DiskFault::Write, DiskFault::Full, DiskFault::Read],
+                    ),
+                    false => lot.pick(
+                        DiskFault::Create,
+                        &[
+                            DiskFault::Remove,
+                            DiskFault::Length,
+                            DiskFault::Folder,
+                            DiskFault::Folder,
+                            DiskFault::List,
+                            DiskFault::Lock,
+                        ],
+                    ),
+                },
                 down: self.down(lot),
             },
             Kind::Pause => self.pause(occasion, lot),

@@ -108,6 +108,8 @@ impl Plan {
         at_most(network, "lane_bytes", lane, MOST_BYTES)?;
         let calm = self.network.calm.unwrap_or_default();
         within(network, "calm", calm, MOST_DELAY)?;
+        let late = self.quirks.alarms_late;
+        within(Spot::field("quirks"), "alarms_late", late, MOST_DELAY)?;
         let ending = Spot::field("ending");
         within(ending, "rest", self.ending.rest, MOST_DELAY)?;
         at_most(ending, "rests", u64::from(self.ending.rests), MOST_RESTS)?;

@@ -23,6 +23,9 @@ pub struct DiskPlan {
     /// The longest that its syncs take.
     #[serde(with = "span")]
     pub slow_most: Duration,
+    /// Whether operations on different files answer in any order, instead of one after the other.
+    #[serde(default)]
+    pub any_order: bool,
     /// How long each sync takes when all faults are over; otherwise each disk has its own speed.
     #[serde(default, with = "span::optional")]
     pub calm: Option<Duration>,
@@ -60,6 +63,7 @@ impl DiskPlan {
                 )
             }),
             slow_most: election_timeout / 2,
+            any_order: lot.chance(500),
             calm: None,
         }
     }

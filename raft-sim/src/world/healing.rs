@@ -70,6 +70,7 @@ impl<S: Subject> World<'_, S> {
         self.armed.clear();
         for node in &mut self.nodes {
             node.disk.heal();
+            node.clock.be_punctual();
             node.slow = None;
             node.resume_for_good();
         }
