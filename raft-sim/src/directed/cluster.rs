@@ -397,7 +397,7 @@ impl Cluster {
                 let first = self.tickets;
                 self.node(id)?.propose(first, &commands)?;
                 self.tickets += commands.len() as u64;
-                return self.stepped(id);
+                self.stepped(id);
             }
             Action::Lose(which) => return self.lose_now(&which),
             Action::Double(which) => return self.network.double(&which),
@@ -436,17 +436,17 @@ impl Cluster {
                 if !std::mem::take(&mut self.running(node)?.paused) {
                     return Err(DirectedError::Running { node, what });
                 }
-                return self.stepped(node);
+                self.stepped(node);
             }
             Action::Stall(id) => self.node(id)?.stalled = true,
             Action::Sync(id) => {
                 self.node(id)?.sync()?;
-                return self.stepped(id);
+                self.stepped(id);
             }
             Action::Unstall(id) => {
                 self.node(id)?.stalled = false;
                 self.node(id)?.sync()?;
-                return self.stepped(id);
+                self.stepped(id);
             }
             Action::Fail(id, Operation::Write, error) => {
                 self.running(id)?.failing_write = Some(error);
@@ -457,7 +457,7 @@ impl Cluster {
             Action::Crash(id, disk) => {
                 self.node(id)?.crash(disk)?;
                 self.checks.stopped(id);
-                return self.changed(id);
+                self.compare(id);
             }
             Action::Restart(id) => {
                 let incarnation = self.node(id)?.me.incarnation;
@@ -465,7 +465,7 @@ impl Cluster {
                     self.checks.starting(id, incarnation);
                 }
                 self.node(id)?.open()?;
-                return self.stepped(id);
+                self.stepped(id);
             }
             _ => {}
         }
@@ -474,12 +474,14 @@ impl Cluster {
 
     fn let_time_out(&mut self, id: NodeId) -> Result<(), DirectedError> {
         self.node(id)?.time_out()?;
-        self.stepped(id)
+        self.stepped(id);
+        Ok(())
     }
 
     fn input(&mut self, id: NodeId, input: Input) -> Result<(), DirectedError> {
         self.node(id)?.step(input)?;
-        self.stepped(id)
+        self.stepped(id);
+        Ok(())
     }
 
     fn pass(&mut self, span: Duration, whose: impl Fn(NodeId) -> bool) {

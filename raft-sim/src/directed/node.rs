@@ -56,8 +56,6 @@ pub(super) enum Piece {
     Inside,
     /// It sent this.
     Sent(Message),
-    /// This happened inside its hull.
-    Event(Event),
     /// It knows what became of a proposal.
     Resolved(Resolved),
     /// It applied these.
@@ -192,14 +190,16 @@ impl Node {
         Ok(())
     }
 
+    /// The next thing that happened inside the hull.
+    pub(super) fn next_event(&mut self) -> Option<Event> {
+        self.hull.as_mut().and_then(Hull::next_event)
+    }
+
     /// Does one piece of what the hull wants; nothing is left when there is none.
     pub(super) fn pull(&mut self) -> Result<Option<Piece>, DirectedError> {
         let Some(hull) = self.hull.as_mut().filter(|_| !self.paused) else {
             return Ok(None);
         };
-        if let Some(event) = hull.next_event() {
-            return Ok(Some(Piece::Event(event)));
-        }
         if let Some(write) = hull.next_write() {
             self.begin(write)?;
             return Ok(Some(Piece::Inside));

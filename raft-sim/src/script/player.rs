@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use raft_core::ids::{LogIndex, NodeId};
+use raft_core::chunk::Chunk;
+use raft_core::ids::{EntryId, LogIndex, NodeId};
 use raft_core::settings::Settings;
 
 use super::command::{ClusterKind, Command, Show};
@@ -167,7 +168,16 @@ fn status(cluster: &Cluster, id: NodeId) -> Result<String, DirectedError> {
 /// The log; what is known to be committed stands before the bar.
 fn log_line(cluster: &Cluster, id: NodeId) -> Result<String, DirectedError> {
     let chunks = cluster.log(id)?;
-    let commit = cluster.look(id)?.map_or(LogIndex::ZERO, |look| look.commit);
+    let hull = cluster.hull(id)?;
+    // The hull can be ahead of its log: what it has removed may still stand there.
+    let stands = |entry: EntryId| {
+        hull.is_some_and(|hull| {
+            entry.index <= hull.commit_index() && hull.term_at(entry.index) == Some(entry.term)
+        })
+    };
+    let entries = chunks.iter().flat_map(Chunk::entries);
+    let committed = entries.map(|entry| entry.id).take_while(|id| stands(*id));
+    let commit = committed.last().map_or(LogIndex::ZERO, |id| id.index);
     let parts = |from: LogIndex, to: LogIndex| {
         let views: Vec<_> = chunks
             .iter()

@@ -84,9 +84,13 @@ pub(crate) fn resolved(resolved: &Resolved) -> String {
     }
 }
 
-/// What happened inside a hull, with the rule that caused it.
+/// What happened inside a hull, with the rule that caused it, if one did.
 pub(crate) fn event(event: &Event) -> String {
-    format!("{} [{}]", happened(&event.kind), event.rule)
+    let what = happened(&event.kind);
+    match event.rule {
+        "" => what,
+        rule => format!("{what} [{rule}]"),
+    }
 }
 
 /// What happened inside a hull.

@@ -47,56 +47,68 @@ impl Cluster {
     }
 
     /// A node has taken something in.
-    pub(super) fn stepped(&mut self, id: NodeId) -> Result<(), DirectedError> {
+    pub(super) fn stepped(&mut self, id: NodeId) {
         if !self.unsettled.contains(&id) {
             self.unsettled.push_back(id);
         }
-        self.changed(id)
     }
 
-    /// Does one piece of a node's work; answers whether there was any.
+    /// Does one piece of a node's work; answers whether there was any. First it is told what the
+    /// last step brought about: nothing of that has been written or sent yet.
     fn work(&mut self, id: NodeId) -> Result<bool, DirectedError> {
+        self.inspect(id);
+        if let Some(event) = self.node(id)?.next_event() {
+            self.note(Happening::Event { node: id, event });
+            return Ok(true);
+        }
+        if self.compare(id) {
+            return Ok(true);
+        }
         let Some(piece) = self.node(id)?.pull()? else {
             return Ok(false);
         };
+        self.inspect(id);
         match piece {
             Piece::Inside => {}
             Piece::Sent(message) => {
                 self.network.send(message.clone())?;
                 self.note(Happening::Sent(message));
             }
-            Piece::Event(event) => self.note(Happening::Event { node: id, event }),
             Piece::Resolved(resolved) => self.note(Happening::Resolved { node: id, resolved }),
             Piece::Applied(chunks) => self.note(Happening::Applied { node: id, chunks }),
         }
-        self.changed(id)?;
         Ok(true)
     }
 
-    /// Compares a node with how it looked before, and lets the checkers look at it.
-    pub(super) fn changed(&mut self, id: NodeId) -> Result<(), DirectedError> {
-        let node = self
-            .nodes
-            .get(&id)
-            .ok_or(DirectedError::NoSuchNode { node: id })?;
+    /// Lets the checkers look at a node.
+    fn inspect(&mut self, id: NodeId) {
+        let Some(node) = self.nodes.get(&id) else {
+            return;
+        };
         let hull = node.hull.as_ref();
+        if self.violation.is_some() || hull.is_none() {
+            return;
+        }
+        if let Err(violation) = self.checks.after_step(node.now, id, hull) {
+            self.violation = Some(violation.clone());
+            self.note(Happening::Violated(violation));
+        }
+    }
+
+    /// Compares a node with how it looked before; answers whether that has changed.
+    pub(super) fn compare(&mut self, node: NodeId) -> bool {
+        let hull = self.nodes.get(&node).and_then(|node| node.hull.as_ref());
         let after = hull.map(Look::at);
-        if self.violation.is_none() && hull.is_some() {
-            if let Err(violation) = self.checks.after_step(node.now, id, hull) {
-                self.violation = Some(violation.clone());
-                self.note(Happening::Violated(violation));
-            }
+        let before = self.looks.insert(node, after).flatten();
+        if before == after {
+            return false;
         }
-        let before = self.looks.insert(id, after).flatten();
-        if before != after {
-            let node = id;
-            self.note(Happening::Changed {
-                node,
-                before,
-                after,
-            });
-        }
-        Ok(())
+        self.note(Happening::Changed {
+            node,
+            before,
+            after,
+        });
+        true
     }
 
     /// Something happened: what watches for it fires.
