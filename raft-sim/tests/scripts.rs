@@ -53,3 +53,55 @@ fn every_story_has_a_purpose_and_is_short() {
         assert!(text.lines().count() <= 150, "{name} is too long");
     }
 }
+
+/// All names in backticks in the tables that could be a script or a test.
+fn names_in(text: &str) -> Vec<&str> {
+    let rows = text.lines().filter(|line| line.starts_with('|'));
+    let told = rows.filter_map(|row| row.trim_end_matches('|').rsplit_once('|'));
+    let quoted = told.flat_map(|(_, told)| told.split('`').skip(1).step_by(2));
+    let plain = |name: &&str| {
+        name.chars()
+            .all(|c| c.is_ascii_lowercase() || c == '_' || c.is_ascii_digit())
+    };
+    quoted.filter(plain).collect()
+}
+
+#[expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot read the sources fails"
+)]
+fn collect_sources(folder: &Path, into: &mut String) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            collect_sources(&path, into);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            into.push_str(&fs::read_to_string(&path).unwrap());
+        }
+    }
+}
+
+#[test]
+fn the_table_of_scenarios_names_every_script_and_nothing_that_is_not_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let table = fs::read_to_string(root.join("docs/scenarios.md")).unwrap();
+    let named = names_in(&table);
+    let paths = scripts();
+    let stems = paths.iter().filter_map(|path| path.file_stem()?.to_str());
+    let stems: Vec<&str> = stems.collect();
+    for stem in &stems {
+        assert!(
+            named.contains(stem),
+            "docs/scenarios.md does not name {stem}"
+        );
+    }
+    let mut sources = String::new();
+    for folder in ["raft-core", "raft-node", "raft-tokio", "raft-sim", "tests"] {
+        collect_sources(&root.join(folder), &mut sources);
+    }
+    for name in named.iter().filter(|name| !stems.contains(name)) {
+        let there = sources.contains(&format!("fn {name}("))
+            || sources.contains(&format!("pub mod {name};"));
+        assert!(there, "docs/scenarios.md names {name}, which is nowhere");
+    }
+}
