@@ -200,7 +200,7 @@ impl Cluster {
         }
         let input = is_input(&action);
         self.act(action)?;
-        if input { self.settle() } else { self.act_due() }
+        if input { self.settle() } else { self.finish() }
     }
 
     /// Nobody has heard from a leader for longer than any timeout, and `node` is the first to act:
@@ -359,7 +359,7 @@ impl Cluster {
     pub fn watch(&mut self, watch: Watch) -> Result<WatchId, DirectedError> {
         self.begin();
         let id = self.arm(watch)?;
-        self.act_due()?;
+        self.finish()?;
         Ok(id)
     }
 

@@ -2,7 +2,7 @@
 
 use raft_core::ids::NodeId;
 
-use super::{Cluster, MAX_WORK};
+use super::{Cluster, MAX_WORK, is_input};
 use crate::directed::action::Watch;
 use crate::directed::error::DirectedError;
 use crate::directed::happening::{Happening, Look};
@@ -37,11 +37,21 @@ impl Cluster {
         }
     }
 
-    /// Does what fired triggers want done.
-    pub(super) fn act_due(&mut self) -> Result<(), DirectedError> {
+    /// Does what fired triggers want done; answers whether that gave a node something to do.
+    pub(super) fn act_due(&mut self) -> Result<bool, DirectedError> {
+        let mut input = false;
         while let Some(action) = self.watches.due.pop_front() {
             self.spend(DUE_COST, "triggers keep firing")?;
+            input |= is_input(&action);
             self.act(action)?;
+        }
+        Ok(input)
+    }
+
+    /// The same at the end of a call that moves nobody by itself.
+    pub(super) fn finish(&mut self) -> Result<(), DirectedError> {
+        if self.act_due()? {
+            self.settle()?;
         }
         Ok(())
     }
