@@ -9,6 +9,7 @@
 //! - take out nodes, faults, operations and clients (`nodes`, `lists`);
 //! - put calm defaults for what the network, the disks, the clocks and the settings do, one field at
 //!   a time; halve spans of time, pull later events earlier, lose less in crashes (`calm`);
+//! - make limits smaller where that does with fewer operations (`tight`);
 //! - let all messages take the same time, and list the few whose fate matters instead (`fates`).
 //!
 //! A world is a function of its plan, and lots are functions of names, so that what is left in a
@@ -32,6 +33,7 @@ mod leaps;
 mod lists;
 mod nodes;
 mod paste;
+mod tight;
 
 use attempt::Attempts;
 pub use paste::test_of;
@@ -144,6 +146,7 @@ pub fn shrink(plan: &Plan, run: Run<'_>, budget: Budget<'_>) -> Option<Shrunk> {
         calm::calm(&mut attempts);
         calm::shorten(&mut attempts);
         fates::spell_out(&mut attempts);
+        tight::tighten(&mut attempts);
         if attempts.is_spent() {
             break false;
         }
