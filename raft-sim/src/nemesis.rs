@@ -5,13 +5,12 @@
 //! not yet synced, a leader cut off with fresh proposals. What a fault does is in
 //! [`crate::world`]; this file is data and dice.
 
-use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::lot::Lot;
-use crate::plan::{Plan, seconds, span};
+use crate::plan::{Plan, span};
 
 mod draw;
 mod parts;
@@ -269,16 +268,6 @@ pub enum DiskFault {
 pub fn draw(plan: &Plan) -> Vec<FaultPlan> {
     let mut lot = Lot::of(plan.seed, &[FAULTS]);
     draw::faults(plan, &mut lot)
-}
-
-impl fmt::Display for FaultPlan {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "fault {} at {}", self.number, seconds(self.at))?;
-        if self.occasion != Occasion::None {
-            write!(f, ", {:?} after {:?}", self.delay, self.occasion)?;
-        }
-        write!(f, ": {:?}", self.fault)
-    }
 }
 
 /// How long a fault waits for its occasion.

@@ -5,12 +5,11 @@
 //! What is drawn, and how often, is in [`crate::nemesis`] (faults), [`crate::workload`] (what
 //! clients do) and here (everything else). A plan has no behaviour of its own.
 
-use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::lot::{Lot, nanos};
+use crate::lot::Lot;
 use crate::nemesis::{self, FaultPlan, Loss};
 use crate::workload::{self, Action, ClientPlan, OperationPlan};
 
@@ -294,36 +293,6 @@ impl NodePlan {
             start: lot.span(Duration::ZERO, Duration::from_millis(200)),
         }
     }
-}
-
-impl fmt::Display for Plan {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "seed {} for {:?}", self.seed, self.duration)?;
-        writeln!(f, "{:?}", self.families)?;
-        writeln!(f, "{:?}", self.tuning)?;
-        writeln!(f, "{:?}", self.network)?;
-        writeln!(f, "{:?}", self.disk)?;
-        writeln!(f, "{:?}", self.ending)?;
-        for (number, node) in self.nodes.iter().enumerate() {
-            writeln!(f, "node {} {node:?}", number + 1)?;
-        }
-        for (number, client) in self.clients.iter().enumerate() {
-            writeln!(f, "client {number} {client:?}")?;
-        }
-        for fault in &self.faults {
-            writeln!(f, "{fault}")?;
-        }
-        for operation in &self.operations {
-            writeln!(f, "{operation}")?;
-        }
-        Ok(())
-    }
-}
-
-/// A time of a plan as the plan prints it: seconds with six places.
-pub(crate) fn seconds(at: Duration) -> String {
-    let micros = nanos(at) / 1_000;
-    format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000)
 }
 
 /// The most nodes a world may have: link sets are bits of one number.

@@ -1,7 +1,6 @@
 //! What clients of a world do: drawn into the plan as operations with times, and turned into an
 //! app's commands when their time comes.
 
-use std::fmt;
 use std::ops::Range;
 use std::time::Duration;
 
@@ -9,7 +8,7 @@ use raft_node::state_machine::App;
 use serde::{Deserialize, Serialize};
 
 use crate::lot::Lot;
-use crate::plan::{Swarm, seconds, span};
+use crate::plan::{Swarm, span};
 
 /// One client: it does one thing after the other.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -276,22 +275,6 @@ impl Mix {
             place -= weight;
         }
         Action::Put(key)
-    }
-}
-
-impl fmt::Display for OperationPlan {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            number,
-            at,
-            client,
-            action,
-        } = self;
-        write!(
-            f,
-            "operation {number} at {}, client {client}: {action:?}",
-            seconds(*at)
-        )
     }
 }
 

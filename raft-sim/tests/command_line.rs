@@ -63,7 +63,10 @@ fn a_replay_is_a_story() {
     let output = raft_sim(&["replay", "1", "--for", "2s"]);
     assert_eq!(output.status.code(), Some(0));
     let text = printed(&output);
-    assert!(text.starts_with("seed 1 for 2s"), "{text}");
+    assert!(
+        text.contains("\n  seed: 1,\n  duration: \"2s\",\n"),
+        "{text}"
+    );
     assert!(text.contains("no property is violated"));
     assert!(text.contains("<- n"), "no message is told");
 }

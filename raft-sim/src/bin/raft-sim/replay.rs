@@ -27,7 +27,7 @@ pub(crate) fn replay(arguments: &Replay) -> Result<bool, io::Error> {
         out: BufWriter::new(io::stdout().lock()),
         failed: None,
     };
-    writeln!(story.out, "{plan}")?;
+    writeln!(story.out, "{}", plan.to_text())?;
     let world = World::new(plan, KeyValue::default, KeyValueWorkload::default());
     let outcome = world.recorded_by(&recorder).told_to(&mut story).run();
     if let Some(error) = story.failed {
