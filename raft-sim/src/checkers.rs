@@ -20,6 +20,7 @@ pub mod durability;
 pub mod election_restriction;
 pub mod election_safety;
 pub mod exactly_once;
+mod instant;
 pub mod leader_append_only;
 pub mod leader_completeness;
 pub mod log_matching;
@@ -31,10 +32,12 @@ pub mod state_machine_safety;
 #[cfg(test)]
 mod story;
 pub mod tickets;
+mod timers;
 
 pub use client::{ClientFact, Fate, SubmissionId};
 pub use model::{LogModel, Model, NodeModel};
 pub use observation::Observation;
+use timers::{Pace, Stand, Step, Timers, Wrong};
 
 /// The names of all properties that a world can violate.
 pub mod property {
@@ -62,6 +65,8 @@ pub mod property {
     pub const CONVERGENCE: &str = "convergence";
     /// After faults end, a majority makes progress in bounded time.
     pub const LIVENESS: &str = "liveness";
+    /// Nobody campaigns, votes or gives up where the timers and letters it has seen say otherwise.
+    pub const NEEDLESS_ELECTIONS: &str = "needless_elections";
     /// Nothing panics and no hull stops by a broken invariant of its own.
     pub const NO_PANIC: &str = "no_panic";
 }
@@ -74,6 +79,7 @@ pub struct Checks {
     facts: Vec<Fact>,
     passings: Vec<Passing>,
     watch: Watch,
+    timers: Timers,
 }
 
 impl Checks {
@@ -85,6 +91,7 @@ impl Checks {
             facts: Vec::new(),
             passings: Vec::new(),
             watch: Watch::default(),
+            timers: Timers::default(),
         }
     }
 
@@ -119,10 +126,12 @@ impl Checks {
         if let Some(own) = self.model.node(node) {
             self.watch.stopping(node, own);
         }
+        self.timers.stopped(node);
         self.model.stopped(node);
     }
 
-    /// Looks at a node after its driver was polled. `hull` is absent before the cluster is founded.
+    /// Looks at a node after its driver was polled. `local` is what the node's own clock shows;
+    /// `hull` is absent before the cluster is founded.
     ///
     /// # Errors
     ///
@@ -130,11 +139,20 @@ impl Checks {
     pub fn after_step(
         &mut self,
         now: Time,
+        local: Time,
         node: NodeId,
         hull: Option<&Hull>,
     ) -> Result<(), Violation> {
         let mut before = self.model.node_mut(node).observation.take();
         self.read_journal(now, node, before.as_ref())?;
+        if let Some((property, text)) = hull.and_then(|hull| self.wrong_now(local, node, hull)) {
+            return Err(Violation {
+                property,
+                node: Some(node),
+                time: now,
+                text,
+            });
+        }
         if self.facts.is_empty() && unchanged(before.as_ref(), hull) {
             if let Some(before) = &mut before {
                 before.settle();
@@ -144,6 +162,24 @@ impl Checks {
         }
         let after = hull.map(|hull| Observation::of(hull, before.as_ref()));
         self.compare(now, node, before.as_ref(), after)
+    }
+
+    /// What is wrong with a hull whether or not anything has changed.
+    fn wrong_now(&mut self, local: Time, node: NodeId, hull: &Hull) -> Option<Wrong> {
+        let own = self.model.node(node);
+        let step = Step {
+            node,
+            local,
+            after: Stand::of(hull),
+            pace: Pace::of(hull),
+            passings: &self.passings,
+            written: own.is_some_and(|own| own.writes_under_way() == 0),
+        };
+        let timers = self.timers.step(&step, hull).err();
+        let flooded = || instant::flooded(own.map_or(0, |own| own.journal.most_in_a_row()));
+        timers
+            .or_else(|| instant::wrong(hull, &self.model))
+            .or_else(flooded)
     }
 
     fn compare(

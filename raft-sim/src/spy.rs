@@ -66,6 +66,7 @@ impl<L: Log> Log for SpyLog<L> {
     }
 
     fn poll_durable(&mut self, cx: &mut Context<'_>) -> Poll<Result<Durable, LogError>> {
+        self.journal.looked_up();
         let answer = self.inner.poll_durable(cx);
         match &answer {
             Poll::Ready(Ok(durable)) => self.journal.note(Fact::Durable(durable.batch())),
@@ -119,6 +120,9 @@ pub struct Journal(Arc<Mutex<Pages>>);
 struct Pages {
     facts: Vec<Fact>,
     passings: Vec<Passing>,
+    /// Letters taken in since the log was last asked for news, and the most there were.
+    in_a_row: usize,
+    most_in_a_row: usize,
 }
 
 impl Journal {
@@ -159,6 +163,23 @@ impl Journal {
     /// Writes down a message as the node takes it in.
     pub fn taken(&self, message: &Message) {
         self.passed(Passing::Taken(Talk::of(message, message.from.id)));
+    }
+
+    /// Counts something that the node took in from the network.
+    pub fn took_in(&self) {
+        let mut pages = self.pages();
+        pages.in_a_row += 1;
+        pages.most_in_a_row = pages.most_in_a_row.max(pages.in_a_row);
+    }
+
+    /// The node looks at something else than the network.
+    fn looked_up(&self) {
+        self.pages().in_a_row = 0;
+    }
+
+    /// The most that was ever taken in from the network in a row.
+    pub(crate) fn most_in_a_row(&self) -> usize {
+        self.pages().most_in_a_row
     }
 
     /// Writes down what passes by.

@@ -96,8 +96,23 @@ impl Hull {
 
     /// For a leader: how far a follower is known to hold the log durably.
     pub fn match_index(&self, follower: NodeId) -> Option<LogIndex> {
+        self.progress_of(follower).map(Progress::matched)
+    }
+
+    /// For a leader: the next entry that it would send to a follower.
+    pub fn next_index(&self, follower: NodeId) -> Option<LogIndex> {
+        self.progress_of(follower).map(Progress::next)
+    }
+
+    /// For a leader: the bytes of memory that appends to a follower keep alive until they are
+    /// answered.
+    pub fn bytes_in_flight(&self, follower: NodeId) -> Option<usize> {
+        self.progress_of(follower).map(Progress::bytes_in_flight)
+    }
+
+    fn progress_of(&self, follower: NodeId) -> Option<&Progress> {
         match &self.state {
-            State::Leader(leader) => leader.followers().get(&follower).map(Progress::matched),
+            State::Leader(leader) => leader.followers().get(&follower),
             State::Follower(_) | State::PreCandidate(_) | State::Candidate(_) => None,
         }
     }

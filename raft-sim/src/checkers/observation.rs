@@ -168,7 +168,8 @@ fn matches_of(hull: &Hull) -> Vec<(NodeId, EntryId)> {
     members.filter_map(matched).collect()
 }
 
-fn voters_of(hull: &Hull) -> Vec<Vec<NodeId>> {
+/// The voters of each half of the configuration in force.
+pub(crate) fn voters_of(hull: &Hull) -> Vec<Vec<NodeId>> {
     let voters = |half: &BTreeMap<NodeId, Member>| {
         half.iter()
             .filter(|(_, member)| member.role != MemberRole::Learner)

@@ -214,7 +214,9 @@ impl Story {
             last: runs.last,
         };
         self.note(node, Fact::Opened(Box::new(found)));
-        let told = self.checks.after_step(Time::ZERO, NodeId::new(node), None);
+        let told = self
+            .checks
+            .after_step(Time::ZERO, Time::ZERO, NodeId::new(node), None);
         self.keep(told)
     }
 

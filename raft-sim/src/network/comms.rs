@@ -112,6 +112,7 @@ impl Comms<Letter> for SimComms {
                 inbox.waker = Some(cx.waker().clone());
                 return Poll::Pending;
             };
+            self.journal.took_in();
             return Poll::Ready(match arrival {
                 Arrival::Lost(peer) => {
                     self.journal.passed(Passing::ConnectionLost(peer));

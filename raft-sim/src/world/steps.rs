@@ -7,6 +7,7 @@ use raft_core::error::Fault as HullFault;
 use raft_core::log::LogError;
 use raft_core::states::Role;
 use raft_log::error::WalError;
+use raft_node::clock::Clock as _;
 use raft_node::error::{Exit, NodeFault};
 
 use super::World;
@@ -91,7 +92,8 @@ impl<S: Subject> World<'_, S> {
         let Some(node) = self.nodes.get_mut(number) else {
             return Ok(());
         };
-        self.checks.after_step(now, node.id(), node.hull())?;
+        let local = node.clock.now();
+        self.checks.after_step(now, local, node.id(), node.hull())?;
         let before = node.glimpse;
         let after = node.look();
         if before == after {

@@ -95,6 +95,14 @@ impl Progress {
         self.next
     }
 
+    /// The bytes that requests not answered yet keep alive.
+    pub(crate) const fn bytes_in_flight(&self) -> usize {
+        match &self.mode {
+            Mode::Probe { .. } => 0,
+            Mode::Replicate { bytes, .. } => *bytes,
+        }
+    }
+
     pub(crate) const fn heard(&self) -> Time {
         self.heard
     }

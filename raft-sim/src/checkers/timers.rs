@@ -1,0 +1,397 @@
+//! No needless elections: who hears a leader or has just voted waits, who meets a leader gives
+//! way, who hears nobody gives up (paper 5.2; thesis 6.2, 9.6, 4.2.3).
+//!
+//! Mistakes here cost neither data nor, for good, progress; they cost elections, and a count of
+//! elections over many worlds tells too little too late. So each is looked for where it happens: in
+//! the step of one node, by that node's own clock and by the letters that it took in. What is
+//! demanded is less than what the code does: wherever it depends on the order within a step, on a
+//! stop of the process or on a hint that a connection is lost, nothing is demanded.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use raft_core::hull::Hull;
+use raft_core::ids::{Boot, NodeId, Term};
+use raft_core::states::Role;
+use raft_core::time::Time;
+
+use super::observation::voters_of;
+use super::property;
+use crate::spy::{Passing, Says, Talk};
+
+/// Follows every node's timers from outside.
+#[derive(Debug, Default)]
+pub(crate) struct Timers {
+    nodes: BTreeMap<NodeId, Course>,
+}
+
+/// How a hull stands after a step.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Stand {
+    pub(crate) boot: Boot,
+    pub(crate) role: Role,
+    pub(crate) term: Term,
+    pub(crate) vote: Option<NodeId>,
+    pub(crate) leader: Option<NodeId>,
+    /// Whether it has stopped for good.
+    pub(crate) stopped: bool,
+}
+
+impl Stand {
+    pub(crate) fn of(hull: &Hull) -> Self {
+        Self {
+            boot: hull.boot(),
+            role: hull.role(),
+            term: hull.term(),
+            vote: hull.vote(),
+            leader: hull.leader(),
+            stopped: hull.fault().is_some(),
+        }
+    }
+}
+
+/// What a hull's settings say of time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Pace {
+    pub(crate) election_timeout: Duration,
+    pub(crate) heartbeat_interval: Duration,
+    pub(crate) check_quorum: bool,
+}
+
+impl Pace {
+    pub(crate) fn of(hull: &Hull) -> Self {
+        let settings = hull.settings();
+        Self {
+            election_timeout: settings.election_timeout,
+            heartbeat_interval: settings.heartbeat_interval,
+            check_quorum: settings.check_quorum,
+        }
+    }
+}
+
+/// One step of one node.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Step<'a> {
+    pub(crate) node: NodeId,
+    /// What the node's own clock shows.
+    pub(crate) local: Time,
+    pub(crate) after: Stand,
+    pub(crate) pace: Pace,
+    /// What it took in and sent.
+    pub(crate) passings: &'a [Passing],
+    /// Whether all that its log was asked for is durable.
+    pub(crate) written: bool,
+}
+
+/// What is remembered of one node since its hull opened. Times are of its own clock.
+#[derive(Debug)]
+struct Course {
+    stand: Stand,
+    /// Its last step.
+    stepped: Time,
+    /// When it last went on after having been stopped for longer than a heartbeat interval.
+    woke: Time,
+    /// When it last had reason to wait: its leader spoke, or it gave its vote. A lost connection
+    /// takes the reason away.
+    patient: Option<Time>,
+    /// When the leader of its present term last spoke.
+    heard: Option<Time>,
+    /// While it leads: since when, among whom, and when each last answered.
+    office: Option<Office>,
+    /// Who asked it for a pre-vote and has no answer yet.
+    asked_by: Vec<NodeId>,
+}
+
+#[derive(Debug)]
+struct Office {
+    since: Time,
+    halves: Vec<Vec<NodeId>>,
+    heard: BTreeMap<NodeId, Time>,
+}
+
+/// What is wrong with a step: which property, and what was seen.
+pub(crate) type Wrong = (&'static str, String);
+
+impl Timers {
+    /// The node was stopped.
+    pub(crate) fn stopped(&mut self, node: NodeId) {
+        self.nodes.remove(&node);
+    }
+
+    /// Looks at a step. `hull` is asked for its voters when it has become leader.
+    pub(crate) fn step(&mut self, step: &Step<'_>, hull: &Hull) -> Result<(), Wrong> {
+        self.follow(step, || voters_of(hull))
+    }
+
+    fn follow(
+        &mut self,
+        step: &Step<'_>,
+        voters: impl FnOnce() -> Vec<Vec<NodeId>>,
+    ) -> Result<(), Wrong> {
+        let known = self.nodes.get(&step.node);
+        let Some(course) = known.filter(|known| known.stand.boot == step.after.boot) else {
+            self.nodes.insert(step.node, Course::new(step));
+            return Ok(());
+        };
+        let abandoned = self.abandoned(course, step);
+        let Some(course) = self.nodes.get_mut(&step.node) else {
+            return Ok(());
+        };
+        let wrong = course
+            .defies_leader(step)
+            .or_else(|| course.deposes_leader(step))
+            .or_else(|| course.hurries(step))
+            .or(abandoned);
+        course.remember(step, voters);
+        wrong
+            .or_else(|| course.leads_alone(step))
+            .map_or(Ok(()), Err)
+    }
+
+    /// A leader that was stopped for long gives up in the very step in which it goes on, though a
+    /// majority still follows it. (Two stops in a row may make it.)
+    fn abandoned(&self, course: &Course, step: &Step<'_>) -> Option<Wrong> {
+        let (was, is) = (course.stand, step.after);
+        let gave_up = was.role == Role::Leader && is.role != Role::Leader && was.term == is.term;
+        let stop = step.local.since(course.stepped);
+        let first_stop = course.stepped.since(course.woke) >= step.pace.heartbeat_interval * 2;
+        if !gave_up || is.stopped || !step.written || !first_stop {
+            return None;
+        }
+        if stop < step.pace.election_timeout {
+            return None;
+        }
+        let follows = |id: &NodeId| {
+            *id == step.node
+                || self.nodes.get(id).is_some_and(|other| {
+                    other.stand.role == Role::Follower
+                        && other.stand.term == was.term
+                        && other.stand.leader == Some(step.node)
+                })
+        };
+        let office = course.office.as_ref()?;
+        is_majority(&office.halves, follows).then(|| {
+            let text = format!(
+                "led {} until it was stopped for {stop:?}, and gave up in the step in which it \
+                 went on, before anyone could answer, though a majority follows it",
+                was.term
+            );
+            (property::NEEDLESS_ELECTIONS, text)
+        })
+    }
+}
+
+impl Course {
+    fn new(step: &Step<'_>) -> Self {
+        Self {
+            stand: step.after,
+            stepped: step.local,
+            woke: step.local,
+            patient: None,
+            heard: None,
+            office: None,
+            asked_by: Vec::new(),
+        }
+    }
+
+    /// Whoever campaigns and hears a leader of its own term gives way.
+    fn defies_leader(&self, step: &Step<'_>) -> Option<Wrong> {
+        let is = step.after;
+        let campaigns = matches!(is.role, Role::Candidate | Role::PreCandidate);
+        let lost = |passing: &Passing| matches!(passing, Passing::ConnectionLost(_));
+        if !campaigns || is.stopped || step.passings.iter().any(lost) {
+            return None;
+        }
+        let spoke = |passing: &Passing| leader_of(passing, is.term);
+        let leader = step.passings.iter().find_map(spoke)?;
+        let text = format!(
+            "is {:?} in {}, though it has just heard {leader}, who leads that term",
+            is.role, is.term
+        );
+        Some((property::NEEDLESS_ELECTIONS, text))
+    }
+
+    /// Whoever hears its leader gives neither pre-vote nor vote to another, nor takes over the
+    /// term in which it is asked for it.
+    fn deposes_leader(&self, step: &Step<'_>) -> Option<Wrong> {
+        let (was, is) = (self.stand, step.after);
+        let silent = step.local.since(self.heard?);
+        let leader = was.leader?;
+        if !step.pace.check_quorum || was.role != Role::Follower {
+            return None;
+        }
+        let lost = |passing: &Passing| matches!(passing, Passing::ConnectionLost(_));
+        // Half of the time is far from any quarrel about its end.
+        if silent * 2 >= step.pace.election_timeout || step.passings.iter().any(lost) {
+            return None;
+        }
+        let what = if is.term > was.term {
+            let asked = only_asked_for_votes(step.passings, was.term)?;
+            format!("took over {} when {asked} asked for its vote", is.term)
+        } else {
+            let granted = self.pre_vote_granted(step)?;
+            format!("granted {granted} a pre-vote")
+        };
+        let text = format!("{what}, though it had heard {leader}, its leader, {silent:?} before");
+        Some((property::NEEDLESS_ELECTIONS, text))
+    }
+
+    /// To whom a pre-vote was granted in this step, having been asked for in it.
+    fn pre_vote_granted(&self, step: &Step<'_>) -> Option<NodeId> {
+        let granted = step.passings.iter().find_map(|passing| match passing {
+            Passing::Sent(Talk {
+                peer,
+                says: Says::PreVoteReply { granted: true, .. },
+                ..
+            }) => Some(*peer),
+            _ => None,
+        })?;
+        let asks = |passing: &&Passing| matches!(passing, Passing::Taken(talk) if talk.peer == granted && talk.says == Says::PreVote);
+        // An answer that had to wait for room is as old as its question.
+        let at_once = !self.asked_by.contains(&granted);
+        (at_once && step.passings.iter().filter(asks).count() == 1).then_some(granted)
+    }
+
+    /// A follower campaigns when for a whole election timeout no leader spoke and it gave no vote.
+    fn hurries(&self, step: &Step<'_>) -> Option<Wrong> {
+        let campaigns = matches!(step.after.role, Role::Candidate | Role::PreCandidate);
+        if self.stand.role != Role::Follower || !campaigns || step.after.stopped {
+            return None;
+        }
+        let waited = step.local.since(self.patient?);
+        let lost = |passing: &Passing| matches!(passing, Passing::ConnectionLost(_));
+        if waited >= step.pace.election_timeout || step.passings.iter().any(lost) {
+            return None;
+        }
+        let text = format!(
+            "campaigns {waited:?} after its leader spoke or it gave its vote: its election timeout \
+             is {:?} at least",
+            step.pace.election_timeout
+        );
+        Some((property::NEEDLESS_ELECTIONS, text))
+    }
+
+    /// A leader that no majority answers gives up, or those that see only it wait for ever.
+    fn leads_alone(&self, step: &Step<'_>) -> Option<Wrong> {
+        let office = self.office.as_ref()?;
+        let patience = step.pace.election_timeout * 2;
+        // Who was stopped has to listen again first.
+        let awake = step.local.since(self.woke) >= step.pace.heartbeat_interval * 3;
+        if !step.pace.check_quorum || !awake || step.after.stopped {
+            return None;
+        }
+        let heard = |id: &NodeId| {
+            let heard = office.heard.get(id).unwrap_or(&office.since);
+            *id == step.node || step.local.since(*heard) <= patience
+        };
+        if is_majority(&office.halves, heard) {
+            return None;
+        }
+        let text = format!(
+            "leads {}, though for {patience:?} no majority has said a word: {:?}",
+            step.after.term, office.heard
+        );
+        Some((property::LIVENESS, text))
+    }
+
+    fn remember(&mut self, step: &Step<'_>, voters: impl FnOnce() -> Vec<Vec<NodeId>>) {
+        let (was, is) = (self.stand, step.after);
+        if step.local.since(self.stepped) > step.pace.heartbeat_interval {
+            self.woke = step.local;
+        }
+        self.stepped = step.local;
+        if was.term != is.term || is.role != Role::Follower {
+            self.heard = None;
+        }
+        if is.role != Role::Follower {
+            self.patient = None;
+        }
+        if gave_vote(step.node, was, is) {
+            self.patient = Some(step.local);
+        }
+        let led = self.office.is_some() && was.role == Role::Leader && was.term == is.term;
+        if is.role != Role::Leader {
+            self.office = None;
+        } else if !led {
+            self.office = Some(Office {
+                since: step.local,
+                halves: voters(),
+                heard: BTreeMap::new(),
+            });
+        }
+        for passing in step.passings {
+            self.remember_passing(step, passing);
+        }
+        self.stand = is;
+    }
+
+    fn remember_passing(&mut self, step: &Step<'_>, passing: &Passing) {
+        let is = step.after;
+        if leader_of(passing, is.term).is_some() && is.role == Role::Follower {
+            self.heard = Some(step.local);
+            self.patient = Some(step.local);
+        }
+        match passing {
+            // It may be dead: whoever hopes for another leader need not wait.
+            Passing::ConnectionLost(_) => {
+                self.heard = None;
+                self.patient = None;
+            }
+            Passing::Taken(talk) => {
+                if let (Some(office), true) = (&mut self.office, talk.term == is.term) {
+                    office.heard.insert(talk.peer, step.local);
+                }
+                if talk.says == Says::PreVote && !self.asked_by.contains(&talk.peer) {
+                    self.asked_by.push(talk.peer);
+                }
+            }
+            Passing::Sent(Talk {
+                peer,
+                says: Says::PreVoteReply { .. },
+                ..
+            }) => self.asked_by.retain(|other| other != peer),
+            Passing::Sent(_) | Passing::Read => {}
+        }
+    }
+}
+
+/// The sender, if this is the word of a leader of this term that was taken in.
+const fn leader_of(passing: &Passing, term: Term) -> Option<NodeId> {
+    match passing {
+        Passing::Taken(Talk {
+            peer,
+            term: of,
+            says: Says::Append { .. } | Says::Heartbeat { .. },
+        }) if of.get() == term.get() => Some(*peer),
+        Passing::Taken(_) | Passing::Sent(_) | Passing::ConnectionLost(_) | Passing::Read => None,
+    }
+}
+
+/// Who asked for a vote in a later term, if nothing else of a later term was taken in.
+fn only_asked_for_votes(passings: &[Passing], term: Term) -> Option<NodeId> {
+    let mut asked = None;
+    for passing in passings {
+        match passing {
+            Passing::Taken(talk) if talk.term > term => match talk.says {
+                Says::RequestVote { .. } => asked = Some(talk.peer),
+                _ => return None,
+            },
+            Passing::Taken(_) | Passing::Sent(_) | Passing::ConnectionLost(_) | Passing::Read => {}
+        }
+    }
+    asked
+}
+
+/// Whether a step gave the node's vote to another.
+fn gave_vote(me: NodeId, was: Stand, is: Stand) -> bool {
+    let new = (was.term, was.vote) != (is.term, is.vote);
+    new && is.vote.is_some_and(|vote| vote != me)
+}
+
+fn is_majority(halves: &[Vec<NodeId>], counts: impl Fn(&NodeId) -> bool) -> bool {
+    let of = |half: &Vec<NodeId>| half.iter().filter(|id| counts(id)).count() * 2 > half.len();
+    !halves.is_empty() && halves.iter().all(of)
+}
+
+#[cfg(test)]
+mod tests;

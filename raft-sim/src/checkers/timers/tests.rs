@@ -1,0 +1,258 @@
+//! Hand-made courses: one node, step by step, and whom its timers wrong.
+
+use raft_core::ids::LogIndex;
+
+use super::*;
+
+const ME: NodeId = NodeId::new(1);
+const LEADER: NodeId = NodeId::new(2);
+const OTHER: NodeId = NodeId::new(3);
+
+/// One node among three, told step by step.
+struct Tale {
+    timers: Timers,
+    stand: Stand,
+    found: Option<&'static str>,
+}
+
+impl Tale {
+    /// A follower of term 5 that knows its leader.
+    fn new() -> Self {
+        let stand = Stand {
+            boot: Boot::new(1),
+            role: Role::Follower,
+            term: Term::new(5),
+            vote: None,
+            leader: Some(LEADER),
+            stopped: false,
+        };
+        let mut tale = Self {
+            timers: Timers::default(),
+            stand,
+            found: None,
+        };
+        tale.at(0, &[], |_| {});
+        tale
+    }
+
+    /// The node makes a step at this millisecond of its clock. Its election timeout is 100 of
+    /// them, its heartbeat interval 20.
+    fn at(
+        &mut self,
+        millis: u64,
+        passings: &[Passing],
+        change: impl FnOnce(&mut Stand),
+    ) -> &mut Self {
+        change(&mut self.stand);
+        self.step_of(ME, millis, self.stand, passings);
+        self
+    }
+
+    fn step_of(&mut self, node: NodeId, millis: u64, after: Stand, passings: &[Passing]) {
+        let step = Step {
+            node,
+            local: Time::from_millis(millis),
+            after,
+            pace: Pace {
+                election_timeout: Duration::from_millis(100),
+                heartbeat_interval: Duration::from_millis(20),
+                check_quorum: true,
+            },
+            passings,
+            written: true,
+        };
+        let voters = || vec![vec![ME, LEADER, OTHER]];
+        if let Err((property, _)) = self.timers.follow(&step, voters) {
+            self.found.get_or_insert(property);
+        }
+    }
+
+    /// Becomes leader of term 6, and another node follows it.
+    fn elect(&mut self, millis: u64) -> &mut Self {
+        self.at(millis, &[], |stand| {
+            stand.role = Role::Leader;
+            stand.term = Term::new(6);
+            stand.vote = Some(ME);
+            stand.leader = Some(ME);
+        });
+        let follower = Stand {
+            role: Role::Follower,
+            ..self.stand
+        };
+        for _ in 0..2 {
+            self.step_of(OTHER, millis, follower, &[]);
+        }
+        self
+    }
+}
+
+const fn taken(peer: NodeId, term: u64, says: Says) -> Passing {
+    Passing::Taken(Talk {
+        peer,
+        term: Term::new(term),
+        says,
+    })
+}
+
+const fn heartbeat(term: u64) -> Passing {
+    let commit = LogIndex::ZERO;
+    taken(LEADER, term, Says::Heartbeat { commit })
+}
+
+const fn asks(term: u64) -> Passing {
+    let last = raft_core::ids::EntryId::ORIGIN;
+    taken(OTHER, term, Says::RequestVote { last })
+}
+
+fn campaign(stand: &mut Stand) {
+    stand.role = Role::PreCandidate;
+    stand.leader = None;
+}
+
+const NEEDLESS: Option<&str> = Some(property::NEEDLESS_ELECTIONS);
+
+#[test]
+fn whoever_heard_its_leader_waits_for_a_whole_election_timeout() {
+    for (millis, verdict) in [(150, None), (149, NEEDLESS)] {
+        let mut tale = Tale::new();
+        tale.at(50, &[heartbeat(5)], |_| {})
+            .at(millis, &[], campaign);
+        assert_eq!(tale.found, verdict, "at {millis}");
+    }
+}
+
+#[test]
+fn whoever_gave_its_vote_waits_too() {
+    for (millis, verdict) in [(150, None), (120, NEEDLESS)] {
+        let mut tale = Tale::new();
+        tale.at(50, &[asks(6)], |stand| {
+            stand.term = Term::new(6);
+            stand.vote = Some(OTHER);
+            stand.leader = None;
+        })
+        .at(millis, &[], campaign);
+        assert_eq!(tale.found, verdict, "at {millis}");
+    }
+}
+
+#[test]
+fn whoever_lost_the_connection_need_not_wait() {
+    let mut tale = Tale::new();
+    tale.at(50, &[heartbeat(5)], |_| {})
+        .at(60, &[Passing::ConnectionLost(LEADER)], |_| {})
+        .at(65, &[], campaign);
+    assert_eq!(tale.found, None);
+}
+
+#[test]
+fn a_heartbeat_of_an_earlier_term_is_no_reason_to_wait() {
+    let mut tale = Tale::new();
+    tale.at(50, &[heartbeat(4)], |_| {}).at(60, &[], campaign);
+    assert_eq!(tale.found, None);
+}
+
+#[test]
+fn whoever_campaigns_gives_way_to_a_leader_of_its_term_and_of_no_earlier_one() {
+    for (term, verdict) in [(5, NEEDLESS), (4, None)] {
+        let mut tale = Tale::new();
+        tale.at(200, &[], campaign)
+            .at(210, &[heartbeat(term)], |_| {});
+        assert_eq!(tale.found, verdict, "of {term}");
+    }
+}
+
+#[test]
+fn whoever_hears_its_leader_takes_over_no_candidates_term() {
+    for (millis, verdict) in [(60, NEEDLESS), (130, None)] {
+        let mut tale = Tale::new();
+        tale.at(50, &[heartbeat(5)], |_| {})
+            .at(millis, &[asks(6)], |stand| {
+                stand.term = Term::new(6);
+                stand.leader = None;
+            });
+        assert_eq!(tale.found, verdict, "at {millis}");
+    }
+}
+
+#[test]
+fn a_later_term_may_be_learned_from_anything_but_a_candidate() {
+    let mut tale = Tale::new();
+    let reply = taken(OTHER, 6, Says::HeartbeatReply);
+    tale.at(50, &[heartbeat(5)], |_| {})
+        .at(60, &[asks(6), reply], |stand| {
+            stand.term = Term::new(6);
+            stand.leader = None;
+        });
+    assert_eq!(tale.found, None);
+}
+
+#[test]
+fn whoever_hears_its_leader_grants_no_pre_vote() {
+    let granted = Passing::Sent(Talk {
+        peer: OTHER,
+        term: Term::new(5),
+        says: Says::PreVoteReply {
+            asked: Term::new(6),
+            granted: true,
+        },
+    });
+    let asked = taken(OTHER, 5, Says::PreVote);
+    for (before, in_step, verdict) in [
+        (None, [asked, granted], NEEDLESS),
+        // Perhaps it answers what was asked before the leader spoke.
+        (Some(asked), [asked, granted], None),
+    ] {
+        let mut tale = Tale::new();
+        tale.at(40, before.as_slice(), |_| {})
+            .at(50, &[heartbeat(5)], |_| {})
+            .at(60, &in_step, |_| {});
+        assert_eq!(tale.found, verdict, "{before:?}");
+    }
+}
+
+#[test]
+fn a_leader_that_no_majority_answers_gives_up() {
+    let reply = taken(OTHER, 6, Says::HeartbeatReply);
+    for (answer, verdict) in [(None, Some(property::LIVENESS)), (Some(reply), None)] {
+        let mut tale = Tale::new();
+        tale.elect(0);
+        for round in 1..=15 {
+            let answers = answer.filter(|_| round == 9);
+            tale.at(round * 20, answers.as_slice(), |_| {});
+        }
+        assert_eq!(tale.found, verdict, "{answer:?}");
+    }
+}
+
+#[test]
+fn a_leader_that_was_stopped_listens_before_it_gives_up() {
+    let give_up = |stand: &mut Stand| {
+        stand.role = Role::Follower;
+        stand.leader = None;
+    };
+    // It gives up at once; after a round; after a second stop.
+    for (steps, verdict) in [
+        (&[250][..], NEEDLESS),
+        (&[250, 270][..], None),
+        (&[250, 255, 400][..], None),
+    ] {
+        let mut tale = Tale::new();
+        tale.elect(0).at(20, &[], |_| {}).at(40, &[], |_| {});
+        let (last, others) = steps.split_last().unwrap();
+        for millis in others {
+            tale.at(*millis, &[], |_| {});
+        }
+        tale.at(*last, &[], give_up);
+        assert_eq!(tale.found, verdict, "{steps:?}");
+    }
+}
+
+#[test]
+fn another_boot_begins_anew() {
+    let mut tale = Tale::new();
+    tale.at(50, &[heartbeat(5)], |_| {});
+    tale.timers.stopped(ME);
+    tale.at(60, &[], |stand| stand.boot = Boot::new(2))
+        .at(61, &[], campaign);
+    assert_eq!(tale.found, None);
+}
