@@ -117,14 +117,6 @@ impl Hull {
         }
     }
 
-    /// For a leader: the next entry it would send to a follower.
-    pub fn next_index(&self, follower: NodeId) -> Option<LogIndex> {
-        match &self.state {
-            State::Leader(leader) => leader.followers().get(&follower).map(Progress::next),
-            State::Follower(_) | State::PreCandidate(_) | State::Candidate(_) => None,
-        }
-    }
-
     /// What stopped the hull, if anything.
     pub fn fault(&self) -> Option<&Fault> {
         self.common.fault.as_ref()

@@ -1,4 +1,4 @@
-//! A corpus of histories of one register, and of many, good and bad.
+//! The corpus of histories (`corpus.txt`), and histories that a generator makes.
 
 use raft_core::time::Time;
 
@@ -60,16 +60,15 @@ impl Sequential for Registers {
     }
 }
 
-/// Reads a history: `aw5` a asks to write 5, `ar` a asks to read, `as5,6` a swaps 5 for 6,
-/// `a=5` a is answered 5, `a.` a is answered (a write), `a!` a is refused. A client asks its next
-/// question also when the last was not answered, which then stays unknown.
-fn history(text: &str) -> History<Ask, u64> {
+/// Reads a history as `corpus.txt` writes it.
+fn history(text: &str) -> History<(u64, Ask), u64> {
     let mut history = History::new();
     let mut open: BTreeMap<char, OperationId> = BTreeMap::new();
     for (at, token) in text.split_whitespace().enumerate() {
         let now = Time::from_millis(at as u64);
         let client = token.chars().next().unwrap();
         let (verb, rest) = token[1..].split_at(1);
+        let (rest, key) = rest.split_once('@').unwrap_or((rest, "0"));
         let number = |text: &str| text.parse().unwrap();
         let ask = match verb {
             "r" => Ask::Read,
@@ -92,150 +91,165 @@ fn history(text: &str) -> History<Ask, u64> {
             }
             other => panic!("{other}"),
         };
-        open.insert(client, history.invoke(client as u64, now, ask));
+        open.insert(
+            client,
+            history.invoke(client as u64, now, (number(key), ask)),
+        );
     }
     history
 }
 
-const GOOD: &[(&str, &str)] = &[
-    ("nothing", ""),
-    ("a read of the beginning", "ar a=0"),
-    ("one after the other", "aw1 a. ar a=1 bw2 b. ar a=2"),
-    ("a read beside a write sees the old", "aw1 br b=0 a."),
-    ("a read beside a write sees the new", "aw1 br b=1 a."),
-    (
-        "two reads beside a write, old then new",
-        "aw1 br b=0 br b=1 a.",
-    ),
-    ("two writes at once, the first wins", "aw1 bw2 a. b. cr c=1"),
-    (
-        "two writes at once, the second wins",
-        "aw1 bw2 a. b. cr c=2",
-    ),
-    (
-        "the later invocation takes effect first",
-        "aw1 bw2 b. cr c=2 cr c=1 a.",
-    ),
-    ("an unknown write took effect", "aw1 br b=1"),
-    ("an unknown write took no effect", "aw1 br b=0 br b=0"),
-    (
-        "an unknown write took effect late",
-        "aw1 br b=0 cw2 c. br b=2 br b=1",
-    ),
-    (
-        "an unknown write overwrites a known one",
-        "aw1 bw2 b. br b=2 br b=1",
-    ),
-    ("two unknown writes, both seen", "aw1 bw2 cr c=2 cr c=1"),
-    ("two unknown writes, one seen", "aw1 bw2 cr c=1 cr c=1"),
-    (
-        "a client goes on after an unknown write",
-        "aw1 aw2 a. ar a=2 ar a=1",
-    ),
-    ("a refused write left no trace", "aw1 a! ar a=0"),
-    ("an unknown read means nothing", "aw1 a. br ar a=1"),
-    ("a swap that fits", "aw1 a. as1,2 a=1 ar a=2"),
-    ("a swap that does not fit", "aw1 a. as5,2 a=1 ar a=1"),
-    ("two swaps at once, one fits", "as0,1 bs0,2 a=0 b=1 cr c=1"),
-    (
-        "two swaps at once, the other fits",
-        "as0,1 bs0,2 a=2 b=0 cr c=2",
-    ),
-    (
-        "an unknown swap enables a known one",
-        "as0,1 bs1,2 b=1 cr c=2",
-    ),
-    (
-        "an unknown swap that can't have fitted",
-        "aw3 a. as0,1 br b=3",
-    ),
-    (
-        "a chain of swaps beside each other",
-        "as0,1 bs1,2 cs2,3 c=2 b=1 a=0 dr d=3",
-    ),
-    (
-        "reads beside each other, order open",
-        "aw1 br cr c=1 b=0 a.",
-    ),
-    (
-        "a long write seen in the middle",
-        "aw1 br b=0 bw2 b. br b=2 br b=1 a.",
-    ),
-    ("the same value twice", "aw1 a. bw1 b. cr c=1"),
-];
+/// Writes a history as [`history`] reads it. (A refusal is told as early as it can be.)
+fn text_of(history: &History<(u64, Ask), u64>) -> String {
+    let mut moments: Vec<(u64, String)> = Vec::new();
+    for operation in history.operations() {
+        let client = char::from(b'a' + operation.client as u8);
+        let (key, ask) = operation.input;
+        let at = if key == 0 {
+            String::new()
+        } else {
+            format!("@{key}")
+        };
+        let asked = match ask {
+            Ask::Read => format!("{client}r{at}"),
+            Ask::Write(value) => format!("{client}w{value}{at}"),
+            Ask::Swap(old, new) => format!("{client}s{old},{new}{at}"),
+        };
+        moments.push((operation.invoked.order, asked));
+        match &operation.outcome {
+            Outcome::Answered(moment, 0) if matches!(ask, Ask::Write(_)) => {
+                moments.push((moment.order, format!("{client}.")));
+            }
+            Outcome::Answered(moment, value) => {
+                moments.push((moment.order, format!("{client}={value}")));
+            }
+            Outcome::Refused | Outcome::Unknown => {}
+        }
+    }
+    moments.sort();
+    let words: Vec<String> = moments.into_iter().map(|(_, word)| word).collect();
+    words.join(" ")
+}
 
-const BAD: &[(&str, &str)] = &[
-    ("a value nobody wrote", "ar a=5"),
-    ("a write is lost", "aw1 a. br b=0"),
-    ("a read goes back", "aw1 br b=1 br b=0 a."),
-    (
-        "two clients see a write in turn, then not",
-        "aw1 br b=1 cr c=0 a.",
-    ),
-    ("stale after an overwrite", "aw1 a. bw2 b. cr c=1"),
-    (
-        "two writes at once seen in both orders",
-        "aw1 bw2 a. b. cr c=1 cr c=2",
-    ),
-    (
-        "flicker between two unknown writes",
-        "aw1 bw2 cr c=1 cr c=2 cr c=1",
-    ),
-    (
-        "an unknown write seen twice",
-        "aw1 br b=1 cw2 c. br b=1 cw3 c. br b=1",
-    ),
-    ("a write seen before it was asked for", "br b=1 aw1 a."),
-    (
-        "an unknown write seen before it was asked for",
-        "br b=1 aw1",
-    ),
-    ("a refused write is seen", "aw1 a! br b=1"),
-    ("a refused write is seen later", "aw1 br a! b=1"),
-    ("both of two swaps fit", "as0,1 bs0,2 a=0 b=0"),
-    ("a swap fits on what is not there", "aw1 a. as5,2 a=5"),
-    ("a swap that fitted is lost", "as0,1 a=0 br b=0"),
-    ("a swap fits twice", "as0,1 a=0 as0,1 a=0"),
-    ("an unknown swap can't explain it", "aw3 a. as0,1 br b=1"),
-    (
-        "a late read of a value gone for good",
-        "aw1 a. br b=1 cw2 c. br b=2 dr d=1",
-    ),
-    (
-        "a stale read on the minority's side",
-        "aw1 a. bw2 b. cw3 c. dr d=2",
-    ),
-    (
-        "a read beside two writes sees the one before",
-        "aw1 a. aw2 a. bw3 cr c=1 b.",
-    ),
-    ("an old value comes back", "aw1 a. bw2 b. cr c=2 cr c=1"),
-    (
-        "an acknowledged write vanishes under an unknown one",
-        "aw1 bw2 b. br b=2 br b=0",
-    ),
-];
+/// A history of the corpus.
+struct Case {
+    class: &'static str,
+    good: bool,
+    name: &'static str,
+    text: &'static str,
+}
+
+fn corpus() -> Vec<Case> {
+    let mut class = "";
+    let mut cases = Vec::new();
+    for line in include_str!("corpus.txt").lines() {
+        if let Some(name) = line.strip_prefix('[') {
+            class = name.trim_end_matches(']');
+        } else if !line.is_empty() && !line.starts_with('#') {
+            let mut parts = line.split('|').map(str::trim);
+            let mut part = || parts.next().unwrap();
+            let good = match part() {
+                "good" => true,
+                "bad" => false,
+                other => panic!("{other} is no verdict"),
+            };
+            let (name, text) = (part(), part());
+            cases.push(Case {
+                class,
+                good,
+                name,
+                text,
+            });
+        }
+    }
+    cases
+}
 
 #[test]
-fn finds_an_order_for_good_histories() {
-    for (name, text) in GOOD {
-        let verdict = check(&Register, &history(text), EFFORT);
-        assert_eq!(verdict, Verdict::Linearizable, "{name}: {text}");
+fn judges_every_history_of_the_corpus() {
+    for case in corpus() {
+        let verdict = check(&Registers, &history(case.text), EFFORT);
+        let right = match &verdict {
+            Verdict::Linearizable => case.good,
+            Verdict::NotLinearizable(_) => !case.good,
+            Verdict::Undecided => false,
+        };
+        assert!(right, "{}: {}: {verdict:?}", case.class, case.name);
+    }
+}
+
+/// The verdicts that stand in the corpus, confirmed by a judge that knows no shortcut.
+#[test]
+fn the_corpus_is_judged_alike_by_brute_force() {
+    for case in corpus() {
+        let verdict = by_force(&history(case.text));
+        assert_eq!(verdict, case.good, "{}: {}", case.class, case.name);
     }
 }
 
 #[test]
-fn finds_none_for_bad_histories() {
-    for (name, text) in BAD {
-        let verdict = check(&Register, &history(text), EFFORT);
-        let found_none = matches!(verdict, Verdict::NotLinearizable(_));
-        assert!(found_none, "{name}: {text}: {verdict:?}");
+fn the_corpus_is_wide() {
+    let cases = corpus();
+    let good = cases.iter().filter(|case| case.good).count();
+    let bad = cases.len() - good;
+    assert!(good >= 100 && bad >= 100, "{good} good, {bad} bad");
+    let unknown = |case: &&Case| {
+        let history = history(case.text);
+        history
+            .operations()
+            .iter()
+            .any(|one| one.outcome == Outcome::Unknown)
+    };
+    let unknown = cases.iter().filter(unknown).count();
+    assert!(unknown >= 80, "{unknown} with an unknown outcome");
+    let split = cases.iter().filter(|case| case.text.contains('@')).count();
+    assert!(split >= 100, "{split} with several keys");
+    let mut texts: Vec<&str> = cases.iter().map(|case| case.text).collect();
+    texts.sort_unstable();
+    texts.dedup();
+    assert!(texts.len() >= 200, "{} different ones", texts.len());
+}
+
+/// What stands under "generated" is what the generator gives: half of it as real registers
+/// answered, half with one answer changed; only histories that say something.
+#[test]
+fn the_generated_part_is_what_the_generator_gives() {
+    let mut numbers = Numbers(11);
+    let mut lines = Vec::new();
+    for seed in 0.. {
+        let real = real(9_000 + seed, 3, (8, 2, 4));
+        let changed = with_one_answer_changed(&real, &mut numbers);
+        let chosen = if seed % 3 == 0 { real } else { changed };
+        let good = by_force(&chosen);
+        let count = |good: &str| {
+            lines
+                .iter()
+                .filter(|line: &&String| line.starts_with(good))
+                .count()
+        };
+        let verdict = if good { "good" } else { "bad" };
+        if count(verdict) < 60 {
+            lines.push(format!("{verdict} | seed {seed} | {}", text_of(&chosen)));
+        }
+        if lines.len() == 120 {
+            break;
+        }
     }
+    let generated: Vec<String> = corpus()
+        .iter()
+        .filter(|case| case.class == "generated")
+        .map(|case| {
+            let verdict = if case.good { "good" } else { "bad" };
+            format!("{verdict} | {} | {}", case.name, case.text)
+        })
+        .collect();
+    assert!(lines == generated, "put this there:\n{}", lines.join("\n"));
 }
 
 #[test]
 fn says_where_it_got_stuck() {
-    let Verdict::NotLinearizable(text) = check(&Register, &history("aw1 a. br b=0"), EFFORT) else {
+    let Verdict::NotLinearizable(text) = check(&Registers, &history("aw1 a. br b=0"), EFFORT)
+    else {
         panic!("found an order");
     };
     assert!(text.contains("after 1 of 2"), "{text}");
@@ -263,7 +277,7 @@ fn splits_by_key() {
 #[test]
 fn gives_up_when_told_to() {
     let text = "aw1 a. ar a=1 ar a=1 ar a=1";
-    assert_eq!(check(&Register, &history(text), 3), Verdict::Undecided);
+    assert_eq!(check(&Registers, &history(text), 3), Verdict::Undecided);
 }
 
 /// A small generator of numbers, the same on every run.
