@@ -67,6 +67,8 @@ pub mod property {
     pub const LIVENESS: &str = "liveness";
     /// Nobody campaigns, votes or gives up where the timers and letters it has seen say otherwise.
     pub const NEEDLESS_ELECTIONS: &str = "needless_elections";
+    /// A cluster at rest sends little more than heartbeats, and keeps nothing for lost answers.
+    pub const IDLE: &str = "idle";
     /// Nothing panics and no hull stops by a broken invariant of its own.
     pub const NO_PANIC: &str = "no_panic";
 }
@@ -196,7 +198,7 @@ impl Checks {
             after: after.as_ref(),
             model: &self.model,
         };
-        self.watch.look(&view, &self.passings);
+        self.watch.look(&view);
         let verdict = self
             .checkers
             .iter_mut()

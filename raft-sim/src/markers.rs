@@ -65,7 +65,6 @@ markers! {
     CommitBeyondEntries: "an append told of more committed entries than its receiver then holds",
 
     // Elections.
-    VoteRequestIgnored: "a request for a vote in a later term was ignored by a leader or its follower",
     PreVoteRefusedForLeader: "a pre-vote was refused for a leader heard lately",
     PreVoteGrantedBesideLeader: "a pre-vote was granted although some node still led",
     FreeVoteRefused: "a vote that was still free was refused for the candidate's log",

@@ -327,6 +327,11 @@ impl Network {
         self.wires().fates.take_noted()
     }
 
+    /// How many frames of each kind were sent on each link, by sender and receiver.
+    pub(crate) fn sent(&self) -> Vec<[u64; KINDS.len()]> {
+        self.wires().sent.clone()
+    }
+
     /// Frames that could not be written or read.
     pub(crate) fn broken(&self) -> u64 {
         self.wires().broken

@@ -34,7 +34,9 @@ mod clients;
 pub(crate) mod event;
 mod faults;
 mod healing;
+mod idle;
 mod recorded;
+mod recovery;
 mod rest;
 mod shapes;
 mod steps;
@@ -115,6 +117,8 @@ pub struct Counters {
     pub faults: u64,
     /// Nodes that refused to start because their disk was damaged.
     pub lost_nodes: u64,
+    /// Worlds at whose end no progress was owed: a majority of their nodes was lost.
+    pub unowed: u64,
     /// Virtual time that passed, in nanoseconds.
     pub nanoseconds: u64,
 }
@@ -132,6 +136,7 @@ impl Counters {
         self.frames += other.frames;
         self.faults += other.faults;
         self.lost_nodes += other.lost_nodes;
+        self.unowed += other.unowed;
         self.nanoseconds += other.nanoseconds;
     }
 }
@@ -403,6 +408,10 @@ impl<'a, S: Subject> World<'a, S> {
         if self.network.broken() > 0 {
             let text = "a frame could not be written or read".to_owned();
             return Err(self.violation(property::NO_PANIC, text));
+        }
+        if !self.is_progress_owed() {
+            self.counters.unowed += 1;
+            return self.judge_history();
         }
         let live: Vec<_> = self
             .nodes

@@ -243,7 +243,7 @@ impl Watch {
     }
 
     /// A node has made a step.
-    pub(crate) fn look(&mut self, view: &View<'_>, passed: &[Passing]) {
+    pub(crate) fn look(&mut self, view: &View<'_>) {
         let (Some(before), Some(after)) = (view.before, view.after) else {
             return;
         };
@@ -262,15 +262,6 @@ impl Watch {
             && before.term == after.term
             && after.fault.is_none();
         self.reached.mark_if(gave_up, Marker::SteppedDownAlone);
-        let asked = |passing: &Passing| match passing {
-            Passing::Taken(talk) => {
-                matches!(talk.says, Says::RequestVote { .. }) && talk.term > after.term
-            }
-            Passing::Sent(_) | Passing::ConnectionLost(_) | Passing::Read => false,
-        };
-        let led = before.leader.is_some() && before.term == after.term;
-        let ignored = led && passed.iter().any(asked);
-        self.reached.mark_if(ignored, Marker::VoteRequestIgnored);
     }
 
     fn elected(&mut self, view: &View<'_>, after: &Observation) {

@@ -10,6 +10,7 @@ use raft_core::time::Time;
 
 use super::World;
 use super::event::Event;
+use super::recovery::Progress;
 use super::rest::Rests;
 use crate::checkers::{Violation, property};
 use crate::lot::Lot;
@@ -20,8 +21,10 @@ use crate::trace::What;
 /// How far a world has healed.
 #[derive(Debug)]
 pub(super) struct Healing {
-    /// By when it must be over.
+    /// By when it must be over, whatever is still done.
     deadline: Time,
+    /// How far it has come.
+    progress: Progress,
     /// Which clients have had an answer since.
     answered: Vec<bool>,
     /// Whether everything is as it should be.
@@ -44,8 +47,9 @@ impl Healing {
     }
 
     /// It is busy again: by when everything must be done.
-    pub(super) const fn extend(&mut self, deadline: Time) {
+    pub(super) const fn extend(&mut self, deadline: Time, now: Time) {
         self.deadline = deadline;
+        self.progress = Progress::from(now);
     }
 
     /// A client needs another answer.
@@ -83,7 +87,8 @@ impl<S: Subject> World<'_, S> {
             }
         }
         self.healing = Some(Healing {
-            deadline: self.schedule.now().after(self.healing_span()),
+            deadline: self.schedule.now().after(self.healing_span() * MOST_SPANS),
+            progress: Progress::from(self.schedule.now()),
             answered: self.clients.iter().map(|one| !one.plan.lasting).collect(),
             over: false,
             rests: Rests::new(self.plan.ending.rests),
@@ -97,7 +102,7 @@ impl<S: Subject> World<'_, S> {
         Ok(())
     }
 
-    /// How long a healed world may take to get everything done.
+    /// How long a healed world may take until something more is done.
     pub(super) fn healing_span(&self) -> Duration {
         MARGIN + self.plan.tuning.election_timeout * ELECTIONS
     }
@@ -135,13 +140,12 @@ impl<S: Subject> World<'_, S> {
         {
             return Ok(());
         }
-        let late = self
-            .healing
-            .as_ref()
-            .is_some_and(|healing| self.schedule.now() > healing.deadline);
-        if late && !over {
+        let late = self.is_late();
+        if late && !over && self.is_progress_owed() {
             return Err(self.violation(property::LIVENESS, self.describe()));
         }
+        // Where none is owed, what was done by now is all there is.
+        let over = over || late;
         if let Some(healing) = &mut self.healing {
             healing.over = over;
         }
@@ -149,6 +153,17 @@ impl<S: Subject> World<'_, S> {
             self.schedule.after(GLANCE, Event::Inspect);
         }
         Ok(())
+    }
+
+    /// Whether nothing more was done for longer than anything may take. Who gets on, however
+    /// slowly, has not stalled; but nobody may get on for ever without coming to an end.
+    fn is_late(&mut self) -> bool {
+        let (now, done) = (self.schedule.now(), self.done_so_far());
+        let span = self.healing_span();
+        self.healing.as_mut().is_some_and(|healing| {
+            let since = healing.progress.stalled_since(done, now);
+            now > since.after(span) || now > healing.deadline
+        })
     }
 
     /// Whether all nodes that run have a hull and have applied the same.
@@ -177,33 +192,13 @@ impl<S: Subject> World<'_, S> {
             }
         }
     }
-
-    /// What each node and client is at, for a report.
-    pub(super) fn describe(&self) -> String {
-        let mut text = String::from("faults are over, yet not all is done:");
-        for node in &self.nodes {
-            let state = match (node.is_up(), node.look()) {
-                (_, Some(glimpse)) => format!("{glimpse:?}"),
-                (true, None) => "up, without a hull".to_owned(),
-                (false, None) => "down".to_owned(),
-            };
-            text.push_str(&format!("\n  node {}: {state}", node.number + 1));
-        }
-        for (number, client) in self.clients.iter().enumerate() {
-            let needs = self
-                .healing
-                .as_ref()
-                .is_some_and(|healing| healing.needs(number));
-            if needs || client.current.is_some() {
-                text.push_str(&format!("\n  client {number} waits: {}", client.describe()));
-            }
-        }
-        text
-    }
 }
 
 /// What a healed world may take, beside elections: for what nodes and clients wait out.
 const MARGIN: Duration = Duration::from_secs(15);
+
+/// So many times that long may pass in all.
+pub(super) const MOST_SPANS: u32 = 5;
 
 /// As many election timeouts may pass until there is a leader that all follow.
 const ELECTIONS: u32 = 40;

@@ -11,6 +11,8 @@ use raft_core::time::Time;
 
 use super::World;
 use super::event::Event;
+use super::healing::MOST_SPANS;
+use super::idle::Idle;
 use crate::checkers::{Violation, property};
 use crate::lot::Lot;
 use crate::subject::Subject;
@@ -21,6 +23,8 @@ use crate::workload::Manner;
 pub(super) struct Rests {
     left: u8,
     stage: Stage,
+    /// What was sent before the present rest.
+    before: Idle,
 }
 
 /// What a healed world is at.
@@ -43,10 +47,11 @@ struct Leader {
 
 impl Rests {
     /// So many rests, the first not yet begun.
-    pub(super) const fn new(left: u8) -> Self {
+    pub(super) fn new(left: u8) -> Self {
         Self {
             left,
             stage: Stage::Busy,
+            before: Idle::default(),
         }
     }
 
@@ -64,6 +69,7 @@ impl<S: Subject> World<'_, S> {
         let settled = self.network.settled_from();
         let lasts = self.plan.ending.rest;
         let leader = self.leader_of_all();
+        let before = self.sent_so_far();
         let Some(healing) = &mut self.healing else {
             return false;
         };
@@ -77,6 +83,7 @@ impl<S: Subject> World<'_, S> {
         healing.rests.left -= 1;
         let until = now.after(lasts);
         healing.rests.stage = Stage::Resting { until, leader };
+        healing.rests.before = before;
         self.schedule.at(until, Event::Inspect);
         self.tell(None, format_args!("all is done; the world rests"));
         self.record_note(None, format_args!("all is done; the world rests"));
@@ -99,6 +106,9 @@ impl<S: Subject> World<'_, S> {
                         self.describe()
                     );
                     return Err(self.violation(property::LIVENESS, text));
+                }
+                if let Some(healing) = &self.healing {
+                    self.check_idle(&healing.rests.before, self.plan.ending.rest)?;
                 }
                 self.ask_once()
             }
@@ -172,9 +182,9 @@ impl<S: Subject> World<'_, S> {
     /// Clients may ask again, if there is something to ask for.
     fn be_busy(&mut self) {
         let now = self.schedule.now();
-        let deadline = now.after(self.healing_span());
+        let deadline = now.after(self.healing_span() * MOST_SPANS);
         if let Some(healing) = &mut self.healing {
-            healing.extend(deadline);
+            healing.extend(deadline, now);
         }
         self.set_stage(Stage::Busy);
         self.schedule.at(now, Event::Inspect);

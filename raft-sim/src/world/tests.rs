@@ -3,6 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use raft_core::time::Time;
+
+use super::World;
+use crate::key_value::{KeyValue, KeyValueWorkload};
 use crate::nemesis::{Fault, FaultPlan, Loss, Occasion, Target};
 use crate::plan::{Plan, Swarm};
 use crate::sim::{Sim, run_plan, run_seed};
@@ -65,6 +69,42 @@ fn worlds_of_one_node_and_of_seven_come_to_rest() {
         let outcome = run_seed(9, &swarm);
         assert_eq!(outcome.violation, None, "{nodes} nodes");
     }
+}
+
+#[test]
+fn a_world_that_lost_a_majority_owes_no_progress_and_one_that_lost_nobody_does() {
+    for (lost, unowed) in [(0, 0), (2, 1)] {
+        let plan = Plan::draw(1, &short(false));
+        let mut world = World::new(plan, KeyValue::default, KeyValueWorkload::default());
+        for node in world.nodes.iter_mut().take(lost) {
+            node.give_up();
+        }
+        let outcome = world.run();
+        assert_eq!(outcome.violation, None, "{lost} lost");
+        assert_eq!(outcome.counters.unowed, unowed, "{lost} lost");
+    }
+}
+
+#[test]
+fn a_stall_names_who_could_lead_and_what_each_waits_for() {
+    let plan = Plan::draw(1, &short(false));
+    let mut world = World::new(plan, KeyValue::default, KeyValueWorkload::default());
+    while world.schedule.now() < Time::from_millis(3_000) {
+        let event = world.schedule.next().unwrap();
+        world.happen(event).unwrap();
+        world.run_woken().unwrap();
+    }
+    world.nodes[0].give_up();
+    let text = world.describe();
+    for part in [
+        "these could lead: n",
+        "follows n",
+        "its timer fires in",
+        "n1: lost for good",
+    ] {
+        assert!(text.contains(part), "no {part:?} in {text}");
+    }
+    assert!(text.contains("waits for answers: n"), "{text}");
 }
 
 #[test]

@@ -110,6 +110,7 @@ impl Summary {
             Some(line.median_unsynced_crashes),
         );
         row("faults", line.faults.to_string(), None);
+        row("owed no progress", line.unowed.to_string(), None);
         row(
             "simulated seconds",
             format!("{:.0}", line.simulated_seconds),
@@ -164,6 +165,7 @@ impl Summary {
             median_unsynced_crashes: self.median(|each| each.unsynced_crashes),
             faults: totals.faults,
             lost_nodes: totals.lost_nodes,
+            unowed: totals.unowed,
             simulated_seconds: Duration::from_nanos(totals.nanoseconds).as_secs_f64(),
             cpu_seconds: cpu.as_secs_f64(),
             seeds_per_cpu_second: self.report.seeds as f64 / seconds,
@@ -250,6 +252,7 @@ struct Line {
     median_unsynced_crashes: u64,
     faults: u64,
     lost_nodes: u64,
+    unowed: u64,
     simulated_seconds: f64,
     cpu_seconds: f64,
     seeds_per_cpu_second: f64,

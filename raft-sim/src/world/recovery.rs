@@ -1,0 +1,160 @@
+//! Whether progress is owed at the end, and if it fails to come, who owes it.
+//!
+//! Faults are over, so whatever can run does, hears everyone and has a working disk. Progress is
+//! then owed if a majority is not lost for good: a lost node (its disk was found damaged) never
+//! returns, and with a majority of them nobody can promise anything but to tell no lie. Such a
+//! world is counted, not failed. (The atlas of faults keeps the default swarm from it.)
+//!
+//! Who could be elected is computed here from the logs alone: whoever ends in no earlier term than
+//! a majority, and among those of the same term is no shorter.
+
+use std::fmt::Write as _;
+
+use raft_core::ids::{LogIndex, Term};
+use raft_core::states::Role;
+use raft_core::time::Time;
+use raft_node::clock::Clock as _;
+use raft_node::state_machine::StateMachine;
+
+use super::World;
+use crate::network::{node_id, node_number};
+use crate::process::{Node, Process};
+use crate::subject::Subject;
+
+/// How far a healed world has come, and when it last came further.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Progress {
+    done: u64,
+    since: Time,
+}
+
+impl Progress {
+    /// Nothing yet.
+    pub(super) const fn from(now: Time) -> Self {
+        Self {
+            done: 0,
+            since: now,
+        }
+    }
+
+    /// Looks again; answers since when nothing has been done. (A node that starts again applies
+    /// from the first entry on: what was done before is no progress.)
+    pub(super) fn stalled_since(&mut self, done: u64, now: Time) -> Time {
+        if done > self.done {
+            *self = Self { done, since: now };
+        }
+        self.since
+    }
+}
+
+impl<S: Subject> World<'_, S> {
+    /// Whether a majority of the nodes can still have everything that was promised.
+    pub(super) fn is_progress_owed(&self) -> bool {
+        let lost = |node: &&Node<S::Machine>| matches!(node.process, Process::Lost);
+        let lost = self.nodes.iter().filter(lost).count();
+        // Who was never told of the cluster is missed at its founding, which needs all of them.
+        let founded = self.nodes.iter().all(|node| node.founded);
+        lost == 0 || (founded && lost <= self.plan.minority())
+    }
+
+    /// Something that grows whenever a node or a client gets on.
+    pub(super) fn done_so_far(&self) -> u64 {
+        let applied = self.nodes.iter().filter_map(Node::look);
+        applied.map(|look| look.applied.get()).sum::<u64>() + self.counters.answered
+    }
+
+    /// What each node and client is at, who could lead, and what each waits for.
+    pub(super) fn describe(&self) -> String {
+        let mut text = String::from("faults are over, yet not all is done:");
+        for node in &self.nodes {
+            // Writing to a string can't fail.
+            let _ = write!(text, "\n  {}: {}", node.id(), self.waits_for(node));
+        }
+        let electable: Vec<String> = (self.nodes.iter())
+            .filter(|node| self.is_electable(node))
+            .map(|node| node.id().to_string())
+            .collect();
+        let _ = match electable.as_slice() {
+            [] => write!(text, "\n  nobody's log is as good as a majority's"),
+            some => write!(
+                text,
+                "\n  by their logs these could lead: {}",
+                some.join(", ")
+            ),
+        };
+        for (number, client) in self.clients.iter().enumerate() {
+            let needs = self
+                .healing
+                .as_ref()
+                .is_some_and(|healing| healing.needs(number));
+            if needs || client.current.is_some() {
+                let _ = write!(text, "\n  client {number} waits: {}", client.describe());
+            }
+        }
+        text
+    }
+
+    /// Whether a majority would find this node's log good enough, itself included.
+    fn is_electable(&self, node: &Node<S::Machine>) -> bool {
+        let Some(own) = last_of(node) else {
+            return false;
+        };
+        let others = self.nodes.iter().filter_map(last_of);
+        others.filter(|other| *other <= own).count() * 2 > self.nodes.len()
+    }
+
+    fn waits_for(&self, node: &Node<S::Machine>) -> String {
+        let hull = match (node.hull(), node.is_up()) {
+            (Some(hull), _) => hull,
+            (None, true) => return "up, without a hull: its log is being opened, or it waits for the other founders".to_owned(),
+            (None, false) if matches!(node.process, Process::Lost) => return "lost for good".to_owned(),
+            (None, false) => return "down, and not needed".to_owned(),
+        };
+        let now = node.clock.now();
+        let timer = match hull.deadline() {
+            None => "never".to_owned(),
+            Some(at) if at <= now => "overdue".to_owned(),
+            Some(at) => format!("in {:?}", at.since(now)),
+        };
+        let (last, commit, applied) = (hull.last(), hull.commit_index(), hull.applied_index());
+        let what = match (hull.role(), hull.leader()) {
+            (Role::Leader, _) => self.leader_waits_for(node),
+            (Role::Follower, Some(leader)) => format!("follows {leader}"),
+            (Role::Follower, None) => "knows no leader".to_owned(),
+            (Role::PreCandidate, _) => "waits for pre-votes".to_owned(),
+            (Role::Candidate, _) => "waits for votes".to_owned(),
+        };
+        let disk = match hull.durable_index() < last.index {
+            true => format!(", its disk is at {}", hull.durable_index()),
+            false => String::new(),
+        };
+        format!(
+            "{:?} in {}, last {last}{disk}, commit {commit}, applied {applied}; {what}; its timer fires {timer}",
+            hull.role(),
+            hull.term()
+        )
+    }
+
+    /// What a leader knows of the others.
+    fn leader_waits_for(&self, node: &Node<S::Machine>) -> String {
+        let mut text = String::from("waits for answers:");
+        let Some(hull) = node.hull() else {
+            return text;
+        };
+        for id in (0..self.nodes.len()).map(node_id) {
+            let Some((matched, next)) = hull.match_index(id).zip(hull.next_index(id)) else {
+                continue;
+            };
+            let up = self.nodes.get(node_number(id)).is_some_and(Node::is_up);
+            let there = if up { "" } else { " (not there)" };
+            let _ = write!(text, " {id} holds {matched}, next {next}{there},");
+        }
+        text.trim_end_matches(',').to_owned()
+    }
+}
+
+/// The last entry of a node that runs, the term first.
+fn last_of<M: StateMachine>(node: &Node<M>) -> Option<(Term, LogIndex)> {
+    let last = node.hull()?.last();
+    Some((last.term, last.index))
+}
