@@ -20,7 +20,7 @@ use raft_core::trace::Event;
 
 use super::action::Disk;
 use super::error::DirectedError;
-use crate::spy::{Fact, Found, Journal, WriteFact};
+use crate::spy::{Fact, Found, Journal, Passing, WriteFact};
 
 /// One node.
 #[derive(Debug)]
@@ -150,6 +150,11 @@ impl Node {
         }
         let hull = self.hull.as_mut();
         let hull = hull.ok_or(DirectedError::Running { node, what: "down" })?;
+        match &input {
+            Input::Message(message) if message.to == self.me => self.journal.taken(message),
+            Input::ConnectionLost(node) => self.journal.passed(Passing::ConnectionLost(*node)),
+            _ => {}
+        }
         hull.step(now, input);
         Ok(())
     }

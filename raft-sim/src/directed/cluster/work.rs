@@ -99,7 +99,7 @@ impl Cluster {
         if self.violation.is_some() || hull.is_none() {
             return;
         }
-        if let Err(violation) = self.checks.after_step(node.now, id, hull) {
+        if let Err(violation) = self.checks.after_step(node.now, node.now, id, hull) {
             self.violation = Some(violation.clone());
             self.note(Happening::Violated(violation));
         }
