@@ -32,13 +32,13 @@ pub fn html(recording: &Recording, title: &str) -> String {
     fill(include_str!("page/page.html"), &parts)
 }
 
-/// What a page of this recording is called: its seed, and what does not hold.
+/// What a page of this recording is called: its world, and what does not hold.
 pub fn title(recording: &Recording) -> String {
     let verdict = match &recording.violation {
         None => "no property is violated".to_owned(),
         Some(broken) => format!("{} is violated", broken.property),
     };
-    format!("Seed {}: {verdict}", recording.seed)
+    format!("{}: {verdict}", recording.name)
 }
 
 /// What the page is told beside the recording.

@@ -23,6 +23,7 @@ use self::command::{Unexpected, parse};
 use self::player::Player;
 use crate::checkers::Violation;
 use crate::directed::DirectedError;
+use crate::trace::Recorder;
 
 pub mod command;
 mod letter;
@@ -48,8 +49,22 @@ pub struct Played {
 ///
 /// A line is no command, or a command can't be done.
 pub fn run(script: &str) -> Result<Played, ScriptError> {
+    play(script, Player::default(), |_| {})
+}
+
+/// Runs a script and records it: each command is a note in the recording.
+///
+/// # Errors
+///
+/// As [`run`].
+pub fn record(script: &str, recorder: &Recorder) -> Result<Played, ScriptError> {
+    play(script, Player::recorded_by(recorder), |command| {
+        recorder.remark(command.to_owned());
+    })
+}
+
+fn play(script: &str, mut player: Player, before: impl Fn(&str)) -> Result<Played, ScriptError> {
     let mut text = String::new();
-    let mut player = Player::default();
     for (at, line) in script.lines().enumerate() {
         if line.starts_with(OUTPUT) {
             continue;
@@ -59,6 +74,7 @@ pub fn run(script: &str) -> Result<Played, ScriptError> {
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
+        before(line);
         let output = output_of(&mut player, line).map_err(|(column, reason)| ScriptError {
             line: at + 1,
             column,

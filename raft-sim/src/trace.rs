@@ -30,6 +30,8 @@ pub(crate) use view::advance;
 pub struct Recording {
     /// Which shape this is: [`VERSION`].
     pub version: u32,
+    /// What the world is called.
+    pub name: String,
     /// The seed of the world's plan.
     pub seed: u64,
     /// The command that shows the same world again.

@@ -158,7 +158,7 @@ fn a_world_is_exported_and_opened_as_a_page() {
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
     let begins = [
-        ("jsonl", "{\"version\":1,\"seed\":4,"),
+        ("jsonl", "{\"version\":1,\"name\":\"Seed 4\","),
         ("mermaid", "sequenceDiagram\n"),
         ("plantuml", "@startuml\n"),
         ("shiviz", "(?<host>"),

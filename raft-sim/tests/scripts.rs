@@ -4,6 +4,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use raft_sim::trace::{Fate, KEPT, Recorder, What};
+
 #[expect(
     clippy::unwrap_used,
     reason = "a test that cannot read its stories fails"
@@ -104,4 +106,45 @@ fn the_table_of_scenarios_names_every_script_and_nothing_that_is_not_there() {
             || sources.contains(&format!("pub mod {name};"));
         assert!(there, "docs/scenarios.md names {name}, which is nowhere");
     }
+}
+
+#[test]
+fn a_recorded_script_prints_the_same_and_its_recording_ends_as_the_cluster_does() {
+    let (mut lost, mut arrived, mut same, mut shorter) = (0, 0, 0, 0);
+    for path in scripts() {
+        let text = fs::read_to_string(&path).unwrap();
+        let recorder = Recorder::new(KEPT);
+        let played = raft_sim::script::record(&text, &recorder).unwrap();
+        assert_eq!(
+            Ok(&played),
+            raft_sim::script::run(&text).as_ref(),
+            "{path:?}"
+        );
+        let recording = recorder.take();
+        let views = recording.views_after(recording.happenings.len());
+        for view in views {
+            let held = view.first.get() + view.log.len() as u64 - 1;
+            match view.state.as_ref().map(|state| state.last.get()) {
+                None => {}
+                Some(last) if last == held => same += 1,
+                // A script may end before a node has written what it appended.
+                Some(last) => {
+                    assert!(held < last, "{path:?} {view:?}");
+                    shorter += 1;
+                }
+            }
+        }
+        for happening in &recording.happenings {
+            match &happening.what {
+                What::Sent(sent) => lost += u64::from(sent.fate != Fate::Travels),
+                What::Arrived { .. } => arrived += 1,
+                _ => {}
+            }
+        }
+    }
+    assert!(
+        same > 20 * shorter,
+        "{same} logs are whole, {shorter} are not"
+    );
+    assert!(lost > 20 && arrived > 200, "{lost} lost, {arrived} arrived");
 }

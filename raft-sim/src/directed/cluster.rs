@@ -19,6 +19,7 @@ use super::happening::{Happening, Look};
 use super::node::Node;
 use super::watches::{WatchId, Watches};
 use crate::checkers::{Checks, Violation};
+use crate::trace::Recorder;
 
 mod movement;
 mod network;
@@ -49,6 +50,8 @@ pub struct Cluster {
     tickets: u64,
     /// How much may still be done before the cluster counts as restless.
     budget: usize,
+    /// Who listens.
+    recorder: Option<Recorder>,
 }
 
 /// Making one, and looking at it.
@@ -88,6 +91,7 @@ impl Cluster {
             violation: None,
             tickets: 0,
             budget: MAX_WORK,
+            recorder: None,
         };
         for id in 1..=count {
             let (me, id) = (peer(id), NodeId::new(id));
@@ -101,6 +105,15 @@ impl Cluster {
         }
         cluster.happenings.clear();
         Ok(cluster)
+    }
+
+    /// Tells a recorder what happens from now on.
+    pub fn record(&mut self, recorder: &Recorder) {
+        recorder.begin_directed(self.ids());
+        self.recorder = Some(recorder.clone());
+        for id in self.ids().collect::<Vec<_>>() {
+            self.record_look(id);
+        }
     }
 
     /// Whether a node is down, and otherwise what it looks like.

@@ -10,6 +10,7 @@ const look = { heartbeats: happenings.length <= 400, clients: true, trueTime: fa
 const HEAD = 34; // pixels of the lanes' names
 const FOOT = 60;
 const BUCKET = 32;
+const ALONE = new Set(["violated", "stopped", "started", "note", "struck"]); // have a row of their own
 
 let colours = {};
 let size = { width: 0, height: 0 };
@@ -17,6 +18,7 @@ let lanes = { time: 0, faults: 0, xs: [], client: 0 };
 let shown = []; // places of what is drawn, in order
 let rank = []; // of each place: how many shown ones come before or at it, less one
 let ys = []; // of each place
+let hushed = []; // of each place: whether another mark stands where its own would
 let buckets = []; // of each BUCKET of ranks: the edges that cross it
 let crowd = 0; // how many clients do something here
 
@@ -31,10 +33,56 @@ const isShown = (happening) => {
   return true;
 };
 
+/// What one node did in one go: it stands in one row.
+function groupsOf(all) {
+  const groups = [];
+  let group = [];
+  for (const at of all) {
+    const happening = happenings[at];
+    const before = group.length > 0 ? happenings[group[0]] : null;
+    const joins = before && before.node === happening.node && before.at === happening.at && happening.node !== null && !ALONE.has(happening.what) && !ALONE.has(before.what);
+    if (!joins) groups.push((group = []));
+    group.push(at);
+  }
+  return groups;
+}
+
+/// Gives each happening its height, and lets the strongest mark of a row speak for it.
+function place(groups) {
+  const first = happenings.length > 0 ? happenings[0].at : 0;
+  const rows = new Float64Array(happenings.length);
+  hushed = new Uint8Array(happenings.length);
+  let row = -1;
+  for (const group of groups) {
+    // A step that says nothing needs little room, unless something leaves from it.
+    row += group.every((at) => isQuiet(happenings[at])) ? 0.4 : 1;
+    let loud = group[0];
+    for (const at of group) {
+      rows[at] = row;
+      if (strength(at) > strength(loud)) loud = at;
+    }
+    for (const at of group) hushed[at] = at === loud ? 0 : 1;
+  }
+  let last = 0;
+  happenings.forEach((happening, at) => {
+    if (shown[rank[at]] === at) last = rows[at];
+    const y = look.trueTime ? ((happening.at - first) / 1e6) * (look.height / 4) : Math.max(last, 0) * look.height;
+    ys[at] = HEAD + look.height + y;
+  });
+}
+
+const SHAPES = ["dot", "square", "check", "cut", "hollow", "up", "star"];
+
+/// Which of several marks in one place is drawn: the greatest.
+function strength(at) {
+  const { what } = happenings[at];
+  if (what === "stepped") return 1 + SHAPES.indexOf(marks[at].shape);
+  return what === "sent" ? 0 : what === "started" ? 0 : -1;
+}
+
 /// Whether a happening is a step of its own, of which there is nothing to say.
-function isQuiet(happening, next) {
-  const goes = next && next.what === "sent" && next.at === happening.at && next.node === happening.node;
-  return happening.what === "stepped" && happening.events.length === 0 && happening.log === null && !goes;
+function isQuiet(happening) {
+  return happening.what === "stepped" && happening.events.length === 0 && happening.log === null;
 }
 
 function readColours() {
@@ -59,21 +107,7 @@ function arrange() {
     if (isShown(happening)) shown.push(at);
     rank[at] = shown.length - 1;
   });
-  const first = happenings.length > 0 ? happenings[0].at : 0;
-  let row = -1;
-  let before = null;
-  happenings.forEach((happening, at) => {
-    const drawn = shown[rank[at]] === at;
-    // What one node did in one go stands in one row.
-    const joins = before && before.node === happening.node && before.at === happening.at && happening.node !== null && happening.what !== "violated" && happening.what !== "stopped";
-    if (drawn) {
-      // A step that says nothing needs little room, unless something leaves from it or arrives.
-      if (!joins) row += isQuiet(happening, happenings[at + 1]) ? 0.4 : 1;
-      before = happening;
-    }
-    const y = look.trueTime ? ((happening.at - first) / 1e6) * (look.height / 4) : Math.max(row, 0) * look.height;
-    ys[at] = HEAD + look.height + y;
-  });
+  place(groupsOf(shown));
   buckets = Array.from({ length: Math.ceil(shown.length / BUCKET) + 1 }, () => []);
   for (const edge of edges) {
     const ends = [edge.sent, edge.arrived].filter((end) => end !== null && end >= 0);
@@ -394,7 +428,8 @@ function drawMark(at, top, selected) {
   switch (happening.what) {
     case "stepped": {
       const mark = marks[at];
-      drawShape(mark.shape, x, y, at === selected);
+      if (hushed[at]) break;
+      drawShape(mark.shape, x, y, ys[at] === ys[selected]);
       if (wordy && mark.text && (lanes.each > 90 || at === selected)) label(mark.text, x + 12, y, false);
       break;
     }
@@ -404,7 +439,7 @@ function drawMark(at, top, selected) {
       cross(x, y, 7);
       if (wordy) label(happening.why.startsWith("crashes") ? "crash" : "down", x + 12, y, false);
       break;
-    case "sent": drawShape("dot", x, y, at === selected); break;
+    case "sent": if (!hushed[at]) drawShape("dot", x, y, at === selected); break;
     case "struck": drawFault(happening, x, y); break;
     case "over": if (wordy) label(`fault ${happening.fault} over`, x === undefined ? lanes.time + 40 : x + 12, y, false); break;
     case "healed": drawLine(y, "all faults are over", colours.faint); break;

@@ -10,6 +10,7 @@ use super::command::{ClusterKind, Command, Show};
 use super::{Impossible, print};
 use crate::checkers::Violation;
 use crate::directed::{Action, Cluster, DirectedError, Happening, Link, Look, Loss};
+use crate::trace::Recorder;
 
 /// A cluster, if there is one yet, and what was not yet told of it.
 #[derive(Debug, Default)]
@@ -19,17 +20,32 @@ pub(super) struct Player {
     sent: BTreeMap<&'static str, u64>,
     /// What the checkers found, before the script says that it expects it.
     violation: Option<Violation>,
+    /// Who listens.
+    recorder: Option<Recorder>,
 }
 
 impl Player {
+    /// One that tells what happens.
+    pub(super) fn recorded_by(recorder: &Recorder) -> Self {
+        Self {
+            recorder: Some(recorder.clone()),
+            ..Self::default()
+        }
+    }
+
     /// Does one command; answers what it printed.
     pub(super) fn perform(&mut self, command: Command) -> Result<Vec<String>, Impossible> {
         match command {
             Command::Cluster { nodes, kind } => {
-                let cluster = Cluster::with(nodes, settings(kind)).map_err(Impossible::Directed)?;
+                let mut cluster =
+                    Cluster::with(nodes, settings(kind)).map_err(Impossible::Directed)?;
+                if let Some(recorder) = &self.recorder {
+                    cluster.record(recorder);
+                }
                 *self = Self {
                     cluster: Some(cluster),
                     violation: self.violation.take(),
+                    recorder: self.recorder.take(),
                     ..Self::default()
                 };
                 Ok(Vec::new())

@@ -28,6 +28,10 @@ use crate::network::node_id;
 use crate::plan::{Delay, Plan};
 use crate::script::print;
 
+mod directed;
+
+use directed::Moved;
+
 /// Listens to a world. Cheap to clone; all clones are one recorder.
 ///
 /// ```
@@ -63,6 +67,8 @@ struct Book {
     dirty: BTreeMap<NodeId, LogIndex>,
     /// What commands mean, by payload.
     meanings: BTreeMap<Bytes, String>,
+    /// What is remembered of a cluster that is moved by hand.
+    moved: Moved,
 }
 
 impl Recorder {
@@ -81,6 +87,7 @@ impl Recorder {
             now: Vec::new(),
             dirty: BTreeMap::new(),
             meanings: BTreeMap::new(),
+            moved: Moved::default(),
         })))
     }
 
@@ -101,6 +108,7 @@ impl Recorder {
         book.now.clone_from(&views);
         book.recording = Recording {
             version: VERSION,
+            name: format!("Seed {}", plan.seed),
             seed: plan.seed,
             replay: format!("raft-sim replay {}", plan.seed),
             settings: settings(plan),
@@ -125,21 +133,7 @@ impl Recorder {
 
     /// A node sends a packet; answers the letter's number. It is told with the node's step.
     pub(crate) fn sent(&self, at: Time, from: NodeId, to: NodeId, packet: &Packet) -> u64 {
-        let mut book = self.book();
-        book.letters += 1;
-        let number = book.letters;
-        let sent = Sent {
-            letter: number,
-            to,
-            kind: Cow::Borrowed(packet.name()),
-            term: letter::term(packet),
-            text: letter::text(packet),
-            fields: letter::fields(packet),
-            fate: Fate::Travels,
-            copy: None,
-        };
-        book.sent.push((at, from, sent));
-        number
+        self.book().sends_packet(at, from, to, packet)
     }
 
     /// What becomes of the letter that was sent last.
@@ -208,6 +202,24 @@ impl Book {
         for (at, from, sent) in std::mem::take(&mut self.sent) {
             self.push(at, Some(from), What::Sent(sent));
         }
+    }
+
+    /// A packet leaves; it is told with the step that sent it.
+    fn sends_packet(&mut self, at: Time, from: NodeId, to: NodeId, packet: &Packet) -> u64 {
+        self.letters += 1;
+        let number = self.letters;
+        let sent = Sent {
+            letter: number,
+            to,
+            kind: Cow::Borrowed(packet.name()),
+            term: letter::term(packet),
+            text: letter::text(packet),
+            fields: letter::fields(packet),
+            fate: Fate::Travels,
+            copy: None,
+        };
+        self.sent.push((at, from, sent));
+        number
     }
 
     fn opened(&mut self, node: NodeId, recovered: &Recovered) {

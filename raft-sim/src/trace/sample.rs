@@ -169,6 +169,7 @@ impl Teller {
         self.at(ms, 2, what);
         Recording {
             version: VERSION,
+            name: "Seed 47".to_owned(),
             seed: 47,
             replay: "raft-sim replay 47".to_owned(),
             settings: vec![("nodes".to_owned(), "2".to_owned())],

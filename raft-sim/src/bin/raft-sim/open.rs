@@ -9,8 +9,9 @@ use clap::Args;
 use raft_sim::export;
 use raft_sim::page;
 use raft_sim::plan::Plan;
+use raft_sim::script;
 use raft_sim::sim::record_plan;
-use raft_sim::trace::{KEPT, Recording};
+use raft_sim::trace::{KEPT, Recorder, Recording};
 
 use crate::arguments::World;
 use crate::source;
@@ -18,9 +19,9 @@ use crate::source;
 /// What to look at.
 #[derive(Args, Debug)]
 pub(crate) struct Open {
-    /// A recording, as `replay --export jsonl` writes it.
+    /// A recording, as `replay --export jsonl` writes it, or a script (`*.txt`).
     #[arg(
-        value_name = "FILE.json",
+        value_name = "FILE",
         required_unless_present_any = ["seed", "plan"],
         conflicts_with_all = ["seed", "plan"]
     )]
@@ -85,6 +86,15 @@ fn read(file: &Path) -> Result<Recording, io::Error> {
         io::Error::new(kind, format!("{}: {error}", file.display()))
     };
     let text = fs::read_to_string(file).map_err(|error| told(error.kind(), &error))?;
+    if file.extension().is_some_and(|extension| extension == "txt") {
+        let recorder = Recorder::new(KEPT);
+        script::record(&text, &recorder)
+            .map_err(|error| told(io::ErrorKind::InvalidData, &error))?;
+        let mut recording = recorder.take();
+        recording.name = stem(file);
+        recording.replay = format!("raft-sim script {}", file.display());
+        return Ok(recording);
+    }
     export::parse(&text).map_err(|error| told(io::ErrorKind::InvalidData, &error))
 }
 

@@ -107,6 +107,7 @@ impl Cluster {
 
     /// Compares a node with how it looked before; answers whether that has changed.
     pub(super) fn compare(&mut self, node: NodeId) -> bool {
+        self.record_look(node);
         let hull = self.nodes.get(&node).and_then(|node| node.hull.as_ref());
         let after = hull.map(Look::at);
         let before = self.looks.insert(node, after).flatten();
@@ -121,8 +122,18 @@ impl Cluster {
         true
     }
 
+    /// Tells the recorder how a node looks, if there is one.
+    pub(super) fn record_look(&self, id: NodeId) {
+        if let (Some(recorder), Some(node)) = (&self.recorder, self.nodes.get(&id)) {
+            recorder.looked_at(id, node.hull.as_ref(), &node.entries());
+        }
+    }
+
     /// Something happened: what watches for it fires.
     pub(super) fn note(&mut self, happening: Happening) {
+        if let Some(recorder) = &self.recorder {
+            recorder.moved(&happening);
+        }
         let fired = self.watches.fired_by(&happening, &self.looks);
         self.keep(happening);
         for id in fired {
@@ -145,11 +156,15 @@ impl Cluster {
         if stops && self.stopped_by.is_none() {
             self.stopped_by = Some(watch);
         }
-        self.keep(Happening::Fired {
+        let fired = Happening::Fired {
             watch,
             trigger,
             stops,
-        });
+        };
+        if let Some(recorder) = &self.recorder {
+            recorder.moved(&fired);
+        }
+        self.keep(fired);
     }
 
     fn keep(&mut self, happening: Happening) {
