@@ -135,13 +135,13 @@ pub fn shrink(plan: &Plan, run: Run<'_>, budget: Budget<'_>) -> Option<Shrunk> {
     let mut attempts = Attempts::begin(plan, run, budget)?;
     let before = attempts.size();
     leaps::to_the_point(&mut attempts);
-    nodes::drop_nodes(&mut attempts);
+    nodes::drop_nodes(&mut attempts, 4);
     calm::calm_network(&mut attempts, LUCK);
     let mut luck = LUCK / 4;
     let done = loop {
         let weight = attempts.weight();
         lists::drop_things(&mut attempts, luck);
-        nodes::drop_nodes(&mut attempts);
+        nodes::drop_nodes(&mut attempts, luck);
         calm::calm_network(&mut attempts, luck);
         calm::calm(&mut attempts);
         calm::shorten(&mut attempts);

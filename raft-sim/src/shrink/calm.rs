@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::attempt::Attempts;
 use crate::nemesis::{Fault, Loss, Occasion};
-use crate::plan::{Codecs, Delay, Families, Fate, Limits, Plan};
+use crate::plan::{Codecs, Delay, Families, Fate, Limits, Plan, Quirks};
 
 /// Puts calm defaults, one field at a time, and lets faults do less.
 pub(super) fn calm(attempts: &mut Attempts<'_>) {
@@ -135,6 +135,11 @@ pub(super) fn tidy(attempts: &mut Attempts<'_>) {
             return;
         }
     }
+    for unit in UNITS {
+        if attempts.change(|plan| round_delay(plan, unit)) {
+            break;
+        }
+    }
     let count = spans_of(&mut attempts.plan().clone()).len();
     for place in 0..count {
         for unit in UNITS {
@@ -182,6 +187,16 @@ fn spans_of(plan: &mut Plan) -> Vec<&mut Duration> {
     spans
 }
 
+/// Rounds what messages take, if all take the same.
+fn round_delay(plan: &mut Plan, unit: Duration) {
+    if let Delay::Even(least, most) = &mut plan.network.delay {
+        if least == most && *least > unit {
+            round(least, unit);
+            *most = *least;
+        }
+    }
+}
+
 fn round(span: &mut Duration, unit: Duration) {
     let unit = unit.as_nanos().max(1);
     let whole = (span.as_nanos() + unit / 2) / unit * unit;
@@ -226,7 +241,7 @@ pub(super) fn even(delay: Delay) -> Delay {
 }
 
 /// What is calm, field by field.
-const FIELDS: [fn(&mut Plan); 28] = [
+const FIELDS: [fn(&mut Plan); 30] = [
     |plan| plan.network.drop_per_mille = 0,
     |plan| plan.network.double_per_mille = 0,
     |plan| plan.network.straggle_per_mille = 0,
@@ -269,6 +284,8 @@ const FIELDS: [fn(&mut Plan); 28] = [
         plan.tuning.max_answers = 65_536;
     },
     |plan| plan.tuning.segment_bytes = 64 << 10,
+    |plan| plan.quirks = Quirks::default(),
+    |plan| plan.disk.any_order = false,
     |plan| plan.codecs = Codecs::default(),
     |plan| plan.tuning.limits = Limits::default(),
     |plan| plan.ending.all = true,

@@ -4,15 +4,15 @@ use super::attempt::Attempts;
 use crate::nemesis::Target;
 use crate::plan::Plan;
 
-/// Takes out nodes: at once down to three, then one by one.
-pub(super) fn drop_nodes(attempts: &mut Attempts<'_>) {
+/// Takes out nodes: at once down to three, then one by one. Each set of three is worth some luck.
+pub(super) fn drop_nodes(attempts: &mut Attempts<'_>, luck: u64) {
     for size in FEW {
         let nodes = attempts.plan().nodes.len();
         if size >= nodes {
             continue;
         }
         for set in sets(nodes, size) {
-            let tries = if size == 3 { SEEDS } else { 1 };
+            let tries = if size == 3 { luck } else { luck / 8 };
             if attempts.is_spent() {
                 return;
             }
@@ -76,6 +76,3 @@ fn keep_nodes(plan: &mut Plan, set: u8) {
 
 /// How few nodes are tried, the most promising first: three have the shortest ways to a disaster.
 const FEW: [usize; 6] = [3, 1, 2, 4, 5, 6];
-
-/// How many other seeds are tried with each set of three nodes.
-const SEEDS: u64 = 4;
