@@ -22,11 +22,9 @@ pub fn test_of(plan: &Plan, property: &str) -> String {
         "/// Once violated {property}.\n\
          #[test]\n\
          fn {name}_holds_in_a_world_of_seed_{seed}() {{\n    \
-             let plan = raft_sim::plan::Plan::parse(\n        \
-                 r{hashes}\"{text}\"{hashes},\n    \
-             )\n    \
-             .unwrap();\n    \
+             let plan = raft_sim::plan::Plan::parse(WORLD_OF_SEED_{seed}).unwrap();\n    \
              assert_eq!(raft_sim::sim::run_plan(plan).violation, None);\n\
-         }}\n"
+         }}\n\n\
+         const WORLD_OF_SEED_{seed}: &str = r{hashes}\"{text}\"{hashes};\n"
     )
 }
