@@ -7,6 +7,7 @@ pub mod directed;
 mod disk;
 mod executor;
 pub mod export;
+pub mod failure;
 pub mod history;
 pub mod key_value;
 pub mod linearizable;

@@ -389,7 +389,10 @@ fn settings(plan: &Plan) -> Vec<(String, String)> {
         ("faults and clients go on for", short(plan.duration)),
         ("election timeout", short(tuning.election_timeout)),
         ("heartbeats every", short(tuning.heartbeat_interval)),
-        ("pre-vote and check-quorum", tuning.pre_vote.to_string()),
+        (
+            "pre-vote and check-quorum",
+            if tuning.pre_vote { "on" } else { "off" }.to_owned(),
+        ),
         ("messages take", delay(network.delay)),
         ("lost of a thousand", network.drop_per_mille.to_string()),
         (

@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 
 use clap::Args;
 use raft_sim::export;
+use raft_sim::failure;
 use raft_sim::page;
 use raft_sim::plan::Plan;
 use raft_sim::script;
@@ -64,8 +65,8 @@ pub(crate) fn open(arguments: &Open) -> Result<bool, io::Error> {
     let out = match &arguments.out {
         Some(out) => out.clone(),
         None => {
-            fs::create_dir_all(FOLDER)?;
-            Path::new(FOLDER).join(name).with_extension("html")
+            fs::create_dir_all(failure::FOLDER)?;
+            Path::new(failure::FOLDER).join(name).with_extension("html")
         }
     };
     fs::write(&out, page::html(&recording, &page::title(&recording)))
@@ -122,6 +123,3 @@ fn show(page: &Path) {
         eprintln!("raft-sim: {opener} does not start: {error}");
     }
 }
-
-/// Where pages are written unless somebody says otherwise.
-const FOLDER: &str = "target/raft-sim";

@@ -11,9 +11,12 @@ use std::time::Duration;
 use cpu_time::ProcessTime;
 use indicatif::{ProgressBar, ProgressStyle};
 use raft_sim::checkers::Violation;
+use raft_sim::failure;
 use raft_sim::history::History;
 use raft_sim::plan::{Plan, Swarm};
-use raft_sim::sim::run_plan;
+use raft_sim::sim::{record_plan, run_plan};
+use raft_sim::story;
+use raft_sim::trace::KEPT;
 use raft_sim::world::Outcome;
 
 use crate::arguments::Run;
@@ -56,10 +59,30 @@ pub(crate) fn run(arguments: &Run) -> Result<bool, io::Error> {
         }
         teller.end(cpu.elapsed())
     })?;
+    if let Some(seed) = ended.first.filter(|_| !arguments.json) {
+        report_first(&what.plan(seed), arguments)?;
+    }
     if let Some(seed) = ended.first.filter(|_| arguments.shrink) {
         shrink_first(&what.plan(seed), arguments.json)?;
     }
     Ok(ended.well)
+}
+
+/// Tells the story of a world that failed, and writes it down.
+fn report_first(plan: &Plan, arguments: &Run) -> Result<(), io::Error> {
+    let (outcome, mut recording) = record_plan(plan.clone(), KEPT);
+    // Worlds that only differ from themselves violate nothing.
+    let Some(violation) = outcome.violation else {
+        return Ok(());
+    };
+    recording.replay = format!("raft-sim replay {}", words(plan.seed, arguments));
+    let files = failure::write(&arguments.report, plan, &recording)?;
+    let story = story::one_screen(&recording, &violation);
+    let (page, plan) = (files.page.display(), files.plan.display());
+    writeln!(
+        io::stdout().lock(),
+        "\n{story}\n  page  {page}\n  plan  {plan}"
+    )
 }
 
 /// Shrinks a world that failed, and says what came of it.
@@ -120,6 +143,14 @@ fn world(plan: Plan, arguments: &Run) -> Ran {
     }
     outcome.history = History::new();
     Ran { outcome, failure }
+}
+
+/// The arguments that fix the same world.
+fn words(seed: u64, arguments: &Run) -> String {
+    match &arguments.plan {
+        Some(file) => format!("--plan {}", file.display()),
+        None => format!("{seed}{}", arguments.world.words()),
+    }
 }
 
 fn failure_of(violation: &Violation) -> Failure {
@@ -188,7 +219,7 @@ impl<'a> Teller<'a> {
             let text = if self.arguments.json {
                 failure.json(result.outcome.seed)
             } else {
-                let words = self.words(result.outcome.seed);
+                let words = words(result.outcome.seed, self.arguments);
                 failure.text(result.outcome.seed, &words)
             };
             self.progress.print(&text)?;
@@ -198,14 +229,6 @@ impl<'a> Teller<'a> {
         }
         self.progress.step(&self.summary);
         Ok(())
-    }
-
-    /// The arguments that fix the same world.
-    fn words(&self, seed: u64) -> String {
-        match &self.arguments.plan {
-            Some(file) => format!("--plan {}", file.display()),
-            None => format!("{seed}{}", self.arguments.world.words()),
-        }
     }
 
     /// What still waits was run, though a seed before it was not.
