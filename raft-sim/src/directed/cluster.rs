@@ -284,6 +284,7 @@ impl Cluster {
     /// Ends the partition and mends all links.
     pub fn heal(&mut self) {
         self.network.heal();
+        self.tell_links();
     }
 
     /// A node takes nothing in and does nothing: no message arrives, no deadline passes, though
@@ -420,13 +421,17 @@ impl Cluster {
             Action::Hold(pattern) => self.network.hold(pattern)?,
             Action::Release(pattern) => self.network.release(&pattern)?,
             Action::Partition(groups) => return self.part(groups),
-            Action::Heal => self.network.heal(),
+            Action::Heal => self.heal(),
             Action::Cut(link) => {
                 self.node(link.from)?;
                 self.node(link.to)?;
                 self.network.cut(link);
+                self.tell_links();
             }
-            Action::Mend(link) => self.network.mend(link),
+            Action::Mend(link) => {
+                self.network.mend(link);
+                self.tell_links();
+            }
             Action::Watch(watch) => return self.arm(watch).map(|_| ()),
             Action::Forget(id) => return self.disarm(id),
             Action::Go(_) => return Err(DirectedError::NotInside),
@@ -443,12 +448,16 @@ impl Cluster {
                     return Err(DirectedError::Paused { node });
                 }
                 self.node(node)?.paused = true;
+                let paused = true;
+                self.note(Happening::Paused { node, paused });
             }
             Action::Resume(node) => {
                 let what = "not paused";
                 if !std::mem::take(&mut self.running(node)?.paused) {
                     return Err(DirectedError::Running { node, what });
                 }
+                let paused = false;
+                self.note(Happening::Paused { node, paused });
                 self.stepped(node);
             }
             Action::Stall(id) => self.node(id)?.stalled = true,
@@ -468,7 +477,12 @@ impl Cluster {
                 self.running(id)?.failing_load = Some(error);
             }
             Action::Crash(id, disk) => {
+                let paused = self.node(id)?.paused;
                 self.node(id)?.crash(disk)?;
+                if paused {
+                    let paused = false;
+                    self.note(Happening::Paused { node: id, paused });
+                }
                 self.checks.stopped(id);
                 self.compare(id);
             }
@@ -514,7 +528,14 @@ impl Cluster {
             }
         }
         self.network.partition(groups);
+        self.tell_links();
         Ok(())
+    }
+
+    fn tell_links(&mut self) {
+        let ids: Vec<NodeId> = self.ids().collect();
+        let lost = self.network.lost_links(&ids);
+        self.note(Happening::LinksLost(lost));
     }
 
     fn disarm(&mut self, id: WatchId) -> Result<(), DirectedError> {

@@ -7,6 +7,7 @@ use raft_core::message::Message;
 use raft_core::states::Role;
 use raft_core::trace::Event;
 
+use super::pattern::Link;
 use super::trigger::Trigger;
 use super::watches::WatchId;
 use crate::checkers::Violation;
@@ -54,6 +55,15 @@ pub enum Happening {
         before: Option<Look>,
         /// How it is.
         after: Option<Look>,
+    },
+    /// Other links than before lose what should arrive: these, all of them.
+    LinksLost(Vec<Link>),
+    /// A node was paused, or goes on.
+    Paused {
+        /// Which.
+        node: NodeId,
+        /// Whether it is paused now.
+        paused: bool,
     },
     /// A trigger fired.
     Fired {

@@ -151,7 +151,10 @@ fn in_words(happening: &Happening) -> Option<String> {
         Happening::Violated(violation) => {
             format!("VIOLATED {}: {}", violation.property, violation.text)
         }
-        Happening::Sent(_) | Happening::Changed { .. } => return None,
+        Happening::Sent(_)
+        | Happening::Changed { .. }
+        | Happening::LinksLost(_)
+        | Happening::Paused { .. } => return None,
     })
 }
 

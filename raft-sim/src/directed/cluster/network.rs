@@ -167,6 +167,14 @@ impl Network {
         self.groups = groups;
     }
 
+    /// The links between these nodes that lose everything.
+    pub(super) fn lost_links(&self, ids: &[NodeId]) -> Vec<Link> {
+        let link = |from: NodeId| move |to: &NodeId| Link { from, to: *to };
+        let all = ids.iter().flat_map(|from| ids.iter().map(link(*from)));
+        all.filter(|link| link.from != link.to && self.is_cut(*link))
+            .collect()
+    }
+
     pub(super) fn heal(&mut self) {
         self.groups.clear();
         self.cuts.clear();

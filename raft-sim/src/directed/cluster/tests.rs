@@ -10,6 +10,7 @@ use raft_core::states::Role;
 use super::*;
 use crate::checkers::property;
 use crate::directed::{Change, Condition, Link, MessageKind, Movement, Pattern, Trigger};
+use crate::trace::{KEPT, Recorder, What};
 
 const N1: NodeId = NodeId::new(1);
 const N2: NodeId = NodeId::new(2);
@@ -261,4 +262,35 @@ fn triggers_that_set_each_other_off_end_in_an_error() {
     let what = "triggers keep firing";
     let restless = Err(DirectedError::Restless { what });
     assert_eq!(cluster.crash(N2, Disk::Durable), restless);
+}
+
+#[test]
+fn a_recording_tells_what_is_cut_and_who_is_paused_and_until_when() {
+    let mut cluster = led_by_1();
+    let recorder = Recorder::new(KEPT);
+    cluster.record(&recorder);
+    let groups = [BTreeSet::from([N1, N2]), BTreeSet::from([N3])];
+    cluster.partition(groups).unwrap();
+    cluster.cut(Link { from: N1, to: N2 }).unwrap();
+    cluster.pause(N3).unwrap();
+    cluster.heal();
+    cluster.crash(N3, Disk::Durable).unwrap();
+    let told = recorder.take().happenings.into_iter();
+    let faults: Vec<_> = told
+        .filter_map(|happening| match happening.what {
+            What::Struck(struck) => Some((struck.fault, Some((struck.name, struck.links.len())))),
+            What::Over { fault } => Some((fault, None)),
+            _ => None,
+        })
+        .collect();
+    let struck = |name: &str, links| Some((name.to_owned(), links));
+    let expected = [
+        (0, struck("Cut", 4)),
+        (0, None),
+        (1, struck("Cut", 5)),
+        (2, struck("Pause", 0)),
+        (1, None),
+        (2, None),
+    ];
+    assert_eq!(faults, expected);
 }

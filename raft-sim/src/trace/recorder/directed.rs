@@ -1,6 +1,8 @@
 //! Listening to a cluster that is moved by hand. Its nodes have clocks of their own, so time
 //! here only counts: a millisecond for each time that another node does something.
 
+use std::collections::BTreeMap;
+
 use raft_core::chunk::Chunk;
 use raft_core::hull::Hull;
 use raft_core::ids::{LogIndex, NodeId};
@@ -10,9 +12,9 @@ use raft_core::trace::Event;
 use raft_node::letter::Packet;
 
 use super::{Book, Recorder};
-use crate::directed::{Happening, Loss};
+use crate::directed::{Happening, Link, Loss};
 use crate::script::print;
-use crate::trace::{Fate, Line, Recording, VERSION, View, What};
+use crate::trace::{Fate, Line, Recording, Struck, VERSION, View, What};
 
 /// What is remembered of a directed cluster beside what was told.
 #[derive(Debug, Default)]
@@ -25,6 +27,12 @@ pub(super) struct Moved {
     moments: u64,
     /// Who did something last.
     last: Option<NodeId>,
+    /// How many faults there were.
+    faults: u64,
+    /// The number of the fault that takes links away now.
+    cut: Option<u64>,
+    /// Those of nodes that are paused now.
+    paused: BTreeMap<NodeId, u64>,
 }
 
 impl Recorder {
@@ -109,6 +117,8 @@ impl Recorder {
                 let at = book.moment(None);
                 book.push(at, None, What::Note { text });
             }
+            Happening::LinksLost(links) => book.loses_links(links),
+            Happening::Paused { node, paused } => book.pauses(*node, *paused),
             Happening::Applied { .. } | Happening::Changed { .. } | Happening::Violated(_) => {}
         }
     }
@@ -214,6 +224,51 @@ impl Book {
             let letter = *letter;
             self.changes_sent(letter, |sent| sent.fate = fate);
         }
+    }
+
+    /// These links, all of them, lose what should arrive from now on.
+    fn loses_links(&mut self, links: &[Link]) {
+        self.flush();
+        let at = self.moment(None);
+        if let Some(fault) = self.moved.cut.take() {
+            self.push(at, None, What::Over { fault });
+        }
+        if links.is_empty() {
+            return;
+        }
+        let text: Vec<String> = links.iter().map(Link::to_string).collect();
+        let struck = Struck {
+            fault: self.next_fault(),
+            name: "Cut".to_owned(),
+            text: format!("nothing arrives on {}", text.join(", ")),
+            links: links.iter().map(|link| (link.from, link.to)).collect(),
+        };
+        self.moved.cut = Some(struck.fault);
+        self.push(at, None, What::Struck(struck));
+    }
+
+    fn pauses(&mut self, node: NodeId, paused: bool) {
+        self.flush();
+        let at = self.moment(Some(node));
+        if let Some(fault) = self.moved.paused.remove(&node) {
+            self.push(at, Some(node), What::Over { fault });
+        }
+        if paused {
+            let struck = Struck {
+                fault: self.next_fault(),
+                name: "Pause".to_owned(),
+                text: "takes nothing in and does nothing".to_owned(),
+                links: Vec::new(),
+            };
+            self.moved.paused.insert(node, struck.fault);
+            self.push(at, Some(node), What::Struck(struck));
+        }
+    }
+
+    fn next_fault(&mut self) -> u64 {
+        let fault = self.moved.faults;
+        self.moved.faults += 1;
+        fault
     }
 
     /// Corrects what was told of a letter when it was sent.
