@@ -63,7 +63,9 @@ function sentParts(sent, at) {
   const letter = letters.get(sent.letter);
   const parts = [make("p", { class: "says" }, `${letterText(sent)}, to ${name(sent.to)}`), fieldsOf(sent)];
   const copy = sent.copy === null ? "" : ` The network doubled it; the copy is ${FATES[sent.copy]}.`;
-  parts.push(make("p", { class: "quiet" }, `It is ${FATES[sent.fate]}.${copy}`));
+  const arrives = letter && letter.arrivals.length > 0 && sent.fate === "travels";
+  const fate = arrives ? "" : `It is ${FATES[sent.fate]}.`;
+  if (fate || copy) parts.push(make("p", { class: "quiet" }, fate + copy));
   for (const arrived of letter ? letter.arrivals : []) {
     const after = ((happenings[arrived].at - happenings[at].at) / 1e6).toFixed(3);
     const lost = happenings[arrived].taken ? "" : ", where nobody takes it in";
