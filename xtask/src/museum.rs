@@ -1,137 +1,250 @@
 //! `cargo xtask museum`: puts historic bugs back, one at a time, and sees whether the simulator
-//! finds each of them without a hint. Legal variations must survive as long.
+//! finds each of them without a hint. Legal variations must survive.
 //!
 //! A find counts only if the same seed passes on the code as it is. How long one may search is
-//! counted in processor time, so that a busy machine doesn't change the verdict.
+//! counted in processor time, so that a busy machine doesn't change the verdict. What was found is
+//! kept for each patch and state of the code, and a run goes on from it.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use crate::error::TaskError;
-use crate::tree::Tree;
+use crate::tree::{Tree, output};
 
+mod docs;
+mod examination;
 mod exhibit;
 mod hunt;
+mod record;
+mod report;
+mod simulator;
+mod small;
 mod workshop;
 
+use examination::{Examination, Extent};
 use exhibit::Exhibit;
-use hunt::{Find, Hunt};
-use workshop::Workshop;
+use record::Record;
+use report::Report;
+use workshop::{Assertions, Workshop};
 
 const FOLDER: &str = "raft-sim/museum";
+
+/// Processor seconds for everyone before anyone gets more: what is found soon is known soon.
+const FIRST_ROUND: f64 = 60.0;
 
 /// What to do, from the command line.
 #[derive(clap::Args)]
 pub(crate) struct MuseumOptions {
-    /// The folder with the patches.
-    #[arg(default_value = FOLDER)]
-    folder: PathBuf,
-    /// Only say whether each patch applies.
+    /// The folder with the patches: ours, or any that `git apply` takes.
+    folder: Option<PathBuf>,
+    /// Only say whether each patch applies, has its header and stands in docs/museum.md.
     #[arg(long)]
     check: bool,
     /// Processor seconds to search for each, such as `600s`.
     #[arg(long, default_value = "600s", value_parser = seconds)]
     budget: f64,
-    /// One JSON object a line.
+    /// One JSON document on the standard output, and the table on the other one.
     #[arg(long)]
     json: bool,
     /// Only these exhibits, such as `C01,V05`.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
-    /// The seed to begin with.
-    #[arg(long, default_value_t = 0)]
-    from: u64,
+    /// How many ranges of seeds are searched: from 0, 1,000,000, 2,000,000 and so on.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=100))]
+    ranges: u64,
     /// How many exhibits to search at a time.
     #[arg(long, default_value_t = 1)]
     jobs: usize,
-    /// Compile our own assertions out, so that only the checkers outside judge.
+    /// Only search with our own assertions compiled out.
     #[arg(long)]
     no_invariants: bool,
+    /// The legal variations: run `--seeds` of each, and none may fail.
+    #[arg(long)]
+    legal: bool,
+    /// With `--legal`: how many seeds of each.
+    #[arg(long, default_value_t = 20_000)]
+    seeds: u64,
+    /// Make each kill small.
+    #[arg(long)]
+    shrink: bool,
+    /// Begin anew, whatever is kept.
+    #[arg(long)]
+    fresh: bool,
+    /// Where results are kept; otherwise in target/museum/results.
+    #[arg(long)]
+    results: Option<PathBuf>,
+    /// Write docs/museum.md from headers and kept results, and search nothing.
+    #[arg(long)]
+    write_docs: bool,
+}
+
+impl MuseumOptions {
+    fn folder(&self, root: &Path) -> PathBuf {
+        match (&self.folder, self.legal) {
+            (Some(folder), _) => folder.clone(),
+            (None, true) => root.join(FOLDER).join("legal"),
+            (None, false) => root.join(FOLDER),
+        }
+    }
+
+    const fn extent(&self) -> Extent {
+        match self.legal {
+            true => Extent::Seeds(self.seeds),
+            false => self.time(self.budget),
+        }
+    }
+
+    const fn time(&self, budget: f64) -> Extent {
+        Extent::Time {
+            budget,
+            ranges: self.ranges,
+            with_assertions: !self.no_invariants,
+        }
+    }
 }
 
 /// Whether each patch applies, or with a search, whether each was found and no legal one was.
 pub(crate) fn run(tree: &Tree, options: &MuseumOptions) -> Result<bool, TaskError> {
-    let folder = if options.folder == Path::new(FOLDER) {
-        tree.root.join(FOLDER)
-    } else {
-        options.folder.clone()
-    };
+    let folder = options.folder(&tree.root);
     let exhibits = exhibit::all(&folder, &options.only)?;
     if options.check {
-        return Ok(check(tree, &exhibits));
+        return check(tree, &folder, &exhibits);
     }
-    let workshop = Workshop::new(&tree.root, !options.no_invariants);
-    let sound = workshop.build("unpatched", None)?;
-    let mut programs = Vec::new();
+    let workshop = Workshop::new(&tree.root, options.jobs)?;
+    let results = options.results.clone();
+    let results = results.unwrap_or_else(|| workshop.results());
+    if options.write_docs {
+        return docs::write(tree, &exhibits, &results).map(|()| true);
+    }
+    eprintln!("museum: building the code as it is");
+    let bench = workshop.bench(0);
+    let examination = Examination {
+        extent: options.extent(),
+        shrink: options.shrink,
+        results,
+        code: workshop.code.clone(),
+        sound: (bench.sound(Assertions::In)?, bench.sound(Assertions::Out)?),
+    };
+    for place in 1..options.jobs {
+        workshop.bench(place).prepare()?;
+    }
     for exhibit in &exhibits {
-        programs.push((exhibit, workshop.build(&exhibit.id, Some(&exhibit.path))?));
+        examination.begin(exhibit, options.fresh)?;
     }
-    if !options.json {
-        println!("{}", hunt::HEADING);
+    let first = options.time(options.budget.min(FIRST_ROUND));
+    if !options.legal && options.budget > FIRST_ROUND {
+        try_all(&examination, &workshop, &exhibits, (options.jobs, first))?;
     }
-    search_all(&sound, &programs, options)
+    let whole = (options.jobs, examination.extent);
+    let records = try_all(&examination, &workshop, &exhibits, whole)?;
+    tell(tree, options, &workshop.code, &records)
 }
 
-/// Searches for each, several at a time; one line is printed as soon as one is over.
-fn search_all(
-    sound: &Path,
-    programs: &[(&Exhibit, PathBuf)],
-    options: &MuseumOptions,
-) -> Result<bool, TaskError> {
+/// Tries each exhibit, several at a time.
+fn try_all<'a>(
+    examination: &Examination,
+    workshop: &Workshop,
+    exhibits: &'a [Exhibit],
+    (jobs, extent): (usize, Extent),
+) -> Result<Vec<(&'a Exhibit, Record)>, TaskError> {
     let next = AtomicUsize::new(0);
-    let work = || -> Result<bool, TaskError> {
-        let mut as_meant = true;
-        while let Some((exhibit, program)) = programs.get(next.fetch_add(1, Ordering::Relaxed)) {
-            as_meant &= search(sound, exhibit, program, options)?;
+    let rows = Mutex::new(Vec::new());
+    let work = |place: usize| -> Result<(), TaskError> {
+        let bench = workshop.bench(place);
+        while let Some(exhibit) = exhibits.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let record = examination.run(exhibit, &bench, extent)?;
+            if let Ok(mut rows) = rows.lock() {
+                rows.push((exhibit, record.clone()));
+                eprintln!("museum: {}", progress(&record, rows.len(), exhibits.len()));
+            }
         }
-        Ok(as_meant)
+        Ok(())
     };
     thread::scope(|scope| {
-        let workers: Vec<_> = (0..options.jobs.max(1))
-            .map(|_| scope.spawn(work))
-            .collect();
-        let mut as_meant = true;
+        let work = &work;
+        let start = |place| scope.spawn(move || work(place));
+        let workers: Vec<_> = (0..jobs.max(1)).map(start).collect();
         for worker in workers {
-            as_meant &= worker.join().unwrap_or(Ok(false))?;
+            worker.join().unwrap_or(Ok(()))?;
         }
-        Ok(as_meant)
-    })
+        Ok::<(), TaskError>(())
+    })?;
+    let mut rows = rows.into_inner().unwrap_or_default();
+    rows.sort_by(|(left, _), (right, _)| (&left.id, &left.path).cmp(&(&right.id, &right.path)));
+    Ok(rows)
 }
 
-fn search(
-    sound: &Path,
-    exhibit: &Exhibit,
-    program: &Path,
-    options: &MuseumOptions,
-) -> Result<bool, TaskError> {
-    let mut hunt = Hunt::new(program, options.from, options.budget);
-    let find = hunt.search(sound)?;
-    let line = if options.json {
-        hunt.as_json(exhibit, &find)
-    } else {
-        hunt.as_row(exhibit, &find)
+/// One line when one exhibit is over.
+fn progress(record: &Record, done: usize, all: usize) -> String {
+    let verdict = match (&record.unusable, record.score().or(record.score_outside())) {
+        (Some(problem), _) => problem.clone(),
+        (None, Some(score)) => format!("{} at seed {}", score.kill.property, score.kill.seed),
+        (None, None) => {
+            let hunts = record.with.iter().chain(&record.without);
+            let seeds: u64 = hunts.map(hunt::Hunt::seeds).sum();
+            format!("not found, {seeds} seeds")
+        }
     };
-    println!("{line}");
-    Ok(match find {
-        Find::Killed { .. } => !exhibit.is_legal(),
-        Find::Survived => exhibit.is_legal(),
-        Find::AlsoUnpatched(_) => false,
-    })
+    format!("{done} of {all}: {} {verdict}", record.id)
 }
 
-fn check(tree: &Tree, exhibits: &[Exhibit]) -> bool {
-    let mut all_apply = true;
+fn tell(
+    tree: &Tree,
+    options: &MuseumOptions,
+    code: &str,
+    rows: &[(&Exhibit, Record)],
+) -> Result<bool, TaskError> {
+    let mut git = Command::new("git");
+    git.args(["rev-parse", "--short", "HEAD"]);
+    let commit = output(git.current_dir(&tree.root))?;
+    let report = Report {
+        rows,
+        code,
+        commit: commit.trim(),
+        with_assertions: !options.no_invariants,
+    };
+    if options.json {
+        eprintln!("{}", report.text());
+        println!("{}", report.json());
+    } else {
+        println!("{}", report.text());
+    }
+    Ok(report.is_as_meant())
+}
+
+/// Whether each applies, has its header, and our own stand in the book.
+fn check(tree: &Tree, folder: &Path, exhibits: &[Exhibit]) -> Result<bool, TaskError> {
+    let mut problems = Vec::new();
     for exhibit in exhibits {
         if let Err(error) = workshop::apply(&tree.root, &exhibit.path, true) {
-            println!("{}: {error}", exhibit.id);
-            all_apply = false;
+            problems.push(format!("{}: {error}", exhibit.id));
         }
     }
-    if all_apply {
+    let ours = whole(&tree.root.join(FOLDER));
+    if whole(folder).starts_with(&ours) {
+        for exhibit in exhibits {
+            let missing = exhibit.missing().into_iter();
+            problems.extend(missing.map(|problem| format!("{}: {problem}", exhibit.id)));
+        }
+    }
+    if whole(folder) == ours {
+        problems.extend(docs::outdated(tree, exhibits));
+    }
+    for problem in &problems {
+        println!("{problem}");
+    }
+    if problems.is_empty() {
         println!("museum: all {} patches apply", exhibits.len());
     }
-    all_apply
+    Ok(problems.is_empty())
+}
+
+/// The path as the file system has it.
+fn whole(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| path.to_owned())
 }
 
 /// `600` or `600s`.

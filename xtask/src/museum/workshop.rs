@@ -1,87 +1,239 @@
-//! A copy of the workspace in which patches are tried, so that no trace of them stands in the
+//! Copies of the workspace in which patches are tried, so that no trace of them stands in the
 //! code.
 //!
-//! The copy stays in one place and only what differs is written: what a patch leaves alone is not
-//! built again.
+//! A copy stays in one place and only what differs is written: what a patch leaves alone is not
+//! built again. Each worker has a copy of its own, and two folders for what is built from it, with
+//! our own assertions and without.
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::thread;
 
+use super::exhibit::Exhibit;
+use super::simulator::Simulator;
 use crate::error::TaskError;
 use crate::no_std::target_folder;
 use crate::tree::output;
 
-/// The copy, and where its programs go.
+/// How the simulator is built here: as a release, but in pieces that need not be built again.
+const PROFILE: [&str; 5] = [
+    "profile.museum.inherits=\"release\"",
+    "profile.museum.lto=\"off\"",
+    "profile.museum.codegen-units=16",
+    "profile.museum.incremental=true",
+    "profile.museum.debug=0",
+];
+
+/// Whether the code's own assertions are in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Assertions {
+    /// They judge beside the checkers.
+    In,
+    /// They are compiled out, and only the checkers outside judge.
+    Out,
+}
+
+impl Assertions {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::In => "with",
+            Self::Out => "without",
+        }
+    }
+}
+
+/// What is the same for all workers.
 pub(super) struct Workshop {
     root: PathBuf,
-    copy: PathBuf,
-    target: PathBuf,
-    programs: PathBuf,
-    invariants: bool,
+    museum: PathBuf,
+    /// A number for what is built: that of its sources.
+    pub(super) code: String,
+    /// How many of the machine's cores one build may use.
+    build_jobs: usize,
+}
+
+/// One worker's copy.
+pub(super) struct Bench<'a> {
+    workshop: &'a Workshop,
+    place: usize,
 }
 
 impl Workshop {
-    /// The workshop of the workspace at `root`. Without `invariants` the code's own assertions
-    /// are compiled out, and only the checkers outside judge.
-    pub(super) fn new(root: &Path, invariants: bool) -> Self {
-        let museum = target_folder(root).join("museum");
-        let name = |with: &str, without: &str| if invariants { with } else { without }.to_owned();
-        Self {
+    /// The workshop of the workspace at `root`, for `jobs` workers.
+    pub(super) fn new(root: &Path, jobs: usize) -> Result<Self, TaskError> {
+        let cores = thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
+        Ok(Self {
             root: root.to_owned(),
-            copy: museum.join(name("tree", "tree-no-invariants")),
-            target: museum.join(name("target", "target-no-invariants")),
-            programs: museum.join(name("bin", "bin-no-invariants")),
-            invariants,
+            museum: target_folder(root).join("museum"),
+            code: code(root)?,
+            build_jobs: (cores / jobs.max(1)).max(1),
+        })
+    }
+
+    /// Where results are kept unless a folder is given.
+    pub(super) fn results(&self) -> PathBuf {
+        self.museum.join("results")
+    }
+
+    /// The copy of the worker `place`.
+    pub(super) const fn bench(&self, place: usize) -> Bench<'_> {
+        Bench {
+            workshop: self,
+            place,
         }
     }
 
-    /// Builds the simulator with `patch` applied, or as it is; returns the program.
-    pub(super) fn build(&self, name: &str, patch: Option<&Path>) -> Result<PathBuf, TaskError> {
-        self.restore()?;
-        if let Some(patch) = patch {
-            apply(&self.copy, patch, false)?;
-        }
-        let mut cargo = Command::new("cargo");
-        cargo.args(["build", "--quiet", "--release", "--locked"]);
-        cargo.args(["--package", "quorate-sim", "--bin", "raft-sim"]);
-        cargo.arg("--target-dir").arg(&self.target);
-        cargo.current_dir(&self.copy);
-        if !self.invariants {
-            cargo.env("RUSTFLAGS", "--cfg no_invariants");
-        }
-        output(&mut cargo)?;
-        let program = self.programs.join(name);
-        make_folder(&self.programs)?;
-        copy_file(&self.target.join("release/raft-sim"), &program)?;
-        Ok(program)
-    }
-
-    /// Makes the copy equal to the workspace again.
-    fn restore(&self) -> Result<(), TaskError> {
-        let wanted = listing(&self.root)?;
-        make_folder(&self.copy)?;
-        if !self.copy.join(".git").exists() {
-            // A repository of its own, so that `git` doesn't take the one around it.
-            output(
-                Command::new("git")
-                    .args(["init", "--quiet"])
-                    .current_dir(&self.copy),
-            )?;
-        }
-        for path in listing(&self.copy)?.difference(&wanted) {
-            let path = self.copy.join(path);
-            fs::remove_file(&path).map_err(|source| TaskError::File { path, source })?;
-        }
-        for path in &wanted {
-            copy_file(&self.root.join(path), &self.copy.join(path))?;
-        }
-        Ok(())
+    fn program(&self, name: &str, assertions: Assertions) -> PathBuf {
+        let folder = self.museum.join("programs").join(&self.code);
+        folder.join(format!("{name}-{}", assertions.name()))
     }
 }
 
-/// Applies `patch` in `folder`; with `only_check`, says whether it would.
+impl Bench<'_> {
+    /// The simulator as it is.
+    pub(super) fn sound(&self, assertions: Assertions) -> Result<Simulator, TaskError> {
+        self.build("unpatched", None, assertions)
+    }
+
+    /// The simulator with a patch applied.
+    pub(super) fn patched(
+        &self,
+        exhibit: &Exhibit,
+        number: &str,
+        assertions: Assertions,
+    ) -> Result<Simulator, TaskError> {
+        self.build(number, Some(exhibit), assertions)
+    }
+
+    /// Builds it, unless it was built before from the same.
+    fn build(
+        &self,
+        name: &str,
+        exhibit: Option<&Exhibit>,
+        assertions: Assertions,
+    ) -> Result<Simulator, TaskError> {
+        let program = self.workshop.program(name, assertions);
+        if program.is_file() {
+            return Ok(Simulator::new(&program));
+        }
+        let copy = self.workshop.museum.join(format!("tree-{}", self.place));
+        restore(&self.workshop.root, &copy)?;
+        if let Some(exhibit) = exhibit {
+            apply(&copy, &exhibit.path, false)?;
+        }
+        let target = self.target(assertions);
+        let mut cargo = Command::new("cargo");
+        cargo.args(["build", "--quiet", "--locked", "--profile", "museum"]);
+        cargo.args(["--package", "quorate-sim", "--bin", "raft-sim"]);
+        for setting in PROFILE {
+            cargo.args(["--config", setting]);
+        }
+        cargo.args(["--jobs", &self.workshop.build_jobs.to_string()]);
+        cargo.arg("--target-dir").arg(&target).current_dir(&copy);
+        cargo.env_remove("CARGO_INCREMENTAL");
+        match assertions {
+            Assertions::In => cargo.env_remove("RUSTFLAGS"),
+            Assertions::Out => cargo.env("RUSTFLAGS", "--cfg no_invariants"),
+        };
+        output(&mut cargo)?;
+        // Under another name first: a program is there whole or not at all.
+        let half = program.with_extension(format!("half-{}", self.place));
+        copy_file(&target.join("museum/raft-sim"), &half)?;
+        fs::rename(&half, &program).map_err(|source| TaskError::File {
+            path: program.clone(),
+            source,
+        })?;
+        Ok(Simulator::new(&program))
+    }
+
+    /// Begins with what the first worker has built of the code as it is.
+    pub(super) fn prepare(&self) -> Result<(), TaskError> {
+        for assertions in [Assertions::In, Assertions::Out] {
+            let first = self.workshop.bench(0).target(assertions);
+            let own = self.target(assertions);
+            if first.exists() && !own.exists() {
+                output(Command::new("cp").arg("-a").arg(&first).arg(&own))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The folder that is built into.
+    fn target(&self, assertions: Assertions) -> PathBuf {
+        let name = format!("target-{}-{}", assertions.name(), self.place);
+        self.workshop.museum.join(name)
+    }
+}
+
+/// The number of some bytes, as git counts it.
+pub(super) fn number_of(bytes: &[u8]) -> Result<String, TaskError> {
+    let failed = |error: std::io::Error| TaskError::Command {
+        command: "git hash-object --stdin".to_owned(),
+        output: error.to_string(),
+    };
+    let mut git = Command::new("git");
+    git.args(["hash-object", "--stdin"]);
+    git.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = git.spawn().map_err(failed)?;
+    if let Some(mut pipe) = child.stdin.take() {
+        pipe.write_all(bytes).map_err(failed)?;
+    }
+    let said = child.wait_with_output().map_err(failed)?.stdout;
+    Ok(String::from_utf8_lossy(&said).chars().take(16).collect())
+}
+
+/// The number of all sources that a simulator is built from.
+fn code(root: &Path) -> Result<String, TaskError> {
+    let mut all = Vec::new();
+    for path in listing(root)? {
+        let parts: Vec<&str> = path.split('/').collect();
+        let counts = match parts.as_slice() {
+            [file] => file.starts_with("Cargo."),
+            [folder, inner, ..] => {
+                folder.starts_with("raft-") && (*inner == "src" || *inner == "Cargo.toml")
+            }
+            [] => false,
+        };
+        if counts {
+            let whole = root.join(&path);
+            let bytes = fs::read(&whole).map_err(|source| TaskError::File {
+                path: whole,
+                source,
+            })?;
+            all.extend_from_slice(format!("{path} {}\n", bytes.len()).as_bytes());
+            all.extend_from_slice(&bytes);
+        }
+    }
+    number_of(&all)
+}
+
+/// Makes the copy equal to the workspace again.
+fn restore(root: &Path, copy: &Path) -> Result<(), TaskError> {
+    let wanted = listing(root)?;
+    make_folder(copy)?;
+    if !copy.join(".git").exists() {
+        // A repository of its own, so that `git` doesn't take the one around it.
+        output(
+            Command::new("git")
+                .args(["init", "--quiet"])
+                .current_dir(copy),
+        )?;
+    }
+    for path in listing(copy)?.difference(&wanted) {
+        let path = copy.join(path);
+        fs::remove_file(&path).map_err(|source| TaskError::File { path, source })?;
+    }
+    for path in &wanted {
+        copy_file(&root.join(path), &copy.join(path))?;
+    }
+    Ok(())
+}
+
+/// Applies `patch` in `folder`; with `only_check`, says whether it would. Paths may begin with
+/// `a/` and `b/` or not, and the counts of lines may be wrong.
 pub(super) fn apply(folder: &Path, patch: &Path, only_check: bool) -> Result<(), TaskError> {
     let patch = match fs::canonicalize(patch) {
         Ok(whole) => whole,
@@ -90,12 +242,21 @@ pub(super) fn apply(folder: &Path, patch: &Path, only_check: bool) -> Result<(),
             return Err(TaskError::File { path, source });
         }
     };
-    let mut git = Command::new("git");
-    git.arg("apply");
-    if only_check {
-        git.arg("--check");
+    let ways: [&[&str]; 3] = [&["-p1"], &["-p0"], &["-p1", "--recount"]];
+    let mut first = Ok(());
+    for way in ways {
+        let mut git = Command::new("git");
+        git.arg("apply").args(way);
+        if only_check {
+            git.arg("--check");
+        }
+        match output(git.arg(&patch).current_dir(folder)) {
+            Ok(_) => return Ok(()),
+            Err(error) if first.is_ok() => first = Err(error),
+            Err(_) => {}
+        }
     }
-    output(git.arg(patch).current_dir(folder)).map(|_| ())
+    first
 }
 
 /// The files of a repository that are not ignored and exist.
@@ -123,9 +284,44 @@ fn copy_file(from: &Path, to: &Path) -> Result<(), TaskError> {
     Ok(())
 }
 
-fn make_folder(path: &Path) -> Result<(), TaskError> {
+/// Makes a folder and those around it.
+pub(super) fn make_folder(path: &Path) -> Result<(), TaskError> {
     fs::create_dir_all(path).map_err(|source| TaskError::File {
         path: path.to_owned(),
         source,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CHANGE: &str = "--- a/x\n+++ b/x\n@@ -1,2 +1,2 @@\n one\n-two\n+three\n";
+
+    /// Whether `patch` applies to a folder with one file.
+    fn applies(patch: &str) -> bool {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("x"), "one\ntwo\n").unwrap();
+        let path = folder.path().join("it.patch");
+        fs::write(&path, patch).unwrap();
+        output(
+            Command::new("git")
+                .args(["init", "--quiet"])
+                .current_dir(folder.path()),
+        )
+        .unwrap();
+        let applied = apply(folder.path(), &path, false).is_ok();
+        let text = fs::read_to_string(folder.path().join("x")).unwrap();
+        assert_eq!(applied, text == "one\nthree\n");
+        applied
+    }
+
+    #[test]
+    fn patches_apply_with_prefixes_or_without_and_with_a_header() {
+        assert!(applies(CHANGE));
+        assert!(applies(&CHANGE.replace("a/x", "x").replace("b/x", "x")));
+        assert!(applies(&format!("# id: C01\n# story: a\n{CHANGE}")));
+        assert!(applies(&CHANGE.replace("-1,2 +1,2", "-1,3 +1,3")));
+        assert!(!applies(&CHANGE.replace("-two", "-four")));
+    }
 }
