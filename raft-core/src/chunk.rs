@@ -20,6 +20,7 @@
 
 use alloc::vec::Vec;
 use core::fmt;
+use core::hash::{Hash, Hasher};
 use core::ops::Range;
 
 use bytes::Bytes;
@@ -389,6 +390,13 @@ impl PartialEq for Chunk {
 }
 
 impl Eq for Chunk {}
+
+impl Hash for Chunk {
+    /// Equal chunks hold the same ids; others that do are rare.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self.first_index(), self.count, self.term).hash(state);
+    }
+}
 
 impl fmt::Debug for Chunk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -5,6 +5,7 @@
 //! append reaches the log, the disk and the configuration alike.
 
 use alloc::vec::Vec;
+use core::hash::{Hash, Hasher};
 use core::time::Duration;
 
 use crate::chunk::{Checksum, Chunk, ChunkBuilder};
@@ -38,7 +39,7 @@ use outbox::{Outbox, Waiting};
 use resolved::ResolvedQueue;
 
 /// What a node has in every role.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Common {
     pub(crate) me: Peer,
     pub(crate) settings: Settings,
@@ -275,6 +276,33 @@ impl Common {
 
     pub(crate) fn event(&mut self, rule: RuleKey, kind: EventKind) {
         self.events.push(rule, kind);
+    }
+
+    /// What counts in [`crate::hull::Hull::fingerprint`].
+    pub(crate) fn fingerprint(&self, into: &mut impl Hasher) {
+        let Self {
+            me,
+            hard,
+            entries,
+            disk,
+            commit_index,
+            applying,
+            configurations,
+            outbox,
+            fault,
+            settings: _,
+            checksum: _,
+            random: _,
+            now: _,
+            loads: _,
+            resolved: _,
+            events: _,
+        } = self;
+        (me, hard.term, hard.vote, entries, commit_index).hash(into);
+        (applying, configurations, fault.is_some()).hash(into);
+        disk.fingerprint(hard, into);
+        self.is_disk_stalled().hash(into);
+        outbox.fingerprint(disk, into);
     }
 
     /// Stops for good. The first fault is the one that counts.

@@ -16,7 +16,7 @@ use crate::ids::{Incarnation, NodeId, Peer};
 ///
 /// - A node appears at most once in each half.
 /// - Both halves have at least one voting member; [`Configuration::decode`] refuses others.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
 pub struct Configuration {
     /// The members; in a joint configuration the incoming half (the paper's C_new).
     pub members: BTreeMap<NodeId, Member>,
@@ -25,7 +25,7 @@ pub struct Configuration {
 }
 
 /// One member and what the cluster must know of it.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct Member {
     /// What it takes part in.
     pub role: MemberRole,
@@ -40,7 +40,7 @@ pub struct Member {
 }
 
 /// What a member takes part in.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum MemberRole {
     /// Votes, stores everything, may lead.
     Voter,

@@ -29,6 +29,7 @@ use crate::states::{Next, Role, State, voter};
 use crate::time::Time;
 use crate::trace::{Event, EventKind, RuleKey};
 
+mod fingerprint;
 mod input;
 mod open;
 mod output;
@@ -53,7 +54,10 @@ pub use output::{Apply, Doubt, Load, Outcome, Refusal, Resolved};
 ///
 /// Any order is safe because what must wait waits inside: a message that promises durability
 /// comes out only after the write it depends on came back as [`Input::Durable`].
-#[derive(Debug)]
+///
+/// A clone is a second node under the same name. Tests and explorations go on from one state in
+/// several ways with it; two that run side by side break every promise of Raft.
+#[derive(Clone, Debug)]
 pub struct Hull {
     common: Common,
     state: State,

@@ -107,7 +107,7 @@ impl Write {
 }
 
 /// What must survive a crash beside the log (Figure 2's persistent state).
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
 pub struct HardState {
     /// How often the folder was opened.
     pub boot: Boot,
@@ -136,6 +136,12 @@ impl BatchNumber {
 
     pub(crate) const fn next(self) -> Self {
         Self(self.0.saturating_add(1))
+    }
+
+    /// How many batches lie between `earlier` (exclusive) and `self` (inclusive); zero when
+    /// `earlier` is not earlier.
+    pub(crate) const fn distance_from(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0)
     }
 }
 

@@ -11,7 +11,7 @@ use crate::chunk::Chunk;
 use crate::ids::{EntryId, LogIndex, Peer, Term};
 
 /// One message from one life of a node to one life of another.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct Message {
     /// Who sent it.
     pub from: Peer,
@@ -25,7 +25,7 @@ pub struct Message {
 }
 
 /// What a message says.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum Body {
     /// Would you vote for me? Changes nothing at the receiver (thesis 9.6).
     PreVote(PreVote),
@@ -46,7 +46,7 @@ pub enum Body {
 }
 
 /// Asks whether a vote would be granted in the term after the message's.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct PreVote {
     /// Which attempt of the sender this is; the reply names it.
     pub attempt: u64,
@@ -55,7 +55,7 @@ pub struct PreVote {
 }
 
 /// Answers a [`PreVote`]. The message's term is the refuser's own, never an echo.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct PreVoteReply {
     /// The attempt answered.
     pub attempt: u64,
@@ -66,7 +66,7 @@ pub struct PreVoteReply {
 }
 
 /// Asks for a vote in the message's term.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct RequestVote {
     /// The candidate's last entry (Figure 2's lastLogIndex and lastLogTerm).
     pub last: EntryId,
@@ -77,14 +77,14 @@ pub struct RequestVote {
 
 /// Answers a [`RequestVote`]. A candidate asks once a term, so the term of a grant names the
 /// request. A refusal may answer a request of an earlier term; it takes no grant back.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct RequestVoteReply {
     /// Whether the vote is granted; then the grant is durable.
     pub granted: bool,
 }
 
 /// Carries entries, or none to probe.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct AppendEntries {
     /// The request's number; the reply names it. Unique within a leader's term.
     pub request: u64,
@@ -99,7 +99,7 @@ pub struct AppendEntries {
 }
 
 /// Answers an [`AppendEntries`].
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct AppendEntriesReply {
     /// The request answered. A success may answer all up to this one.
     pub request: u64,
@@ -108,7 +108,7 @@ pub struct AppendEntriesReply {
 }
 
 /// What became of an [`AppendEntries`].
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum AppendVerdict {
     /// The follower's log matches the leader's up to this index, durably.
     Matched(LogIndex),
@@ -125,7 +125,7 @@ pub enum AppendVerdict {
 }
 
 /// Says that the leader is alive.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct Heartbeat {
     /// The round's number; the reply names it.
     pub round: u64,
@@ -135,7 +135,7 @@ pub struct Heartbeat {
 }
 
 /// Answers a [`Heartbeat`] at once, waiting for nothing. Never moves a match index.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct HeartbeatReply {
     /// The round answered.
     pub round: u64,

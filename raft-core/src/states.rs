@@ -58,7 +58,7 @@ impl Role {
 
 /// The state itself. What only one role has lives only in that role.
 // [S5.1.2] At any time a node is in exactly one of these.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum State {
     Follower(Follower),
     PreCandidate(PreCandidate),

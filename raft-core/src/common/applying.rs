@@ -10,7 +10,7 @@ use crate::ids::LogIndex;
 ///
 /// - `applied <= handed_out`, and both only grow.
 /// - `portions` are those handed out and not yet applied, in order; `bytes` is their sum.
-#[derive(Debug)]
+#[derive(Clone, Hash, Debug)]
 pub(crate) struct Applying {
     applied: LogIndex,
     handed_out: LogIndex,

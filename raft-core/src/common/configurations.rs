@@ -11,7 +11,7 @@ use crate::record::Record;
 /// The configurations in the log, the latest of which is in force.
 ///
 /// - `in_log` ascends by index, and each index is that of a `Config` entry of the present log.
-#[derive(Debug)]
+#[derive(Clone, Hash, Debug)]
 pub(crate) struct Configurations {
     /// In force while the log holds none: the snapshot's, or the founding one.
     base: Configuration,

@@ -5,6 +5,7 @@
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
+use core::hash::{Hash, Hasher};
 use core::time::Duration;
 
 use crate::chunk::Chunk;
@@ -17,7 +18,7 @@ use crate::time::Time;
 /// - Batches are numbered in the order they are handed out; what is durable is a prefix of them.
 /// - `durable_index` never exceeds the present log: a truncation caps it, and caps what the
 ///   batches in flight will raise it to.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Disk {
     issued: BatchNumber,
     durable: BatchNumber,
@@ -31,7 +32,7 @@ pub(crate) struct Disk {
     append: Vec<Chunk>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct InFlight {
     batch: BatchNumber,
     /// The last index of the present log that this batch makes durable.
@@ -143,6 +144,37 @@ impl Disk {
     /// When the oldest write in flight counts as stalled.
     pub(crate) fn stalls_at(&self, after: Duration) -> Option<Time> {
         self.in_flight.front().map(|batch| batch.since.after(after))
+    }
+
+    /// How many batches must become durable before `batch` is.
+    pub(crate) const fn batches_until(&self, batch: BatchNumber) -> u64 {
+        batch.distance_from(self.durable)
+    }
+
+    /// What counts in [`crate::hull::Hull::fingerprint`].
+    pub(crate) fn fingerprint(&self, hard: &HardState, into: &mut impl Hasher) {
+        let Self {
+            issued,
+            durable: _,
+            durable_index,
+            in_flight,
+            written_hard,
+            written_last,
+            truncate_from,
+            append,
+        } = self;
+        self.batches_until(*issued).hash(into);
+        for InFlight {
+            batch,
+            last,
+            since: _,
+        } in in_flight
+        {
+            (self.batches_until(*batch), last).hash(into);
+        }
+        (durable_index, written_last).hash(into);
+        (written_hard.term, written_hard.vote, self.is_pending(hard)).hash(into);
+        (truncate_from, append).hash(into);
     }
 
     fn is_pending(&self, hard: &HardState) -> bool {

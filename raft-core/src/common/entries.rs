@@ -18,7 +18,7 @@ use crate::time::LogTime;
 ///   `snapshot.index < index <= last`.
 /// - `chunks` is contiguous and, when not empty, ends at `last`.
 /// - `cached_bytes` is the sum of what `chunks` pins.
-#[derive(Debug)]
+#[derive(Clone, Hash, Debug)]
 pub(crate) struct Entries {
     snapshot: EntryId,
     runs: Vec<EntryId>,

@@ -10,7 +10,7 @@ use crate::time::Time;
 use crate::trace::{Event, EventKind, RuleKey};
 
 /// Bounded queues of events and of the last inputs: when nobody takes them, the oldest go.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Events {
     events: VecDeque<Event>,
     inputs: VecDeque<InputNote>,

@@ -7,7 +7,7 @@ use crate::hull::Load;
 use crate::ids::LogIndex;
 
 /// Loads asked for and not yet taken. At most one for the state machine and one for each peer.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Loads {
     last_number: u64,
     queue: VecDeque<(Purpose, Load)>,

@@ -4,15 +4,17 @@
 //! of entries, of which one waits for each batch under way and one for room.
 
 use alloc::collections::{BTreeMap, VecDeque};
+use core::hash::{Hash, Hasher};
 use core::mem::discriminant;
 use core::ops::Bound;
 
+use crate::common::disk::Disk;
 use crate::ids::{NodeId, Peer};
 use crate::log::BatchNumber;
 use crate::message::{AppendEntriesReply, AppendVerdict, Body};
 
 /// What waits to be sent, by peer.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Outbox {
     queues: BTreeMap<NodeId, VecDeque<Waiting>>,
     /// How many messages wait in all: mostly none, and then nobody need look through the queues.
@@ -20,7 +22,7 @@ pub(crate) struct Outbox {
 }
 
 /// One message and what it waits for.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Waiting {
     pub(crate) to: Peer,
     pub(crate) needs: BatchNumber,
@@ -102,6 +104,15 @@ impl Outbox {
         waiting
             .into_iter()
             .any(|other| discriminant(&other.body) == discriminant(body))
+    }
+
+    /// What counts in [`crate::hull::Hull::fingerprint`].
+    pub(crate) fn fingerprint(&self, disk: &Disk, into: &mut impl Hasher) {
+        let Self { queues, waiting } = self;
+        waiting.hash(into);
+        for Waiting { to, needs, body } in queues.values().flatten() {
+            (to, disk.batches_until(*needs), body).hash(into);
+        }
     }
 
     /// The longest queue of any peer.

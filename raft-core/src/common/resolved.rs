@@ -7,19 +7,19 @@ use crate::hull::{Doubt, Outcome, Refusal, Resolved};
 use crate::ids::{EntryId, Ticket};
 
 /// Tickets that are resolved and not yet taken, in runs of consecutive entries.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct ResolvedQueue {
     runs: VecDeque<Run>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Run {
     tickets: IntoIter<Ticket>,
     verdict: Verdict,
 }
 
 /// What became of all tickets of a run; `first` is the entry of the next one to be taken.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Verdict {
     Committed { first: EntryId },
     Refused(Refusal),

@@ -1,6 +1,7 @@
 //! Candidates: they ask for votes in a new term (Figure 2 Candidates; paper 5.2).
 
 use alloc::collections::BTreeMap;
+use core::hash::{Hash, Hasher};
 
 use crate::common::Common;
 use crate::ids::{NodeId, Peer};
@@ -12,7 +13,7 @@ use crate::time::Time;
 use crate::trace::EventKind;
 
 /// A candidate of the current term.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Candidate {
     /// Answers of the other nodes in this term.
     votes: BTreeMap<NodeId, bool>,
@@ -47,6 +48,16 @@ impl Candidate {
 
     pub(crate) const fn deadline(&self) -> Time {
         self.deadline
+    }
+
+    /// What counts in [`crate::hull::Hull::fingerprint`].
+    pub(crate) fn fingerprint(&self, common: &Common, into: &mut impl Hasher) {
+        let Self {
+            votes,
+            own_vote,
+            deadline: _,
+        } = self;
+        (votes, common.disk.batches_until(*own_vote)).hash(into);
     }
 
     pub(crate) fn on_reply(

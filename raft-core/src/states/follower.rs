@@ -1,6 +1,8 @@
 //! Followers: they answer leaders and candidates, and campaign when they hear neither
 //! (Figure 2 AppendEntries and Followers; paper 5.2, 5.3).
 
+use core::hash::{Hash, Hasher};
+
 use crate::chunk::Chunk;
 use crate::common::Common;
 use crate::error::Dropped;
@@ -18,7 +20,7 @@ use crate::trace::EventKind;
 ///
 /// - `leader`, once known, stays the same until the term changes.
 /// - `heard` is only set while `leader` is.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Follower {
     leader: Option<NodeId>,
     heard: Option<Time>,
@@ -46,6 +48,16 @@ impl Follower {
 
     pub(crate) const fn deadline(&self) -> Time {
         self.deadline
+    }
+
+    /// What counts in [`crate::hull::Hull::fingerprint`].
+    pub(crate) fn fingerprint(&self, into: &mut impl Hasher) {
+        let Self {
+            leader,
+            heard: _,
+            deadline: _,
+        } = self;
+        leader.hash(into);
     }
 
     /// A new term has no leader yet. The timer runs on: a later term is no sign of life.

@@ -11,6 +11,7 @@ use crate::states::Next;
 use crate::time::{LogTime, Time};
 use crate::trace::EventKind;
 use alloc::collections::BTreeMap;
+use core::hash::{Hash, Hasher};
 
 mod commit;
 pub(crate) mod progress;
@@ -23,7 +24,7 @@ use tickets::Tickets;
 /// The leader of the current term.
 ///
 /// - `followers` holds a progress for each other member of the configuration and nobody else.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Leader {
     /// The term it leads: while it resigns, the current one may be later already.
     term: Term,
@@ -71,6 +72,26 @@ impl Leader {
 
     pub(crate) const fn deadline(&self) -> Time {
         self.heartbeat_due
+    }
+
+    /// What counts in [`crate::hull::Hull::fingerprint`].
+    pub(crate) fn fingerprint(&self, common: &Common, into: &mut impl Hasher) {
+        let Self {
+            term,
+            followers,
+            tickets,
+            round,
+            request,
+            heartbeat_due: _,
+            woke_late,
+            elected: _,
+            elected_log_time: _,
+        } = self;
+        (term, tickets, round, request, woke_late).hash(into);
+        self.log_time(common.now).hash(into);
+        for progress in followers.values() {
+            progress.fingerprint(common, into);
+        }
     }
 
     pub(crate) const fn followers(&self) -> &BTreeMap<NodeId, Progress> {

@@ -2,6 +2,7 @@
 //! (thesis 9.6).
 
 use alloc::collections::BTreeMap;
+use core::hash::{Hash, Hasher};
 
 use crate::common::Common;
 use crate::error::Dropped;
@@ -13,7 +14,7 @@ use crate::time::Time;
 use crate::trace::EventKind;
 
 /// A node that asks. Its term and vote are those it had.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct PreCandidate {
     /// Names this attempt; answers to an earlier one don't count.
     attempt: u64,
@@ -39,6 +40,16 @@ impl PreCandidate {
 
     pub(crate) const fn deadline(&self) -> Time {
         self.deadline
+    }
+
+    /// What counts in [`crate::hull::Hull::fingerprint`].
+    pub(crate) fn fingerprint(&self, into: &mut impl Hasher) {
+        let Self {
+            attempt,
+            votes,
+            deadline: _,
+        } = self;
+        (attempt, votes).hash(into);
     }
 
     pub(crate) fn on_reply(

@@ -2,8 +2,12 @@
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
+use core::hash::{Hash, Hasher};
+use core::mem::discriminant;
+use core::time::Duration;
 
 use crate::chunk::Chunk;
+use crate::common::Common;
 use crate::ids::{LogIndex, Peer};
 use crate::time::Time;
 
@@ -12,7 +16,7 @@ use crate::time::Time;
 /// - `matched < next`, and `next` is at most one past the leader's last entry.
 /// - `matched` only grows: in one term a follower's log never loses what it acknowledged.
 /// - In `Replicate`, `in_flight` ascends by request, and `bytes` is the sum of what it pins.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Progress {
     pub(super) peer: Peer,
     /// Figure 2's matchIndex: held durably by the follower.
@@ -33,7 +37,7 @@ pub(crate) struct Progress {
 }
 
 /// How entries are sent to a follower.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Mode {
     /// Where the logs agree is not known: one request at a time.
     Probe {
@@ -53,7 +57,7 @@ pub(crate) enum Mode {
 }
 
 /// A request with entries that is not answered yet.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct InFlight {
     pub(super) request: u64,
     pub(super) last: LogIndex,
@@ -113,6 +117,45 @@ impl Progress {
 
     pub(crate) fn hear(&mut self, now: Time) {
         self.heard = self.heard.max(now);
+    }
+
+    /// What counts in [`crate::hull::Hull::fingerprint`]. Times count as ages, up to where older
+    /// makes no difference.
+    pub(crate) fn fingerprint(&self, common: &Common, into: &mut impl Hasher) {
+        let Self {
+            peer,
+            matched,
+            next,
+            mode,
+            heard,
+            heartbeat_due,
+            told_commit,
+            loading,
+            loaded,
+        } = self;
+        let age = |at: Time, most: Duration| common.now.since(at).min(most);
+        (peer, matched, next, heartbeat_due, told_commit).hash(into);
+        (loading.is_some(), loaded).hash(into);
+        if common.settings.check_quorum {
+            age(*heard, common.settings.election_timeout).hash(into);
+        }
+        let unanswered = |sent| age(sent, common.settings.resend_after);
+        match mode {
+            Mode::Probe {
+                outstanding,
+                with_entries,
+            } => {
+                let outstanding = outstanding.map(|(request, sent)| (request, unanswered(sent)));
+                (outstanding, with_entries).hash(into);
+            }
+            Mode::Replicate { in_flight, bytes } => {
+                bytes.hash(into);
+                for sent in in_flight {
+                    (sent.request, sent.last, sent.bytes, unanswered(sent.sent)).hash(into);
+                }
+            }
+        }
+        discriminant(mode).hash(into);
     }
 
     /// Whether `number` is the load this follower waits for.

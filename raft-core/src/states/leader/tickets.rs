@@ -8,13 +8,13 @@ use crate::hull::Doubt;
 use crate::ids::{EntryId, LogIndex, Term, Ticket};
 
 /// The tickets of uncommitted proposals, batch by batch in the order of their entries.
-#[derive(Debug, Default)]
+#[derive(Clone, Hash, Debug, Default)]
 pub(crate) struct Tickets {
     batches: VecDeque<Batch>,
     bytes: usize,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Hash, Debug)]
 struct Batch {
     /// The entry of the first ticket; the others' follow it.
     first: LogIndex,
