@@ -6,6 +6,7 @@ mod clock;
 pub mod directed;
 mod disk;
 mod executor;
+pub mod explore;
 pub mod export;
 pub mod failure;
 pub mod history;

@@ -10,6 +10,7 @@ use raft_sim::failure;
 use raft_sim::plan::{MAX_NODES, Swarm};
 
 use crate::bench::Bench;
+use crate::explore::Explore;
 use crate::export::Export;
 use crate::open::Open;
 use crate::shrink::Shrink;
@@ -37,6 +38,8 @@ pub(crate) enum Command {
     Shrink(Shrink),
     /// Plays a story with checked-in output and compares.
     Script(Script),
+    /// Explores all that can happen in a small world of bare hulls.
+    Explore(Explore),
 }
 
 #[derive(Args, Debug)]

@@ -1,5 +1,5 @@
 //! The simulator's command line: `run` many seeds, `replay` one as a story, `shrink` a
-//! failing one, play a `script`.
+//! failing one, play a `script`, `explore` all that can happen in a small world.
 //!
 //! Exit status: 0 when all is well, 1 when a seed violates a property or a script ends otherwise
 //! than checked in, 2 when the arguments make no sense.
@@ -10,6 +10,7 @@ use clap::Parser as _;
 
 mod arguments;
 mod bench;
+mod explore;
 mod export;
 mod open;
 mod replay;
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
         Command::Bench(bench) => bench::bench(&bench),
         Command::Shrink(shrink) => shrink::run(&shrink),
         Command::Script(script) => script::script(&script),
+        Command::Explore(explore) => explore::explore(&explore),
     };
     match verdict {
         Ok(true) => ExitCode::SUCCESS,

@@ -1,0 +1,210 @@
+//! `raft-sim explore`: all that can happen in a small world of bare hulls.
+
+use std::io::{self, IsTerminal as _};
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use raft_sim::explore::{Explored, Progress, Stop, Verdict, World, explore as explore_world};
+use serde_json::json;
+
+use crate::arguments::duration;
+
+#[derive(Args, Debug)]
+pub(crate) struct Explore {
+    /// Which world: figure-8 or two-entries. The bounds below replace its own.
+    #[arg(value_parser = World::NAMES)]
+    world: String,
+    /// How many nodes, 1 to 5.
+    #[arg(long, value_name = "N")]
+    nodes: Option<u8>,
+    /// How often an election timeout passes, in all.
+    #[arg(long, value_name = "N")]
+    elections: Option<u8>,
+    /// How many commands are proposed, beside each new leader's no-op.
+    #[arg(long, value_name = "N")]
+    slots: Option<u8>,
+    /// How often a node crashes and begins again.
+    #[arg(long, value_name = "N")]
+    crashes: Option<u8>,
+    /// How often a message arrives and stays on its way, to arrive again.
+    #[arg(long, value_name = "N")]
+    doubles: Option<u8>,
+    /// How often a disk stops making things durable until it is synced.
+    #[arg(long, value_name = "N")]
+    stalls: Option<u8>,
+    /// How often a leader's heartbeats fall due and it sends again what is unanswered.
+    #[arg(long, value_name = "N")]
+    ticks: Option<u8>,
+    /// How many messages are on their way at most, any others being lost; 0 for no limit. Messages
+    /// may always be lost.
+    #[arg(long, value_name = "N")]
+    in_flight: Option<u8>,
+    /// Heartbeats and their answers arrive, too.
+    #[arg(long)]
+    heartbeats: bool,
+    /// With pre-votes and check-quorum.
+    #[arg(long)]
+    pre_vote: bool,
+    /// Ends after this many states, and says so.
+    #[arg(long, value_name = "N")]
+    states: Option<usize>,
+    /// Ends after this time, such as 60s or 20m, and says so.
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    time: Option<Duration>,
+    /// Ends when it takes more memory than this, and says so.
+    #[arg(long, value_name = "MIB", default_value_t = 4_096)]
+    memory: usize,
+    /// Prints one JSON object, for programs.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Explore {
+    fn world(&self) -> Result<World, io::Error> {
+        let bad = |text: String| io::Error::new(io::ErrorKind::InvalidInput, text);
+        let named = World::named(&self.world);
+        let named = named.ok_or_else(|| bad(format!("there is no world {:?}", self.world)))?;
+        let world = World {
+            nodes: self.nodes.unwrap_or(named.nodes),
+            elections: self.elections.unwrap_or(named.elections),
+            slots: self.slots.unwrap_or(named.slots),
+            crashes: self.crashes.unwrap_or(named.crashes),
+            doubles: self.doubles.unwrap_or(named.doubles),
+            stalls: self.stalls.unwrap_or(named.stalls),
+            ticks: self.ticks.unwrap_or(named.ticks),
+            in_flight: match self.in_flight {
+                Some(0) => None,
+                Some(limit) => Some(limit),
+                None => named.in_flight,
+            },
+            heartbeats: self.heartbeats || named.heartbeats,
+            pre_vote: self.pre_vote,
+            ..named
+        };
+        world.validate().map_err(|error| bad(error.to_string()))?;
+        Ok(world)
+    }
+}
+
+/// Explores; answers whether all of the world was explored and everything holds.
+pub(crate) fn explore(arguments: &Explore) -> Result<bool, io::Error> {
+    let world = arguments.world()?;
+    let begun = Instant::now();
+    let mut told = begun;
+    let talks = io::stderr().is_terminal() && !arguments.json;
+    let explored = explore_world(&world, |progress| {
+        if talks && told.elapsed() > Duration::from_secs(1) {
+            told = Instant::now();
+            eprint!("\r{}", short(progress, begun.elapsed()));
+        }
+        let seen = arguments
+            .states
+            .is_some_and(|limit| progress.states >= limit);
+        let late = arguments.time.is_some_and(|limit| begun.elapsed() >= limit);
+        if seen || late {
+            Err(Stop::Limit)
+        } else if progress.bytes > arguments.memory << 20 {
+            Err(Stop::Memory)
+        } else {
+            Ok(())
+        }
+    });
+    let explored = explored.map_err(|error| io::Error::other(error.to_string()))?;
+    if talks {
+        eprintln!();
+    }
+    let elapsed = begun.elapsed();
+    if arguments.json {
+        println!("{}", object(arguments, &explored, elapsed));
+    } else {
+        print(&explored, elapsed);
+    }
+    Ok(matches!(explored.verdict, Verdict::Complete))
+}
+
+fn print(explored: &Explored, elapsed: Duration) {
+    let (progress, situations) = (&explored.progress, &explored.situations);
+    if let Verdict::Broken(found) = &explored.verdict {
+        println!("{} does not hold. A shortest way there:\n", found.property);
+        for line in &found.story {
+            println!("{line}");
+        }
+        if let Some(script) = &found.script {
+            println!("\nThe same for `raft-sim script`:\n\n{script}");
+        }
+        println!();
+    }
+    println!("{}", short(progress, elapsed));
+    println!(
+        "{} ways between states, {} states of single nodes, {} steps of hulls, {} messages",
+        progress.transitions, progress.locals, progress.steps, progress.messages
+    );
+    println!(
+        "Figure 8: (c) {}, (d) {}, (e) {} times; two leaders at once {}, writes lost {} times",
+        situations.figure_8_c,
+        situations.figure_8_d,
+        situations.figure_8_e,
+        situations.two_leaders,
+        situations.lost_writes
+    );
+    match &explored.verdict {
+        Verdict::Complete => println!("complete: everything holds in all of them"),
+        Verdict::BoundedOut(stop) => println!(
+            "bounded out after {} states, {} of them left to go on from: {stop}",
+            progress.states,
+            progress.states - progress.expanded
+        ),
+        Verdict::Broken(found) => println!("broken: {}: {}", found.property, found.text),
+    }
+}
+
+fn short(progress: &Progress, elapsed: Duration) -> String {
+    format!(
+        "{} states, {} steps deep, in {:.1}s: {:.0} states/s, {} MiB",
+        progress.states,
+        progress.depth,
+        elapsed.as_secs_f64(),
+        rate(progress, elapsed),
+        progress.bytes >> 20
+    )
+}
+
+fn rate(progress: &Progress, elapsed: Duration) -> f64 {
+    progress.states as f64 / elapsed.as_secs_f64().max(1e-9)
+}
+
+fn object(arguments: &Explore, explored: &Explored, elapsed: Duration) -> serde_json::Value {
+    let (progress, situations) = (&explored.progress, &explored.situations);
+    let (verdict, why) = match &explored.verdict {
+        Verdict::Complete => ("complete", None),
+        Verdict::BoundedOut(stop) => ("bounded out", Some(json!(stop.to_string()))),
+        Verdict::Broken(found) => (
+            "broken",
+            Some(json!({
+                "property": found.property,
+                "text": found.text,
+                "story": found.story,
+                "script": found.script,
+            })),
+        ),
+    };
+    json!({
+        "world": arguments.world,
+        "verdict": verdict,
+        "why": why,
+        "states": progress.states,
+        "expanded": progress.expanded,
+        "transitions": progress.transitions,
+        "depth": progress.depth,
+        "bytes": progress.bytes,
+        "seconds": elapsed.as_secs_f64(),
+        "states_per_second": rate(progress, elapsed),
+        "situations": {
+            "figure_8_c": situations.figure_8_c,
+            "figure_8_d": situations.figure_8_d,
+            "figure_8_e": situations.figure_8_e,
+            "two_leaders": situations.two_leaders,
+            "lost_writes": situations.lost_writes,
+        },
+    })
+}

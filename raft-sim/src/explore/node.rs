@@ -1,0 +1,338 @@
+//! One node of an exploration: a hull, its disk, and what can be done to it.
+//!
+//! After each thing done to it a node does all that its hull wants at once. Its clock stands still
+//! but where a deadline is let pass: what the hull does with spans of time is then the same on
+//! every way to a state, and where the deadlines lie need not be told apart.
+
+use std::collections::VecDeque;
+use std::hash::{Hash, Hasher};
+
+use bytes::Bytes;
+use raft_core::checksum::crc32c;
+use raft_core::chunk::Chunk;
+use raft_core::configuration::Configuration;
+use raft_core::error::OpenError;
+use raft_core::hull::{Hull, Input, Loaded, Proposals, Setup};
+use raft_core::ids::{Incarnation, LogIndex, NodeId, Peer, Ticket};
+use raft_core::log::memory::MemoryLog;
+use raft_core::log::{Durable, HardState, LogError, Write};
+use raft_core::message::{Lane, Message};
+use raft_core::record::{ClientHeader, Record};
+use raft_core::settings::Settings;
+use raft_core::states::Role;
+use raft_core::time::Time;
+use raft_core::trace::Event;
+
+/// One node.
+#[derive(Clone, Debug)]
+pub(super) struct Node {
+    hull: Hull,
+    founding: Configuration,
+    clock: Time,
+    stalled: bool,
+    /// All that was written.
+    log: MemoryLog,
+    /// What of it would survive a crash.
+    disk: MemoryLog,
+    unsynced: VecDeque<Unsynced>,
+}
+
+/// What was written and may be lost.
+#[derive(Clone, Debug)]
+struct Unsynced {
+    hard: HardState,
+    truncate_from: Option<LogIndex>,
+    append: Vec<Chunk>,
+    durable: Durable,
+}
+
+/// What can be done to a node.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Act<'a> {
+    /// A message arrives.
+    Receive(&'a Message),
+    /// The next deadline passes.
+    TimeOut,
+    /// The clock goes on to the deadline, but nobody looks at it: the leader's last word is old.
+    Wait,
+    /// A client proposes a command.
+    Propose,
+    /// From now on nothing that is written becomes durable.
+    Stall,
+    /// All that was written becomes durable, and from now on at once.
+    Sync,
+    /// The node loses all that is not durable, and begins again.
+    Crash,
+}
+
+/// What a node did.
+#[derive(Debug, Default)]
+pub(super) struct Done {
+    pub(super) sent: Vec<Message>,
+    /// What was handed to the state machine.
+    pub(super) applied: Vec<Entry>,
+    pub(super) events: Vec<Event>,
+    /// How the log refused, if the hull broke its contract.
+    pub(super) refused: Option<LogError>,
+    /// Why what the disk holds can't be opened.
+    pub(super) not_opened: Option<OpenError>,
+}
+
+/// One entry, as far as two can differ.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(super) struct Entry {
+    pub(super) index: u64,
+    pub(super) term: u64,
+    /// A command's text is its proposer's letter; 0 is a no-op, and 1 all else.
+    pub(super) content: u8,
+}
+
+impl Node {
+    /// Node `id` of `count`, which begins for the first time.
+    pub(super) fn new(id: u64, count: u64, settings: Settings) -> Result<(Self, Done), OpenError> {
+        let peer = |id| Peer::new(NodeId::new(id), Incarnation::new(u128::from(id)));
+        let founding = Configuration::of_voters((1..=count).map(peer));
+        let (clock, disk) = (Time::from_millis(1), MemoryLog::new());
+        let hull = open(peer(id), &founding, settings, &disk, clock)?;
+        let mut node = Self {
+            hull,
+            founding,
+            clock,
+            stalled: false,
+            log: disk.clone(),
+            disk,
+            unsynced: VecDeque::new(),
+        };
+        let mut done = Done::default();
+        node.settle(&mut done);
+        Ok((node, done))
+    }
+
+    pub(super) const fn hull(&self) -> &Hull {
+        &self.hull
+    }
+
+    pub(super) const fn is_stalled(&self) -> bool {
+        self.stalled
+    }
+
+    /// Whether waiting would make a difference.
+    pub(super) fn can_wait(&self) -> bool {
+        let deadline = self.hull.deadline().unwrap_or(self.clock);
+        self.hull.settings().check_quorum
+            && self.hull.role() == Role::Follower
+            && self.hull.leader().is_some()
+            && self.clock < deadline
+    }
+
+    /// The log, as it was written.
+    pub(super) fn entries(&self) -> Vec<Entry> {
+        entries_of(&self.log)
+    }
+
+    /// What of it is on the disk.
+    pub(super) fn durable(&self) -> Vec<Entry> {
+        entries_of(&self.disk)
+    }
+
+    /// The log in memory that writes to the disk become part of.
+    pub(super) const fn disk(&self) -> &MemoryLog {
+        &self.disk
+    }
+
+    /// Feeds all that decides what this node does next.
+    pub(super) fn fingerprint(&self, into: &mut impl Hasher) {
+        self.hull.fingerprint(into);
+        (self.stalled, self.can_wait()).hash(into);
+        self.entries().hash(into);
+        if self.stalled {
+            let hard = self.disk.recovered().hard;
+            (self.durable(), hard.term, hard.vote).hash(into);
+            for write in &self.unsynced {
+                (write.hard.term, write.hard.vote).hash(into);
+                (write.truncate_from, &write.append).hash(into);
+            }
+        }
+    }
+
+    /// Does one thing, and all that the hull wants after it.
+    pub(super) fn act(&mut self, act: Act<'_>) -> Done {
+        let mut done = Done::default();
+        match act {
+            Act::Receive(message) => self.step(Input::Message(message.clone())),
+            Act::TimeOut => {
+                self.clock = self.hull.deadline().unwrap_or(self.clock).max(self.clock);
+                self.step(Input::DeadlinePassed);
+            }
+            Act::Wait => {
+                self.clock = self.hull.deadline().unwrap_or(self.clock).max(self.clock);
+            }
+            Act::Propose => self.propose(),
+            Act::Stall => self.stalled = true,
+            Act::Sync => self.stalled = false,
+            Act::Crash => self.crash(&mut done),
+        }
+        self.settle(&mut done);
+        done
+    }
+
+    fn step(&mut self, input: Input) {
+        self.hull.step(self.clock, input);
+    }
+
+    fn propose(&mut self) {
+        let mut proposals = Proposals::new();
+        let text = [letter(self.hull.me().id)];
+        let pushed = proposals.push_client(Ticket::new(0), ClientHeader::default(), &text);
+        // One byte always fits.
+        if pushed.is_ok() {
+            self.step(Input::Propose(proposals));
+        }
+    }
+
+    fn crash(&mut self, done: &mut Done) {
+        self.stalled = false;
+        self.unsynced.clear();
+        self.log = self.disk.clone();
+        let (me, settings) = (self.hull.me(), *self.hull.settings());
+        match open(me, &self.founding, settings, &self.disk, self.clock) {
+            Ok(hull) => self.hull = hull,
+            Err(error) => done.not_opened = Some(error),
+        }
+    }
+
+    fn settle(&mut self, done: &mut Done) {
+        let mut quiet = false;
+        while !quiet && done.refused.is_none() {
+            let wrote = self.write(done);
+            if !self.stalled {
+                self.sync(done);
+            }
+            self.send(done);
+            let loaded = self.load();
+            while let Some(event) = self.hull.next_event() {
+                done.events.push(event);
+            }
+            while self.hull.next_resolved().is_some() {}
+            let applied = self.apply(done);
+            let loaded = self.load() || loaded;
+            quiet = !wrote && !loaded && !applied;
+        }
+    }
+
+    fn write(&mut self, done: &mut Done) -> bool {
+        let mut any = false;
+        while let Some(write) = self.hull.next_write() {
+            any = true;
+            let (hard, truncate_from) = (write.hard, write.truncate_from);
+            let append = write.append.clone();
+            match self.log.write(write) {
+                Ok(durable) => self.unsynced.push_back(Unsynced {
+                    hard,
+                    truncate_from,
+                    append,
+                    durable,
+                }),
+                Err(error) => {
+                    done.refused = Some(error);
+                    return true;
+                }
+            }
+        }
+        any
+    }
+
+    fn sync(&mut self, done: &mut Done) {
+        while let Some(unsynced) = self.unsynced.pop_front() {
+            // Its receipt proves nothing to the hull; that of the log's own write does.
+            let write = Write {
+                truncate_from: unsynced.truncate_from,
+                append: unsynced.append,
+                identity: None,
+                ..Write::of_identity(unsynced.hard, Bytes::new())
+            };
+            match self.disk.write(write) {
+                Ok(_) => self.step(Input::Durable(unsynced.durable)),
+                Err(error) => done.refused = Some(error),
+            }
+        }
+    }
+
+    fn send(&mut self, done: &mut Done) {
+        let mut after = None;
+        while let Some(to) = self.hull.next_destination(after) {
+            after = Some(to);
+            for lane in Lane::ALL {
+                while let Some(message) = self.hull.next_send(to, lane, usize::MAX) {
+                    done.sent.push(message);
+                }
+            }
+        }
+    }
+
+    fn load(&mut self) -> bool {
+        let mut any = false;
+        while let Some(load) = self.hull.next_load() {
+            any = true;
+            let loaded = Loaded {
+                number: load.number,
+                result: self.log.read(load.range, load.max_bytes),
+            };
+            self.step(Input::Loaded(loaded));
+        }
+        any
+    }
+
+    fn apply(&mut self, done: &mut Done) -> bool {
+        let Some(apply) = self.hull.next_apply(usize::MAX) else {
+            return false;
+        };
+        let entries = apply.chunks.iter().flat_map(Chunk::entries);
+        done.applied.extend(entries.map(|entry| entry_of(&entry)));
+        self.step(Input::Applied(apply.last_index()));
+        true
+    }
+}
+
+/// What a node's clients propose.
+pub(super) fn letter(id: NodeId) -> u8 {
+    u8::try_from(id.get()).map_or(b'z', |id| b'`'.saturating_add(id))
+}
+
+fn open(
+    me: Peer,
+    founding: &Configuration,
+    settings: Settings,
+    disk: &MemoryLog,
+    now: Time,
+) -> Result<Hull, OpenError> {
+    let recovered = disk.recovered();
+    let setup = Setup {
+        me,
+        founding: founding.clone(),
+        settings,
+        seed: me.id.get(),
+        checksum: crc32c,
+    };
+    Hull::open(setup, recovered, now)
+}
+
+fn entries_of(log: &MemoryLog) -> Vec<Entry> {
+    let all = LogIndex::ZERO.next()..LogIndex::new(u64::MAX);
+    let chunks = log.read(all, usize::MAX).unwrap_or_default();
+    let entries = chunks.iter().flat_map(Chunk::entries);
+    entries.map(|entry| entry_of(&entry)).collect()
+}
+
+fn entry_of(entry: &raft_core::record::Entry<'_>) -> Entry {
+    let content = match entry.record {
+        Record::NoOp => 0,
+        Record::Client { payload, .. } => payload.first().copied().unwrap_or(1),
+        Record::Config(_) | Record::Unknown { .. } | Record::Absent { .. } => 1,
+    };
+    Entry {
+        index: entry.id.index.get(),
+        term: entry.id.term.get(),
+        content,
+    }
+}

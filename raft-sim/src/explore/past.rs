@@ -1,0 +1,242 @@
+//! What must hold, and what has to be remembered to check it.
+//!
+//! Written over what a hull shows and what is on its disk; nothing here uses `raft_core::rules`.
+
+use std::collections::BTreeMap;
+
+use raft_core::ids::Term;
+use raft_core::message::{AppendEntriesReply, AppendVerdict, Body, Message, RequestVoteReply};
+use raft_core::states::Role;
+
+use super::Breach;
+use super::node::{Done, Entry, Node};
+use super::table::View;
+use crate::checkers::property;
+
+/// What the present states of the nodes no longer tell.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Default, Debug)]
+pub(super) struct Past {
+    /// Who was elected, by term.
+    winners: Vec<Option<u8>>,
+    /// What was ever committed, with the term of who said so first.
+    committed: Vec<(Entry, u64)>,
+}
+
+/// All pasts met so far, each with a number.
+#[derive(Debug, Default)]
+pub(super) struct Pasts {
+    pasts: Vec<Past>,
+    numbers: BTreeMap<Past, u32>,
+}
+
+impl Pasts {
+    pub(super) fn get(&self, number: u32) -> &Past {
+        &self.pasts[number as usize]
+    }
+
+    pub(super) fn intern(&mut self, past: Past) -> u32 {
+        if let Some(number) = self.numbers.get(&past) {
+            return *number;
+        }
+        let number = u32::try_from(self.pasts.len()).unwrap_or(u32::MAX);
+        self.pasts.push(past.clone());
+        self.numbers.insert(past, number);
+        number
+    }
+}
+
+impl Past {
+    pub(super) const fn committed(&self) -> &Vec<(Entry, u64)> {
+        &self.committed
+    }
+
+    /// The past after one node's step, which changed something.
+    pub(super) fn after(
+        &self,
+        node: usize,
+        before: &View,
+        after: &View,
+        applied: &[Entry],
+    ) -> Result<Self, Breach> {
+        let mut past = self.clone();
+        let elected = after.role == Role::Leader
+            && (before.role != Role::Leader || before.term != after.term);
+        if elected {
+            past.elect(node, after)?;
+        }
+        past.commit(after)?;
+        past.check_applied(applied)?;
+        Ok(past)
+    }
+
+    fn elect(&mut self, node: usize, leader: &View) -> Result<(), Breach> {
+        let term = usize::try_from(leader.term).unwrap_or(usize::MAX);
+        let this = u8::try_from(node).unwrap_or(u8::MAX);
+        if self.winners.len() <= term {
+            self.winners.resize(term + 1, None);
+        }
+        if let Some(winner) = self.winners[term].replace(this) {
+            let (winner, this) = (winner + 1, this + 1);
+            let text = format!("T{term} was won by n{winner}, and again by n{this}");
+            return Err(Breach::new(property::ELECTION_SAFETY, text));
+        }
+        for (entry, since) in &self.committed {
+            if *since < leader.term && !holds(&leader.log, entry) {
+                let text = format!(
+                    "n{this} is elected in T{term} without {entry}, committed in T{since}",
+                    this = this + 1,
+                );
+                return Err(Breach::new(property::LEADER_COMPLETENESS, text));
+            }
+        }
+        Ok(())
+    }
+
+    fn commit(&mut self, view: &View) -> Result<(), Breach> {
+        let shown = view.log.get(..view.commit).unwrap_or(&view.log);
+        for (at, entry) in shown.iter().enumerate() {
+            match self.committed.get(at) {
+                Some((known, _)) if known == entry => {}
+                Some((known, _)) => {
+                    let text = format!("{entry} is committed, and so is {known}");
+                    return Err(Breach::new(property::STATE_MACHINE_SAFETY, text));
+                }
+                None => self.committed.push((*entry, view.term)),
+            }
+        }
+        Ok(())
+    }
+
+    fn check_applied(&self, applied: &[Entry]) -> Result<(), Breach> {
+        for entry in applied {
+            if !self.committed.iter().any(|(known, _)| known == entry) {
+                let text = format!("{entry} is applied and was never committed");
+                return Err(Breach::new(property::STATE_MACHINE_SAFETY, text));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What must hold of all nodes together, after `node` did something.
+pub(super) fn joint_violation(past: &Past, node: usize, views: &[&View]) -> Option<Breach> {
+    let own = views[node];
+    for other in views {
+        if let Some(entry) = differs_below(&own.log, &other.log) {
+            let text = format!("two logs hold the same entry and differ below it, at {entry}");
+            return Some(Breach::new(property::LOG_MATCHING, text));
+        }
+    }
+    for (entry, since) in &past.committed {
+        let holders = views.iter().filter(|view| holds(&view.durable, entry));
+        if holders.count() * 2 <= views.len() {
+            let text = format!("{entry} is committed, and not on the disks of a majority");
+            return Some(Breach::new(property::DURABILITY, text));
+        }
+        let lacks = |view: &&&View| {
+            view.role == Role::Leader && view.term > *since && !holds(&view.log, entry)
+        };
+        if let Some(leader) = views.iter().find(lacks) {
+            let text = format!(
+                "{entry}, committed in T{since}, is not in the log of T{}'s leader",
+                leader.term
+            );
+            return Some(Breach::new(property::LEADER_COMPLETENESS, text));
+        }
+    }
+    None
+}
+
+/// What must hold of one step of one node, whatever the others do.
+pub(super) fn local_violation(before: &Node, after: &Node, done: &Done) -> Option<Breach> {
+    if let Some(fault) = after.hull().fault() {
+        return Some(Breach::new(property::NO_PANIC, fault.to_string()));
+    }
+    if let Some(error) = &done.refused {
+        return Some(Breach::new(property::NO_PANIC, error.to_string()));
+    }
+    if let Some(error) = &done.not_opened {
+        return Some(Breach::new(property::DURABILITY, error.to_string()));
+    }
+    let promises = done
+        .sent
+        .iter()
+        .find_map(|message| broken_promise(after, message));
+    promises.or_else(|| moved_back(before, after))
+}
+
+/// What a message promises and the disk does not hold.
+fn broken_promise(node: &Node, message: &Message) -> Option<Breach> {
+    let hard = node.disk().recovered().hard;
+    let names = |vote| hard.term == message.term && hard.vote == Some(vote);
+    let kept = match &message.body {
+        Body::RequestVoteReply(RequestVoteReply { granted: true }) => names(message.to.id),
+        Body::RequestVote(request) => {
+            names(message.from.id) && node.disk().last_id() >= request.last
+        }
+        Body::AppendEntriesReply(AppendEntriesReply {
+            verdict: AppendVerdict::Matched(index),
+            ..
+        }) => {
+            let count = usize::try_from(index.get()).unwrap_or(usize::MAX);
+            let (log, durable) = (node.entries(), node.durable());
+            hard.term >= message.term
+                && durable
+                    .get(..count)
+                    .is_some_and(|held| log.get(..count) == Some(held))
+        }
+        _ => true,
+    };
+    (!kept).then(|| {
+        let text = format!(
+            "n{} says {} before the disk holds what it says",
+            message.from.id.get(),
+            message.body.name()
+        );
+        Breach::new(property::DURABILITY, text)
+    })
+}
+
+fn moved_back(before: &Node, after: &Node) -> Option<Breach> {
+    let (old, new) = (before.hull(), after.hull());
+    let restarted = old.boot() != new.boot();
+    let durable_term = before.disk().recovered().hard.term;
+    let least = if restarted { durable_term } else { old.term() };
+    if new.term() < least {
+        let text = format!("the term falls from {least} to {}", new.term());
+        return Some(Breach::new(property::MONOTONIC, text));
+    }
+    if !restarted && new.commit_index() < old.commit_index() {
+        let text = format!("the commit index falls to {}", new.commit_index());
+        return Some(Breach::new(property::MONOTONIC, text));
+    }
+    let revoted = old.vote().is_some() && new.vote() != old.vote();
+    if !restarted && new.term() == old.term() && old.term() > Term::ZERO && revoted {
+        let text = format!("the vote of {} changes to {:?}", old.term(), new.vote());
+        return Some(Breach::new(property::MONOTONIC, text));
+    }
+    let led = old.role() == Role::Leader && new.role() == Role::Leader && !restarted;
+    if led && old.term() == new.term() && !after.entries().starts_with(&before.entries()) {
+        let text = format!("the leader of {} loses entries of its log", old.term());
+        return Some(Breach::new(property::LEADER_APPEND_ONLY, text));
+    }
+    None
+}
+
+/// An entry below one that both logs hold, at which they differ.
+fn differs_below(one: &[Entry], other: &[Entry]) -> Option<Entry> {
+    let same_id = |(one, other): (&Entry, &Entry)| one.term == other.term;
+    let common = one.iter().zip(other).rposition(same_id)?;
+    let mut pairs = one.iter().zip(other).take(common + 1);
+    pairs
+        .find(|(one, other)| one != other)
+        .map(|(entry, _)| *entry)
+}
+
+/// Whether a log holds this very entry.
+pub(super) fn holds(log: &[Entry], entry: &Entry) -> bool {
+    usize::try_from(entry.index)
+        .ok()
+        .and_then(|index| log.get(index.checked_sub(1)?))
+        == Some(entry)
+}

@@ -1,0 +1,155 @@
+//! How often what may happen.
+
+use std::time::Duration;
+
+use raft_core::settings::Settings;
+
+/// The bounds of a world to explore.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct World {
+    /// How many nodes: 1 to 5.
+    pub nodes: u8,
+    /// How often an election timeout passes, on all nodes together.
+    pub elections: u8,
+    /// How many commands clients propose, beside the no-op of each new leader.
+    pub slots: u8,
+    /// How often a node crashes and begins again.
+    pub crashes: u8,
+    /// How often a message arrives and stays on its way, to arrive again.
+    pub doubles: u8,
+    /// How often a disk stops making things durable until it is synced. What is unsynced is lost in
+    /// a crash.
+    pub stalls: u8,
+    /// How often a leader's heartbeats fall due and what is unanswered is sent again, beyond what
+    /// each sends at once when it is elected.
+    pub ticks: u8,
+    /// Whether heartbeats and their answers arrive at all.
+    pub heartbeats: bool,
+    /// How many messages are on their way at most; what is sent beyond that, any of them are lost.
+    pub in_flight: Option<u8>,
+    /// Whether there are pre-votes and check-quorum.
+    pub pre_vote: bool,
+    /// Whether leaders send one entry at a time.
+    pub single: bool,
+}
+
+impl World {
+    /// The world that contains Figure 8 of the paper.
+    pub const fn figure_8() -> Self {
+        Self {
+            nodes: 3,
+            elections: 4,
+            slots: 1,
+            crashes: 0,
+            doubles: 0,
+            stalls: 0,
+            ticks: 0,
+            heartbeats: false,
+            in_flight: Some(2),
+            pre_vote: false,
+            single: true,
+        }
+    }
+
+    /// The world of two entries and two terms, with few messages under way.
+    pub const fn two_entries() -> Self {
+        Self {
+            nodes: 3,
+            elections: 2,
+            slots: 2,
+            crashes: 1,
+            doubles: 0,
+            stalls: 1,
+            ticks: 0,
+            heartbeats: false,
+            in_flight: Some(2),
+            pre_vote: false,
+            single: false,
+        }
+    }
+
+    /// The world of a name.
+    pub fn named(name: &str) -> Option<Self> {
+        match name {
+            "figure-8" => Some(Self::figure_8()),
+            "two-entries" => Some(Self::two_entries()),
+            _ => None,
+        }
+    }
+
+    /// The names that [`World::named`] knows.
+    pub const NAMES: [&str; 2] = ["figure-8", "two-entries"];
+
+    /// Whether the bounds can be explored.
+    ///
+    /// # Errors
+    ///
+    /// Which bound is too small or too large.
+    pub fn validate(&self) -> Result<(), WorldError> {
+        let bounds = [
+            ("nodes", self.nodes, 1, MAX_NODES as u8),
+            ("elections", self.elections, 0, MAX_BOUND),
+            ("slots", self.slots, 0, MAX_BOUND),
+            ("crashes", self.crashes, 0, MAX_BOUND),
+            ("doubles", self.doubles, 0, MAX_BOUND),
+            ("stalls", self.stalls, 0, MAX_BOUND),
+            ("ticks", self.ticks, 0, MAX_BOUND),
+            ("in-flight", self.in_flight.unwrap_or(1), 1, MAX_BOUND),
+        ];
+        match bounds
+            .into_iter()
+            .find(|(_, value, least, most)| value < least || value > most)
+        {
+            Some((bound, value, least, most)) => Err(WorldError {
+                bound,
+                value,
+                least,
+                most,
+            }),
+            None => Ok(()),
+        }
+    }
+
+    /// The settings of the nodes. Heartbeats come as often as they may, so that ages of what was
+    /// heard take few values; what is unanswered is sent again at each; no disk counts as stalled.
+    pub(super) fn settings(&self) -> Settings {
+        let heartbeat_interval = Duration::from_millis(100);
+        let usual = Settings {
+            election_timeout: 3 * heartbeat_interval,
+            heartbeat_interval,
+            resend_after: heartbeat_interval,
+            stalled_write_after: Duration::from_secs(1 << 32),
+            pre_vote: self.pre_vote,
+            check_quorum: self.pre_vote,
+            ..Settings::default()
+        };
+        if self.single {
+            Settings {
+                max_append_bytes: 1,
+                max_appends_in_flight: 1,
+                ..usual
+            }
+        } else {
+            usual
+        }
+    }
+}
+
+/// A bound that can't be explored.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{bound} is {value}; it must be {least} to {most}")]
+pub struct WorldError {
+    /// Which.
+    pub bound: &'static str,
+    /// The value given.
+    pub value: u8,
+    /// The least it may be.
+    pub least: u8,
+    /// The most it may be.
+    pub most: u8,
+}
+
+/// More nodes make more states than any memory holds.
+pub(super) const MAX_NODES: usize = 5;
+/// Each bound is counted in four bits.
+const MAX_BOUND: u8 = 15;
