@@ -469,7 +469,7 @@ const MOST_EVENTS: u64 = 20_000_000;
 const WAKE: u64 = 26;
 
 /// More polls than one event can cause.
-const MOST_POLLS: u64 = 100_000;
+const MOST_POLLS: u64 = 10_000;
 
 #[cfg(test)]
 mod tests;
