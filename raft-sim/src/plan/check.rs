@@ -27,6 +27,13 @@ impl Plan {
         for (item, client) in self.clients.iter().enumerate() {
             let spot = Spot::item("clients", item);
             within(spot, "patience", client.patience, MOST_PATIENCE)?;
+            if client.patience < LEAST_PATIENCE {
+                return Err(spot.has(Flaw::SpanTooShort {
+                    name: "patience",
+                    span: client.patience,
+                    least: LEAST_PATIENCE,
+                }));
+            }
         }
         for (item, operation) in self.operations.iter().enumerate() {
             let spot = Spot::item("operations", item);
@@ -329,6 +336,16 @@ pub enum Flaw {
         /// The most.
         most: Duration,
     },
+    /// A span of time is too short.
+    #[error("{name} is {span:?}: make it at least {least:?}")]
+    SpanTooShort {
+        /// What it is of.
+        name: &'static str,
+        /// How long it is.
+        span: Duration,
+        /// The least.
+        least: Duration,
+    },
     /// A number is too great.
     #[error("{name} is {value}: make it at most {most}")]
     TooGreat {
@@ -378,6 +395,9 @@ const MOST_DELAY: Duration = Duration::from_secs(100);
 
 /// The longest of the settings' spans. A healed world is given time for many elections.
 const MOST_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The shortest that a client waits at first: who waits for nothing is never answered.
+const LEAST_PATIENCE: Duration = Duration::from_millis(100);
 
 /// The longest that a client waits at first.
 const MOST_PATIENCE: Duration = Duration::from_secs(3_600);
