@@ -4,8 +4,8 @@
 //! deliveries, losses, copies, timeouts, proposals, syncs and crashes within these bounds, breadth
 //! first, and looks at each state once. The hulls are the real ones. What makes this possible:
 //!
-//! - each step of one hull is taken once and then looked up ([`table`]);
-//! - states are lists of small numbers, compared whole ([`slices`]);
+//! - each step of one hull is taken once and then looked up (`table.rs`);
+//! - states are lists of small numbers, compared whole (`slices.rs`);
 //! - when a deadline passes is no part of a state: any may pass at any time, in any order, which is
 //!   more than clocks allow (`Hull::fingerprint` says what this leaves out);
 //! - a message may be on its way for ever. That is how one is lost, and costs nothing;

@@ -191,3 +191,18 @@ fn a_world_is_exported_and_opened_as_a_page() {
     assert_eq!(bad.status.code(), Some(2), "{bad:?}");
     assert!(String::from_utf8_lossy(&bad.stderr).contains("not a recording"));
 }
+
+#[test]
+fn an_exploration_says_whether_it_saw_everything() {
+    let words = ["explore", "figure-8", "--elections", "1"];
+    let output = raft_sim(&words);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(printed(&output).contains("complete: everything holds"));
+    let bounded = ["explore", "figure-8", "--states", "10", "--json"];
+    let output = raft_sim(&bounded);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let object = serde_json::from_str::<serde_json::Value>(&printed(&output)).unwrap();
+    assert_eq!(object["verdict"], "bounded out");
+    let output = raft_sim(&["explore", "figure-8", "--nodes", "6"]);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+}
