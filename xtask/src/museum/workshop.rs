@@ -121,6 +121,10 @@ impl Bench<'_> {
         }
         let copy = self.workshop.museum.join(format!("tree-{}", self.place));
         restore(&self.workshop.root, &copy)?;
+        if code(&copy)? != self.workshop.code {
+            let problem = "the sources have changed since this run began: start it again";
+            return Err(TaskError::malformed(&self.workshop.root, &problem));
+        }
         if let Some(exhibit) = exhibit {
             apply(&copy, &exhibit.path, false)?;
         }
