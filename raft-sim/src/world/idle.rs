@@ -11,14 +11,28 @@ use crate::network::{KINDS, node_id};
 use crate::process::Node;
 use crate::subject::Subject;
 
-/// How many messages of each kind were sent on each link when a rest began.
+/// What there was when a rest began.
 #[derive(Debug, Default)]
-pub(super) struct Idle(Vec<[u64; KINDS.len()]>);
+pub(super) struct Idle {
+    /// How many messages of each kind were sent on each link.
+    sent: Vec<[u64; KINDS.len()]>,
+    /// How often processes were started.
+    starts: u64,
+}
 
 impl<S: Subject> World<'_, S> {
     /// What was sent so far.
     pub(super) fn sent_so_far(&self) -> Idle {
-        Idle(self.network.sent())
+        Idle {
+            sent: self.network.sent(),
+            starts: self.counters.starts,
+        }
+    }
+
+    /// Whether a process was started since, such as one that was to be down for longer than the
+    /// faults lasted: it has to catch up, and nothing can be said of the rest.
+    pub(super) const fn has_started_since(&self, before: &Idle) -> bool {
+        self.counters.starts > before.starts
     }
 
     /// Looks at what a rest of this length has cost.
@@ -30,7 +44,7 @@ impl<S: Subject> World<'_, S> {
             .heartbeat_interval
             .max(Duration::from_millis(1));
         let rounds = (lasted.as_micros() / interval.as_micros()) as u64 + 2;
-        for (link, (sent, was)) in self.network.sent().iter().zip(&before.0).enumerate() {
+        for (link, (sent, was)) in self.network.sent().iter().zip(&before.sent).enumerate() {
             let (from, to) = (link / count, link % count);
             let there = self.nodes.get(to).is_some_and(Node::is_up);
             for (kind, (sent, was)) in sent.iter().zip(was).enumerate() {

@@ -99,6 +99,13 @@ impl<S: Subject> World<'_, S> {
             .map_or(Stage::Busy, |healing| healing.rests.stage);
         match stage {
             Stage::Resting { until, leader } if now >= until => {
+                let disturbed = self
+                    .healing
+                    .as_ref()
+                    .is_some_and(|healing| self.has_started_since(&healing.rests.before));
+                if disturbed {
+                    return self.ask_once();
+                }
                 if self.leader_of_all() != Some(leader) {
                     let text = format!(
                         "nobody asked for anything and nothing failed, yet {leader:?} did not \
