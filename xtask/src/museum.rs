@@ -113,7 +113,7 @@ pub(crate) fn run(tree: &Tree, options: &MuseumOptions) -> Result<bool, TaskErro
     if options.check {
         return check(tree, &folder, &exhibits);
     }
-    let workshop = Workshop::new(&tree.root, options.jobs)?;
+    let workshop = Workshop::new(&tree.root, options.jobs, options.legal)?;
     let results = options.results.clone();
     let results = results.unwrap_or_else(|| workshop.results());
     if options.write_docs {
@@ -121,12 +121,16 @@ pub(crate) fn run(tree: &Tree, options: &MuseumOptions) -> Result<bool, TaskErro
     }
     eprintln!("museum: building the code as it is");
     let bench = workshop.bench(0);
+    let outside = match options.legal {
+        true => bench.sound(Assertions::In)?,
+        false => bench.sound(Assertions::Out)?,
+    };
     let examination = Examination {
         extent: options.extent(),
         shrink: options.shrink,
         results,
         code: workshop.code.clone(),
-        sound: (bench.sound(Assertions::In)?, bench.sound(Assertions::Out)?),
+        sound: (bench.sound(Assertions::In)?, outside),
     };
     for place in 1..options.jobs {
         workshop.bench(place).prepare()?;

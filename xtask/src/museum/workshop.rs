@@ -27,6 +27,9 @@ const PROFILE: [&str; 5] = [
     "profile.museum.debug=0",
 ];
 
+/// How the simulator is built where few patches run for long.
+const WHOLE: [&str; 1] = ["profile.release.debug=0"];
+
 /// Whether the code's own assertions are in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Assertions {
@@ -51,8 +54,12 @@ pub(super) struct Workshop {
     museum: PathBuf,
     /// A number for what is built: that of its sources.
     pub(super) code: String,
-    /// How many of the machine's cores one build may use.
-    build_jobs: usize,
+    /// The machine's cores.
+    cores: usize,
+    /// How many workers share them.
+    jobs: usize,
+    /// Whether builds take longer so that worlds take less.
+    for_long: bool,
 }
 
 /// One worker's copy.
@@ -62,14 +69,17 @@ pub(super) struct Bench<'a> {
 }
 
 impl Workshop {
-    /// The workshop of the workspace at `root`, for `jobs` workers.
-    pub(super) fn new(root: &Path, jobs: usize) -> Result<Self, TaskError> {
+    /// The workshop of the workspace at `root`, for `jobs` workers. With `for_long`, builds take
+    /// longer so that worlds take less.
+    pub(super) fn new(root: &Path, jobs: usize, for_long: bool) -> Result<Self, TaskError> {
         let cores = thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
         Ok(Self {
             root: root.to_owned(),
             museum: target_folder(root).join("museum"),
             code: code(root)?,
-            build_jobs: (cores / jobs.max(1)).max(1),
+            cores,
+            jobs: jobs.max(1),
+            for_long,
         })
     }
 
@@ -88,7 +98,8 @@ impl Workshop {
 
     fn program(&self, name: &str, assertions: Assertions) -> PathBuf {
         let folder = self.museum.join("programs").join(&self.code);
-        folder.join(format!("{name}-{}", assertions.name()))
+        let long = if self.for_long { "-long" } else { "" };
+        folder.join(format!("{name}-{}{long}", assertions.name()))
     }
 }
 
@@ -130,12 +141,19 @@ impl Bench<'_> {
         }
         let target = self.target(assertions);
         let mut cargo = Command::new("cargo");
-        cargo.args(["build", "--quiet", "--locked", "--profile", "museum"]);
+        let (profile, settings) = match self.workshop.for_long {
+            true => ("release", WHOLE.as_slice()),
+            false => ("museum", PROFILE.as_slice()),
+        };
+        cargo.args(["build", "--quiet", "--locked", "--profile", profile]);
         cargo.args(["--package", "quorate-sim", "--bin", "raft-sim"]);
-        for setting in PROFILE {
+        for setting in settings {
             cargo.args(["--config", setting]);
         }
-        cargo.args(["--jobs", &self.workshop.build_jobs.to_string()]);
+        // Nobody else works while the code as it is is built.
+        let share = exhibit.map_or(1, |_| self.workshop.jobs);
+        let jobs = (self.workshop.cores / share).max(1);
+        cargo.args(["--jobs", &jobs.to_string()]);
         cargo.arg("--target-dir").arg(&target).current_dir(&copy);
         cargo.env_remove("CARGO_INCREMENTAL");
         match assertions {
@@ -145,7 +163,7 @@ impl Bench<'_> {
         output(&mut cargo)?;
         // Under another name first: a program is there whole or not at all.
         let half = program.with_extension(format!("half-{}", self.place));
-        copy_file(&target.join("museum/raft-sim"), &half)?;
+        copy_file(&target.join(profile).join("raft-sim"), &half)?;
         fs::rename(&half, &program).map_err(|source| TaskError::File {
             path: program.clone(),
             source,
