@@ -22,6 +22,7 @@ use std::fmt;
 mod node;
 mod past;
 mod search;
+mod situations;
 mod slices;
 mod story;
 mod table;

@@ -3,7 +3,8 @@
 use raft_core::error::OpenError;
 use raft_core::states::Role;
 
-use super::past::{Past, Pasts, holds, joint_violation};
+use super::past::{Past, Pasts, joint_violation};
+use super::situations::Seen;
 use super::slices::Slices;
 use super::story;
 use super::table::{Deed, Table, View};
@@ -267,24 +268,7 @@ impl Search {
             known,
             past,
         };
-        let seen = [
-            seen.figure_8_c(),
-            seen.figure_8_d(),
-            seen.figure_8_e(),
-            seen.two_leaders(),
-            crashed,
-        ];
-        let all = &mut self.situations;
-        let counts = [
-            &mut all.figure_8_c,
-            &mut all.figure_8_d,
-            &mut all.figure_8_e,
-            &mut all.two_leaders,
-            &mut all.lost_writes,
-        ];
-        for (count, seen) in counts.into_iter().zip(seen) {
-            *count += u64::from(seen);
-        }
+        seen.count(crashed, &mut self.situations);
         Ok(())
     }
 
@@ -511,64 +495,6 @@ impl Search {
                 + self.table.bytes()
                 + self.parents.capacity() * size_of::<u32>(),
         }
-    }
-}
-
-/// One step, for telling which situation it leads to.
-#[derive(Debug)]
-struct Seen<'a> {
-    own: usize,
-    own_before: &'a View,
-    views: &'a [&'a View],
-    /// What was committed before the step.
-    known: &'a Past,
-    past: &'a Past,
-}
-
-impl Seen<'_> {
-    fn figure_8_c(&self) -> bool {
-        let committed = self.past.committed().len();
-        self.views.iter().any(|leader| {
-            let mut old = leader.log.iter().skip(committed);
-            leader.role == Role::Leader
-                && old.any(|entry| {
-                    let holders = self.views.iter();
-                    let holders = holders.filter(|view| holds(&view.durable, entry)).count();
-                    let rival = |view: &&View| {
-                        let last = view.log.last().map_or(0, |last| last.term);
-                        last > entry.term && !holds(&view.log, entry)
-                    };
-                    entry.term < leader.term
-                        && holders * 2 > self.views.len()
-                        && self.views.iter().any(rival)
-                })
-        })
-    }
-
-    fn figure_8_d(&self) -> bool {
-        let committed = self.past.committed().len();
-        let own = self.views[self.own];
-        self.own_before.durable.iter().skip(committed).any(|entry| {
-            let others = self.views.iter().enumerate();
-            let others = others
-                .filter(|(at, view)| *at != self.own && holds(&view.durable, entry))
-                .count();
-            !holds(&own.durable, entry)
-                && others * 2 <= self.views.len()
-                && (others + 1) * 2 > self.views.len()
-        })
-    }
-
-    fn figure_8_e(&self) -> bool {
-        let own = self.views[self.own];
-        let fresh = self.past.committed().iter();
-        let mut fresh = fresh.skip(self.known.committed().len());
-        own.role == Role::Leader && fresh.any(|(entry, _)| entry.term < own.term)
-    }
-
-    fn two_leaders(&self) -> bool {
-        let leaders = self.views.iter().filter(|view| view.role == Role::Leader);
-        leaders.count() > 1
     }
 }
 

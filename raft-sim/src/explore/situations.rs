@@ -1,0 +1,86 @@
+//! The rare situations that a world is made for.
+
+use raft_core::states::Role;
+
+use super::Situations;
+use super::past::{Past, holds};
+use super::table::View;
+
+/// One step, for telling which situation it leads to.
+#[derive(Debug)]
+pub(super) struct Seen<'a> {
+    pub(super) own: usize,
+    pub(super) own_before: &'a View,
+    pub(super) views: &'a [&'a View],
+    /// What was committed before the step.
+    pub(super) known: &'a Past,
+    pub(super) past: &'a Past,
+}
+
+impl Seen<'_> {
+    /// Counts what the step led to; `lost_writes` was seen by whoever knows what was done.
+    pub(super) fn count(&self, lost_writes: bool, all: &mut Situations) {
+        let seen = [
+            self.figure_8_c(),
+            self.figure_8_d(),
+            self.figure_8_e(),
+            self.two_leaders(),
+            lost_writes,
+        ];
+        let counts = [
+            &mut all.figure_8_c,
+            &mut all.figure_8_d,
+            &mut all.figure_8_e,
+            &mut all.two_leaders,
+            &mut all.lost_writes,
+        ];
+        for (count, seen) in counts.into_iter().zip(seen) {
+            *count += u64::from(seen);
+        }
+    }
+
+    fn figure_8_c(&self) -> bool {
+        let committed = self.past.committed().len();
+        self.views.iter().any(|leader| {
+            let mut old = leader.log.iter().skip(committed);
+            leader.role == Role::Leader
+                && old.any(|entry| {
+                    let holders = self.views.iter();
+                    let holders = holders.filter(|view| holds(&view.durable, entry)).count();
+                    let rival = |view: &&View| {
+                        let last = view.log.last().map_or(0, |last| last.term);
+                        last > entry.term && !holds(&view.log, entry)
+                    };
+                    entry.term < leader.term
+                        && holders * 2 > self.views.len()
+                        && self.views.iter().any(rival)
+                })
+        })
+    }
+
+    fn figure_8_d(&self) -> bool {
+        let committed = self.past.committed().len();
+        let own = self.views[self.own];
+        self.own_before.durable.iter().skip(committed).any(|entry| {
+            let others = self.views.iter().enumerate();
+            let others = others
+                .filter(|(at, view)| *at != self.own && holds(&view.durable, entry))
+                .count();
+            !holds(&own.durable, entry)
+                && others * 2 <= self.views.len()
+                && (others + 1) * 2 > self.views.len()
+        })
+    }
+
+    fn figure_8_e(&self) -> bool {
+        let own = self.views[self.own];
+        let fresh = self.past.committed().iter();
+        let mut fresh = fresh.skip(self.known.committed().len());
+        own.role == Role::Leader && fresh.any(|(entry, _)| entry.term < own.term)
+    }
+
+    fn two_leaders(&self) -> bool {
+        let leaders = self.views.iter().filter(|view| view.role == Role::Leader);
+        leaders.count() > 1
+    }
+}
