@@ -15,6 +15,8 @@ use super::healing::MOST_SPANS;
 use super::idle::Idle;
 use crate::checkers::{Violation, property};
 use crate::lot::Lot;
+use crate::network::node_id;
+use crate::process::Node;
 use crate::subject::Subject;
 use crate::workload::Manner;
 
@@ -163,7 +165,7 @@ impl<S: Subject> World<'_, S> {
             })
             .collect();
         let running: Vec<usize> = (0..self.nodes.len())
-            .filter(|&node| self.nodes.get(node).is_some_and(super::Node::is_up))
+            .filter(|&node| self.nodes.get(node).is_some_and(Node::is_up))
             .collect();
         let client = plain.get(lot.below(plain.len() as u64) as usize).copied();
         let node = running
@@ -203,14 +205,20 @@ impl<S: Subject> World<'_, S> {
         }
     }
 
-    /// The one leader that all running nodes follow, if its log is committed.
+    /// The one leader that all running nodes follow, if its log is committed and it knows that they
+    /// hold it: otherwise it still has to ask.
     fn leader_of_all(&self) -> Option<Leader> {
         let mut running = self.nodes.iter().filter(|node| node.is_up());
         let (node, leads) = running.clone().find_map(|node| {
             let look = node.look().filter(|look| look.role == Role::Leader)?;
             Some((node.number, look))
         })?;
+        let hull = self.nodes.get(node).and_then(Node::hull)?;
         let agreed = running.all(|other| {
+            let known = hull.match_index(node_id(other.number));
+            if other.number != node && known != Some(leads.last) {
+                return false;
+            }
             other.look().is_some_and(|look| {
                 look.term == leads.term
                     && look.last == leads.commit
