@@ -34,13 +34,13 @@ pub(crate) fn section(key: &str) -> String {
     let (head, number) = key.rsplit_once('.').unwrap_or((key, ""));
     let figure = |figure: &str, part: &str| format!("Raft paper, Figure {figure}, {part}");
     let boxes = [
-        ("F2.STATE", "State"),
-        ("F2.RV", "RequestVote"),
-        ("F2.AE", "AppendEntries"),
-        ("F2.ALL", "All Servers"),
-        ("F2.FOL", "Followers"),
-        ("F2.CAN", "Candidates"),
-        ("F2.LEAD", "Leaders"),
+        ("STATE", "State"),
+        ("RV", "RequestVote"),
+        ("AE", "AppendEntries"),
+        ("ALL", "All Servers"),
+        ("FOL", "Followers"),
+        ("CAN", "Candidates"),
+        ("LEAD", "Leaders"),
     ];
     let properties = [
         ("ES", "Election Safety"),
@@ -49,7 +49,8 @@ pub(crate) fn section(key: &str) -> String {
         ("LC", "Leader Completeness"),
         ("SMS", "State Machine Safety"),
     ];
-    if let Some((_, name)) = boxes.iter().find(|(known, _)| *known == head) {
+    let named = |part: &str| boxes.iter().find(|(known, _)| *known == part);
+    if let Some((_, name)) = head.strip_prefix("F2.").and_then(named) {
         return format!("{} {number}", figure("2", name));
     }
     let property = |name: &str| properties.iter().find(|(known, _)| *known == name);
