@@ -71,6 +71,10 @@ pub mod property {
     pub const IDLE: &str = "idle";
     /// Nothing panics and no hull stops by a broken invariant of its own.
     pub const NO_PANIC: &str = "no_panic";
+    /// The user's state machine answers alike, and comes to the same state, on every node.
+    pub const APP_DETERMINISM: &str = "app_determinism";
+    /// The user's state machine does not panic, whatever it is asked.
+    pub const APP_PANIC: &str = "app_panic";
 }
 
 /// All checks of one world.

@@ -5,7 +5,9 @@
 //! operation takes effect in the cache at once and answers later, a sync makes durable what was
 //! started before it when it answers, and what was planned to fail fails.
 
+use std::any::Any;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -51,6 +53,8 @@ struct Platter {
     fault: Option<DiskFault>,
     /// Whether all faults are over.
     calm: bool,
+    /// What a log keeps that is not over files.
+    lasting: Option<Lasting>,
 }
 
 impl Disk {
@@ -69,6 +73,7 @@ impl Disk {
             stalled_until: Time::ZERO,
             fault: None,
             calm: false,
+            lasting: None,
         })))
     }
 
@@ -311,11 +316,47 @@ impl Platter {
     }
 }
 
-/// One process's view of its node's disk: the write-ahead log's [`Fs`].
+/// One process's view of its node's disk: a log's [`Fs`].
+///
+/// What is written and not synced may be lost in a crash, in any part; operations may take long,
+/// and fail if the world's plan says so.
 #[derive(Clone, Debug)]
-pub(crate) struct SimFs {
+pub struct SimFs {
     disk: Disk,
     epoch: u64,
+}
+
+impl SimFs {
+    /// Whose disk it is.
+    pub fn node(&self) -> NodeId {
+        self.disk.platter().node
+    }
+
+    /// A value that outlives this node's processes, for logs that keep nothing in files: the same
+    /// one at every start of the node in this world. It survives every crash whole, so that what
+    /// stands in it has to count as durable.
+    pub fn lasting<T: Default + Send + Sync + 'static>(&self) -> Arc<T> {
+        let mut platter = self.disk.platter();
+        let known = platter
+            .lasting
+            .clone()
+            .and_then(|any| any.0.downcast().ok());
+        known.unwrap_or_else(|| {
+            let value = Arc::new(T::default());
+            platter.lasting = Some(Lasting(value.clone()));
+            value
+        })
+    }
+}
+
+/// What [`SimFs::lasting`] keeps.
+#[derive(Clone)]
+struct Lasting(Arc<dyn Any + Send + Sync>);
+
+impl fmt::Debug for Lasting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lasting").finish_non_exhaustive()
+    }
 }
 
 impl Fs for SimFs {

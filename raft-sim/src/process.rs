@@ -11,11 +11,9 @@ use std::time::Duration;
 
 use raft_core::hull::Hull;
 use raft_core::ids::{LogIndex, NodeId, Term};
-use raft_core::log::Recovered;
 use raft_core::states::Role;
 use raft_core::trace::Event as HullEvent;
-use raft_log::error::WalError;
-use raft_log::wal::{Wal, WalSettings};
+use raft_log::wal::WalSettings;
 use raft_node::codec::PayloadCodec;
 use raft_node::driver::{Driver, Parts};
 use raft_node::error::{Exit, StartError};
@@ -24,19 +22,18 @@ use raft_node::state_machine::StateMachine;
 
 use crate::client::NodeHandle;
 use crate::clock::{Schedule, SimClock};
-use crate::disk::{Disk, SimFs};
+use crate::disk::Disk;
 use crate::lot::Lot;
 use crate::network::{Network, SimComms, node_id};
+use crate::node_log::{LogMaker, NodeLog, NotOpened, Opening, open_wal};
 use crate::plan::Plan;
 use crate::spy::{Journal, SpyLog, SpyMachine};
 use crate::subject::Subject;
 use crate::trace::Recorder;
+use crate::witness::Witness;
 
 /// The driver of a node that runs `M`.
-type NodeDriver<M> = Driver<SpyLog<Wal<SimFs>>, SimComms, SimClock, SpyMachine<M>>;
-
-/// A log on its way to being open.
-type Opening = Pin<Box<dyn Future<Output = Result<(Wal<SimFs>, Recovered), WalError>> + Send>>;
+type NodeDriver<M> = Driver<SpyLog<NodeLog>, SimComms, SimClock, SpyMachine<M>>;
 
 /// One node.
 pub(crate) struct Node<M> {
@@ -96,7 +93,7 @@ pub(crate) enum Polled {
     /// It waits.
     Waits,
     /// It could not start.
-    NotOpened(WalError),
+    NotOpened(NotOpened),
     /// It could not start, but for another reason than its log.
     NotStarted(StartError),
     /// It ended.
@@ -185,7 +182,7 @@ impl<M: StateMachine> Node<M> {
     }
 
     /// Starts a process: opens the log.
-    pub(crate) fn start(&mut self, plan: &Plan, network: &Network) {
+    pub(crate) fn start(&mut self, plan: &Plan, network: &Network, log: Option<&LogMaker>) {
         self.starts += 1;
         self.rest = REST;
         self.reacting = false;
@@ -194,12 +191,16 @@ impl<M: StateMachine> Node<M> {
             block_bytes: plan.tuning.limits.block_bytes,
             ..WalSettings::default()
         };
-        let opening = Wal::open(self.disk.mount(), settings);
+        let disk = self.disk.mount();
+        let opening = log.map_or_else(
+            || open_wal(disk.clone(), settings),
+            |log| log.open(disk.clone()),
+        );
         let name = [WIRE, self.key, self.starts];
         let codec = plan.codecs.wire(&mut Lot::of(plan.seed, &name));
         let limits = plan.tuning.limits.frames();
         let comms = network.connect(self.number, limits, codec, self.journal.clone());
-        self.process = Process::Opening(Box::pin(opening), comms);
+        self.process = Process::Opening(opening, comms);
         self.waker.wake_by_ref();
     }
 
@@ -213,7 +214,12 @@ impl<M: StateMachine> Node<M> {
     }
 
     /// Lets the process do what it can.
-    pub(crate) fn poll(&mut self, plan: &Plan, subject: &impl Subject<Machine = M>) -> Polled {
+    pub(crate) fn poll(
+        &mut self,
+        plan: &Plan,
+        subject: &impl Subject<Machine = M>,
+        witness: &Witness,
+    ) -> Polled {
         let waker = self.waker.clone();
         let mut cx = Context::from_waker(&waker);
         if let Process::Opening(opening, _) = &mut self.process {
@@ -225,7 +231,7 @@ impl<M: StateMachine> Node<M> {
             else {
                 return Polled::Waits;
             };
-            let (wal, recovered) = match opened {
+            let (log, recovered) = match opened {
                 Ok(opened) => opened,
                 Err(error) => return Polled::NotOpened(error),
             };
@@ -233,11 +239,17 @@ impl<M: StateMachine> Node<M> {
                 recorder.opened(self.id(), &recovered);
             }
             let parts = Parts {
-                log: SpyLog::new(wal, &recovered, self.journal.clone())
+                log: SpyLog::new(log, &recovered, self.journal.clone())
                     .recorded_by(self.id(), self.recorder.as_ref()),
                 comms,
                 clock: self.clock.clone(),
-                state_machine: SpyMachine::new(subject.machine(), self.journal.clone()),
+                state_machine: SpyMachine::new(
+                    subject.machine(),
+                    self.journal.clone(),
+                    self.id(),
+                    witness.clone(),
+                    subject.state(),
+                ),
             };
             match Driver::start(self.setup(plan, subject.codec()), parts, recovered) {
                 Ok((driver, handle)) => {

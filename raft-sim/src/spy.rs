@@ -17,7 +17,9 @@ use raft_core::record::{Entry, Record};
 use raft_core::time::LogTime;
 use raft_node::state_machine::{Command, StateMachine};
 
+use crate::subject::StateLook;
 use crate::trace::Recorder;
+use crate::witness::{Applicant, Place, Witness};
 
 /// A log that is watched. Behaves as the log inside.
 #[derive(Debug)]
@@ -83,16 +85,34 @@ impl<L: Log> Log for SpyLog<L> {
 }
 
 /// A state machine that is watched. Behaves as the one inside.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct SpyMachine<S> {
     inner: S,
     journal: Journal,
+    node: NodeId,
+    witness: Witness,
+    look: Option<StateLook<S>>,
+    /// How many commands it has applied.
+    applied: usize,
 }
 
 impl<S> SpyMachine<S> {
     /// Watches `inner`, which has applied nothing yet.
-    pub const fn new(inner: S, journal: Journal) -> Self {
-        Self { inner, journal }
+    pub(crate) const fn new(
+        inner: S,
+        journal: Journal,
+        node: NodeId,
+        witness: Witness,
+        look: Option<StateLook<S>>,
+    ) -> Self {
+        Self {
+            inner,
+            journal,
+            node,
+            witness,
+            look,
+            applied: 0,
+        }
     }
 
     /// The state machine inside.
@@ -105,7 +125,13 @@ impl<S: StateMachine> StateMachine for SpyMachine<S> {
     fn apply(&mut self, command: Command<'_>) -> Bytes {
         self.journal
             .applied(command.id, command.time, command.payload);
-        self.inner.apply(command)
+        let place = Place {
+            applicant: Applicant::Node(self.node),
+            number: self.applied,
+            look: self.look.as_ref(),
+        };
+        self.applied += 1;
+        self.witness.apply(&mut self.inner, command, &place)
     }
 }
 

@@ -11,8 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use raft_core::ids::{Incarnation, NodeId};
-use raft_core::time::Time;
+use raft_core::ids::{EntryId, Incarnation, NodeId};
+use raft_core::time::{LogTime, Time};
 use raft_node::state_machine::App;
 
 use crate::checkers::{Checks, Violation, property};
@@ -23,11 +23,13 @@ use crate::history::History;
 use crate::lot::{Lot, mix, nanos};
 use crate::markers::{Marker, Reached};
 use crate::network::{Network, node_id, node_number};
+use crate::node_log::LogMaker;
 use crate::plan::{FatePlan, Plan};
 use crate::process::Node;
 use crate::subject::{AppSubject, Subject};
 use crate::trace::{Recorder, What, letter};
 use crate::window::Shared;
+use crate::witness::Witness;
 use crate::workload::Workload;
 
 mod clients;
@@ -35,6 +37,7 @@ pub(crate) mod event;
 mod faults;
 mod healing;
 mod idle;
+mod machines;
 mod recorded;
 mod recovery;
 mod rest;
@@ -54,6 +57,9 @@ pub struct World<'a, S: Subject> {
     clients: Vec<Client<S::Machine>>,
     subject: S,
     checks: Checks,
+    witness: Witness,
+    /// How logs are opened that are not the real one.
+    log: Option<LogMaker>,
     history: History<Asked, Bytes>,
     undecided: bool,
     /// Faults that wait for their occasion, by place in the plan.
@@ -148,6 +154,8 @@ pub struct Asked {
     pub partition: Option<u64>,
     /// The command, in the payload codec.
     pub command: Bytes,
+    /// Where and at which log time it was applied, if its machine looks at that.
+    pub stamp: Option<(EntryId, LogTime)>,
 }
 
 /// What became of a world.
@@ -213,6 +221,8 @@ impl<'a, S: Subject> World<'a, S> {
             clients,
             subject,
             checks,
+            witness: Witness::default(),
+            log: None,
             history: History::new(),
             undecided: false,
             armed: Vec::new(),
@@ -225,6 +235,13 @@ impl<'a, S: Subject> World<'a, S> {
         };
         world.schedule_plan();
         world
+    }
+
+    /// With logs of the caller's instead of the real write-ahead log.
+    #[must_use]
+    pub fn with_log(mut self, log: LogMaker) -> Self {
+        self.log = Some(log);
+        self
     }
 
     /// Tells what happens while it happens.
@@ -420,6 +437,7 @@ impl<'a, S: Subject> World<'a, S> {
             .map(Node::id)
             .collect();
         self.checks.at_end(self.schedule.now(), &live)?;
+        self.replay_machines()?;
         self.judge_history()
     }
 
@@ -434,7 +452,7 @@ impl<'a, S: Subject> World<'a, S> {
         self.counters.starts += 1;
         self.checks
             .starting(node.id(), Incarnation::new(number as u128 + 1));
-        node.start(&self.plan, &self.network);
+        node.start(&self.plan, &self.network, self.log.as_ref());
         self.tell(Some(number), format_args!("starts"));
         self.record(Some(number), || What::Started);
     }

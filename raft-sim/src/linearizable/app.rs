@@ -9,6 +9,7 @@ use raft_node::codec::{Codec, CodecError, PayloadCodec};
 use raft_node::state_machine::{App, AppMachine, Command, StateMachine};
 
 use super::Sequential;
+use crate::panics::caught;
 
 /// The app `A`, one command at a time. Inputs and outputs are encoded, as clients send and get
 /// them; between commands the app stands encoded too, so that it needs to be neither compared nor
@@ -42,11 +43,15 @@ impl<A: App> AppModel<A> {
     fn step(&self, state: &[u8], input: &[u8]) -> Result<(Vec<u8>, Bytes), CodecError> {
         let app: A = self.codec.decode(state)?;
         let mut machine = AppMachine::new(app, self.codec);
-        let output = machine.apply(Command {
+        let command = Command {
             id: EntryId::ORIGIN,
             time: LogTime::ZERO,
             payload: input,
-        });
+        };
+        // An order in which the app panics explains no answer.
+        let Ok(output) = caught(|| machine.apply(command)) else {
+            return Ok((state.to_vec(), Bytes::new()));
+        };
         let mut after = Vec::new();
         self.codec.encode(machine.app(), &mut after)?;
         Ok((after, output))

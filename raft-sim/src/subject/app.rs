@@ -6,7 +6,7 @@ use bytes::Bytes;
 use raft_node::codec::{Codec, CodecError, PayloadCodec};
 use raft_node::state_machine::{App, AppMachine};
 
-use super::{Asking, Glance, Subject};
+use super::{Asking, Glance, StateLook, Subject, say_bytes, shorten};
 use crate::linearizable::{AppModel, Sequential};
 use crate::lot::Lot;
 use crate::workload::{Look, OperationPlan, Step, Workload};
@@ -17,6 +17,7 @@ pub struct AppSubject<A, W> {
     make: Arc<dyn Fn() -> A>,
     workload: W,
     codec: PayloadCodec,
+    compares_states: bool,
 }
 
 impl<A: App, W> AppSubject<A, W> {
@@ -26,6 +27,7 @@ impl<A: App, W> AppSubject<A, W> {
             make: Arc::new(make),
             workload,
             codec: PayloadCodec::Postcard,
+            compares_states: false,
         }
     }
 
@@ -33,6 +35,13 @@ impl<A: App, W> AppSubject<A, W> {
     #[must_use]
     pub const fn in_codec(mut self, codec: PayloadCodec) -> Self {
         self.codec = codec;
+        self
+    }
+
+    /// Also compares the app's state between nodes after each command, as its codec writes it.
+    #[must_use]
+    pub const fn comparing_states(mut self) -> Self {
+        self.compares_states = true;
         self
     }
 }
@@ -67,6 +76,7 @@ impl<A: App, W: Workload<A> + 'static> Subject for AppSubject<A, W> {
         let asked = Asked {
             partition: self.workload.partition(&command),
             command: AppMachine::<A>::encode_command(self.codec, &command)?,
+            stamp: None,
         };
         let read = look.map(|look| glance(look, &asked.command, self.codec));
         Ok(Asking { asked, read })
@@ -74,12 +84,41 @@ impl<A: App, W: Workload<A> + 'static> Subject for AppSubject<A, W> {
 
     fn describe(&self, asked: &Asked) -> Option<String> {
         let command = self.codec.decode(&asked.command).ok()?;
-        self.workload.describe(&command)
+        let told = self.workload.describe(&command);
+        told.or_else(|| Some(say(Some(&command), &asked.command)))
     }
 
     fn describe_reply(&self, reply: &[u8]) -> Option<String> {
-        let reply = AppMachine::<A>::decode_reply(self.codec, reply).ok()?;
-        self.workload.describe_reply(&reply)
+        let value = AppMachine::<A>::decode_reply(self.codec, reply).ok()?;
+        let told = self.workload.describe_reply(&value);
+        told.or_else(|| Some(say(Some(&value), reply)))
+    }
+
+    fn state(&self) -> Option<StateLook<AppMachine<A>>> {
+        let codec = self.codec;
+        let write = move |app: &A| {
+            let mut bytes = Vec::new();
+            codec.encode(app, &mut bytes).ok().map(|()| bytes)
+        };
+        self.compares_states.then(|| {
+            StateLook::new(move |machine: &AppMachine<A>| write(machine.app()))
+                .in_any_order(move |bytes| write(&codec.decode(bytes).ok()?))
+        })
+    }
+
+    fn say_command(&self, command: &[u8]) -> String {
+        let value = self.codec.decode::<A::Command>(command);
+        say(value.ok().as_ref(), command)
+    }
+
+    fn say_reply(&self, reply: &[u8]) -> String {
+        let value = AppMachine::<A>::decode_reply(self.codec, reply);
+        say(value.ok().as_ref(), reply)
+    }
+
+    fn say_state(&self, state: &[u8]) -> String {
+        let value = self.codec.decode::<A>(state);
+        say(value.ok().as_ref(), state)
     }
 
     fn returned(&mut self, asked: &Asked, reply: &[u8]) {
@@ -97,6 +136,12 @@ impl<A, W: core::fmt::Debug> core::fmt::Debug for AppSubject<A, W> {
             .field("codec", &self.codec)
             .finish_non_exhaustive()
     }
+}
+
+/// A value as JSON, which every type with serde has; its bytes where it has not.
+fn say<T: serde::Serialize>(value: Option<&T>, bytes: &[u8]) -> String {
+    let text = value.and_then(|value| serde_json::to_string(value).ok());
+    text.map_or_else(|| say_bytes(bytes), shorten)
 }
 
 /// A look at an app as a look at its machine, which answers as applying the command would.

@@ -10,9 +10,10 @@ use raft_core::time::LogTime;
 use raft_node::codec::{CodecError, PayloadCodec};
 use raft_node::state_machine::{Command, StateMachine};
 
-use super::{Asking, Subject};
+use super::{Asking, StateLook, Subject};
 use crate::linearizable::Sequential;
 use crate::lot::Lot;
+use crate::panics::caught;
 use crate::spy::{fingerprint, mix};
 use crate::workload::OperationPlan;
 use crate::world::Asked;
@@ -21,6 +22,7 @@ use crate::world::Asked;
 pub struct MachineSubject<M> {
     make: Arc<dyn Fn() -> M>,
     command: Arc<dyn Fn(&mut Lot) -> Bytes>,
+    look: Option<StateLook<M>>,
 }
 
 impl<M> MachineSubject<M> {
@@ -32,7 +34,15 @@ impl<M> MachineSubject<M> {
         Self {
             make: Arc::new(make),
             command: Arc::new(command),
+            look: None,
         }
+    }
+
+    /// Also compares the machine's state between nodes after each command.
+    #[must_use]
+    pub fn comparing(mut self, look: Option<StateLook<M>>) -> Self {
+        self.look = look;
+        self
     }
 }
 
@@ -47,11 +57,16 @@ impl<M: StateMachine + Clone> Subject for MachineSubject<M> {
     fn model(&self) -> Result<MachineModel<M>, CodecError> {
         Ok(MachineModel {
             initial: (self.make)(),
+            look: self.look.clone(),
         })
     }
 
     fn codec(&self) -> PayloadCodec {
         PayloadCodec::Postcard
+    }
+
+    fn state(&self) -> Option<StateLook<M>> {
+        self.look.clone()
     }
 
     fn step(
@@ -63,6 +78,7 @@ impl<M: StateMachine + Clone> Subject for MachineSubject<M> {
         let asked = Asked {
             partition: None,
             command: (self.command)(&mut lot),
+            stamp: None,
         };
         Ok(Asking { asked, read: None })
     }
@@ -77,6 +93,7 @@ impl<M> fmt::Debug for MachineSubject<M> {
 /// A state machine as its own sequential model.
 pub struct MachineModel<M> {
     initial: M,
+    look: Option<StateLook<M>>,
 }
 
 impl<M: StateMachine + Clone> Sequential for MachineModel<M> {
@@ -88,19 +105,27 @@ impl<M: StateMachine + Clone> Sequential for MachineModel<M> {
     fn initial(&self) -> MachineState<M> {
         MachineState {
             machine: self.initial.clone(),
-            past: 0,
+            print: 0,
         }
     }
 
     fn apply(&self, state: &MachineState<M>, input: &Asked) -> (MachineState<M>, Bytes) {
         let mut machine = state.machine.clone();
-        let reply = machine.apply(Command {
-            id: EntryId::ORIGIN,
-            time: LogTime::ZERO,
-            payload: &input.command,
-        });
-        let past = mix(state.past, fingerprint(&input.command));
-        (MachineState { machine, past }, reply)
+        let (id, time) = input.stamp.unwrap_or((EntryId::ORIGIN, LogTime::ZERO));
+        let payload = &input.command;
+        let reply = caught(|| machine.apply(Command { id, time, payload }));
+        let Ok(reply) = reply else {
+            // An order in which the machine panics explains no answer.
+            return (state.clone(), Bytes::new());
+        };
+        let seen = self.look.as_ref().and_then(|look| look.write(&machine));
+        let print = match seen {
+            Some(bytes) => fingerprint(&bytes),
+            None => [id.index.get(), time.as_millis(), fingerprint(payload)]
+                .into_iter()
+                .fold(state.print, mix),
+        };
+        (MachineState { machine, print }, reply)
     }
 
     fn key(&self, _input: &Asked) {}
@@ -112,17 +137,17 @@ impl<M> fmt::Debug for MachineModel<M> {
     }
 }
 
-/// A machine after some commands. Machines need not be comparable: two states are taken for equal
-/// when the same commands led to them in the same order.
+/// A machine after some commands. Machines need not be comparable: two states are equal when they
+/// look equal, or without a look, when the same commands led to them in the same order.
 #[derive(Clone)]
 pub struct MachineState<M> {
     machine: M,
-    past: u64,
+    print: u64,
 }
 
 impl<M> PartialEq for MachineState<M> {
     fn eq(&self, other: &Self) -> bool {
-        self.past == other.past
+        self.print == other.print
     }
 }
 
@@ -130,12 +155,12 @@ impl<M> Eq for MachineState<M> {}
 
 impl<M> Hash for MachineState<M> {
     fn hash<H: Hasher>(&self, hasher: &mut H) {
-        self.past.hash(hasher);
+        self.print.hash(hasher);
     }
 }
 
 impl<M> fmt::Debug for MachineState<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "after commands {:016x}", self.past)
+        write!(f, "state {:016x}", self.print)
     }
 }

@@ -5,7 +5,6 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use raft_core::ids::LogIndex;
 
 use super::World;
 use super::event::Event;
@@ -364,9 +363,7 @@ impl<S: Subject> World<'_, S> {
         };
         // Whether what clients saw can be explained is for the check to say; the log only shows
         // where to look first.
-        let seen = self.checks.model();
-        self.history
-            .hint(|asked| seen.applied_at(&asked.command).map(LogIndex::get));
+        self.place_history();
         match linearizable::check(&model, &self.history, EFFORT) {
             Verdict::Linearizable => Ok(()),
             Verdict::Undecided => {

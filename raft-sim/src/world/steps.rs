@@ -1,12 +1,9 @@
 //! Polling nodes, and what one step of a node means for the world: what the checks say, which
 //! occasions it gives to faults, what to do when a process ends by itself.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use raft_core::error::Fault as HullFault;
 use raft_core::log::LogError;
 use raft_core::states::Role;
-use raft_log::error::WalError;
 use raft_node::clock::Clock as _;
 use raft_node::error::{Exit, NodeFault};
 
@@ -16,6 +13,8 @@ use crate::checkers::{Violation, property};
 use crate::lot::Lot;
 use crate::markers::Marker;
 use crate::nemesis::{Loss, Occasion};
+use crate::node_log::NotOpened;
+use crate::panics::caught;
 use crate::process::{Glimpse, Polled};
 use crate::subject::Subject;
 
@@ -63,7 +62,9 @@ impl<S: Subject> World<'_, S> {
             return Ok(());
         }
         let (subject, plan) = (&self.subject, &self.plan);
-        let polled = catch_unwind(AssertUnwindSafe(|| node.poll(plan, subject)));
+        self.witness.set_time(self.schedule.now());
+        let polled = caught(|| node.poll(plan, subject, &self.witness));
+        self.check_machines()?;
         match polled {
             Ok(Polled::Waits) => self.observe(number),
             Ok(Polled::Ended(exit)) => {
@@ -79,7 +80,7 @@ impl<S: Subject> World<'_, S> {
                 Err(self.violation(property::NO_PANIC, text))
             }
             Err(panic) => {
-                let text = format!("node {} panicked: {}", number + 1, said(panic.as_ref()));
+                let text = format!("node {} panicked: {panic}", number + 1);
                 Err(self.violation(property::NO_PANIC, text))
             }
         }
@@ -176,14 +177,12 @@ impl<S: Subject> World<'_, S> {
     }
 
     /// A log could not be opened.
-    fn not_opened(&mut self, number: usize, error: &WalError) -> Result<(), Violation> {
+    fn not_opened(&mut self, number: usize, error: &NotOpened) -> Result<(), Violation> {
         self.tell(Some(number), format_args!("can't open its log: {error}"));
         self.record_note(Some(number), format_args!("can't open its log: {error}"));
         match error {
-            WalError::Fs { .. } => self.broke_down(number, &error.to_string()),
-            WalError::Corrupt { .. }
-            | WalError::UnknownVersion { .. }
-            | WalError::Settings { .. } => self.refuses(number, &error.to_string()),
+            NotOpened::DiskFailed(why) => self.broke_down(number, why),
+            NotOpened::Refused(why) => self.refuses(number, why),
         }
     }
 
@@ -237,15 +236,6 @@ fn gives(occasion: Occasion, before: Option<Glimpse>, after: Glimpse) -> bool {
         }
         Occasion::Committed => after.commit > before.commit,
     }
-}
-
-/// What a panic said.
-fn said(panic: &(dyn std::any::Any + Send)) -> String {
-    panic
-        .downcast_ref::<String>()
-        .cloned()
-        .or_else(|| panic.downcast_ref::<&str>().map(|&text| text.to_owned()))
-        .unwrap_or_else(|| "it did not say why".to_owned())
 }
 
 /// What the delays of slow nodes are called among lots.

@@ -1,0 +1,143 @@
+//! What state machines did: where each operation of the history was applied, and what went wrong,
+//! put into words: answers and states that differ from node to node, and panics.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use super::World;
+use crate::checkers::{Violation, property};
+use crate::history::Outcome;
+use crate::subject::Subject;
+use crate::witness::{Applicant, Applied, Finding};
+
+impl<S: Subject> World<'_, S> {
+    /// Whether all state machines have done the same so far.
+    pub(super) fn check_machines(&self) -> Result<(), Violation> {
+        match self.witness.finding() {
+            None => Ok(()),
+            Some(finding) => Err(self.tell_finding(&finding)),
+        }
+    }
+
+    /// Applies everything that was applied once more on a fresh copy.
+    pub(super) fn replay_machines(&self) -> Result<(), Violation> {
+        self.witness
+            .replay(self.subject.machine(), self.subject.state().as_ref());
+        self.check_machines()
+    }
+
+    /// Finds for each operation where it may have been applied: the search for an explanation looks
+    /// there first, and the model of a machine that looks at log time is told that of the place.
+    pub(super) fn place_history(&mut self) {
+        let mut open: BTreeMap<Bytes, Vec<usize>> = BTreeMap::new();
+        for (number, operation) in self.history.operations.iter().enumerate() {
+            if operation.outcome != Outcome::Refused {
+                let command = operation.input.command.clone();
+                open.entry(command).or_default().push(number);
+            }
+        }
+        let mut left_over = Vec::new();
+        for applied in self.witness.applied() {
+            if !self.place(&mut open, &applied, true) {
+                left_over.push(applied);
+            }
+        }
+        for applied in left_over {
+            self.place(&mut open, &applied, false);
+        }
+    }
+
+    /// Gives a place to an operation that may have been applied there: of those that were answered
+    /// so while it was under way the one that returned first, which leaves a place for every other
+    /// one. What is left over goes to those that never learned their answer.
+    fn place(
+        &mut self,
+        open: &mut BTreeMap<Bytes, Vec<usize>>,
+        applied: &Applied,
+        answered: bool,
+    ) -> bool {
+        let Some(numbers) = open.get_mut(&applied.command) else {
+            return false;
+        };
+        let operations = &self.history.operations;
+        let returned = |number: usize| {
+            let operation = operations.get(number)?;
+            let fits = operation.invoked.time <= applied.at;
+            match &operation.outcome {
+                Outcome::Answered(moment, reply) => (answered && fits)
+                    .then_some(moment)
+                    .filter(|moment| moment.time >= applied.at && *reply == applied.reply)
+                    .map(|moment| moment.order),
+                Outcome::Unknown => (!answered && fits).then_some(0),
+                Outcome::Refused => None,
+            }
+        };
+        let places = numbers.iter().enumerate();
+        let first = places
+            .filter_map(|(place, &number)| returned(number).map(|order| (order, place)))
+            .min();
+        let Some((_, place)) = first else {
+            return false;
+        };
+        let number = numbers.remove(place);
+        if let Some(operation) = self.history.operations.get_mut(number) {
+            operation.hint = Some(applied.stamp.0.index.get());
+            operation.input.stamp = Some(applied.stamp);
+        }
+        true
+    }
+
+    fn tell_finding(&self, finding: &Finding) -> Violation {
+        match finding {
+            Finding::Panicked {
+                node,
+                id,
+                command,
+                text,
+            } => {
+                let command = self.subject.say_command(command);
+                let text = format!(
+                    "the state machine of {node} panicked at index {} ({}), command {command}: \
+                     {text}",
+                    id.index, id.term
+                );
+                Violation {
+                    node: Some(*node),
+                    ..self.violation(property::APP_PANIC, text)
+                }
+            }
+            Finding::Differs {
+                id,
+                command,
+                first: (first, one),
+                second: (second, other),
+                reply,
+            } => {
+                let (node, second) = match second {
+                    Applicant::Node(node) if node == first => {
+                        (Some(*node), format!("{node} after a restart"))
+                    }
+                    Applicant::Node(node) => (Some(*node), node.to_string()),
+                    Applicant::Copy => (None, "a fresh copy".to_owned()),
+                };
+                let command = self.subject.say_command(command);
+                let at = format!("index {} ({}), command {command}", id.index, id.term);
+                let text = if *reply {
+                    let (one, other) = (self.subject.say_reply(one), self.subject.say_reply(other));
+                    format!("{first} and {second} answered differently at {at}: {one} and {other}")
+                } else {
+                    let (one, other) = (self.subject.say_state(one), self.subject.say_state(other));
+                    format!(
+                        "{first} and {second} answered alike, but have different states after \
+                         {at}: {one} and {other}"
+                    )
+                };
+                Violation {
+                    node,
+                    ..self.violation(property::APP_DETERMINISM, text)
+                }
+            }
+        }
+    }
+}
