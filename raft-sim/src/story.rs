@@ -51,61 +51,7 @@ pub(crate) fn of(recording: &Recording, broken: &Broken) -> String {
 
 /// A property in a sentence, with where the paper has it.
 pub fn in_words(name: &str) -> String {
-    let known = [
-        (
-            property::ELECTION_SAFETY,
-            "At most one leader is elected in a term (Raft paper, Figure 3, Election Safety; section 5.2).",
-        ),
-        (
-            property::LEADER_APPEND_ONLY,
-            "A leader never overwrites or deletes entries of its own log (Raft paper, Figure 3, Leader Append-Only; section 5.3).",
-        ),
-        (
-            property::LOG_MATCHING,
-            "Two logs that hold an entry of the same index and term are the same up to it (Raft paper, Figure 3, Log Matching; section 5.3).",
-        ),
-        (
-            property::LEADER_COMPLETENESS,
-            "A committed entry is in the log of every leader of a later term (Raft paper, Figure 3, Leader Completeness; section 5.4).",
-        ),
-        (
-            property::STATE_MACHINE_SAFETY,
-            "No two nodes commit or apply different entries at one index (Raft paper, Figure 3, State Machine Safety; section 5.4.3).",
-        ),
-        (
-            property::DURABILITY,
-            "What was called durable survives, and so does what a client was told (Raft paper, Figure 2, State; section 5.6).",
-        ),
-        (
-            property::MONOTONIC,
-            "Term, vote within a term, and commit index never go back (Raft paper, Figure 2, State).",
-        ),
-        (
-            property::TICKETS,
-            "Each submission is answered exactly once, and truly.",
-        ),
-        (
-            property::LINEARIZABILITY,
-            "What clients saw could have come from one copy of the state machine (Raft paper, section 8).",
-        ),
-        (
-            property::EXACTLY_ONCE,
-            "Each command is applied once, and only what was submitted is applied (Raft paper, section 8; thesis, section 6.3).",
-        ),
-        (
-            property::CONVERGENCE,
-            "In the healed world all live nodes come to have applied the same commands (Raft paper, section 5.3).",
-        ),
-        (
-            property::LIVENESS,
-            "When faults end and a majority runs, there is progress in bounded time (Raft paper, sections 5.2 and 5.6).",
-        ),
-        (
-            property::NO_PANIC,
-            "Nothing panics, and no hull stops by a broken invariant of its own.",
-        ),
-    ];
-    let found = known.iter().find(|(known, _)| *known == name);
+    let found = WORDS.iter().find(|(known, _)| *known == name);
     found.map_or_else(
         || format!("The property {name} holds."),
         |(_, words)| (*words).to_owned(),
@@ -379,6 +325,70 @@ pub const LINES: usize = 40;
 
 /// The most columns of a story.
 pub const COLUMNS: usize = 100;
+
+/// What each property says.
+const WORDS: &[(&str, &str)] = &[
+    (
+        property::ELECTION_SAFETY,
+        "At most one leader is elected in a term (Raft paper, Figure 3, Election Safety; section 5.2).",
+    ),
+    (
+        property::LEADER_APPEND_ONLY,
+        "A leader never overwrites or deletes entries of its own log (Raft paper, Figure 3, Leader Append-Only; section 5.3).",
+    ),
+    (
+        property::LOG_MATCHING,
+        "Two logs that hold an entry of the same index and term are the same up to it (Raft paper, Figure 3, Log Matching; section 5.3).",
+    ),
+    (
+        property::LEADER_COMPLETENESS,
+        "A committed entry is in the log of every leader of a later term (Raft paper, Figure 3, Leader Completeness; section 5.4).",
+    ),
+    (
+        property::STATE_MACHINE_SAFETY,
+        "No two nodes commit or apply different entries at one index (Raft paper, Figure 3, State Machine Safety; section 5.4.3).",
+    ),
+    (
+        property::DURABILITY,
+        "What was called durable survives, and so does what a client was told (Raft paper, Figure 2, State; section 5.6).",
+    ),
+    (
+        property::MONOTONIC,
+        "Term, vote within a term, and commit index never go back (Raft paper, Figure 2, State).",
+    ),
+    (
+        property::TICKETS,
+        "Each submission is answered exactly once, and truly.",
+    ),
+    (
+        property::LINEARIZABILITY,
+        "What clients saw could have come from one copy of the state machine (Raft paper, section 8).",
+    ),
+    (
+        property::EXACTLY_ONCE,
+        "Each command is applied once, and only what was submitted is applied (Raft paper, section 8; thesis, section 6.3).",
+    ),
+    (
+        property::CONVERGENCE,
+        "In the healed world all live nodes come to have applied the same commands (Raft paper, section 5.3).",
+    ),
+    (
+        property::LIVENESS,
+        "When faults end and a majority runs, there is progress in bounded time (Raft paper, sections 5.2 and 5.6).",
+    ),
+    (
+        property::NO_PANIC,
+        "Nothing panics, and no hull stops by a broken invariant of its own.",
+    ),
+    (
+        property::APP_DETERMINISM,
+        "The state machine answers alike, and comes to the same state, wherever the same commands are applied in the same order (Raft paper, section 2).",
+    ),
+    (
+        property::APP_PANIC,
+        "The state machine does not panic, whatever it is asked.",
+    ),
+];
 
 #[cfg(test)]
 mod tests;

@@ -59,13 +59,13 @@ pub trait Subject: 'static {
     ) -> Result<Asking<Self::Machine>, CodecError>;
 
     /// What a client asks for, in a word or two: for stories and pictures.
-    fn describe(&self, _asked: &Asked) -> Option<String> {
-        None
+    fn describe(&self, asked: &Asked) -> Option<String> {
+        Some(self.say_command(&asked.command))
     }
 
     /// What a reply says, in a word or two: for stories and pictures.
-    fn describe_reply(&self, _reply: &[u8]) -> Option<String> {
-        None
+    fn describe_reply(&self, reply: &[u8]) -> Option<String> {
+        Some(self.say_reply(reply))
     }
 
     /// How to look at a machine's state, to compare it between nodes after each command; `None`

@@ -75,6 +75,8 @@ fn every_property_has_words() {
         property::ELECTION_SAFETY,
         property::LIVENESS,
         property::TICKETS,
+        property::APP_DETERMINISM,
+        property::APP_PANIC,
     ] {
         assert!(!in_words(name).contains(name));
     }

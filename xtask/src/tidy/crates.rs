@@ -38,7 +38,12 @@ const DIRECTION: [(&str, &[&str]); 7] = [
 const KNOWS_RUNTIME: [&str; 2] = ["quorate-tokio", "quorate"];
 
 /// Folders that are workspaces of their own, where everything may be used.
-const APART: [&str; 3] = ["fuzz/", "bench/", "xtask/no_std_check/"];
+const APART: [&str; 4] = [
+    "bench/",
+    "examples/foreign/",
+    "fuzz/",
+    "xtask/no_std_check/",
+];
 
 /// Every manifest of the workspace.
 pub(super) fn check(tree: &Tree, findings: &mut Findings) -> Result<(), TaskError> {
