@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use raft_sim::failure;
 use raft_sim::plan::{MAX_NODES, Swarm};
 
 use crate::bench::Bench;
@@ -70,9 +69,10 @@ pub(crate) struct Run {
     /// Shrinks the world of the first seed that fails, within 30 s of processor time.
     #[arg(long)]
     pub(crate) shrink: bool,
-    /// Where the first failure is written: its plan, its page, its recording.
-    #[arg(long, value_name = "FOLDER", default_value = failure::FOLDER, conflicts_with = "json")]
-    pub(crate) report: PathBuf,
+    /// Where the first failure is written: its plan, its page, its recording. Otherwise to
+    /// target/raft-sim, and nowhere with `--json`.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) report: Option<PathBuf>,
     /// How many worlds at a time; otherwise as many as there are cores.
     #[arg(long, value_name = "N")]
     pub(crate) jobs: Option<NonZeroUsize>,

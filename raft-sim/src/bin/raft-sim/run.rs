@@ -1,11 +1,8 @@
 //! `raft-sim run`: many worlds on all cores, told in the order of their seeds.
 
-use std::collections::BTreeMap;
 use std::io::{self, IsTerminal as _, Write as _};
-use std::ops::Range;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc;
-use std::thread;
+use std::ops::{ControlFlow, Range};
+use std::path::Path;
 use std::time::Duration;
 
 use cpu_time::ProcessTime;
@@ -13,6 +10,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use raft_sim::checkers::Violation;
 use raft_sim::failure;
 use raft_sim::history::History;
+use raft_sim::parallel::in_order;
 use raft_sim::plan::{Plan, Swarm};
 use raft_sim::sim::{record_plan, run_plan};
 use raft_sim::story;
@@ -28,39 +26,23 @@ use crate::summary::{Failure, Summary};
 pub(crate) fn run(arguments: &Run) -> Result<bool, io::Error> {
     let cpu = ProcessTime::now();
     let what = What::of(arguments)?;
-    let jobs = arguments
-        .jobs
-        .or_else(|| thread::available_parallelism().ok())
-        .map_or(1, std::num::NonZeroUsize::get);
-    let next = AtomicU64::new(what.seeds.start);
-    let stop = AtomicBool::new(false);
-    let (send, receive) = mpsc::sync_channel(jobs * 4);
     let mut teller = Teller::new(arguments, what.seeds.clone());
-    let ended = thread::scope(|scope| {
-        for _ in 0..jobs {
-            let (send, next, stop, what) = (send.clone(), &next, &stop, &what);
-            scope.spawn(move || {
-                while !stop.load(Ordering::Relaxed) {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if !what.seeds.contains(&seed)
-                        || send.send(world(what.plan(seed), arguments)).is_err()
-                    {
-                        return;
-                    }
-                }
-            });
+    let mut told = Ok(());
+    let work = |seed| world(what.plan(seed), arguments);
+    in_order(what.seeds.clone(), arguments.jobs, work, |_, result| {
+        told = teller.tell(&result);
+        match arguments.stop_at_first && teller.summary.failed() || told.is_err() {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
         }
-        drop(send);
-        for result in receive {
-            teller.take(result)?;
-            if arguments.stop_at_first && teller.summary.failed() {
-                stop.store(true, Ordering::Relaxed);
-            }
-        }
-        teller.end(cpu.elapsed())
-    })?;
-    if let Some(seed) = ended.first.filter(|_| !arguments.json) {
-        report_first(&what.plan(seed), arguments)?;
+    });
+    told?;
+    let ended = teller.end(cpu.elapsed())?;
+    // Programs get no files that they did not ask for.
+    let folder = arguments.report.clone();
+    let folder = folder.or_else(|| (!arguments.json).then(|| failure::FOLDER.into()));
+    if let Some((seed, folder)) = ended.first.zip(folder) {
+        report_first(&what.plan(seed), &folder, arguments)?;
     }
     if let Some(seed) = ended.first.filter(|_| arguments.shrink) {
         shrink_first(&what.plan(seed), arguments.json)?;
@@ -69,20 +51,23 @@ pub(crate) fn run(arguments: &Run) -> Result<bool, io::Error> {
 }
 
 /// Tells the story of a world that failed, and writes it down.
-fn report_first(plan: &Plan, arguments: &Run) -> Result<(), io::Error> {
+fn report_first(plan: &Plan, folder: &Path, arguments: &Run) -> Result<(), io::Error> {
     let (outcome, mut recording) = record_plan(plan.clone(), KEPT);
     // Worlds that only differ from themselves violate nothing.
     let Some(violation) = outcome.violation else {
         return Ok(());
     };
     recording.replay = format!("raft-sim replay {}", words(plan.seed, arguments));
-    let files = failure::write(&arguments.report, plan, &recording)?;
-    let story = story::one_screen(&recording, &violation);
-    let (page, plan) = (files.page.display(), files.plan.display());
-    writeln!(
-        io::stdout().lock(),
-        "\n{story}\n  page  {page}\n  plan  {plan}"
-    )
+    let files = failure::write(folder, plan, &recording)?;
+    let text = if arguments.json {
+        let failure = failure_of(&violation);
+        failure.report(plan.seed, &recording.replay, &files)
+    } else {
+        let story = story::one_screen(&recording, &violation);
+        let (page, plan) = (files.page.display(), files.plan.display());
+        format!("\n{story}\n  page  {page}\n  plan  {plan}")
+    };
+    writeln!(io::stdout().lock(), "{text}")
 }
 
 /// Shrinks a world that failed, and says what came of it.
@@ -172,11 +157,9 @@ fn difference(first: &Outcome, second: &Outcome) -> Option<Failure> {
     })
 }
 
-/// Tells results in the order of their seeds, whatever the order they come in.
+/// Tells results.
 struct Teller<'a> {
     arguments: &'a Run,
-    waiting: BTreeMap<u64, Ran>,
-    next: u64,
     summary: Summary,
     progress: Progress,
     /// The first seed that failed.
@@ -195,21 +178,10 @@ impl<'a> Teller<'a> {
         let count = seeds.end - seeds.start;
         Self {
             arguments,
-            waiting: BTreeMap::new(),
-            next: seeds.start,
             summary: Summary::new(seeds),
             progress: Progress::new(count, arguments.json),
             first: None,
         }
-    }
-
-    fn take(&mut self, result: Ran) -> io::Result<()> {
-        self.waiting.insert(result.outcome.seed, result);
-        while let Some(result) = self.waiting.remove(&self.next) {
-            self.next += 1;
-            self.tell(&result)?;
-        }
-        Ok(())
     }
 
     fn tell(&mut self, result: &Ran) -> io::Result<()> {
@@ -231,11 +203,7 @@ impl<'a> Teller<'a> {
         Ok(())
     }
 
-    /// What still waits was run, though a seed before it was not.
-    fn end(mut self, cpu: Duration) -> Result<Ended, io::Error> {
-        for (_, result) in std::mem::take(&mut self.waiting) {
-            self.tell(&result)?;
-        }
+    fn end(self, cpu: Duration) -> Result<Ended, io::Error> {
         self.progress.clear();
         let text = if self.arguments.json {
             self.summary.json(cpu)

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::ops::Range;
+use std::path::Path;
 use std::time::Duration;
 
+use raft_sim::failure::Files;
 use raft_sim::markers::Marker;
 use raft_sim::sim::Report;
 use raft_sim::world::Counters;
@@ -223,6 +225,32 @@ impl Failure {
             text: &self.text,
         })
     }
+
+    /// Where to look at the failure, as one line of JSON.
+    pub(crate) fn report(&self, seed: u64, replay: &str, files: &Files) -> String {
+        json(&ReportLine {
+            kind: "report",
+            seed,
+            property: &self.property,
+            text: &self.text,
+            replay,
+            plan: &files.plan,
+            page: &files.page,
+            recording: &files.recording,
+        })
+    }
+}
+
+#[derive(Serialize)]
+struct ReportLine<'a> {
+    kind: &'static str,
+    seed: u64,
+    property: &'a str,
+    text: &'a str,
+    replay: &'a str,
+    plan: &'a Path,
+    page: &'a Path,
+    recording: &'a Path,
 }
 
 #[derive(Serialize)]
