@@ -208,6 +208,21 @@ fn a_bit_flips_only_in_what_was_durable_long_ago() {
 }
 
 #[test]
+fn after_a_failed_sync_no_process_ends_without_its_machine() {
+    let rig = Rig::new();
+    let fs = rig.disk.mount();
+    rig.create(&fs);
+    rig.write(&fs, 0, b"abcd");
+    rig.disk.fail_next(DiskFault::Sync);
+    // The process ends before it learns that the sync has failed.
+    drop(fs.start(sync()));
+    rig.crash(Loss::Process);
+    let seen = rig.content(&rig.disk.mount()).unwrap();
+    rig.crash(Loss::All);
+    assert_eq!(rig.content(&rig.disk.mount()).unwrap(), seen);
+}
+
+#[test]
 fn a_process_of_an_earlier_life_reaches_nothing() {
     let rig = Rig::new();
     let old = rig.disk.mount();
