@@ -29,6 +29,8 @@ pub(crate) struct Folder {
     settled: VecDeque<Settled>,
     /// How often something that was written was cut off the end of a file.
     cut_tails: u64,
+    /// Whether a sync has failed since the machine started: the cache shows what no disk has.
+    lying: bool,
 }
 
 /// A file's content.
@@ -244,6 +246,7 @@ impl Folder {
     /// A sync of the folder has failed: the system takes its changes for written, although only
     /// some of them are. Only a crash shows it.
     pub(crate) fn fail_folder_sync(&mut self, lot: &mut Lot) {
+        self.lying = true;
         for pending in std::mem::take(&mut self.pending) {
             if lot.chance(500) {
                 pending.renaming.make(&mut self.durable_names);
@@ -254,6 +257,7 @@ impl Folder {
     /// A sync of this file has failed: the system takes its changes for written, although only
     /// some of them are (the kernels' known behaviour). Only a crash shows it.
     pub(crate) fn fail_sync(&mut self, name: &str, sector_bytes: usize, lot: &mut Lot) {
+        self.lying = true;
         if let Some(file) = self
             .names
             .get(name)
@@ -272,6 +276,13 @@ impl Folder {
 
     /// Ends what only a running system holds: everything that is not durable suffers `loss`.
     pub(crate) fn crash(&mut self, loss: Loss, sector_bytes: usize, lot: &mut Lot) {
+        // Whoever operates a node must restart the machine after a failed sync
+        // (docs/assumptions.md, 7), also when the process ended before it learned of the failure.
+        let machine = std::mem::take(&mut self.lying);
+        let loss = match loss {
+            Loss::Process if machine => Loss::Torn,
+            loss => loss,
+        };
         if loss == Loss::Process {
             // What the process had asked for happens all the same.
             for pending in &mut self.pending {
