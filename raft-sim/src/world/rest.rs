@@ -105,10 +105,16 @@ impl<S: Subject> World<'_, S> {
                     .healing
                     .as_ref()
                     .is_some_and(|healing| self.has_started_since(&healing.rests.before));
+                let leads = self.leader_of_all();
+                if disturbed && leads.is_none() {
+                    // A node that came back meanwhile has not caught up yet.
+                    self.be_busy();
+                    return Ok(());
+                }
                 if disturbed {
                     return self.ask_once();
                 }
-                if self.leader_of_all() != Some(leader) {
+                if leads != Some(leader) {
                     let text = format!(
                         "nobody asked for anything and nothing failed, yet {leader:?} did not \
                          go on leading: {}",
