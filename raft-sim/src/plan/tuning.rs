@@ -58,7 +58,7 @@ impl Tuning {
     /// Draws the settings of a world.
     pub(super) fn draw(lot: &mut Lot) -> Self {
         let election_timeout =
-            lot.span_of_any_scale(Duration::from_millis(120), Duration::from_millis(1_500));
+            lot.span_of_any_scale(Duration::from_millis(200), Duration::from_millis(3_000));
         let heartbeat_interval = election_timeout / lot.pick(3, &[3, 4, 5, 8]);
         let max_append_bytes = lot.pick(1 << 20, &[1, 128, 4 << 10, 1 << 20]);
         // Small messages one at a time would be slower than clients ask.
