@@ -42,7 +42,7 @@
 //! | a node in your process | [`Node`] |
 //! | to submit from elsewhere | [`Client`] |
 //! | bytes instead of types | [`StateMachine`] |
-//! | your app in a simulated world, with faults, from a seed | `raft_sim`, behind the feature `sim` |
+//! | your app in a simulated world, with faults, from a seed | `Sim`, behind the feature `sim` |
 //! | another transport, disk or clock | [`raft_core::comms`], [`raft_log::fs`], [`raft_node::driver`] |
 //! | Raft alone, to drive by hand | [`raft_core::hull`] |
 //!
@@ -71,6 +71,8 @@ pub use raft_node::state_machine::{App, Command, StateMachine};
 pub use raft_node::status::Status;
 #[cfg(feature = "sim")]
 pub use raft_sim;
+#[cfg(feature = "sim")]
+pub use raft_sim::sim::Sim;
 #[cfg(feature = "tokio")]
 pub use raft_tokio;
 #[cfg(feature = "tokio")]

@@ -15,6 +15,7 @@ use raft_node::state_machine::{App, Command, StateMachine};
 use raft_sim::checkers::property;
 use raft_sim::lot::Lot;
 use raft_sim::sim::{Failed, Sim};
+use raft_sim::workload::{OperationPlan, Step, Workload};
 use serde::{Deserialize, Serialize};
 
 /// Runs seeds until one fails, which one must.
@@ -215,6 +216,41 @@ impl App for Sums {
         *sum += key;
         *sum
     }
+}
+
+/// Half of what clients do is to read a sum; the other half is to add to it. A read stands for the
+/// command that adds the key: only for key 0 does that change nothing.
+struct AddAndRead {
+    keys_read: u64,
+}
+
+impl Workload<Sums> for AddAndRead {
+    fn step(&mut self, _number: u64, _operation: &OperationPlan, mut lot: Lot) -> Step<Sums> {
+        let key = key(&mut lot);
+        match lot.chance(500) {
+            true => Step::Submit(key + 3),
+            false => Step::Read(key % self.keys_read, |app, key| {
+                let sum = app.0.get(key).copied();
+                sum.unwrap_or_default() + key
+            }),
+        }
+    }
+
+    fn partition(&self, key: &u64) -> Option<u64> {
+        Some(key % 3)
+    }
+}
+
+#[test]
+fn a_workload_may_read_and_a_read_must_answer_as_its_command_would() {
+    let sim = |keys_read| {
+        let workload = move || AddAndRead { keys_read };
+        short(Sim::with_workload(Sums::default, workload))
+    };
+    let report = sim(1).run(0..6).expect("these reads change nothing");
+    assert!(report.totals.answered > 100);
+    let failed = failure(&sim(3));
+    assert_eq!(failed.violation.property, property::LINEARIZABILITY);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Disks: what is written takes time, and what is not synced may be lost in any part.
 //!
-//! A [`Disk`] outlives its node's processes; a [`SimFs`] is one process's view of it. What a disk
-//! holds, and what a crash leaves of it, is [`folder`]'s; this file is time and failures: each
+//! A `Disk` outlives its node's processes; a [`SimFs`] is one process's view of it. What a disk
+//! holds, and what a crash leaves of it, is `folder`'s; this file is time and failures: each
 //! operation takes effect in the cache at once and answers later, a sync makes durable what was
 //! started before it when it answers, and what was planned to fail fails.
 
