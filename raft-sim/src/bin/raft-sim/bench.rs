@@ -1,5 +1,5 @@
-//! `raft-sim bench`: how much happens in a second of a processor, in whole worlds and among bare
-//! hulls. On one thread; the median of several rounds, and how far they spread.
+//! `raft-sim bench`: how much happens in a second of a processor: in whole worlds, among bare
+//! hulls, and in the judgement of long histories. On one thread; the median of several rounds, and how far they spread.
 
 use std::io;
 use std::time::Duration;
@@ -12,6 +12,7 @@ use raft_sim::world::Counters;
 use serde::Serialize;
 
 mod hulls;
+mod judge;
 
 use hulls::{Happened, Hulls};
 
@@ -65,6 +66,13 @@ pub(crate) fn bench(arguments: &Bench) -> io::Result<bool> {
             .map(|(happened, cpu)| happened.events as f64 / cpu);
         figures.push((name, Figure::of(rates.collect())));
     }
+    let histories: Vec<_> = (0..arguments.rounds).map(judge::history).collect();
+    let judged = rounds(arguments, |round| {
+        let history = histories.get(round as usize);
+        history.map_or(Ok(()), judge::judge)
+    })?;
+    let rates = judged.iter().map(|((), cpu)| 1.0 / cpu);
+    figures.push(("histories of 10,000 judged", Figure::of(rates.collect())));
     print(arguments, &figures);
     Ok(true)
 }
@@ -147,7 +155,7 @@ fn print(arguments: &Bench, figures: &[(&'static str, Figure)]) {
         return;
     }
     println!(
-        "{:<26}{:>14}{:>14}{:>14}",
+        "{:<30}{:>14}{:>14}{:>14}",
         "a CPU second", "median", "least", "most"
     );
     for (
@@ -159,7 +167,7 @@ fn print(arguments: &Bench, figures: &[(&'static str, Figure)]) {
         },
     ) in figures
     {
-        println!("{name:<26}{median:>14.1}{least:>14.1}{most:>14.1}");
+        println!("{name:<30}{median:>14.1}{least:>14.1}{most:>14.1}");
     }
 }
 
