@@ -1,5 +1,6 @@
 //! Votes and pre-votes (Figure 2 RequestVote; paper 5.2, 5.4.1; thesis 4.2.3, 9.6).
 
+use core::cmp::Ordering;
 use core::time::Duration;
 
 use crate::ids::{EntryId, NodeId, Term};
@@ -48,12 +49,13 @@ pub fn would_grant(voter: &Voter, request: &Request) -> bool {
 
 /// Whether a candidate whose last entry is `candidate` may lead a voter whose last is `voter`.
 pub fn is_up_to_date(candidate: EntryId, voter: EntryId) -> bool {
-    // [S5.4.1.12] The later last term is more up to date, however short its log.
-    if candidate.term != voter.term {
-        return candidate.term > voter.term;
+    match candidate.term.cmp(&voter.term) {
+        // [S5.4.1.12] The later last term is more up to date, however short its log.
+        Ordering::Greater => true,
+        Ordering::Less => false,
+        // [S5.4.1.13] With equal terms the longer log is; an equal one is enough.
+        Ordering::Equal => candidate.index >= voter.index,
     }
-    // [S5.4.1.13] With equal terms the longer log is; an equal one is enough.
-    candidate.index >= voter.index
 }
 
 /// Whether a current leader was heard so recently that a candidate must be mistaken or removed.
