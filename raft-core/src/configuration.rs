@@ -120,12 +120,6 @@ impl Configuration {
         })
     }
 
-    /// Whether `id` counts in elections and commitment, in either half.
-    pub fn is_voter(&self, id: NodeId) -> bool {
-        self.halves()
-            .any(|half| half.get(&id).is_some_and(|member| member.role.votes()))
-    }
-
     /// Whether `id` may become leader.
     pub fn may_lead(&self, id: NodeId) -> bool {
         self.halves()
@@ -322,12 +316,50 @@ mod tests {
 
     #[test]
     fn golden_bytes_of_version_1() {
+        let configuration = Configuration::of_voters([peer(7)]);
         let mut bytes = vec![];
-        Configuration::of_voters([peer(7)]).encode(&mut bytes);
+        configuration.encode(&mut bytes);
         let mut expected = vec![1, 0, 1, 1, 0, 7, 0, 0, 0, 0, 0, 0, 0, 1, 128];
         expected.extend_from_slice(&700u128.to_le_bytes());
         expected.extend_from_slice(&[0, 0]);
         assert_eq!(bytes, expected);
+        assert_eq!(Configuration::decode(&bytes), Ok(configuration));
+    }
+
+    #[test]
+    fn an_address_is_read_back_up_to_its_limit_and_refused_beyond() {
+        let mut member = Member::voter(Incarnation::new(1));
+        member.address = "a".repeat(MAX_ADDRESS_BYTES);
+        let longest = Configuration::new([(NodeId::new(1), member)]);
+        let mut bytes = vec![];
+        longest.encode(&mut bytes);
+        assert_eq!(Configuration::decode(&bytes), Ok(longest));
+        // One byte more, and the length before the address says so.
+        let length = bytes.len() - MAX_ADDRESS_BYTES - 2;
+        bytes[length..length + 2].copy_from_slice(&257u16.to_le_bytes());
+        bytes.push(b'a');
+        let refused = Configuration::decode(&bytes);
+        assert_eq!(refused, Err(ConfigurationError::Malformed));
+    }
+
+    #[test]
+    fn of_all_members_only_voters_may_lead_and_each_half_counts() {
+        let member = |id: u64, role| {
+            let mut member = Member::voter(Incarnation::new(1));
+            member.role = role;
+            (NodeId::new(id), member)
+        };
+        let mut configuration = Configuration::new([
+            member(1, MemberRole::Voter),
+            member(2, MemberRole::Learner),
+            member(3, MemberRole::Witness),
+            member(4, MemberRole::Learner),
+        ]);
+        configuration.outgoing = Some([member(4, MemberRole::Voter)].into());
+        let leaders: Vec<u64> = (1..=5)
+            .filter(|id| configuration.may_lead(NodeId::new(*id)))
+            .collect();
+        assert_eq!(leaders, [1, 4], "the last one votes in the outgoing half");
     }
 
     #[test]

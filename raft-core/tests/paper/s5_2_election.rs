@@ -270,6 +270,20 @@ fn votes_of_learners_and_of_nodes_outside_the_cluster_do_not_count() {
     assert_eq!(node.hull.role(), Role::Leader);
 }
 
+#[test]
+fn a_learner_and_a_witness_never_campaign() {
+    for role in [MemberRole::Learner, MemberRole::Witness] {
+        let mut setup = support::setup(1, 3);
+        let members = &mut setup.founding.members;
+        members.get_mut(&NodeId::new(1)).unwrap().role = role;
+        let mut node = Node::with_setup(setup, MemoryLog::new());
+        node.settle();
+        node.wait(settings().election_timeout * 20);
+        assert_eq!(node.hull.role(), Role::Follower, "{role:?}");
+        assert_eq!((node.term(), node.sent()), (0, vec![]), "{role:?}");
+    }
+}
+
 /// [S5.2.17]
 #[test]
 fn a_candidate_refuses_a_leader_of_an_earlier_term_and_goes_on() {
