@@ -7,6 +7,8 @@
     reason = "each test file uses its own part of this, and a test may panic"
 )]
 
+mod bodies;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
@@ -18,15 +20,15 @@ use raft_core::hull::{Hull, Input, Load, Loaded, Outcome, Proposals, Resolved, S
 use raft_core::ids::{Boot, EntryId, Incarnation, LogIndex, NodeId, Peer, Term, Ticket};
 use raft_core::log::memory::MemoryLog;
 use raft_core::log::{HardState, LogError, Write};
-use raft_core::message::{
-    AppendEntries, AppendEntriesReply, AppendVerdict, Body, Heartbeat, HeartbeatReply, Lane,
-    Message, PreVote, PreVoteReply, RequestVote, RequestVoteReply,
-};
+use raft_core::message::{AppendEntries, Body, Lane, Message, PreVote, PreVoteReply};
 use raft_core::record::{ClientHeader, Record};
 use raft_core::settings::Settings;
 use raft_core::states::Role;
 use raft_core::time::{LogTime, Time};
 use raft_core::trace::{Event, EventKind};
+
+#[allow(unused_imports, reason = "each test file uses its own part of this")]
+pub(crate) use bodies::*;
 
 /// One node, driven by hand.
 pub(crate) struct Node {
@@ -165,8 +167,10 @@ impl Node {
         self.settle();
     }
 
-    /// Does all that the hull wants done but sending.
+    /// Does all that the hull wants done but sending. It must come to an end: a hull that wants
+    /// more and more is a bug, not a reason to wait.
     pub(crate) fn settle(&mut self) {
+        let mut patience = PATIENCE;
         loop {
             let mut busy = false;
             while let Some(write) = self.hull.next_write() {
@@ -189,6 +193,7 @@ impl Node {
                 }
                 self.hull.step(self.now, Input::Applied(apply.last_index()));
                 busy = true;
+                wait_once(&mut patience);
             }
             // After the entries to apply, since asking for those may ask for a read.
             while let Some(load) = self.hull.next_load() {
@@ -209,6 +214,7 @@ impl Node {
             if !busy {
                 return;
             }
+            wait_once(&mut patience);
         }
     }
 
@@ -257,15 +263,20 @@ impl Node {
     /// All nodes there may be something to send to.
     pub(crate) fn destinations(&self) -> Vec<NodeId> {
         let next = |to: &NodeId| self.hull.next_destination(Some(*to));
-        std::iter::successors(self.hull.next_destination(None), next).collect()
+        let mut patience = PATIENCE;
+        std::iter::successors(self.hull.next_destination(None), next)
+            .inspect(|_| wait_once(&mut patience))
+            .collect()
     }
 
     /// Everything the hull has to say now, to whomever.
     pub(crate) fn sent(&mut self) -> Vec<Message> {
         let mut sent = Vec::new();
+        let mut patience = PATIENCE;
         for to in self.destinations() {
             for lane in Lane::ALL {
                 while let Some(message) = self.hull.next_send(to, lane, usize::MAX) {
+                    wait_once(&mut patience);
                     if let Body::AppendEntries(append) = &message.body {
                         self.last_requests.insert(to, append.request);
                     }
@@ -306,7 +317,9 @@ impl Node {
     /// Lets this much time pass, stopping at each deadline.
     pub(crate) fn wait(&mut self, span: Duration) {
         let until = self.now.after(span);
+        let mut patience = PATIENCE;
         while let Some(deadline) = self.hull.deadline().filter(|deadline| *deadline <= until) {
+            wait_once(&mut patience);
             self.now = deadline.max(self.now);
             self.step(Input::DeadlinePassed);
         }
@@ -495,6 +508,14 @@ impl Node {
     }
 }
 
+/// More than any test asks of a hull at once.
+const PATIENCE: u32 = 20_000;
+
+fn wait_once(patience: &mut u32) {
+    *patience -= 1;
+    assert!(*patience > 0, "the hull never comes to rest");
+}
+
 pub(crate) fn setup(me: u64, size: u64) -> Setup {
     Setup {
         me: peer(me),
@@ -503,86 +524,6 @@ pub(crate) fn setup(me: u64, size: u64) -> Setup {
         seed: me,
         checksum: crc32c,
     }
-}
-
-pub(crate) fn append(previous: EntryId, chunks: Vec<Chunk>, commit: u64) -> Body {
-    append_numbered(1, previous, chunks, commit)
-}
-
-pub(crate) fn append_numbered(
-    request: u64,
-    previous: EntryId,
-    chunks: Vec<Chunk>,
-    commit: u64,
-) -> Body {
-    Body::AppendEntries(AppendEntries {
-        request,
-        previous,
-        commit: index(commit),
-        chunks,
-    })
-}
-
-pub(crate) fn request_vote(last: EntryId) -> Body {
-    Body::RequestVote(RequestVote {
-        last,
-        transfer: false,
-    })
-}
-
-pub(crate) fn vote_reply(granted: bool) -> Body {
-    Body::RequestVoteReply(RequestVoteReply { granted })
-}
-
-pub(crate) fn pre_vote(attempt: u64, last: EntryId) -> Body {
-    Body::PreVote(PreVote { attempt, last })
-}
-
-pub(crate) fn heartbeat(round: u64, commit: u64) -> Body {
-    Body::Heartbeat(Heartbeat {
-        round,
-        commit: index(commit),
-    })
-}
-
-pub(crate) fn heartbeat_reply(round: u64) -> Body {
-    Body::HeartbeatReply(HeartbeatReply { round })
-}
-
-pub(crate) fn matched(request: u64, at: u64) -> Body {
-    let verdict = AppendVerdict::Matched(index(at));
-    Body::AppendEntriesReply(AppendEntriesReply { request, verdict })
-}
-
-pub(crate) fn conflict(request: u64, refused: u64, hint: EntryId) -> Body {
-    let verdict = AppendVerdict::Conflict {
-        refused: index(refused),
-        hint,
-    };
-    Body::AppendEntriesReply(AppendEntriesReply { request, verdict })
-}
-
-/// One message of each kind, all of which would change something if they were believed.
-pub(crate) fn every_body() -> Vec<Body> {
-    vec![
-        pre_vote(1, id(9, 9)),
-        pre_vote_reply(1, 6),
-        request_vote(id(9, 9)),
-        vote_reply(true),
-        append(id(2, 2), chunks(3, &[3]), 3),
-        matched(1, 2),
-        conflict(1, 2, id(1, 1)),
-        heartbeat(1, 2),
-        heartbeat_reply(1),
-    ]
-}
-
-pub(crate) fn pre_vote_reply(attempt: u64, asked: u64) -> Body {
-    Body::PreVoteReply(PreVoteReply {
-        attempt,
-        asked: Term::new(asked),
-        granted: true,
-    })
 }
 
 /// The ids of the entries in these chunks.

@@ -1,0 +1,90 @@
+//! What others say to a node: one short function for each kind of message.
+
+use raft_core::chunk::Chunk;
+use raft_core::ids::{EntryId, Term};
+use raft_core::message::{
+    AppendEntries, AppendEntriesReply, AppendVerdict, Body, Heartbeat, HeartbeatReply, PreVote,
+    PreVoteReply, RequestVote, RequestVoteReply,
+};
+
+use super::{chunks, id, index};
+
+pub(crate) fn append(previous: EntryId, chunks: Vec<Chunk>, commit: u64) -> Body {
+    append_numbered(1, previous, chunks, commit)
+}
+
+pub(crate) fn append_numbered(
+    request: u64,
+    previous: EntryId,
+    chunks: Vec<Chunk>,
+    commit: u64,
+) -> Body {
+    Body::AppendEntries(AppendEntries {
+        request,
+        previous,
+        commit: index(commit),
+        chunks,
+    })
+}
+
+pub(crate) fn request_vote(last: EntryId) -> Body {
+    Body::RequestVote(RequestVote {
+        last,
+        transfer: false,
+    })
+}
+
+pub(crate) fn vote_reply(granted: bool) -> Body {
+    Body::RequestVoteReply(RequestVoteReply { granted })
+}
+
+pub(crate) fn pre_vote(attempt: u64, last: EntryId) -> Body {
+    Body::PreVote(PreVote { attempt, last })
+}
+
+pub(crate) fn heartbeat(round: u64, commit: u64) -> Body {
+    Body::Heartbeat(Heartbeat {
+        round,
+        commit: index(commit),
+    })
+}
+
+pub(crate) fn heartbeat_reply(round: u64) -> Body {
+    Body::HeartbeatReply(HeartbeatReply { round })
+}
+
+pub(crate) fn matched(request: u64, at: u64) -> Body {
+    let verdict = AppendVerdict::Matched(index(at));
+    Body::AppendEntriesReply(AppendEntriesReply { request, verdict })
+}
+
+pub(crate) fn conflict(request: u64, refused: u64, hint: EntryId) -> Body {
+    let verdict = AppendVerdict::Conflict {
+        refused: index(refused),
+        hint,
+    };
+    Body::AppendEntriesReply(AppendEntriesReply { request, verdict })
+}
+
+/// One message of each kind, all of which would change something if they were believed.
+pub(crate) fn every_body() -> Vec<Body> {
+    vec![
+        pre_vote(1, id(9, 9)),
+        pre_vote_reply(1, 6),
+        request_vote(id(9, 9)),
+        vote_reply(true),
+        append(id(2, 2), chunks(3, &[3]), 3),
+        matched(1, 2),
+        conflict(1, 2, id(1, 1)),
+        heartbeat(1, 2),
+        heartbeat_reply(1),
+    ]
+}
+
+pub(crate) fn pre_vote_reply(attempt: u64, asked: u64) -> Body {
+    Body::PreVoteReply(PreVoteReply {
+        attempt,
+        asked: Term::new(asked),
+        granted: true,
+    })
+}
