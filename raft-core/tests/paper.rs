@@ -33,6 +33,8 @@ mod s5_4_2_prior_terms;
 mod s5_5_crashes;
 #[path = "paper/s5_6_timing.rs"]
 mod s5_6_timing;
+#[path = "paper/s6_configuration.rs"]
+mod s6_configuration;
 #[path = "paper/solo.rs"]
 mod solo;
 #[path = "paper/t10_2_1_parallel_disk.rs"]

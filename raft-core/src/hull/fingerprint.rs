@@ -48,15 +48,19 @@ mod tests {
     use crate::checksum::crc32c;
     use crate::configuration::Configuration;
     use crate::hull::{Input, Setup};
-    use crate::ids::{Incarnation, NodeId, Peer};
+    use crate::ids::{EntryId, Incarnation, NodeId, Peer, Term};
     use crate::log::Recovered;
+    use crate::message::{Body, Message, RequestVote};
     use crate::settings::Settings;
     use crate::time::Time;
 
     extern crate std;
 
+    fn peer(id: u64) -> Peer {
+        Peer::new(NodeId::new(id), Incarnation::new(u128::from(id)))
+    }
+
     fn hull(seed: u64) -> Hull {
-        let peer = |id| Peer::new(NodeId::new(id), Incarnation::new(u128::from(id)));
         let setup = Setup {
             me: peer(1),
             founding: Configuration::of_voters((1..=3).map(peer)),
@@ -98,5 +102,32 @@ mod tests {
         let under_way = fed(&hulls[1]);
         hulls[1].step(Time::ZERO, Input::Durable(write.receipt.synced()));
         assert_ne!(fed(&hulls[1]), under_way);
+    }
+
+    /// The same refusal, at once because the request's term is over, or only with the vote that
+    /// it speaks of: until then another hull, since it leaves later.
+    #[test]
+    fn what_an_answer_waits_for_counts() {
+        let asked_in = |second: u64| {
+            let mut hull = hull(1);
+            let request = |from, term| {
+                Input::Message(Message {
+                    from: peer(from),
+                    to: peer(1),
+                    term: Term::new(term),
+                    body: Body::RequestVote(RequestVote {
+                        last: EntryId::ORIGIN,
+                        transfer: false,
+                    }),
+                })
+            };
+            hull.next_write().unwrap();
+            hull.step(Time::ZERO, request(3, 5));
+            hull.next_write().unwrap();
+            hull.step(Time::ZERO, request(2, second));
+            hull
+        };
+        assert_eq!(fed(&asked_in(5)), fed(&asked_in(5)));
+        assert_ne!(fed(&asked_in(4)), fed(&asked_in(5)));
     }
 }

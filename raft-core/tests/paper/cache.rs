@@ -181,6 +181,33 @@ fn a_read_that_nobody_waits_for_changes_nothing() {
 }
 
 #[test]
+fn what_was_read_is_applied_in_portions_and_read_once() {
+    let mut node = Node::holding(5, &[1, 1, 2]);
+    node.auto_apply = false;
+    node.receive(2, 5, append(id(3, 2), Vec::new(), 3));
+    assert_eq!(node.hull.next_apply(1), None, "asked for");
+    node.settle();
+    node.auto_load = false;
+    for expected in 1..=3 {
+        let apply = node.hull.next_apply(1).unwrap();
+        assert_eq!(apply.last_index(), index(expected));
+        node.step(Input::Applied(index(expected)));
+        assert_eq!(node.loads.len(), 0, "after entry {expected}");
+    }
+}
+
+#[test]
+fn what_was_overwritten_is_not_applied_from_memory() {
+    let mut node = Node::new(1, 3);
+    node.settle();
+    node.receive(2, 2, append(id(0, 0), chunks(1, &[1, 1, 2]), 0));
+    node.receive(3, 4, append(id(2, 1), chunks(3, &[4]), 3));
+    let applied: Vec<_> = node.applied.iter().map(|(id, _)| *id).collect();
+    assert_eq!(applied, ids_of(1, &[1, 1, 4]));
+    assert_eq!(node.applied[2].1, b"3@4");
+}
+
+#[test]
 fn what_the_state_machine_has_not_applied_yet_is_bounded() {
     let mut setup = support::setup(1, 1);
     setup.settings = Settings {

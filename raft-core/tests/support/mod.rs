@@ -509,7 +509,7 @@ impl Node {
 }
 
 /// More than any test asks of a hull at once.
-const PATIENCE: u32 = 20_000;
+const PATIENCE: u32 = 4_000;
 
 fn wait_once(patience: &mut u32) {
     *patience -= 1;
