@@ -86,7 +86,8 @@ pub struct RequestVoteReply {
 /// Carries entries, or none to probe.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct AppendEntries {
-    /// The request's number; the reply names it. Unique within a leader's term.
+    /// The request's number; the reply names it. Unique among
+    /// those of one term to one follower.
     pub request: u64,
     /// The entry right before the first one sent (Figure 2's prevLogIndex and prevLogTerm).
     pub previous: EntryId,

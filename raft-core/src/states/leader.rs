@@ -32,8 +32,6 @@ pub(crate) struct Leader {
     tickets: Tickets,
     /// The last heartbeat round begun.
     round: u64,
-    /// The last AppendEntries sent.
-    request: u64,
     heartbeat_due: Time,
     /// Whether the last tick came so late that no quorum could have been heard in time.
     woke_late: bool,
@@ -56,7 +54,6 @@ impl Leader {
             followers,
             tickets: Tickets::default(),
             round: 0,
-            request: 0,
             heartbeat_due: now.after(common.settings.heartbeat_interval),
             woke_late: false,
             elected: now,
@@ -81,13 +78,12 @@ impl Leader {
             followers,
             tickets,
             round,
-            request,
             heartbeat_due: _,
             woke_late,
             elected: _,
             elected_log_time: _,
         } = self;
-        (term, tickets, round, request, woke_late).hash(into);
+        (term, tickets, round, woke_late).hash(into);
         self.log_time(common.now).hash(into);
         for progress in followers.values() {
             progress.fingerprint(common, into);
@@ -252,12 +248,7 @@ impl Leader {
             }
             // [T10.2.1.5] Entries go out as soon as they are appended, side by side with the own
             // write to disk.
-            Lane::Entries => {
-                let request = self.request.saturating_add(1);
-                let append = progress.next_append(common, request, room)?;
-                self.request = request;
-                Body::AppendEntries(append)
-            }
+            Lane::Entries => Body::AppendEntries(progress.next_append(common, room)?),
             Lane::Snapshot => return None,
         };
         Some((peer, body))

@@ -24,6 +24,8 @@ pub(crate) struct Progress {
     /// Figure 2's nextIndex: the next entry to send.
     pub(super) next: LogIndex,
     pub(super) mode: Mode,
+    /// The number of the last AppendEntries sent to it.
+    pub(super) request: u64,
     /// When the follower last said anything in this term.
     heard: Time,
     /// Whether a heartbeat is due to it.
@@ -78,6 +80,7 @@ impl Progress {
                 outstanding: None,
                 with_entries: true,
             },
+            request: 0,
             heard: now,
             // [F2.LEAD.1] The first heartbeat goes out at once.
             heartbeat_due: true,
@@ -127,6 +130,7 @@ impl Progress {
             matched,
             next,
             mode,
+            request,
             heard,
             heartbeat_due,
             told_commit,
@@ -134,7 +138,7 @@ impl Progress {
             loaded,
         } = self;
         let age = |at: Time, most: Duration| common.now.since(at).min(most);
-        (peer, matched, next, heartbeat_due, told_commit).hash(into);
+        (peer, matched, next, request, heartbeat_due, told_commit).hash(into);
         (loading.is_some(), loaded).hash(into);
         if common.settings.check_quorum {
             age(*heard, common.settings.election_timeout).hash(into);

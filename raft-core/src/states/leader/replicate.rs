@@ -21,7 +21,6 @@ impl Progress {
     pub(crate) fn next_append(
         &mut self,
         common: &mut Common,
-        request: u64,
         room: usize,
     ) -> Option<AppendEntries> {
         let wants_entries = match &self.mode {
@@ -50,16 +49,18 @@ impl Progress {
             (Mode::Probe { .. }, None) => Vec::new(),
             (Mode::Replicate { .. }, None) => return None,
         };
-        self.note_sent(common, request, &chunks);
+        self.note_sent(common, &chunks);
         Some(AppendEntries {
-            request,
+            request: self.request,
             previous,
             commit: common.commit_index,
             chunks,
         })
     }
 
-    fn note_sent(&mut self, common: &Common, request: u64, chunks: &[Chunk]) {
+    fn note_sent(&mut self, common: &Common, chunks: &[Chunk]) {
+        self.request = self.request.saturating_add(1);
+        let request = self.request;
         let last = chunks
             .last()
             .map_or(self.next.previous(), Chunk::last_index);
