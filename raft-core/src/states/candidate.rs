@@ -57,7 +57,10 @@ impl Candidate {
             own_vote,
             deadline: _,
         } = self;
-        (votes, common.disk.batches_until(*own_vote)).hash(into);
+        // A refusal leads to nothing, and is no different from no answer.
+        let granted = votes.iter().filter(|(_, granted)| **granted);
+        granted.for_each(|(voter, _)| voter.hash(into));
+        common.disk.batches_until(*own_vote).hash(into);
     }
 
     pub(crate) fn on_reply(
