@@ -246,3 +246,150 @@ fn limits_are_checked_before_anything_is_read() {
         Err(ChunkError::TooLarge { .. })
     ));
 }
+
+/// `five` with its bytes changed and its checksums made good again, as the gate sees it.
+fn forged(change: impl FnOnce(&mut Vec<u8>)) -> Result<Chunk, ChunkError> {
+    let whole = five();
+    let table = whole.table;
+    let mut bytes = whole.encode(crc32c).to_vec();
+    change(&mut bytes);
+    let payloads = crc32c(0, &bytes[HEADER_BYTES..table]);
+    bytes[40..44].copy_from_slice(&payloads.to_le_bytes());
+    let ids = id_checksum(&bytes, table, crc32c);
+    bytes[ID_CHECKSUM_AT..HEADER_BYTES].copy_from_slice(&ids.to_le_bytes());
+    Chunk::parse(bytes.into(), ChunkLimits::default(), crc32c)
+}
+
+#[test]
+fn what_no_builder_makes_is_refused_though_its_checksums_hold() {
+    assert_eq!(forged(|_| {}), Ok(five()));
+    let table = five().table;
+    let malformed = |name: &str, at: usize, content: &[u8]| {
+        let found = forged(|bytes| bytes[at..at + content.len()].copy_from_slice(content));
+        assert_eq!(found, Err(ChunkError::Malformed), "{name}");
+    };
+    malformed("another magic", 0, b"QRCX");
+    malformed("an unknown flag", 6, &[2]);
+    malformed("no term", 8, &[0; 8]);
+    malformed("no index", 16, &[0; 8]);
+    malformed("an index that has no next", 16, &[0xff; 8]);
+    for spare in 1..4 {
+        malformed("a spare byte that is used", table + spare, &[1]);
+        malformed("the last row's spare", table + 4 * ROW_BYTES + spare, &[1]);
+    }
+    malformed("an end before the one before it", table + 4, &[26]);
+    malformed(
+        "an end before the payloads'",
+        table + 4 * ROW_BYTES + 4,
+        &[105],
+    );
+    let later = forged(|bytes| bytes[4] = 2);
+    assert_eq!(later, Err(ChunkError::UnknownVersion { version: 2 }));
+}
+
+#[test]
+fn a_chunk_without_entries_is_no_chunk() {
+    let header = Header {
+        flags: 0,
+        term: Term::new(1),
+        first: LogIndex::new(1),
+        count: 0,
+        payload_length: 0,
+        time: LogTime::ZERO,
+        payload_checksum: 0,
+    };
+    let bytes = header.finish(vec![0; HEADER_BYTES], crc32c).buffer;
+    let parsed = Chunk::parse(bytes, ChunkLimits::default(), crc32c);
+    assert_eq!(parsed, Err(ChunkError::Malformed));
+    let nothing = ChunkBuilder::new();
+    assert!(nothing.is_empty());
+    let sealed = nothing.seal(Term::new(1), LogIndex::new(1), LogTime::ZERO, crc32c);
+    assert_eq!(sealed, None);
+}
+
+#[test]
+fn a_chunk_of_just_the_limits_is_read_and_is_as_long_as_they_say() {
+    let bytes = five().encode(crc32c);
+    let payload_bytes = five().payload_bytes() as u32;
+    let limits = ChunkLimits {
+        max_entries: 5,
+        max_payload_bytes: payload_bytes,
+    };
+    assert_eq!(limits.max_length(), bytes.len());
+    assert_eq!(Chunk::parse(bytes.clone(), limits, crc32c), Ok(five()));
+    let one_less = ChunkLimits {
+        max_payload_bytes: payload_bytes - 1,
+        ..limits
+    };
+    let refused = ChunkError::TooLarge {
+        entries: 5,
+        payload_bytes,
+    };
+    assert_eq!(Chunk::parse(bytes, one_less, crc32c), Err(refused));
+}
+
+#[test]
+fn a_configuration_stands_alone_and_whole_in_its_chunk() {
+    let voters = Configuration::of_voters([Peer::new(NodeId::new(1), Incarnation::new(1))]);
+    let mut encoded = Vec::new();
+    voters.encode(&mut encoded);
+    let parse = |builder: ChunkBuilder| {
+        let sealed = builder.seal(Term::new(1), LogIndex::new(1), LogTime::ZERO, crc32c);
+        let bytes = sealed.unwrap().encode(crc32c);
+        Chunk::parse(bytes, ChunkLimits::default(), crc32c)
+    };
+    let mut alone = ChunkBuilder::new();
+    alone.push_config(&voters).unwrap();
+    let parsed = parse(alone).unwrap();
+    assert!(parsed.is_config());
+    let entry = parsed.entries().next().unwrap();
+    assert_eq!(entry.record, Record::Config(&encoded));
+
+    let mut shared = ChunkBuilder::new();
+    shared.push_no_op().unwrap();
+    assert_eq!(
+        shared.push_config(&voters),
+        Err(PushError::ConfigNotAlone),
+        "not after others"
+    );
+    assert_eq!(shared.len(), 1, "unchanged");
+    shared.push_raw(kind::CONFIG, &encoded).unwrap();
+    assert_eq!(parse(shared), Err(ChunkError::ConfigNotAlone));
+
+    let mut damaged = ChunkBuilder::new();
+    encoded.push(0);
+    damaged.push_raw(kind::CONFIG, &encoded).unwrap();
+    let why = ConfigurationError::Malformed;
+    assert_eq!(parse(damaged), Err(ChunkError::Configuration(why)));
+}
+
+#[test]
+fn a_builder_counts_records_and_what_they_carry() {
+    let mut builder = ChunkBuilder::with_capacity(2, 3);
+    assert_eq!((builder.len(), builder.payload_bytes()), (0, 0));
+    builder.push_client(header(1), b"abc").unwrap();
+    assert_eq!((builder.len(), builder.payload_bytes()), (1, 27));
+    builder.push_no_op().unwrap();
+    assert_eq!((builder.len(), builder.payload_bytes()), (2, 27));
+    assert!(!builder.is_empty());
+}
+
+#[test]
+fn chunks_are_equal_when_their_entries_are() {
+    let entries = |payloads: &[&[u8]], term| {
+        let mut builder = ChunkBuilder::new();
+        for payload in payloads {
+            builder.push_client(header(1), payload).unwrap();
+        }
+        let time = LogTime::ZERO;
+        builder.seal(Term::new(term), LogIndex::new(1), time, crc32c)
+    };
+    let one = entries(&[b"a", b"b"], 1).unwrap();
+    assert_eq!(entries(&[b"a", b"b"], 1), Some(one.clone()));
+    assert_ne!(entries(&[b"a", b"c"], 1), Some(one.clone()), "a payload");
+    assert_ne!(entries(&[b"a", b"b"], 2), Some(one.clone()), "the term");
+    assert_ne!(entries(&[b"a"], 1), Some(one.clone()), "one fewer");
+    assert_ne!(entries(&[b"a", b"b", b"c"], 1), Some(one.clone()), "more");
+    let view = entries(&[b"a", b"b", b"c"], 1).unwrap().slice(range(1, 3));
+    assert_eq!(view, Some(one), "however they came about");
+}
