@@ -240,4 +240,26 @@ mod tests {
         let found = entries.collect(LogIndex::new(1), last, 1).unwrap();
         assert_eq!(found.len(), MAX_CHUNKS);
     }
+
+    #[test]
+    fn a_portion_takes_what_just_fits_and_cuts_only_its_first_chunk() {
+        let mut entries = Entries::new(Recovered::default());
+        for first in [1, 3, 5] {
+            let mut builder = ChunkBuilder::new();
+            builder.push_raw(9, b"12345").unwrap();
+            builder.push_raw(9, b"12345").unwrap();
+            let first = LogIndex::new(first);
+            let chunk = builder.seal(Term::new(1), first, LogTime::ZERO, crc32c);
+            entries.append(chunk.unwrap());
+        }
+        let (first, last) = (LogIndex::new(1), entries.last().index);
+        let through = |max_bytes| {
+            let found = entries.collect(first, last, max_bytes).unwrap();
+            found.last().unwrap().last_index().get()
+        };
+        let expected = [(0, 1), (9, 1), (10, 2), (19, 2), (20, 4), (29, 4), (30, 6)];
+        for (max_bytes, index) in expected {
+            assert_eq!(through(max_bytes), index, "{max_bytes} bytes");
+        }
+    }
 }

@@ -55,3 +55,47 @@ fn push_bounded<T>(queue: &mut VecDeque<T>, item: T, limit: usize) {
 const MAX_EVENTS: usize = 256;
 /// Inputs named in the report of a broken invariant.
 const MAX_INPUT_NOTES: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::LogIndex;
+
+    #[test]
+    fn events_nobody_takes_are_bounded_and_the_latest_stay() {
+        let mut events = Events::default();
+        let adopted = |term| EventKind::UpdateTerm {
+            term: Term::new(term),
+        };
+        for term in 0..300 {
+            events.push("F2.ALL.2", adopted(term));
+        }
+        let kept: Vec<Event> = core::iter::from_fn(|| events.next()).collect();
+        assert_eq!(kept.len(), MAX_EVENTS);
+        assert_eq!(kept.first().map(|event| event.kind), Some(adopted(44)));
+        assert_eq!(kept.last().map(|event| event.kind), Some(adopted(299)));
+        let from = LogIndex::new(1);
+        events.push("F2.AE.3", EventKind::Truncated { from });
+        assert_eq!(events.next().map(|event| event.rule), Some("F2.AE.3"));
+        assert_eq!(events.next(), None);
+    }
+
+    #[test]
+    fn a_report_names_the_last_inputs_oldest_first() {
+        let mut events = Events::default();
+        for second in 0..20 {
+            events.note_input(InputNote {
+                now: Time::from_millis(second * 1_000),
+                name: "Heartbeat",
+                from: Some((NodeId::new(2), Term::new(7))),
+            });
+        }
+        let lines = events.last_inputs();
+        assert_eq!(lines.len(), MAX_INPUT_NOTES);
+        assert!(lines[0].starts_with("4."), "{lines:?}");
+        assert!(lines[15].starts_with("19."), "{lines:?}");
+        for part in ["Heartbeat", "n2", "T7"] {
+            assert!(lines[0].contains(part), "{part} in {}", lines[0]);
+        }
+    }
+}

@@ -107,3 +107,23 @@ pub struct Loaded {
     /// What the log said.
     pub result: Result<Vec<Chunk>, LogError>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn proposals_know_their_number_and_weight() {
+        let mut proposals = Proposals::with_capacity(2, 3);
+        assert!(proposals.is_empty());
+        assert_eq!((proposals.len(), proposals.payload_bytes()), (0, 0));
+        let header = ClientHeader::default();
+        proposals
+            .push_client(Ticket::new(1), header, b"abc")
+            .unwrap();
+        proposals.push_no_op(Ticket::new(2)).unwrap();
+        assert!(!proposals.is_empty());
+        let weight = ClientHeader::BYTES + 3;
+        assert_eq!((proposals.len(), proposals.payload_bytes()), (2, weight));
+    }
+}

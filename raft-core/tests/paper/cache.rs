@@ -1,6 +1,9 @@
 //! Entries that are no longer in memory are read back from the log, and checked against what the
 //! log holds by then.
 
+use std::hash::{DefaultHasher, Hasher};
+
+use raft_core::chunk::Chunk;
 use raft_core::hull::{Input, Loaded};
 use raft_core::ids::{NodeId, Term};
 use raft_core::message::{Body, Lane, Message};
@@ -136,6 +139,34 @@ fn what_was_read_for_an_earlier_term_of_leadership_is_not_sent_in_a_later_one() 
 }
 
 #[test]
+fn what_was_read_and_no_longer_ends_as_the_log_does_is_not_sent() {
+    let mut node = Node::holding(2, &[1, 2, 2]);
+    node.elect();
+    node.auto_load = false;
+    node.receive(2, 3, conflict(node.last_request(2), 3, id(1, 1)));
+    node.sent();
+    let load = node.loads.pop_front().unwrap();
+    let stale = node.log.read(load.range, 54);
+    assert_eq!(ids(stale.as_ref().unwrap()), ids_of(2, &[2, 2]));
+    // Entry 3 is overwritten, entry 2 of the same chunk is not.
+    node.receive(3, 4, append(id(2, 2), chunks(3, &[4]), 0));
+    assert_eq!(node.elect(), 5);
+    node.receive(2, 5, conflict(node.last_request(2), 3, id(1, 1)));
+    node.sent();
+    let number = node.loads.pop_front().unwrap().number;
+    let result = stale;
+    node.step(Input::Loaded(Loaded { number, result }));
+    node.auto_load = true;
+    node.acknowledge(2, 1);
+    let mut entries = Vec::new();
+    for _ in 0..10 {
+        let sent = node.appends_to(2);
+        entries.extend(sent.iter().flat_map(|append| ids(&append.chunks)));
+    }
+    assert_eq!(entries, ids_of(2, &[2, 4, 5]));
+}
+
+#[test]
 fn what_was_read_is_sent_in_portions_and_read_once() {
     let mut node = reading_leader();
     node.acknowledge(2, 0);
@@ -198,13 +229,52 @@ fn what_was_read_is_applied_in_portions_and_read_once() {
 
 #[test]
 fn what_was_overwritten_is_not_applied_from_memory() {
-    let mut node = Node::new(1, 3);
-    node.settle();
-    node.receive(2, 2, append(id(0, 0), chunks(1, &[1, 1, 2]), 0));
-    node.receive(3, 4, append(id(2, 1), chunks(3, &[4]), 3));
-    let applied: Vec<_> = node.applied.iter().map(|(id, _)| *id).collect();
-    assert_eq!(applied, ids_of(1, &[1, 1, 4]));
-    assert_eq!(node.applied[2].1, b"3@4");
+    // At the end of what one leader sent, and in its midst.
+    for (overwritten, applied) in [(5, [1, 1, 2, 2, 4]), (4, [1, 1, 2, 4, 4])] {
+        let mut node = Node::new(1, 3);
+        node.settle();
+        node.receive(2, 2, append(id(0, 0), chunks(1, &[1, 1, 2, 2, 2]), 0));
+        let count = 6 - overwritten as usize;
+        let entries = chunks(overwritten, &vec![4; count]);
+        node.receive(3, 4, append(id(overwritten - 1, 2), entries, 5));
+        let found: Vec<_> = node.applied.iter().map(|(id, _)| *id).collect();
+        assert_eq!(found, ids_of(1, &applied));
+        assert_eq!(node.applied[4].1, b"5@4");
+    }
+}
+
+/// Whoever tells hulls apart must not take one for another because its log was once another.
+#[test]
+fn a_log_counts_as_what_it_holds_and_not_as_how_it_came_about() {
+    let mut straight = Node::new(1, 3);
+    straight.settle();
+    straight.receive(3, 4, append(id(0, 0), chunks(1, &[1, 4]), 0));
+    let mut corrected = Node::new(1, 3);
+    corrected.settle();
+    corrected.receive(2, 2, append(id(0, 0), chunks(1, &[1, 2]), 0));
+    assert_ne!(fingerprint(&mut corrected), fingerprint(&mut straight));
+    corrected.receive(3, 4, append(id(1, 1), chunks(2, &[4]), 0));
+    assert_eq!(fingerprint(&mut corrected), fingerprint(&mut straight));
+}
+
+#[test]
+fn as_much_as_the_cache_may_hold_stays_in_memory() {
+    let entries = chunks(1, &[1, 2, 3]);
+    let no_op = 56;
+    let pinned: usize = entries.iter().map(Chunk::pinned_bytes).sum();
+    for (max_cached_bytes, loads) in [(pinned + no_op, 0), (pinned + no_op - 1, 1)] {
+        let mut setup = support::setup(1, 3);
+        setup.settings.max_cached_bytes = max_cached_bytes;
+        let mut node = Node::with_setup(setup, Default::default());
+        node.settle();
+        node.receive(2, 3, append(id(0, 0), entries.clone(), 3));
+        assert_eq!(node.applied.len(), 3);
+        let term = node.elect();
+        node.auto_load = false;
+        node.receive(3, term, conflict(node.last_request(3), 3, id(0, 0)));
+        node.sent();
+        assert_eq!(node.loads.len(), loads, "{max_cached_bytes} bytes");
+    }
 }
 
 #[test]
@@ -273,6 +343,14 @@ fn reading_leader() -> Node {
     node.receive(2, 6, conflict(node.last_request(2), 2, id(0, 0)));
     node.sent();
     node
+}
+
+/// What tells this node apart from others, once it has said all it has to say.
+fn fingerprint(node: &mut Node) -> u64 {
+    node.sent();
+    let mut hasher = DefaultHasher::new();
+    node.hull.fingerprint(&mut hasher);
+    hasher.finish()
 }
 
 fn without_cache() -> Settings {

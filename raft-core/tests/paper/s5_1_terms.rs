@@ -13,7 +13,7 @@ use raft_core::trace::EventKind;
 
 use crate::support::{
     Node, append, chunks, conflict, every_body, heartbeat, heartbeat_reply, id, matched, peer,
-    pre_vote, request_vote, vote_reply,
+    pre_vote, request_vote, settings, vote_reply,
 };
 
 const ROLES: [Role; 4] = [
@@ -164,6 +164,31 @@ fn entries_of_an_earlier_term_are_refused_and_their_sender_told_the_present_one(
     };
     assert_eq!(sent[0].body, Body::AppendEntriesReply(reply));
     assert_eq!((node.terms(), node.commit()), (vec![1], 0));
+}
+
+/// [F2.AE.1]
+#[test]
+fn a_late_request_of_an_earlier_term_takes_back_no_refusal() {
+    let mut node = Node::holding(5, &[1]);
+    node.auto_sync = false;
+    node.receive(2, 6, append(id(9, 5), Vec::new(), 0));
+    node.receive(2, 5, append(id(1, 1), Vec::new(), 0));
+    node.sync();
+    assert_eq!(node.sent_to(2), [conflict(1, 9, id(1, 1))]);
+}
+
+/// [F2.RV.1]
+#[test]
+fn what_else_waits_for_a_candidate_of_an_earlier_term_does_not_leave_it_unanswered() {
+    let mut node = Node::holding(5, &[1]);
+    node.auto_sync = false;
+    node.receive(2, 6, append(id(9, 5), Vec::new(), 0));
+    node.wait(settings().election_timeout);
+    node.receive(2, 5, request_vote(id(9, 5)));
+    node.sync();
+    let sent = node.sent_to(2);
+    assert!(sent.contains(&vote_reply(false)), "{sent:?}");
+    assert_eq!(sent.len(), 2);
 }
 
 /// [F2.AE.1]

@@ -176,12 +176,14 @@ impl Node {
             while let Some(write) = self.hull.next_write() {
                 self.writes.push_back(write);
                 busy = true;
+                wait_once(&mut patience);
             }
             if self.auto_sync {
                 busy |= self.write_one();
             }
             while let Some(resolved) = self.hull.next_resolved() {
                 self.resolved.push(resolved);
+                wait_once(&mut patience);
             }
             while let Some(apply) = self.next_apply() {
                 for entry in apply.chunks.iter().flat_map(Chunk::entries) {
@@ -199,12 +201,14 @@ impl Node {
             while let Some(load) = self.hull.next_load() {
                 self.loads.push_back(load);
                 busy = true;
+                wait_once(&mut patience);
             }
             if self.auto_load {
                 busy |= self.load_one();
             }
             while let Some(event) = self.hull.next_event() {
                 self.events.push(event);
+                wait_once(&mut patience);
             }
             assert!(
                 self.may_stop || self.hull.fault().is_none(),
