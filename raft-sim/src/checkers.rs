@@ -8,7 +8,7 @@
 //! there must not be repeated by what looks for it.
 
 use raft_core::hull::Hull;
-use raft_core::ids::{Incarnation, NodeId};
+use raft_core::ids::{ClusterId, Incarnation, NodeId};
 use raft_core::time::Time;
 
 use crate::markers::{Marker, Reached, Watch};
@@ -23,6 +23,7 @@ pub mod exactly_once;
 mod instant;
 pub mod leader_append_only;
 pub mod leader_completeness;
+mod lives;
 pub mod log_matching;
 pub mod model;
 pub mod monotonic;
@@ -35,6 +36,7 @@ pub mod tickets;
 mod timers;
 
 pub use client::{ClientFact, Fate, SubmissionId};
+use lives::Lives;
 pub use model::{LogModel, Model, NodeModel};
 pub use observation::Observation;
 use timers::{Pace, Stand, Step, Timers, Wrong};
@@ -69,6 +71,8 @@ pub mod property {
     pub const NEEDLESS_ELECTIONS: &str = "needless_elections";
     /// A cluster at rest sends little more than heartbeats, and keeps nothing for lost answers.
     pub const IDLE: &str = "idle";
+    /// One cluster is founded, and who lost its disk is no member of it under its old name.
+    pub const ONE_CLUSTER: &str = "one_cluster";
     /// Nothing panics and no hull stops by a broken invariant of its own.
     pub const NO_PANIC: &str = "no_panic";
     /// The user's state machine answers alike, and comes to the same state, on every node.
@@ -86,6 +90,7 @@ pub struct Checks {
     passings: Vec<Passing>,
     watch: Watch,
     timers: Timers,
+    lives: Lives,
 }
 
 impl Checks {
@@ -98,6 +103,7 @@ impl Checks {
             passings: Vec::new(),
             watch: Watch::default(),
             timers: Timers::default(),
+            lives: Lives::default(),
         }
     }
 
@@ -125,6 +131,29 @@ impl Checks {
     /// incarnation than the last one means that the folder was wiped.
     pub fn starting(&mut self, node: NodeId, incarnation: Incarnation) {
         self.model.starting(node, incarnation);
+    }
+
+    /// A node on a data folder of this life has opened a hull, as a member of this cluster.
+    ///
+    /// # Errors
+    ///
+    /// There is another cluster, or the node is none of its founders.
+    pub(crate) fn has_hull(
+        &mut self,
+        now: Time,
+        life: Incarnation,
+        cluster: ClusterId,
+        hull: &Hull,
+    ) -> Result<(), Violation> {
+        let founders = hull.configuration();
+        self.lives
+            .opened(life, cluster, hull.me(), founders)
+            .map_err(|text| Violation {
+                property: property::ONE_CLUSTER,
+                node: Some(hull.me().id),
+                time: now,
+                text,
+            })
     }
 
     /// A node was crashed, shut down, or stopped by itself.

@@ -117,6 +117,13 @@ impl Disk {
         self.platter().folder.rot(lot)
     }
 
+    /// The disk is replaced by an empty one. No process may have it mounted.
+    pub(crate) fn wipe(&self) {
+        let mut platter = self.platter();
+        platter.folder.wipe();
+        platter.lasting = None;
+    }
+
     /// How often something that was written was cut off the end of a file.
     pub(crate) fn cut_tails(&self) -> u64 {
         self.platter().folder.cut_tails()

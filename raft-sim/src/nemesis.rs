@@ -15,6 +15,7 @@ use crate::plan::{Plan, span};
 mod draw;
 mod parts;
 mod sequences;
+mod wipes;
 
 /// One fault, and when it strikes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -86,6 +87,19 @@ pub enum Fault {
         down: Duration,
         /// Whether a bit of its disk flips while it is down (where a quorum has the data).
         rot: bool,
+    },
+    /// The process ends, its disk is replaced by an empty one, and the node starts again under its
+    /// old name: for its cluster it is a stranger. A node that is down already only loses its disk.
+    /// Where the atlas of faults forbids it, this is a crash that loses what was not synced.
+    Wipe {
+        /// Who.
+        target: Target,
+        /// After how long it starts again.
+        #[serde(with = "span")]
+        down: Duration,
+        /// Whether it may happen also where no progress is owed afterwards: before the cluster is
+        /// founded, and to more nodes than a minority.
+        beyond: bool,
     },
     /// All nodes crash at once, and start again one after the other.
     Blackout {

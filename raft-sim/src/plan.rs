@@ -131,6 +131,9 @@ pub struct Families {
     pub disk_error: bool,
     /// Bits flip on disks, where a quorum still has the data.
     pub rot: bool,
+    /// Whole disks are lost, and their nodes come back with empty ones.
+    #[serde(default)]
+    pub wipe: bool,
 }
 
 /// One node's own properties.
@@ -154,7 +157,8 @@ impl Plan {
     /// Draws the plan of a seed.
     pub fn draw(seed: u64, swarm: &Swarm) -> Self {
         let mut lot = Lot::of(seed, &[PLAN]);
-        let families = Families::draw(&mut lot, swarm.faults);
+        let mut families = Families::draw(&mut lot, swarm.faults);
+        families.wipe = swarm.faults && Lot::of(seed, &[WIPES]).chance(130);
         let count = match swarm.nodes {
             Some(count) => count.clamp(1, MAX_NODES),
             // Small clusters have the shortest ways to a disaster.
@@ -275,6 +279,7 @@ impl Families {
             disk_stall: lot.chance(300),
             disk_error: lot.chance(250),
             rot: lot.chance(250),
+            wipe: false,
         }
     }
 }
@@ -315,6 +320,9 @@ const CODECS: u64 = 22;
 
 /// What quirks are called among lots.
 const QUIRKS: u64 = 24;
+
+/// What decides on lost disks is called among lots.
+const WIPES: u64 = 27;
 
 /// What endings are called among lots.
 const ENDING: u64 = 19;

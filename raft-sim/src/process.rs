@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use raft_core::hull::Hull;
-use raft_core::ids::{LogIndex, NodeId, Term};
+use raft_core::ids::{Incarnation, LogIndex, NodeId, Term};
 use raft_core::states::Role;
 use raft_core::trace::Event as HullEvent;
 use raft_log::wal::WalSettings;
@@ -19,6 +19,7 @@ use raft_node::driver::{Driver, Parts};
 use raft_node::error::{Exit, StartError};
 use raft_node::settings::{NodeSettings, NodeSetup};
 use raft_node::state_machine::StateMachine;
+use raft_node::status::Status;
 
 use crate::client::NodeHandle;
 use crate::clock::{Schedule, SimClock};
@@ -66,6 +67,10 @@ pub(crate) struct Node<M> {
     pub(crate) founded: bool,
     /// Whether a bit of its disk was flipped.
     pub(crate) spoiled: bool,
+    /// How often its whole disk was lost.
+    pub(crate) wipes: u32,
+    /// Whether it is without a hull since its disk was lost.
+    pub(crate) wiped: bool,
     /// Whether its disk was ever made to fail.
     pub(crate) failing: bool,
     /// How long it stays down when it stops by itself.
@@ -169,6 +174,8 @@ impl<M: StateMachine> Node<M> {
             glimpse: None,
             founded: false,
             spoiled: false,
+            wipes: 0,
+            wiped: false,
             failing: false,
             rest: REST,
             recorder: None,
@@ -294,6 +301,32 @@ impl<M: StateMachine> Node<M> {
     /// How it looks now.
     pub(crate) fn look(&self) -> Option<Glimpse> {
         self.hull().map(Glimpse::of)
+    }
+
+    /// Loses all that it ever wrote. Its process must be down.
+    pub(crate) fn wipe(&mut self) {
+        self.disk.wipe();
+        self.wipes += 1;
+        self.wiped = true;
+        self.spoiled = false;
+    }
+
+    /// Which life of its folder this is, for those who look at it from outside.
+    pub(crate) fn life(&self) -> Incarnation {
+        Incarnation::new((self.number as u128 + 1) << 32 | u128::from(self.wipes))
+    }
+
+    /// Whether its cluster can no longer count on it: nothing brings back what it has forgotten.
+    pub(crate) const fn is_gone(&self) -> bool {
+        matches!(self.process, Process::Lost) || (self.wiped && self.founded)
+    }
+
+    /// What the driver says of itself, if there is one.
+    pub(crate) fn status(&self) -> Option<&Status> {
+        match &self.process {
+            Process::Running(driver, _) => Some(driver.status()),
+            Process::Down | Process::Opening(..) | Process::Lost => None,
+        }
     }
 
     /// Ends one of the faults that have paused it.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use raft_core::ids::{EntryId, Incarnation, NodeId};
+use raft_core::ids::{EntryId, NodeId};
 use raft_core::time::{LogTime, Time};
 use raft_node::state_machine::App;
 
@@ -62,6 +62,8 @@ pub struct World<'a, S: Subject> {
     log: Option<LogMaker>,
     history: History<Asked, Bytes>,
     undecided: bool,
+    /// Whether a disk was lost before any node knew that the cluster was founded.
+    early_wipe: bool,
     /// Faults that wait for their occasion, by place in the plan.
     armed: Vec<usize>,
     /// Set when all faults are over.
@@ -225,6 +227,7 @@ impl<'a, S: Subject> World<'a, S> {
             log: None,
             history: History::new(),
             undecided: false,
+            early_wipe: false,
             armed: Vec::new(),
             healing: None,
             counters: Counters::default(),
@@ -450,8 +453,7 @@ impl<'a, S: Subject> World<'a, S> {
             return;
         }
         self.counters.starts += 1;
-        self.checks
-            .starting(node.id(), Incarnation::new(number as u128 + 1));
+        self.checks.starting(node.id(), node.life());
         node.start(&self.plan, &self.network, self.log.as_ref());
         self.tell(Some(number), format_args!("starts"));
         self.record(Some(number), || What::Started);

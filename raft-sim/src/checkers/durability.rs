@@ -57,10 +57,6 @@ impl Checker for Durability {
         let Some(after) = view.after else {
             return Ok(());
         };
-        // A wiped node has held what it no longer holds.
-        if view.model.wiped() {
-            return Ok(());
-        }
         if let Some(text) = wrongly_matched(view, after) {
             return Err(view.violation(self.name(), text));
         }
@@ -129,19 +125,24 @@ fn wrongly_matched(view: &View<'_>, after: &Observation) -> Option<String> {
     let news = after.matches.iter().filter(|known| !before.contains(known));
     let claims = news.filter(|(_, entry)| entry.index > LogIndex::ZERO);
     claims.copied().find_map(|(follower, entry)| {
-        let durable = &view.model.node(follower)?.durable;
-        let found = durable.entry(entry.index).map(|found| found.entry.id);
-        let wrong = durable.hard.term <= after.term && found != Some(entry);
-        wrong.then(|| format!("{follower} is taken to hold {entry}, but durable is {durable}"))
+        let node = view.model.node(follower)?;
+        // A node that lost its disk has held what it no longer holds.
+        let right = node.ever_durable().any(|durable| {
+            let found = durable.entry(entry.index).map(|found| found.entry.id);
+            durable.hard.term > after.term || found == Some(entry)
+        });
+        let durable = &node.durable;
+        (!right).then(|| format!("{follower} is taken to hold {entry}, but durable is {durable}"))
     })
 }
 
 fn holders(model: &Model, voters: &[NodeId], entry: EntryId) -> Vec<NodeId> {
     let holds = |id: &NodeId| {
-        model
-            .node(*id)
-            .and_then(|node| node.durable.entry(entry.index))
-            .is_some_and(|found| found.entry.id == entry)
+        model.node(*id).is_some_and(|node| {
+            node.ever_durable()
+                .filter_map(|durable| durable.entry(entry.index))
+                .any(|found| found.entry.id == entry)
+        })
     };
     voters.iter().copied().filter(holds).collect()
 }

@@ -18,7 +18,6 @@ pub struct Model {
     submissions: Vec<ClientFact>,
     applied: Vec<AppliedFact>,
     payloads: BTreeMap<u64, Count>,
-    wiped: bool,
 }
 
 impl Model {
@@ -52,11 +51,6 @@ impl Model {
         self.count(fingerprint(payload)).first.map(|id| id.index)
     }
 
-    /// Whether any node ever lost its whole folder.
-    pub const fn wiped(&self) -> bool {
-        self.wiped
-    }
-
     pub(crate) fn node_mut(&mut self, node: NodeId) -> &mut NodeModel {
         self.nodes.entry(node).or_default()
     }
@@ -65,9 +59,11 @@ impl Model {
         let model = self.nodes.entry(node).or_default();
         let another = model.incarnation.is_some_and(|old| old != incarnation);
         if another {
-            self.wiped = true;
+            let mut former = std::mem::take(&mut model.former);
+            former.push(std::mem::take(&mut model.durable));
             *model = NodeModel {
                 journal: model.journal.clone(),
+                former,
                 ..NodeModel::default()
             };
         }
@@ -188,6 +184,8 @@ pub struct NodeModel {
     pub log: LogModel,
     /// The log as far as it was called durable.
     pub durable: LogModel,
+    /// The same of each earlier life of the folder, as it was when it was lost.
+    pub former: Vec<LogModel>,
     /// The entry of the last command that the node's state machine has applied.
     pub last_applied: Option<EntryId>,
     /// How many commands the node's state machine has applied since the node started.
@@ -211,6 +209,12 @@ impl Count {
 }
 
 impl NodeModel {
+    /// What was durable in any life of the folder: what others may know of this node may stem from
+    /// each of them.
+    pub fn ever_durable(&self) -> impl Iterator<Item = &LogModel> {
+        self.former.iter().chain([&self.durable])
+    }
+
     /// Writes that were begun and not called durable.
     pub fn writes_under_way(&self) -> usize {
         self.pending.len()

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use raft_core::ids::{Boot, EntryId, Incarnation, NodeId, Term};
+use raft_core::ids::{Boot, EntryId, NodeId, Term};
 use raft_core::log::HardState;
 
 use super::{Checker, Observation, Sight, View, Violation, property};
@@ -19,7 +19,8 @@ pub struct Monotonic {
     /// The boot that was on disk when the node last started. A boot whose raise was never
     /// durable has done nothing outside, and may come again.
     found: BTreeMap<NodeId, Boot>,
-    granted: BTreeMap<(NodeId, Option<Incarnation>, Term), NodeId>,
+    /// Who lost its disk has no second vote to give under its old name.
+    granted: BTreeMap<(NodeId, Term), NodeId>,
 }
 
 impl Checker for Monotonic {
@@ -83,8 +84,7 @@ impl Monotonic {
     }
 
     fn check_grant(&mut self, sight: &Sight<'_>, term: Term, to: NodeId) -> Result<(), Violation> {
-        let life = sight.own().and_then(|own| own.incarnation);
-        let first = *self.granted.entry((sight.node, life, term)).or_insert(to);
+        let first = *self.granted.entry((sight.node, term)).or_insert(to);
         if first == to {
             return Ok(());
         }

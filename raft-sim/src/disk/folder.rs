@@ -274,6 +274,14 @@ impl Folder {
         !self.pending.is_empty() || self.files.iter().any(|file| !file.pending.is_empty())
     }
 
+    /// Another folder is in its place, an empty one.
+    pub(crate) fn wipe(&mut self) {
+        *self = Self {
+            cut_tails: self.cut_tails,
+            ..Self::default()
+        };
+    }
+
     /// Ends what only a running system holds: everything that is not durable suffers `loss`.
     pub(crate) fn crash(&mut self, loss: Loss, sector_bytes: usize, lot: &mut Lot) {
         // Whoever operates a node must restart the machine after a failed sync

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{DiskFault, Fault, FaultPlan, Loss, Occasion, Shape, Target};
+use super::{DiskFault, Fault, FaultPlan, Loss, Occasion, Shape, Target, wipes};
 use crate::lot::Lot;
 use crate::network::KINDS;
 use crate::plan::{Families, Plan};
@@ -10,7 +10,7 @@ use crate::plan::{Families, Plan};
 /// Draws the faults of a plan, in order of time.
 pub(super) fn faults(plan: &Plan, lot: &mut Lot) -> Vec<FaultPlan> {
     let kinds = kinds(plan.families);
-    if kinds.is_empty() {
+    if kinds.is_empty() && !plan.families.wipe {
         return Vec::new();
     }
     // Calm worlds show what only time shows; in wild ones everything happens at once. Most seeds
@@ -20,7 +20,7 @@ pub(super) fn faults(plan: &Plan, lot: &mut Lot) -> Vec<FaultPlan> {
     let gap = gap.clamp(Duration::from_millis(400), Duration::from_secs(8));
     let mut drawn = Vec::new();
     let mut at = lot.span(Duration::ZERO, gap * 2);
-    while at < plan.duration && drawn.len() < MOST_FAULTS {
+    while at < plan.duration && !kinds.is_empty() && drawn.len() < MOST_FAULTS {
         let total = kinds.iter().map(|(_, weight)| weight).sum();
         let mut place = lot.below(total);
         for &(kind, weight) in &kinds {
@@ -42,6 +42,8 @@ pub(super) fn faults(plan: &Plan, lot: &mut Lot) -> Vec<FaultPlan> {
             at += gap / 4;
         }
     }
+    let mut lot = Lot::of(plan.seed, &[WIPES]);
+    wipes::draw(plan, &mut lot, &mut drawn);
     drawn.retain(|fault| fault.at < plan.duration);
     drawn.sort_by_key(|fault| fault.at);
     for (number, fault) in drawn.iter_mut().enumerate() {
@@ -434,6 +436,9 @@ impl Draw<'_> {
         lot.span_of_any_scale(self.election / 4, self.election * 12)
     }
 }
+
+/// What lost disks are called among lots.
+const WIPES: u64 = 28;
 
 /// The most faults of one plan.
 const MOST_FAULTS: usize = 200;

@@ -10,6 +10,7 @@ impl Fault {
     pub(crate) fn spans_mut(&mut self) -> Vec<&mut Duration> {
         match self {
             Self::Crash { down, .. }
+            | Self::Wipe { down, .. }
             | Self::Blackout { down, .. }
             | Self::DiskError { down, .. } => vec![down],
             Self::Cut { lasts, flap, .. } => {
@@ -32,6 +33,7 @@ impl Fault {
     pub(crate) const fn target_mut(&mut self) -> Option<&mut Target> {
         match self {
             Self::Crash { target, .. }
+            | Self::Wipe { target, .. }
             | Self::Pause { target, .. }
             | Self::Slow { target, .. }
             | Self::Stall { target, .. }
@@ -76,6 +78,7 @@ impl Fault {
                 | Shape::With(..) => None,
             },
             Self::Crash { .. }
+            | Self::Wipe { .. }
             | Self::Blackout { .. }
             | Self::Pause { .. }
             | Self::Slow { .. }

@@ -313,6 +313,7 @@ const MILDER: [fn(&mut Fault, &mut Duration); 4] = [
             *flap = None;
         }
         Fault::Storm { late, .. } => *late = Duration::ZERO,
+        Fault::Wipe { beyond, .. } => *beyond = false,
         _ => {}
     },
 ];

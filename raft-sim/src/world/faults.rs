@@ -54,6 +54,7 @@ impl<S: Subject> World<'_, S> {
                 Ok(())
             }
             Fault::Crash { target, .. }
+            | Fault::Wipe { target, .. }
             | Fault::Pause { target, .. }
             | Fault::Slow { target, .. }
             | Fault::Stall { target, .. }
@@ -116,6 +117,10 @@ impl<S: Subject> World<'_, S> {
             Fault::Crash {
                 loss, down, rot, ..
             } => return self.crash(number, loss, down, rot),
+            Fault::Wipe { down, beyond, .. } => {
+                self.crash(number, Loss::All, down, false)?;
+                self.wipe(number, beyond);
+            }
             Fault::Pause { lasts, .. } => {
                 node.pauses += 1;
                 self.over_after(lasts, place, Some(number));
@@ -231,21 +236,57 @@ impl<S: Subject> World<'_, S> {
     /// Flips a bit of a node's disk, where the atlas allows it: every node must know its cluster,
     /// and the damaged ones must stay a minority, so that a majority has everything.
     fn rot(&mut self, number: usize) {
-        let spoiled = self.nodes.iter().filter(|node| node.spoiled).count();
-        let founded = self.nodes.iter().all(|node| node.founded);
-        let minority = self.plan.minority();
+        if !self.may_be_damaged(number) {
+            return;
+        }
         let Some(node) = self.nodes.get_mut(number) else {
             return;
         };
-        if !founded || (!node.spoiled && spoiled >= minority) {
-            return;
-        }
         let name = [ROT, node.key, u64::from(node.downs)];
         if node.disk.rot(&mut Lot::of(self.plan.seed, &name)) {
             node.spoiled = true;
             self.tell(Some(number), format_args!("has a bit of its disk flipped"));
             self.record_note(Some(number), format_args!("has a bit of its disk flipped"));
         }
+    }
+
+    /// Takes away all that a node's disk holds, where the atlas allows it. Beyond what it allows
+    /// at first, one disk remains that was never lost: without it the others could only take
+    /// themselves for new.
+    fn wipe(&mut self, number: usize, beyond: bool) {
+        let founded = self.nodes.iter().any(|node| node.founded);
+        let mut others = (self.nodes.iter()).filter(|node| node.number != number);
+        let allowed = match beyond {
+            true => others.any(|node| node.wipes == 0),
+            false => self.may_be_damaged(number),
+        };
+        let Some(node) = self.nodes.get_mut(number) else {
+            return;
+        };
+        // A node that refuses to start, or fails to, is not there to be given another disk.
+        if !allowed || !node.is_down() {
+            return;
+        }
+        let own = self.checks.model().node(node.id());
+        let vote = own.and_then(|own| own.durable.hard.vote);
+        let voted = vote.is_some_and(|vote| vote != node.id());
+        node.wipe();
+        self.early_wipe |= !founded;
+        if voted {
+            self.checks.mark(Marker::VoterWiped);
+        }
+        self.tell(Some(number), format_args!("has lost its whole disk"));
+        self.record_note(Some(number), format_args!("has lost its whole disk"));
+    }
+
+    /// Whether the disk of this node may be damaged, or more so, while progress stays owed: every
+    /// node must know its cluster, and those that are damaged must stay a minority.
+    fn may_be_damaged(&self, number: usize) -> bool {
+        let founded = self.nodes.iter().all(|node| node.founded);
+        let damaged = |node: &&super::Node<S::Machine>| {
+            node.number != number && (node.spoiled || node.is_gone())
+        };
+        founded && self.nodes.iter().filter(damaged).count() < self.plan.minority()
     }
 
     fn over_after(&self, lasts: Duration, fault: usize, node: Option<usize>) {

@@ -186,7 +186,9 @@ impl<S: Subject> World<'_, S> {
         let mut order: Vec<usize> = (0..self.nodes.len()).collect();
         order.sort_by_key(|&node| Lot::of(self.plan.seed, &[HEAL, node as u64]).number());
         for number in order {
-            let up = self.nodes.iter().filter(|node| node.is_up()).count();
+            // Whose disk was lost runs, but only to learn that it is no member.
+            let useful = (self.nodes.iter()).filter(|node| node.is_up() && !node.is_gone());
+            let up = useful.count();
             if all || up < majority {
                 self.start(number);
             }

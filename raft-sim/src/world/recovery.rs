@@ -1,8 +1,8 @@
 //! Whether progress is owed at the end, and if it fails to come, who owes it.
 //!
 //! Faults are over, so whatever can run does, hears everyone and has a working disk. Progress is
-//! then owed if a majority is not lost for good: a lost node (its disk was found damaged) never
-//! returns, and with a majority of them nobody can promise anything but to tell no lie. Such a
+//! then owed if a majority is not lost for good: a lost node (its disk was found damaged, or lost
+//! as a whole) never returns, and with a majority of them nobody can promise anything but to tell no lie. Such a
 //! world is counted, not failed. (The atlas of faults keeps the default swarm from it.)
 //!
 //! Who could be elected is computed here from the logs alone: whoever ends in no earlier term than
@@ -50,8 +50,7 @@ impl Progress {
 impl<S: Subject> World<'_, S> {
     /// Whether a majority of the nodes can still have everything that was promised.
     pub(super) fn is_progress_owed(&self) -> bool {
-        let lost = |node: &&Node<S::Machine>| matches!(node.process, Process::Lost);
-        let lost = self.nodes.iter().filter(lost).count();
+        let lost = self.nodes.iter().filter(|node| node.is_gone()).count();
         // Who was never told of the cluster is missed at its founding, which needs all of them.
         let founded = self.nodes.iter().all(|node| node.founded);
         lost == 0 || (founded && lost <= self.plan.minority())

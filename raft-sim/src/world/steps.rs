@@ -6,6 +6,7 @@ use raft_core::log::LogError;
 use raft_core::states::Role;
 use raft_node::clock::Clock as _;
 use raft_node::error::{Exit, NodeFault};
+use raft_node::genesis::GenesisFault;
 
 use super::World;
 use super::event::Event;
@@ -104,7 +105,9 @@ impl<S: Subject> World<'_, S> {
         let Some(after) = after else {
             return Ok(());
         };
-        node.founded = true;
+        if before.is_none() {
+            self.opened_a_hull(number)?;
+        }
         self.fold(after.term.get() << 32 | after.commit.get());
         self.fold(after.last.get() << 32 | after.applied.get());
         let elected =
@@ -115,6 +118,24 @@ impl<S: Subject> World<'_, S> {
         }
         if !self.armed.is_empty() {
             self.give_occasions(number, before, after);
+        }
+        Ok(())
+    }
+
+    /// A node has a hull: its cluster is founded, and it takes itself for one of its members.
+    fn opened_a_hull(&mut self, number: usize) -> Result<(), Violation> {
+        let now = self.schedule.now();
+        let Some(node) = self.nodes.get_mut(number) else {
+            return Ok(());
+        };
+        node.founded = true;
+        let anew = std::mem::take(&mut node.wiped);
+        let cluster = node.status().and_then(|status| status.cluster);
+        if let (Some(hull), Some(cluster)) = (node.hull(), cluster) {
+            self.checks.has_hull(now, node.life(), cluster, hull)?;
+        }
+        if anew {
+            self.checks.mark(Marker::WipedFounds);
         }
         Ok(())
     }
@@ -149,6 +170,9 @@ impl<S: Subject> World<'_, S> {
 
     /// A process ended by itself.
     fn ended(&mut self, number: usize, exit: &Exit) -> Result<(), Violation> {
+        if let Exit::Fault(NodeFault::Genesis(fault)) = exit {
+            return self.is_no_founder(number, fault);
+        }
         let error = match exit {
             Exit::Fault(NodeFault::Log(error) | NodeFault::Hull(HullFault::Log(error))) => error,
             Exit::Shutdown
@@ -174,6 +198,29 @@ impl<S: Subject> World<'_, S> {
                 Err(self.violation(property::NO_PANIC, text))
             }
         }
+    }
+
+    /// A node found that it is no founder of the cluster that there is. It may, if its disk was
+    /// lost. Where one was lost before the founding was done, founders may also keep different
+    /// records, none of which is everyone's. Such nodes wait for whoever operates them.
+    fn is_no_founder(&mut self, number: usize, fault: &GenesisFault) -> Result<(), Violation> {
+        let wiped = self.nodes.get(number).is_some_and(|node| node.wiped);
+        match fault {
+            GenesisFault::Wiped { .. } if wiped => self.checks.mark(Marker::WipedRefused),
+            GenesisFault::RecordsDiffer { .. } if self.early_wipe => {}
+            _ => {
+                let text = format!("node {}, whose disk is its own, ended: {fault}", number + 1);
+                return Err(self.violation(property::ONE_CLUSTER, text));
+            }
+        }
+        self.tell(Some(number), format_args!("ends: {fault}"));
+        self.record_note(Some(number), format_args!("ends: {fault}"));
+        self.take_down(number, Loss::All)?;
+        self.counters.lost_nodes += 1;
+        if let Some(node) = self.nodes.get_mut(number) {
+            node.give_up();
+        }
+        Ok(())
     }
 
     /// A log could not be opened.

@@ -1,0 +1,98 @@
+//! Disks that are lost as a whole, at the worst moments: while the founders of a cluster agree, and
+//! after they have.
+
+use std::time::Duration;
+
+use raft_sim::markers::{Marker, Reached};
+use raft_sim::nemesis::{Fault, FaultPlan, Occasion, Shape, Target};
+use raft_sim::plan::{Plan, Swarm};
+use raft_sim::sim::run_plan;
+use raft_sim::world::Outcome;
+
+/// A short world of three nodes with these faults, from these times on, and nothing else.
+fn world(seed: u64, faults: &[(u64, Fault)]) -> Outcome {
+    let swarm = Swarm {
+        nodes: Some(3),
+        duration: Duration::from_secs(3),
+        faults: false,
+        ..Swarm::default()
+    };
+    let mut plan = Plan::draw(seed, &swarm);
+    for (number, &(at, fault)) in (0..).zip(faults) {
+        plan.faults.push(FaultPlan {
+            number,
+            at: Duration::from_millis(at),
+            occasion: Occasion::None,
+            delay: Duration::ZERO,
+            fault,
+        });
+    }
+    run_plan(plan)
+}
+
+const fn wipe(node: u8, beyond: bool) -> Fault {
+    Fault::Wipe {
+        target: Target::Node(node),
+        down: Duration::from_millis(5),
+        beyond,
+    }
+}
+
+/// Founders A and B may know what C does not when A's disk is lost: A must not found a second
+/// cluster with C, whoever hears whom. Whoever is lost when nobody knew anything founds the cluster
+/// with the others after all.
+#[test]
+fn whenever_a_founder_loses_its_disk_there_is_one_cluster() {
+    let mut reached = Reached::default();
+    let mut unowed = 0;
+    for at in 0..50 {
+        let node = (at % 3) as u8;
+        let apart = Fault::Cut {
+            shape: Shape::Isolate(Target::Node((node + 1 + (at / 3 % 2) as u8) % 3)),
+            lasts: Duration::from_millis(400),
+            held: false,
+            flap: None,
+        };
+        let mut faults = vec![(at * 10, wipe(node, true))];
+        if at % 2 == 0 {
+            faults.push((at * 10 - at % 7 * 10 / 7, apart));
+        }
+        let outcome = world(at, &faults);
+        assert_eq!(outcome.violation, None, "at {at}: {faults:?}");
+        reached.add(&outcome.reached);
+        unowed += outcome.counters.unowed;
+    }
+    assert!(reached.of(Marker::WipedFounds).worlds > 4, "{reached:?}");
+    assert!(reached.of(Marker::WipedRefused).worlds > 4, "{reached:?}");
+    assert!(unowed > 0, "no founding was ever in vain");
+}
+
+#[test]
+fn a_cluster_goes_on_without_one_whose_disk_was_lost() {
+    for node in 0..3 {
+        let outcome = world(40, &[(1_000, wipe(node, false))]);
+        assert_eq!(outcome.violation, None);
+        assert_eq!(outcome.counters.unowed, 0);
+        assert_eq!(outcome.reached.of(Marker::WipedRefused).times, 1);
+    }
+}
+
+/// The second disk would be one too many.
+#[test]
+fn the_atlas_keeps_lost_disks_to_a_minority() {
+    let faults = [(1_000, wipe(0, false)), (1_500, wipe(1, false))];
+    let outcome = world(41, &faults);
+    assert_eq!(outcome.violation, None);
+    assert_eq!(outcome.counters.unowed, 0);
+    assert_eq!(outcome.reached.of(Marker::WipedRefused).times, 1);
+}
+
+/// Beyond it nothing is promised but to tell no lie, and one disk is always left.
+#[test]
+fn beyond_the_atlas_no_progress_is_owed() {
+    let faults = [0, 1, 2].map(|node| (1_000 + u64::from(node) * 100, wipe(node, true)));
+    let outcome = world(42, &faults);
+    assert_eq!(outcome.violation, None);
+    assert_eq!(outcome.counters.unowed, 1);
+    assert_eq!(outcome.reached.of(Marker::WipedRefused).times, 2);
+}
