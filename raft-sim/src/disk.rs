@@ -23,6 +23,7 @@ use crate::network::node_number;
 use crate::plan::{DiskPlan, Plan};
 use crate::world::event::Event;
 
+mod content;
 pub(crate) mod folder;
 
 use folder::Folder;

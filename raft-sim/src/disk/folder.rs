@@ -10,6 +10,7 @@ use std::ops::Range;
 use bytes::Bytes;
 use raft_log::fs::FsError;
 
+use super::content::Content;
 use crate::lot::Lot;
 use crate::nemesis::Loss;
 
@@ -35,12 +36,14 @@ pub(crate) struct Folder {
 
 /// A file's content.
 ///
-/// - `durable` with all of `pending` is `cache`, unless a sync has failed.
+/// - `durable` with all of `pending` is `cache`, unless a sync has failed (`lying`).
 #[derive(Debug, Default)]
 struct File {
-    cache: Vec<u8>,
-    durable: Vec<u8>,
+    cache: Content,
+    durable: Content,
     pending: Vec<(u64, Change)>,
+    /// Whether a sync of this file has failed since the machine started.
+    lying: bool,
     /// Nothing from here on has ever settled: a log, which only grows, need not look.
     settled_end: usize,
 }
@@ -79,7 +82,7 @@ struct Settled {
 
 impl Folder {
     pub(crate) fn list(&self) -> Vec<(String, u64)> {
-        let length = |&file: &usize| self.files.get(file).map_or(0, |file| file.cache.len());
+        let length = |&file: &usize| self.files.get(file).map_or(0, |file| file.cache.length());
         self.names
             .iter()
             .map(|(name, file)| (name.clone(), length(file) as u64))
@@ -97,10 +100,9 @@ impl Folder {
         let place = self.files.len();
         let length = usize::try_from(length).unwrap_or(usize::MAX);
         self.files.push(File {
-            cache: vec![0; length],
-            durable: Vec::new(),
+            cache: Content::of_zeros(length),
             pending: vec![(number, Change::Length(length))],
-            settled_end: 0,
+            ..File::default()
         });
         self.names.insert(name.clone(), place);
         self.note(number, Renaming::Create(name, place));
@@ -108,15 +110,8 @@ impl Folder {
     }
 
     pub(crate) fn read(&self, name: &str, offset: u64, length: usize) -> Result<Bytes, FsError> {
-        let file = self.file(name)?;
-        let cache = &file.cache;
-        let start = usize::try_from(offset)
-            .unwrap_or(usize::MAX)
-            .min(cache.len());
-        let end = start.saturating_add(length).min(cache.len());
-        Ok(Bytes::copy_from_slice(
-            cache.get(start..end).unwrap_or_default(),
-        ))
+        let start = usize::try_from(offset).unwrap_or(usize::MAX);
+        Ok(self.file(name)?.cache.read(start, length))
     }
 
     pub(crate) fn write(
@@ -139,7 +134,7 @@ impl Folder {
                         || old.range.start >= range.end
                 });
             }
-            put(&mut file.cache, start, &bytes);
+            file.cache.put(start, &bytes);
             file.pending.push((number, Change::Bytes(start, bytes)));
         }
         Ok(())
@@ -154,9 +149,8 @@ impl Folder {
         let place = self.place(name)?;
         let length = usize::try_from(length).unwrap_or(usize::MAX);
         if let Some(file) = self.files.get_mut(place) {
-            let cut = file.cache.get(length..).unwrap_or_default();
-            self.cut_tails += u64::from(cut.iter().any(|byte| *byte != 0));
-            file.cache.resize(length, 0);
+            self.cut_tails += u64::from(file.cache.says_something_from(length));
+            file.cache.set_length(length);
             file.pending.push((number, Change::Length(length)));
         }
         self.settled
@@ -263,6 +257,7 @@ impl Folder {
             .get(name)
             .and_then(|&place| self.files.get_mut(place))
         {
+            file.lying = true;
             for (_, change) in std::mem::take(&mut file.pending) {
                 change.make_in_part(&mut file.durable, Loss::Torn, sector_bytes, lot);
             }
@@ -305,6 +300,11 @@ impl Folder {
         }
         self.names.clone_from(&self.durable_names);
         for file in &mut self.files {
+            // Most are as they were synced: there the cache says what the platter does.
+            if file.pending.is_empty() && !file.lying {
+                continue;
+            }
+            file.lying = false;
             for (_, change) in std::mem::take(&mut file.pending) {
                 change.make_in_part(&mut file.durable, loss, sector_bytes, lot);
             }
@@ -336,15 +336,13 @@ impl Folder {
         let mut at = chosen.range.start;
         for _ in 0..MOST_PLACES_TRIED {
             at = chosen.range.start + lot.below(span as u64) as usize;
-            if file.durable.get(at).is_some_and(|byte| *byte != 0) {
+            if file.durable.byte(at) != 0 {
                 break;
             }
         }
         let mask = 1 << lot.below(8);
         for content in [&mut file.durable, &mut file.cache] {
-            if let Some(byte) = content.get_mut(at) {
-                *byte ^= mask;
-            }
+            content.flip(at, mask);
         }
         true
     }
@@ -368,15 +366,15 @@ impl Folder {
 }
 
 impl Change {
-    fn make(self, content: &mut Vec<u8>) {
+    fn make(self, content: &mut Content) {
         match self {
-            Self::Length(length) => content.resize(length, 0),
-            Self::Bytes(start, bytes) => put(content, start, &bytes),
+            Self::Length(length) => content.set_length(length),
+            Self::Bytes(start, bytes) => content.put(start, &bytes),
         }
     }
 
     /// What a crash or a failed sync leaves of the change.
-    fn make_in_part(self, content: &mut Vec<u8>, loss: Loss, sector_bytes: usize, lot: &mut Lot) {
+    fn make_in_part(self, content: &mut Content, loss: Loss, sector_bytes: usize, lot: &mut Lot) {
         match (loss, self) {
             (Loss::Process, change) => change.make(content),
             (Loss::All, _) => {}
@@ -387,7 +385,7 @@ impl Change {
                     let sector_end = (start + at) / sector_bytes * sector_bytes + sector_bytes;
                     let end = (sector_end - start).min(bytes.len());
                     if lot.chance(500) {
-                        put(content, start + at, bytes.get(at..end).unwrap_or_default());
+                        content.put(start + at, bytes.get(at..end).unwrap_or_default());
                     }
                     at = end;
                 }
@@ -416,17 +414,6 @@ impl Renaming {
                 names.remove(&name);
             }
         }
-    }
-}
-
-/// Puts bytes into content that grows as needed.
-fn put(content: &mut Vec<u8>, start: usize, bytes: &[u8]) {
-    let end = start.saturating_add(bytes.len());
-    if content.len() < end {
-        content.resize(end, 0);
-    }
-    if let Some(place) = content.get_mut(start..end) {
-        place.copy_from_slice(bytes);
     }
 }
 
