@@ -296,6 +296,29 @@ fn the_window_of_the_own_session_is_kept() {
     assert_eq!(node.propose(), 8);
 }
 
+/// Everything that is submitted here waits for it, and no other node may ask in its place. (Seed
+/// 528630: asked four times in a bad hour, it was asked for again only seconds after all was well.)
+#[test]
+fn the_own_session_is_asked_for_again_without_waiting_ever_longer() {
+    let mut node = Node::new();
+    node.submit(b"first");
+    let retry = node.tickets.limits.forward_retry;
+    let sweeps = node.tickets.limits.sweep_interval;
+    for attempt in 1..=6 {
+        assert_eq!(node.forward().0, [(CONTROL_SESSION, 1)], "{attempt}");
+        node.now = node.now.after(retry + sweeps);
+        node.tickets.sweep(node.now);
+    }
+    assert_eq!(node.propose(), 1, "when this node leads, likewise");
+    let pause = node.tickets.limits.refused_pause;
+    for attempt in 1..=6 {
+        node.resolve(REFUSED);
+        node.now = node.now.after(pause + sweeps);
+        node.tickets.sweep(node.now);
+        assert_eq!(node.propose(), 1, "{attempt}");
+    }
+}
+
 #[test]
 fn commands_of_an_ended_session_go_under_a_new_one() {
     let mut node = Node::with_session();
