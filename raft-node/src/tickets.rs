@@ -352,7 +352,7 @@ impl Tickets {
         if matches!(request.source, Source::Node { .. }) {
             self.refuse_forwarded(key);
         } else {
-            let until = now.after(backed_off(pause, request.attempts));
+            let until = now.after(request.backed_off(pause));
             request.state = State::Resting { until };
             self.sweep_by(now);
         }
@@ -527,6 +527,17 @@ impl Request {
         matches!(self.state, State::Ready)
     }
 
+    /// How long to wait before the next attempt: double with each, up to a point, since many who
+    /// try again must not drown the one leader they all try. What opens the own session is one
+    /// request a node, for which all others there wait.
+    fn backed_off(&self, wait: Duration) -> Duration {
+        if matches!(self.source, Source::OwnSession) {
+            return wait;
+        }
+        let doublings = u32::from(self.attempts.saturating_sub(1)).min(MAX_DOUBLINGS);
+        wait.saturating_mul(1 << doublings)
+    }
+
     /// Whether a copy may stand in some log.
     const fn is_exposed(&self) -> bool {
         match self.state {
@@ -534,13 +545,6 @@ impl Request {
             State::Proposed | State::Forwarded { .. } | State::Committed => true,
         }
     }
-}
-
-/// Waits double with each attempt, up to a point: many who try again must not drown the one leader
-/// they all try.
-fn backed_off(wait: Duration, attempts: u8) -> Duration {
-    let doublings = u32::from(attempts.saturating_sub(1)).min(MAX_DOUBLINGS);
-    wait.saturating_mul(1 << doublings)
 }
 
 const MAX_DOUBLINGS: u32 = 3;

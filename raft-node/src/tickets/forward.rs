@@ -5,7 +5,7 @@ use raft_core::ids::{Boot, LogIndex, NodeId, Peer};
 use raft_core::record::ClientHeader;
 use raft_core::time::Time;
 
-use super::{Key, Request, Source, State, Tickets, Work, backed_off};
+use super::{Key, Request, Source, State, Tickets, Work};
 use crate::letter::{Forward, ForwardReply, ForwardedCommand};
 use crate::session::{CONTROL_SESSION, Control};
 
@@ -97,7 +97,7 @@ impl Tickets {
             }
             request.exposed = true;
             request.attempts = request.attempts.saturating_add(1);
-            let until = now.after(backed_off(retry, request.attempts));
+            let until = now.after(request.backed_off(retry));
             request.state = State::Forwarded { until };
             self.ready.pop_front();
         }
@@ -157,7 +157,7 @@ impl Tickets {
         for key in keys {
             let request = self.request_mut(key);
             if let Some(request) = request.filter(|request| request.is_forwarded()) {
-                let until = now.after(backed_off(pause, request.attempts));
+                let until = now.after(request.backed_off(pause));
                 request.state = State::Resting { until };
             }
         }
