@@ -1,6 +1,7 @@
 //! How a leader brings its followers' logs in line with its own (paper 5.3; Figure 2 Leaders,
 //! State on leaders).
 
+use raft_core::chunk::Chunk;
 use raft_core::error::Dropped;
 use raft_core::hull::{Input, Outcome};
 use raft_core::ids::{LogIndex, NodeId};
@@ -9,7 +10,7 @@ use raft_core::settings::Settings;
 use raft_core::states::Role;
 
 use crate::support::{
-    Node, conflict, heartbeat_reply, id, ids, ids_of, matched, settings, vote_reply,
+    Node, conflict, heartbeat_reply, id, ids, ids_of, index, matched, settings, vote_reply,
 };
 
 /// [F2.STATE.7]
@@ -451,4 +452,25 @@ fn match_index(node: &Node, follower: u64) -> u64 {
     node.hull
         .match_index(NodeId::new(follower))
         .map_or(u64::MAX, LogIndex::get)
+}
+
+#[test]
+fn a_leader_shows_what_it_knows_of_a_follower_and_others_show_nothing() {
+    let mut node = Node::leading();
+    let (two, stranger) = (NodeId::new(2), NodeId::new(9));
+    let shown = |node: &Node| {
+        let hull = &node.hull;
+        (hull.next_index(two), hull.bytes_in_flight(two))
+    };
+    assert_eq!(shown(&node), (Some(index(2)), Some(0)));
+    node.propose(b"x");
+    let sent = node.appends_to(2);
+    let bytes: usize = sent[0].chunks.iter().map(Chunk::pinned_bytes).sum();
+    assert!(bytes > 1);
+    assert_eq!(shown(&node), (Some(index(3)), Some(bytes)));
+    node.acknowledge(2, 2);
+    assert_eq!(shown(&node), (Some(index(3)), Some(0)));
+    assert_eq!(node.hull.next_index(stranger), None);
+    node.hear(3, 9);
+    assert_eq!(shown(&node), (None, None));
 }

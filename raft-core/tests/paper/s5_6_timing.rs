@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use raft_core::configuration::Configuration;
 use raft_core::error::OpenError;
 use raft_core::hull::{Hull, Input};
-use raft_core::ids::LogIndex;
-use raft_core::log::{HardState, Recovered};
+use raft_core::ids::{EntryId, LogIndex, Term};
+use raft_core::log::{HardState, Recovered, SnapshotMark};
 use raft_core::settings::{Settings, SettingsProblem};
 use raft_core::states::Role;
 use raft_core::time::Time;
@@ -136,35 +137,91 @@ fn a_deadline_that_is_reported_too_early_does_nothing() {
 
 #[test]
 fn what_a_log_recovers_must_not_contradict_itself() {
-    let good = Recovered {
+    let good = recovered(4, vec![id(1, 1), id(3, 3)]);
+    let with = |change: fn(&mut Recovered)| {
+        let mut changed = good.clone();
+        change(&mut changed);
+        changed
+    };
+    assert_opens(&good);
+    assert_opens(&recovered(3, good.runs.clone()));
+    assert_opens(&Recovered::default());
+    assert_opens(&with(|log| log.configurations = configurations(&[1, 4])));
+    let bad = [
+        recovered(4, vec![id(2, 1)]),
+        recovered(4, vec![id(1, 2), id(3, 1)]),
+        recovered(4, vec![id(1, 1), id(3, 1)]),
+        recovered(4, vec![id(1, 1), id(1, 2)]),
+        recovered(4, vec![id(1, 1), id(2, 2), id(2, 3)]),
+        recovered(4, vec![id(1, 1), id(5, 3)]),
+        recovered(4, vec![id(1, 4)]),
+        recovered(4, Vec::new()),
+        with(|log| log.hard.term = Term::new(2)),
+        with(|log| log.configurations = configurations(&[4, 1])),
+        with(|log| log.configurations = configurations(&[4, 4])),
+        with(|log| log.configurations = configurations(&[5])),
+        with(|log| log.configurations = configurations(&[0])),
+    ];
+    bad.iter().for_each(assert_refused);
+}
+
+#[test]
+fn what_a_log_recovers_follows_its_snapshot() {
+    let after = |last, runs| Recovered {
+        snapshot: Some(SnapshotMark {
+            last: id(3, 2),
+            configuration: support::setup(1, 3).founding,
+        }),
+        ..recovered(last, runs)
+    };
+    assert_opens(&after(3, Vec::new()));
+    assert_opens(&after(5, vec![id(4, 2), id(5, 3)]));
+    assert_opens(&after(5, vec![id(4, 3)]));
+    let mut outside = after(5, vec![id(4, 2)]);
+    outside.configurations = configurations(&[3]);
+    let bad = [
+        after(2, Vec::new()),
+        after(4, Vec::new()),
+        after(5, vec![id(4, 1)]),
+        after(5, vec![id(5, 2)]),
+        after(5, vec![id(3, 2)]),
+        after(5, vec![id(4, 2), id(5, 2)]),
+        outside,
+    ];
+    bad.iter().for_each(assert_refused);
+}
+
+/// What a log in term 3 recovers whose terms begin at these entries and which ends at `last`.
+fn recovered(last: u64, runs: Vec<EntryId>) -> Recovered {
+    Recovered {
         hard: HardState {
-            term: raft_core::ids::Term::new(3),
+            term: Term::new(3),
             ..HardState::default()
         },
-        runs: vec![id(1, 1), id(3, 3)],
-        last: LogIndex::new(4),
-        ..Recovered::default()
-    };
-    let open = |recovered| Hull::open(support::setup(1, 3), recovered, Time::ZERO).err();
-    assert_eq!(open(good.clone()), None);
-    let with_runs = |runs| Recovered {
         runs,
-        ..good.clone()
-    };
-    let bad = [
-        with_runs(vec![id(2, 1)]),
-        with_runs(vec![id(1, 2), id(3, 1)]),
-        with_runs(vec![id(1, 1), id(3, 1)]),
-        with_runs(vec![id(1, 1), id(1, 2)]),
-        with_runs(vec![id(1, 1), id(5, 3)]),
-        with_runs(vec![id(1, 4)]),
-        with_runs(Vec::new()),
-    ];
-    for recovered in bad {
-        let error = open(recovered.clone());
-        assert!(
-            matches!(error, Some(OpenError::Recovered { .. })),
-            "{recovered:?}"
-        );
+        last: LogIndex::new(last),
+        ..Recovered::default()
     }
+}
+
+fn configurations(at: &[u64]) -> Vec<(LogIndex, Configuration)> {
+    let founding = support::setup(1, 3).founding;
+    let at = at.iter().map(|at| LogIndex::new(*at));
+    at.map(|at| (at, founding.clone())).collect()
+}
+
+fn open(recovered: &Recovered) -> Option<OpenError> {
+    Hull::open(support::setup(1, 3), recovered.clone(), Time::ZERO).err()
+}
+
+fn assert_opens(recovered: &Recovered) {
+    assert_eq!(open(recovered), None, "{recovered:?}");
+}
+
+fn assert_refused(recovered: &Recovered) {
+    let error = open(recovered);
+    assert!(
+        matches!(error, Some(OpenError::Recovered { .. })),
+        "{recovered:?}"
+    );
 }
