@@ -8,6 +8,8 @@ use std::pin::Pin;
 
 use bytes::Bytes;
 
+use crate::rare::Site;
+
 #[cfg(unix)]
 pub mod std_fs;
 
@@ -19,6 +21,13 @@ pub mod std_fs;
 pub trait Fs: Clone + Send + Sync + 'static {
     /// Starts an operation. Never blocks.
     fn start(&self, operation: Operation) -> Completion;
+
+    /// Whether to do the rare thing at this site, this time: never, but in a simulated world. One
+    /// that answers `true` must answer `false` now and then, or nothing goes on.
+    fn rarely(&self, site: Site) -> bool {
+        let _ = site;
+        false
+    }
 }
 
 /// An operation under way.

@@ -24,6 +24,7 @@
 
 pub mod error;
 pub mod fs;
+pub mod rare;
 pub mod wal;
 
 pub use error::WalError;

@@ -25,6 +25,7 @@ use raft_core::log::{Durable, Loading, Log, LogError, Receipt, Recovered, Write}
 
 use crate::error::WalError;
 use crate::fs::{Completion, Fs, Operation};
+use crate::rare::Site;
 use commit::{Chain, Group, Stages};
 use contents::Contents;
 use frame::{Frame, Tail};
@@ -149,6 +150,10 @@ impl<F: Fs> Wal<F> {
 
     fn poll_group(&mut self, cx: &mut Context<'_>) -> Poll<Result<Durable, LogError>> {
         while let Some(group) = &mut self.group {
+            if self.fs.rarely(Site::AckLater) {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
             let Poll::Ready(result) = group.stages.poll(&self.fs, cx) else {
                 return Poll::Pending;
             };
@@ -182,7 +187,7 @@ impl<F: Fs> Wal<F> {
             return;
         };
         *idle_polls = idle_polls.saturating_add(1);
-        if *idle_polls < IDLE_POLLS {
+        if *idle_polls < IDLE_POLLS && !self.fs.rarely(Site::CloseEarly) {
             return;
         }
         self.closing = Closing::NotNeeded;
@@ -206,6 +211,9 @@ impl<F: Fs> Log for Wal<F> {
     fn begin(&mut self, write: Write) {
         if self.failure.is_some() {
             return;
+        }
+        if self.tail.offset > 0 && self.fs.rarely(Site::RollEarly) {
+            self.tail.length = self.tail.offset;
         }
         match frame::lay_out(&mut self.contents, &mut self.tail, &self.settings, write) {
             Ok(frame) => {
@@ -233,6 +241,10 @@ impl<F: Fs> Log for Wal<F> {
         if let Some(failure) = &self.failure {
             return Box::pin(std::future::ready(Err(failure.clone())));
         }
+        let max_bytes = match self.fs.rarely(Site::LoadLeast) {
+            true => 1,
+            false => max_bytes,
+        };
         match self.contents.select(&range, max_bytes) {
             Ok(pieces) => Box::pin(load::gather(load::start(&self.fs, pieces), max_bytes)),
             Err(error) => Box::pin(std::future::ready(Err(error))),

@@ -32,6 +32,7 @@ use crate::genesis::Genesis;
 use crate::handle::{Handle, ReadDesk, STOPPED};
 use crate::identity::GenesisRecord;
 use crate::letter::{Letter, Packet};
+use crate::rare::Site;
 use crate::session::Sessions;
 use crate::settings::NodeSetup;
 use crate::state_machine::StateMachine;
@@ -325,13 +326,16 @@ impl<L: Log, C: Comms<Letter>, K: Clock, S: StateMachine> Future for Driver<L, C
         loop {
             turns += 1;
             match self.turn(cx) {
-                Ok(true) if turns < MAX_TURNS_PER_POLL => {}
+                Ok(true) if turns < MAX_TURNS_PER_POLL && !self.clock.rarely(Site::EndPoll) => {}
                 Ok(again) => {
                     self.refresh_status();
                     let driver = &mut *self;
                     let outcomes = &mut driver.tickets.outcomes;
-                    driver.desk.settle(outcomes, Some(&driver.status));
-                    if again {
+                    let later = !outcomes.is_empty() && driver.clock.rarely(Site::SettleLater);
+                    if !later {
+                        driver.desk.settle(outcomes, Some(&driver.status));
+                    }
+                    if again | later {
                         // Others on this thread have their turn first.
                         cx.waker().wake_by_ref();
                     }

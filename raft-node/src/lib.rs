@@ -11,6 +11,7 @@
 //! - [`session`]: exactly-once sessions around the user's [`state_machine`].
 //! - [`genesis`] and [`identity`]: how a cluster is founded, and what of it is kept on disk.
 //! - [`letter`], [`frame`], [`codec`]: what nodes send each other, and as which bytes.
+//! - [`rare`]: where a simulator may ask for rare behaviour that is allowed.
 
 mod applier;
 pub mod clock;
@@ -23,6 +24,7 @@ pub mod genesis;
 pub mod handle;
 pub mod identity;
 pub mod letter;
+pub mod rare;
 pub mod session;
 pub mod settings;
 pub mod state_machine;

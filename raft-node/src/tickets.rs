@@ -312,6 +312,11 @@ impl Tickets {
         self.slab.requests().saturating_add(self.own.waiting())
     }
 
+    /// How many may be ready to go out.
+    pub(crate) fn ready(&self) -> usize {
+        self.ready.len()
+    }
+
     /// Whether nobody here waits for any command: nothing applied need be looked up.
     pub(crate) fn awaits_no_command(&self) -> bool {
         self.by_command.is_empty()

@@ -320,6 +320,11 @@ impl Checks {
         self.watch.reached.mark(marker);
     }
 
+    /// Counts a rare state that only the world sees, as often as it was seen.
+    pub(crate) fn mark_times(&mut self, marker: Marker, times: u64) {
+        self.watch.reached.mark_times(marker, times);
+    }
+
     /// The rare states seen so far.
     pub const fn reached(&self) -> &Reached {
         &self.watch.reached

@@ -13,10 +13,12 @@ use std::time::Duration;
 use raft_core::ids::NodeId;
 use raft_core::time::Time;
 use raft_node::clock::Clock;
+use raft_node::rare::Site;
 
 use crate::lot::{Lot, nanos};
 use crate::network::node_number;
-use crate::plan::{NodePlan, Plan};
+use crate::plan::{NodePlan, Plan, RareSite};
+use crate::rare::Rare;
 use crate::world::event::Event;
 
 /// The world's time and what is still to come. Cheap to clone; all clones are one queue.
@@ -196,10 +198,11 @@ pub(crate) struct SimClock {
     node: NodeId,
     schedule: Schedule,
     hand: Arc<Mutex<Hand>>,
+    rare: Rare,
 }
 
 impl SimClock {
-    pub(crate) fn new(node: NodeId, plan: &Plan, schedule: Schedule) -> Self {
+    pub(crate) fn new(node: NodeId, plan: &Plan, schedule: Schedule, rare: Rare) -> Self {
         let number = node_number(node);
         let rate = plan
             .nodes
@@ -217,6 +220,7 @@ impl SimClock {
                 key: plan.key_of(number),
                 seed: plan.seed,
             })),
+            rare,
         }
     }
 
@@ -306,6 +310,10 @@ impl Clock for SimClock {
             }
         }
         Poll::Pending
+    }
+
+    fn rarely(&self, site: Site) -> bool {
+        self.rare.strikes(RareSite::Node(site))
     }
 }
 

@@ -15,12 +15,14 @@ use std::time::Duration;
 use raft_core::ids::NodeId;
 use raft_core::time::Time;
 use raft_log::fs::{Answer, Completion, Fs, FsError, Operation};
+use raft_log::rare::Site;
 
 use crate::clock::Schedule;
 use crate::lot::Lot;
 use crate::nemesis::{DiskFault, Loss};
 use crate::network::node_number;
-use crate::plan::{DiskPlan, Plan};
+use crate::plan::{DiskPlan, Plan, RareSite};
+use crate::rare::Rare;
 use crate::world::event::Event;
 
 mod content;
@@ -86,6 +88,7 @@ impl Disk {
         SimFs {
             disk: self.clone(),
             epoch: platter.epoch,
+            rare: Rare::default(),
         }
     }
 
@@ -332,9 +335,15 @@ impl Platter {
 pub struct SimFs {
     disk: Disk,
     epoch: u64,
+    rare: Rare,
 }
 
 impl SimFs {
+    /// Asks the log over it for rare behaviour.
+    pub(crate) fn with_rare(self, rare: Rare) -> Self {
+        Self { rare, ..self }
+    }
+
     /// Whose disk it is.
     pub fn node(&self) -> NodeId {
         self.disk.platter().node
@@ -368,6 +377,10 @@ impl fmt::Debug for Lasting {
 }
 
 impl Fs for SimFs {
+    fn rarely(&self, site: Site) -> bool {
+        self.rare.strikes(RareSite::Log(site))
+    }
+
     fn start(&self, operation: Operation) -> Completion {
         let mut platter = self.disk.platter();
         if platter.epoch != self.epoch {

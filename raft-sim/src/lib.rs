@@ -22,6 +22,7 @@ mod panics;
 pub mod parallel;
 pub mod plan;
 mod process;
+mod rare;
 mod rules;
 pub mod script;
 pub mod shrink;

@@ -119,6 +119,30 @@ markers! {
     SessionEnded: "a session was ended",
     FateUnknown: "a client was told that its command's fate is unknown",
     RetryAnswered: "a command was answered after an earlier try of it was in doubt",
+
+    // What nodes and logs were asked to do that they rarely do.
+    RareEndPoll: "a driver ended its poll although a turn had left work",
+    RareOneLetter: "a driver took no further letter in its turn",
+    RareOneDurable: "a driver took no further acknowledgement of its log in its turn",
+    RareLoadLater: "a driver looked a turn later at entries that it had asked for",
+    RareBatchOfOne: "a leader proposed one command though more waited",
+    RareSendAgain: "a driver sent everything again that waited for another node",
+    RareForwardOne: "a driver forwarded one command though more waited",
+    RarePullLater: "a driver left a turn out before it asked its hull what to do",
+    RareOneWrite: "a driver began a write and left everything else to the next turn",
+    RareOneSend: "a driver sent one message and left the others to the next turn",
+    RareNoRoom: "a driver found no room for a message",
+    RareApplyOne: "a driver applied one entry though more were committed",
+    RareApplyLater: "a driver applied committed entries a turn later",
+    RareReplyLater: "a driver answered those who had forwarded commands a turn later",
+    RareSettleLater: "a driver told those who had asked a poll later",
+    RareEarlyDeadline: "a driver's timer rang early",
+    RareOneFrame: "a log wrote one frame though more waited",
+    RareSyncApart: "a log synced what it had written only when the write was answered",
+    RareAckLater: "a log acknowledged a write a poll later",
+    RareRollEarly: "a log began a new file before the last was full",
+    RareCloseEarly: "a log closed itself before it was idle for long",
+    RareLoadLeast: "a log read back one entry though more were asked for",
 }
 
 /// How often each marker was seen.
@@ -137,9 +161,14 @@ pub struct Sightings {
 impl Reached {
     /// Counts one sighting.
     pub(crate) fn mark(&mut self, marker: Marker) {
-        if let Some(seen) = self.0.get_mut(marker as usize) {
+        self.mark_times(marker, 1);
+    }
+
+    /// Counts several sightings.
+    pub(crate) fn mark_times(&mut self, marker: Marker, times: u64) {
+        if let Some(seen) = self.0.get_mut(marker as usize).filter(|_| times > 0) {
             seen.worlds = seen.worlds.max(1);
-            seen.times += 1;
+            seen.times += times;
         }
     }
 

@@ -22,6 +22,7 @@ mod fate;
 mod limits;
 mod network;
 mod quirks;
+mod rare;
 pub(crate) mod span;
 mod text;
 mod tuning;
@@ -34,6 +35,7 @@ pub use fate::{Fate, FatePlan, Kind};
 pub use limits::Limits;
 pub use network::{Delay, NetworkPlan};
 pub use quirks::Quirks;
+pub use rare::{RarePlan, RareSite};
 pub use text::{Place, PlanError};
 pub use tuning::Tuning;
 
@@ -62,6 +64,9 @@ pub struct Plan {
     /// What runtimes do.
     #[serde(default)]
     pub quirks: Quirks,
+    /// Where nodes and logs now and then do what they rarely do.
+    #[serde(default)]
+    pub rare: Vec<RarePlan>,
     /// The clients.
     pub clients: Vec<ClientPlan>,
     /// What clients do, by time.
@@ -187,6 +192,7 @@ impl Plan {
             network,
             disk,
             quirks,
+            rare: Vec::new(),
             clients,
             operations,
             faults: Vec::new(),
@@ -199,6 +205,7 @@ impl Plan {
         }
         if swarm.faults {
             plan.faults = nemesis::draw(&plan);
+            plan.rare = rare::draw(&mut Lot::of(seed, &[RARE]));
         }
         plan
     }
@@ -323,6 +330,9 @@ const QUIRKS: u64 = 24;
 
 /// What decides on lost disks is called among lots.
 const WIPES: u64 = 27;
+
+/// What rare behaviour is called among lots.
+const RARE: u64 = 29;
 
 /// What endings are called among lots.
 const ENDING: u64 = 19;

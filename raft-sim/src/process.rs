@@ -28,6 +28,7 @@ use crate::lot::Lot;
 use crate::network::{Network, SimComms, node_id};
 use crate::node_log::{LogMaker, NodeLog, NotOpened, Opening, open_wal};
 use crate::plan::Plan;
+use crate::rare::Rare;
 use crate::spy::{Journal, SpyLog, SpyMachine};
 use crate::subject::Subject;
 use crate::trace::Recorder;
@@ -43,6 +44,8 @@ pub(crate) struct Node<M> {
     pub(crate) key: u64,
     pub(crate) disk: Disk,
     pub(crate) clock: SimClock,
+    /// What it is asked to do that it rarely does.
+    pub(crate) rare: Rare,
     pub(crate) waker: Waker,
     pub(crate) process: Process<M>,
     pub(crate) journal: Journal,
@@ -155,11 +158,13 @@ impl<M: StateMachine> Node<M> {
     ) -> Self {
         let id = node_id(number);
         let key = plan.key_of(number);
+        let rare = Rare::new(plan, key);
         Self {
             number,
             key,
             disk: Disk::new(id, plan, schedule.clone()),
-            clock: SimClock::new(id, plan, schedule.clone()),
+            clock: SimClock::new(id, plan, schedule.clone(), rare.clone()),
+            rare,
             waker,
             process: Process::Down,
             journal,
@@ -198,7 +203,7 @@ impl<M: StateMachine> Node<M> {
             block_bytes: plan.tuning.limits.block_bytes,
             ..WalSettings::default()
         };
-        let disk = self.disk.mount();
+        let disk = self.disk.mount().with_rare(self.rare.clone());
         let opening = log.map_or_else(
             || open_wal(disk.clone(), settings),
             |log| log.open(disk.clone()),

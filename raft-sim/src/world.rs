@@ -273,6 +273,9 @@ impl<'a, S: Subject> World<'a, S> {
         if self.nodes.iter().any(|node| node.disk.cut_tails() > 0) {
             self.checks.mark(Marker::TornTailCut);
         }
+        for (marker, times) in self.nodes.iter().flat_map(|node| node.rare.struck()) {
+            self.checks.mark_times(marker, times);
+        }
         self.counters.nanoseconds = self.schedule.now().as_nanos();
         Outcome {
             seed: self.plan.seed,

@@ -67,6 +67,8 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(3_600);
 mod tests {
     use std::future::poll_fn;
 
+    use raft_node::rare::Site;
+
     use super::*;
 
     #[tokio::test]
@@ -82,5 +84,11 @@ mod tests {
         .await;
         poll_fn(|cx| clock.poll_until(near, cx)).await;
         assert!(clock.now() >= near);
+    }
+
+    #[test]
+    fn asks_for_nothing_rare() {
+        let clock = TokioClock::new();
+        assert!(Site::ALL.iter().all(|site| !clock.rarely(*site)));
     }
 }

@@ -10,6 +10,7 @@ use raft_core::log::{LogError, Receipt};
 use super::frame::Frame;
 use super::segment;
 use crate::fs::{Completion, Fs, FsError, Operation};
+use crate::rare::Site;
 
 /// Stages of operations: all of one stage run at once, and the next begins when they succeeded.
 pub(super) struct Stages {
@@ -130,10 +131,14 @@ pub(super) fn start_group<F: Fs>(
         group.needed_from = group.needed_from.max(frame.needed_from);
         group.receipts.extend(frame.receipt.take());
         queue.pop_front();
+        if !queue.is_empty() && fs.rarely(Site::OneFrame) {
+            break;
+        }
     }
     chain.written = group.batch;
     let write = ("write", write(segment, offset, parts));
-    group.stages = Stages::start(fs, stages(segment, creates, write));
+    let apart = fs.rarely(Site::SyncApart);
+    group.stages = Stages::start(fs, stages(segment, creates, write, apart));
     Some(group)
 }
 
@@ -158,11 +163,14 @@ pub(super) struct Chain {
 
 /// A write to the newest segment is synced; a new one must also be in its folder, and what the
 /// segment before it ends with must be durable first.
-fn stages(segment: u64, creates: Option<u64>, write: Task) -> Vec<Vec<Task>> {
+fn stages(segment: u64, creates: Option<u64>, write: Task, apart: bool) -> Vec<Vec<Task>> {
     let name = segment::name(segment);
     let sync = ("sync", Operation::Sync { name: name.clone() });
     let Some(length) = creates else {
-        return vec![vec![write, sync]];
+        return match apart {
+            true => vec![vec![write], vec![sync]],
+            false => vec![vec![write, sync]],
+        };
     };
     let create = ("create a segment", Operation::Create { name, length });
     vec![

@@ -10,6 +10,7 @@ use super::Driver;
 use crate::clock::Clock;
 use crate::error::{Exit, NodeFault};
 use crate::letter::{Letter, Packet};
+use crate::rare::Site;
 use crate::state_machine::StateMachine;
 use crate::status::{Rejected, Rejection};
 
@@ -31,6 +32,9 @@ impl<L: Log, C: Comms<Letter>, K: Clock, S: StateMachine> Driver<L, C, K, S> {
                 }
                 // What waits for room is pulled in this very turn.
                 CommsEvent::Room(..) => {}
+            }
+            if self.clock.rarely(Site::OneLetter) {
+                break;
             }
         }
         Ok(true)

@@ -13,6 +13,7 @@ use super::Driver;
 use crate::clock::Clock;
 use crate::error::{Exit, NodeFault};
 use crate::letter::{Letter, Packet};
+use crate::rare::Site;
 use crate::state_machine::StateMachine;
 use crate::tickets::BatchLimits;
 
@@ -38,6 +39,9 @@ impl<L: Log, C: Comms<Letter>, K: Clock, S: StateMachine> Driver<L, C, K, S> {
                     return Ok(true);
                 }
             }
+            if self.clock.rarely(Site::OneDurable) {
+                break;
+            }
         }
         Ok(true)
     }
@@ -46,6 +50,9 @@ impl<L: Log, C: Comms<Letter>, K: Clock, S: StateMachine> Driver<L, C, K, S> {
     pub(super) fn take_loaded(&mut self, cx: &mut Context<'_>) -> bool {
         if self.loading.is_empty() {
             return false;
+        }
+        if self.clock.rarely(Site::LoadLater) {
+            return true;
         }
         let mut still_loading = Vec::new();
         let mut again = false;
@@ -71,15 +78,20 @@ impl<L: Log, C: Comms<Letter>, K: Clock, S: StateMachine> Driver<L, C, K, S> {
             return false;
         };
         let leader = (hull.leader(), hull.term());
-        if leader != self.leader {
+        let waits = self.tickets.under_way() > 0;
+        if leader != self.leader || (waits && self.clock.rarely(Site::SendAgain)) {
             self.leader = leader;
             self.tickets.on_leader();
         }
         let settings = &self.setup.settings;
         if hull.role() == Role::Leader {
             let raft = &settings.raft;
+            let batch_of_one = self.tickets.ready() > 1 && self.clock.rarely(Site::BatchOfOne);
             let limits = BatchLimits {
-                entries: raft.chunk_limits.max_entries as usize,
+                entries: match batch_of_one {
+                    true => 1,
+                    false => raft.chunk_limits.max_entries as usize,
+                },
                 bytes: raft
                     .max_append_bytes
                     .min(raft.chunk_limits.max_payload_bytes as usize),
@@ -100,7 +112,10 @@ impl<L: Log, C: Comms<Letter>, K: Clock, S: StateMachine> Driver<L, C, K, S> {
         for _ in 0..MAX_BATCHES_PER_TURN {
             let room = self.comms.room(leader, Lane::Entries);
             let now = self.clock.now();
-            let max_bytes = self.setup.settings.max_forward_bytes;
+            let mut max_bytes = self.setup.settings.max_forward_bytes;
+            if self.tickets.ready() > 1 && self.clock.rarely(Site::ForwardOne) {
+                max_bytes = 1;
+            }
             let Some(forward) = self.tickets.take_forward(room, max_bytes, now) else {
                 return false;
             };
@@ -111,16 +126,22 @@ impl<L: Log, C: Comms<Letter>, K: Clock, S: StateMachine> Driver<L, C, K, S> {
 
     /// Pulls everything out of the hull; whether to look at what became of it.
     pub(super) fn pull(&mut self) -> Result<bool, Exit> {
+        if self.clock.rarely(Site::PullLater) {
+            self.touched = true;
+            return Ok(true);
+        }
         let mut again = self.pull_writes();
+        if again && self.clock.rarely(Site::OneWrite) {
+            self.touched = true;
+            return Ok(true);
+        }
         self.pull_messages();
         again |= self.pull_applies()?;
         // Last, since pulling messages and applies is what asks for loads.
         again |= self.pull_loads();
-        for ((to, _), reply) in core::mem::take(&mut self.tickets.replies) {
-            let leader = self.leader.0;
-            let reply = crate::letter::ForwardReply { leader, ..reply };
-            self.send(to.id, Packet::ForwardReply(reply));
-        }
+        self.send_replies();
+        // What was left for later is there still.
+        again |= self.touched;
         self.pull_events();
         match self.hull.as_ref().and_then(Hull::fault) {
             Some(fault) => Err(Exit::Fault(NodeFault::Hull(fault.clone()))),
@@ -135,11 +156,12 @@ impl<L: Log, C: Comms<Letter>, K: Clock, S: StateMachine> Driver<L, C, K, S> {
         let Some(deadline) = hull.into_iter().chain(others.into_iter().flatten()).min() else {
             return false;
         };
-        if self.clock.poll_until(deadline, cx).is_pending() {
+        let passed = self.clock.poll_until(deadline, cx).is_ready();
+        if !passed && !self.clock.rarely(Site::EarlyDeadline) {
             return false;
         }
         let now = self.clock.now();
-        if hull.is_some_and(|due| due <= now) {
+        if !passed || hull.is_some_and(|due| due <= now) {
             if let Some(hull) = &mut self.hull {
                 hull.step(now, Input::DeadlinePassed);
             }
@@ -197,7 +219,10 @@ impl<L: Log, C: Comms<Letter>, K: Clock, S: StateMachine> Driver<L, C, K, S> {
                 after = Some(to);
                 loop {
                     let room = self.comms.room(to, lane);
+                    let later = self.clock.rarely(Site::NoRoom);
+                    self.touched |= later;
                     let message = match room {
+                        _ if later => None,
                         0 => None,
                         room => hull.next_send(to, lane, room),
                     };
@@ -212,8 +237,25 @@ impl<L: Log, C: Comms<Letter>, K: Clock, S: StateMachine> Driver<L, C, K, S> {
                         packet: Packet::Raft(message),
                     };
                     self.comms.send(to, lane, letter);
+                    if self.clock.rarely(Site::OneSend) {
+                        self.touched = true;
+                        return;
+                    }
                 }
             }
+        }
+    }
+
+    fn send_replies(&mut self) {
+        let waiting = !self.tickets.replies.is_empty();
+        if waiting && self.clock.rarely(Site::ReplyLater) {
+            self.touched = true;
+            return;
+        }
+        for ((to, _), reply) in core::mem::take(&mut self.tickets.replies) {
+            let leader = self.leader.0;
+            let reply = crate::letter::ForwardReply { leader, ..reply };
+            self.send(to.id, Packet::ForwardReply(reply));
         }
     }
 
@@ -227,7 +269,17 @@ impl<L: Log, C: Comms<Letter>, K: Clock, S: StateMachine> Driver<L, C, K, S> {
             self.tickets.on_resolved(resolved, self.clock.now());
             again = true;
         }
-        if let Some(apply) = hull.next_apply(self.setup.settings.max_apply_bytes_per_turn) {
+        let mut most = self.setup.settings.max_apply_bytes_per_turn;
+        if hull.applied_index() < hull.commit_index() {
+            if self.clock.rarely(Site::ApplyLater) {
+                self.touched = true;
+                return Ok(true);
+            }
+            if self.clock.rarely(Site::ApplyOne) {
+                most = 1;
+            }
+        }
+        if let Some(apply) = hull.next_apply(most) {
             let last = self
                 .applier
                 .apply(&apply, &mut self.tickets)

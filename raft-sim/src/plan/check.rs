@@ -8,7 +8,7 @@ use std::time::Duration;
 use raft_node::settings::SettingsProblem;
 
 use super::span::MOST_SPAN;
-use super::{Delay, Fate, MAX_NODES, Plan, PlanError};
+use super::{Delay, Fate, MAX_NODES, Plan, PlanError, RareSite};
 use crate::nemesis::{Fault, FaultPlan, Target};
 
 impl Plan {
@@ -71,6 +71,7 @@ impl Plan {
             ("operations", self.operations.len(), MOST_OPERATIONS),
             ("faults", self.faults.len(), MOST_FAULTS),
             ("fates", self.fates.len(), MOST_FATES),
+            ("rare", self.rare.len(), RareSite::all().count()),
         ] {
             if count > most {
                 return Err(Spot::field(field).has(Flaw::TooMany { count, most }));
@@ -117,6 +118,10 @@ impl Plan {
         within(network, "calm", calm, MOST_DELAY)?;
         let late = self.quirks.alarms_late;
         within(Spot::field("quirks"), "alarms_late", late, MOST_DELAY)?;
+        for (item, planned) in self.rare.iter().enumerate() {
+            let per_mille = u64::from(planned.per_mille);
+            at_most(Spot::item("rare", item), "per_mille", per_mille, MOST_RARE)?;
+        }
         let ending = Spot::field("ending");
         within(ending, "rest", self.ending.rest, MOST_DELAY)?;
         at_most(ending, "rests", u64::from(self.ending.rests), MOST_RESTS)?;
@@ -379,6 +384,9 @@ pub enum Flaw {
 
 /// The longest that faults and clients may go on: what the command line grants too.
 const MOST_DURATION: Duration = Duration::from_secs(60_000);
+
+/// How often something rare may happen, in a thousand: what always happens lets nothing go on.
+const MOST_RARE: u64 = 900;
 
 /// The sizes that blocks of a log may have.
 const LEAST_BLOCK: u64 = 256;

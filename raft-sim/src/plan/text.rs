@@ -218,7 +218,7 @@ fn is_name(letter: char) -> bool {
 /// What a plan's text begins with.
 const HEADER: &str = "\
 // A world of raft-sim. `raft-sim replay --plan FILE` tells what happens in it.
-// Lines of nodes, clients, operations, faults and fates may be changed, added and taken out.
+// Lines of nodes, clients, operations, faults, fates and rare may be changed, added and taken out.
 ";
 
 /// The longest text that is read: more than any plan that is drawn for a quarter of a day.

@@ -9,6 +9,7 @@ pub(super) fn drop_things(attempts: &mut Attempts<'_>, luck: u64) {
         drop_items(attempts, luck, FAULTS);
         drop_items(attempts, luck, OPERATIONS);
     }
+    drop_items(attempts, luck, RARE);
     drop_items(attempts, 0, CLIENTS);
     drop_fates(attempts);
 }
@@ -32,6 +33,10 @@ const OPERATIONS: List = (
     |plan, kept| retain(&mut plan.operations, kept),
 );
 const CLIENTS: List = (|plan| plan.clients.len(), keep_clients);
+const RARE: List = (
+    |plan| plan.rare.len(),
+    |plan, kept| retain(&mut plan.rare, kept),
+);
 const FATES: List = (
     |plan| plan.fates.len(),
     |plan, kept| retain(&mut plan.fates, kept),

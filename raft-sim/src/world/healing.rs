@@ -75,6 +75,7 @@ impl<S: Subject> World<'_, S> {
         for node in &mut self.nodes {
             node.disk.heal();
             node.clock.be_punctual();
+            node.rare.end();
             node.slow = None;
             node.resume_for_good();
         }

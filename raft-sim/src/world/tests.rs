@@ -8,7 +8,7 @@ use raft_core::time::Time;
 use super::World;
 use crate::key_value::{KeyValue, KeyValueWorkload};
 use crate::nemesis::{Fault, FaultPlan, Loss, Occasion, Target};
-use crate::plan::{Plan, Swarm};
+use crate::plan::{Plan, RarePlan, RareSite, Swarm};
 use crate::sim::{Sim, run_plan, run_seed};
 
 fn short(faults: bool) -> Swarm {
@@ -35,6 +35,28 @@ fn a_calm_world_elects_once_and_answers_everything() {
     assert_eq!(outcome.counters.elections, 1);
     assert_eq!(outcome.counters.answered, outcome.counters.operations);
     assert!(outcome.counters.operations > 30);
+}
+
+#[test]
+fn what_is_rare_happens_where_a_plan_asks_for_it_and_harms_nothing() {
+    let mut plan = Plan::draw(1, &short(false));
+    plan.tuning.max_cached_bytes = 0;
+    let usual = run_plan(plan.clone());
+    let rarely = |site| RarePlan {
+        site,
+        per_mille: 100,
+    };
+    plan.rare = RareSite::all().map(rarely).collect();
+    let rare = run_plan(plan);
+    assert_eq!(rare.violation, None);
+    assert_eq!(rare.counters.answered, rare.counters.operations);
+    let seen = |outcome: &crate::world::Outcome| {
+        let sites = RareSite::all();
+        let seen = sites.filter(|site| outcome.reached.of(site.marker()).times > 0);
+        seen.count()
+    };
+    assert_eq!(seen(&usual), 0);
+    assert!(seen(&rare) > RareSite::all().count() * 2 / 3);
 }
 
 #[test]

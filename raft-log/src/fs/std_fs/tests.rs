@@ -5,6 +5,7 @@ use std::pin::pin;
 use std::task::{Context, Poll, Wake, Waker};
 
 use super::*;
+use crate::rare::Site;
 
 /// Parks the thread until the disk thread wakes it.
 fn wait<T>(future: impl Future<Output = T>) -> T {
@@ -105,6 +106,13 @@ fn a_locked_folder_names_its_holder_until_it_is_dropped() {
     assert!(matches!(&refused, FsError::Locked { holder, .. } if *holder == expected));
     drop(holder);
     assert_eq!(run(&other, Operation::Lock), Ok(Answer::Done));
+}
+
+#[test]
+fn nothing_rare_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let fs = StdFs::open(folder.path()).unwrap();
+    assert!(Site::ALL.iter().all(|site| !fs.rarely(*site)));
 }
 
 #[test]
