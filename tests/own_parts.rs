@@ -293,6 +293,20 @@ fn a_finding_says_how_to_see_it_again_and_leaves_its_files() {
     let name = "a_finding_says_how_to_see_it_again_and_leaves_its_files";
     let again = format!("RAFT_SIM_SEED={} cargo test {name}", finding.seed);
     assert!(text.contains(&again), "{text}");
+    assert!(!finding.also.is_empty(), "{text}");
+    for also in &finding.also {
+        assert!(also.failed.seed > finding.seed);
+        assert!(text.contains(&format!(
+            "RAFT_SIM_SEED={} cargo test {name}",
+            also.failed.seed
+        )));
+        let page = format!("seed-{}.html", also.failed.seed);
+        assert!(
+            also.files
+                .as_ref()
+                .is_some_and(|files| files.page.ends_with(page))
+        );
+    }
     let files = finding.files.as_ref().expect("files are written");
     let read = |path| std::fs::read_to_string(path).expect("it is there");
     assert!(read(&files.page).contains("app_panic"));
@@ -300,6 +314,10 @@ fn a_finding_says_how_to_see_it_again_and_leaves_its_files() {
     assert!(small.operations.len() < sim.plan(finding.seed).operations.len());
     let shown = sim.run_plan(small).violation.expect("it fails again");
     assert_eq!(shown.property, property::APP_PANIC);
+    let called = format!("seed-{}.shrunk.plan", finding.seed);
+    assert!(files.plan.ends_with(called), "{text}");
+    let small = format!("RAFT_SIM_PLAN={} cargo test {name}", files.plan.display());
+    assert!(text.contains(&small), "{text}");
     let report = files.page.with_file_name("report.json");
     assert!(read(&report).contains(r#""property":"app_panic""#));
 }

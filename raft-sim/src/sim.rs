@@ -34,8 +34,9 @@ use crate::workload::{OperationPlan, Step, Workload};
 use crate::world::{Bounds, Counters, Outcome, Trace, World};
 
 mod check;
+mod finding;
 
-pub use check::Finding;
+pub use finding::{Also, Finding};
 
 /// Runs a state machine of yours in simulated worlds.
 ///
@@ -245,23 +246,31 @@ impl Sim {
     ///
     /// The first seed whose world violated a property; [`Sim::run_seed`] shows it again.
     pub fn run(&self, seeds: Range<u64>) -> Result<Report, Failed> {
+        let (report, failed) = self.run_until(seeds, 1);
+        failed.into_iter().next().map_or(Ok(report), Err)
+    }
+
+    /// Runs these seeds until so many have failed; answers those that did, in order.
+    fn run_until(&self, seeds: Range<u64>, most: usize) -> (Report, Vec<Failed>) {
         let mut report = Report::default();
-        let mut failed = None;
+        let mut failed = Vec::new();
         let work = |seed| Outcome {
             history: History::new(),
             ..self.run_seed(seed)
         };
         in_order(seeds, self.options.jobs, work, |seed, outcome| {
             report.add(&outcome);
-            match outcome.violation {
-                None => ControlFlow::Continue(()),
-                Some(violation) => {
-                    failed = Some(Failed { seed, violation });
-                    ControlFlow::Break(())
-                }
+            failed.extend(
+                outcome
+                    .violation
+                    .map(|violation| Failed { seed, violation }),
+            );
+            match failed.len() < most {
+                true => ControlFlow::Continue(()),
+                false => ControlFlow::Break(()),
             }
         });
-        failed.map_or(Ok(report), Err)
+        (report, failed)
     }
 
     /// Runs one seed.

@@ -22,10 +22,10 @@ pub fn one_screen(recording: &Recording, violation: &Violation) -> String {
 pub(crate) fn of(recording: &Recording, broken: &Broken) -> String {
     let mut lines = Vec::new();
     lines.push(format!(
-        "{} is violated at {} (seed {}){}",
+        "{} is violated at {} ({}){}",
         broken.property,
         seconds(broken.at),
-        recording.seed,
+        recording.name.replacen("Seed", "seed", 1),
         broken
             .node
             .map_or_else(String::new, |node| format!(", seen on {node}"))

@@ -15,7 +15,10 @@ pub(super) fn of(happening: &Happening, sent: &BTreeMap<u64, &Sent>) -> String {
         What::Sent(letter) => format!("{}{}", content(letter), fate(letter)),
         What::Arrived { letter, taken, .. } => {
             let known = sent.get(letter);
-            let text = known.map_or_else(|| "a letter sent before this".to_owned(), |letter| content(letter));
+            let text = known.map_or_else(
+                || "a letter sent before this".to_owned(),
+                |letter| content(letter),
+            );
             let nobody = if *taken { "" } else { " (nobody is there)" };
             format!("{text}{nobody}")
         }

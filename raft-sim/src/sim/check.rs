@@ -9,7 +9,6 @@
 //! | `RAFT_SIM_SEEDS=0..1000` | these seeds, the last one excluded |
 //! | `RAFT_SIM_OUT=FOLDER` | files go there, not to `target/raft-sim` |
 
-use std::fmt;
 use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -17,9 +16,10 @@ use std::thread;
 
 use serde_json::json;
 
+use super::finding::{Also, Finding};
 use super::{Failed, Report, Sim};
 use crate::checkers::Violation;
-use crate::failure::{self, Files};
+use crate::failure;
 use crate::plan::Plan;
 use crate::shrink::Budget;
 use crate::story;
@@ -45,147 +45,125 @@ impl Sim {
     ///
     /// # Errors
     ///
-    /// The first seed whose world violated a property, made small
-    /// and written to files; or the environment holds what can't be read.
+    /// The first seed whose world violated a property, made small and written to files, and which
+    /// others did, up to ten in all; or the environment holds what can't be read.
     pub fn try_check(&self, seeds: Range<u64>) -> Result<Report, Box<Finding>> {
         let wish = Wish::of_environment(seeds).map_err(|text| Box::new(Finding::bad_wish(text)))?;
-        let name = test_name();
-        let folder = folder(name.as_deref());
-        let (plan, failed) = match wish {
-            Wish::Seeds(seeds) => match self.run(seeds.clone()) {
-                Ok(report) => {
-                    write_report(&folder, &seeds, &report);
+        let test = Test::of_this_thread();
+        match wish {
+            Wish::Seeds(seeds) => {
+                let (report, failed) = self.run_until(seeds.clone(), MOST_FAILURES);
+                let mut failed = failed.into_iter();
+                let Some(first) = failed.next() else {
+                    write_report(&test.folder, &seeds, &report);
                     return Ok(report);
-                }
-                Err(failed) => (self.plan(failed.seed), failed),
-            },
-            Wish::Plan(plan) => {
+                };
+                let mut finding = self.examine(Suspect::of_seed(self, first, &test), &test);
+                finding.also = failed.map(|failed| self.note(failed, &test)).collect();
+                finding.write_report(&test.folder);
+                Err(Box::new(finding))
+            }
+            Wish::Plan(file, plan) => {
                 let outcome = self.run_plan((*plan).clone());
                 let mut report = Report::default();
                 report.add(&outcome);
-                match outcome.violation {
-                    None => return Ok(report),
-                    Some(violation) => {
-                        let seed = plan.seed;
-                        (*plan, Failed { seed, violation })
-                    }
-                }
+                let Some(violation) = outcome.violation else {
+                    return Ok(report);
+                };
+                let finding = self.examine(Suspect::of_file(&file, *plan, violation, &test), &test);
+                finding.write_report(&test.folder);
+                Err(Box::new(finding))
             }
-        };
-        let finding = self.examine(plan, failed, name.as_deref(), &folder);
-        Err(Box::new(finding))
+        }
     }
 
     /// Makes a failing plan small, and writes it down.
-    fn examine(&self, plan: Plan, failed: Failed, name: Option<&str>, folder: &Path) -> Finding {
-        let test = name.map_or_else(String::new, |name| format!(" {name}"));
-        let replay = format!("RAFT_SIM_SEED={} cargo test{test}", failed.seed);
+    fn examine(&self, suspect: Suspect, test: &Test) -> Finding {
+        let Suspect {
+            name,
+            plan,
+            failed,
+            replay,
+        } = suspect;
         // What can't be shrunk fails otherwise each time, and is told as it first was.
         let shrunk = self.shrink_plan(&plan, Budget::runs(MOST_RUNS));
+        let is_shrunk = shrunk.is_some();
         let small = shrunk.map_or(plan, |shrunk| shrunk.plan);
         let (outcome, mut recording) = self.record_plan(small.clone(), KEPT);
-        recording.replay.clone_from(&replay);
+        let name = match is_shrunk {
+            true => failure::shrunk_name(&name),
+            false => name,
+        };
+        if is_shrunk {
+            recording.name = failure::shrunk_title(failed.seed, &small);
+            recording.replay = test.plan_line(&test.folder.join(format!("{name}.plan")));
+        } else {
+            recording.replay.clone_from(&replay);
+        }
         let shown = outcome.violation.unwrap_or(failed.violation.clone());
-        let written = failure::write(folder, &small, &recording);
-        let finding = Finding {
+        let written = failure::write(&test.folder, &name, &small, &recording);
+        Finding {
             seed: failed.seed,
             violation: Some(failed.violation),
             story: story::one_screen(&recording, &shown),
             replay,
+            small: recording.replay,
             unwritten: written.as_ref().err().map(ToString::to_string),
             files: written.ok(),
-        };
-        finding.write_report(folder);
-        finding
+            also: Vec::new(),
+        }
+    }
+
+    /// Writes down a further failing seed, as it is.
+    fn note(&self, failed: Failed, test: &Test) -> Also {
+        let plan = self.plan(failed.seed);
+        let (_, mut recording) = self.record_plan(plan.clone(), KEPT);
+        recording.replay = test.seed_line(failed.seed);
+        let name = failure::name(failed.seed);
+        Also {
+            replay: recording.replay.clone(),
+            files: failure::write(&test.folder, &name, &plan, &recording).ok(),
+            failed,
+        }
     }
 }
 
-/// What a failing test has to say: seed, property, how to see it again, and where to look.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Finding {
-    /// The seed.
-    pub seed: u64,
-    /// What does not hold; nothing if the environment could not be read.
-    pub violation: Option<Violation>,
-    /// What happened, on one screen.
-    pub story: String,
-    /// The line that runs the seed again.
-    pub replay: String,
-    /// The files that were written.
-    pub files: Option<Files>,
-    /// Why there are none.
-    pub unwritten: Option<String>,
+/// A plan that failed, and what it is called.
+struct Suspect {
+    name: String,
+    plan: Plan,
+    failed: Failed,
+    /// The line that runs it again.
+    replay: String,
 }
 
-impl Finding {
-    const fn bad_wish(text: String) -> Self {
+impl Suspect {
+    fn of_seed(sim: &Sim, failed: Failed, test: &Test) -> Self {
         Self {
-            seed: 0,
-            violation: None,
-            story: text,
-            replay: String::new(),
-            files: None,
-            unwritten: None,
+            name: failure::name(failed.seed),
+            plan: sim.plan(failed.seed),
+            replay: test.seed_line(failed.seed),
+            failed,
         }
     }
 
-    /// Writes the failure for programs and for the summary of a build. A failure to write was
-    /// told already, for the page.
-    fn write_report(&self, folder: &Path) {
-        let path = |of: fn(&Files) -> &PathBuf| {
-            self.files
-                .as_ref()
-                .map(|files| of(files).display().to_string())
-        };
-        let report = json!({
-            "kind": "failure",
-            "seed": self.seed,
-            "property": self.violation.as_ref().map(|violation| violation.property),
-            "text": self.violation.as_ref().map(ToString::to_string),
-            "replay": self.replay,
-            "plan": path(|files| &files.plan),
-            "page": path(|files| &files.page),
-        });
-        let _ = fs::write(folder.join("report.json"), format!("{report}\n"));
-        let _ = fs::write(folder.join("report.md"), format!("```text\n{self}\n```\n"));
-    }
-}
-
-impl fmt::Display for Finding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(violation) = &self.violation else {
-            return f.write_str(&self.story);
-        };
-        writeln!(f, "seed {}: {violation}", self.seed)?;
-        writeln!(f, "\n{}\n", self.story.trim_end())?;
-        write!(f, "  again  {}", self.replay)?;
-        if let Some(files) = &self.files {
-            write!(f, "\n  page   {}", files.page.display())?;
-            write!(f, "\n  plan   {}", files.plan.display())?;
-            let small = format!("RAFT_SIM_PLAN={}", files.plan.display());
-            let test = self.replay.split_once(' ').map_or("", |(_, test)| test);
-            write!(f, "\n  small  {small} {test}")?;
+    /// A plan of a file: the seed in it says nothing of where the plan came from.
+    fn of_file(file: &Path, plan: Plan, violation: Violation, test: &Test) -> Self {
+        let seed = plan.seed;
+        let stem = file.file_stem().unwrap_or_default();
+        Self {
+            name: stem.to_string_lossy().into_owned(),
+            plan,
+            failed: Failed { seed, violation },
+            replay: test.plan_line(file),
         }
-        if let Some(error) = &self.unwritten {
-            write!(f, "\n  no page: {error}")?;
-        }
-        Ok(())
     }
 }
-
-/// As it is displayed: `unwrap` shows this form.
-impl fmt::Debug for Finding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl std::error::Error for Finding {}
 
 /// What is to be run.
 enum Wish {
     Seeds(Range<u64>),
-    Plan(Box<Plan>),
+    Plan(PathBuf, Box<Plan>),
 }
 
 impl Wish {
@@ -194,7 +172,7 @@ impl Wish {
         if let Some(file) = variable("RAFT_SIM_PLAN") {
             let text = fs::read_to_string(&file).map_err(|error| format!("{file}: {error}"))?;
             let plan = Plan::parse(&text).map_err(|error| format!("{file}: {error}"))?;
-            return Ok(Self::Plan(Box::new(plan)));
+            return Ok(Self::Plan(file.into(), Box::new(plan)));
         }
         if let Some(text) = variable("RAFT_SIM_SEED") {
             let seed = number(&text).ok_or_else(|| {
@@ -219,6 +197,35 @@ fn range(text: &str) -> Option<Range<u64>> {
     let (first, end) = text.split_once("..")?;
     let seeds = number(first)?..number(end)?;
     (!seeds.is_empty()).then_some(seeds)
+}
+
+/// The test that runs.
+struct Test {
+    /// The words that run it alone.
+    words: String,
+    /// Where its files go.
+    folder: PathBuf,
+}
+
+impl Test {
+    fn of_this_thread() -> Self {
+        let name = test_name();
+        let filter = name
+            .as_ref()
+            .map_or_else(String::new, |name| format!(" {name}"));
+        Self {
+            words: format!("cargo test{filter}"),
+            folder: folder(name.as_deref()),
+        }
+    }
+
+    fn seed_line(&self, seed: u64) -> String {
+        format!("RAFT_SIM_SEED={seed} {}", self.words)
+    }
+
+    fn plan_line(&self, file: &Path) -> String {
+        format!("RAFT_SIM_PLAN={} {}", file.display(), self.words)
+    }
 }
 
 /// The test that runs, if it has a thread of its own.
@@ -275,6 +282,9 @@ fn write_report(folder: &Path, seeds: &Range<u64>, report: &Report) {
         let _ = fs::write(folder.join("report.md"), told);
     }
 }
+
+/// The most seeds that fail before no more are tried.
+pub(super) const MOST_FAILURES: usize = 10;
 
 /// The most worlds that go into making a failure small: some seconds, and the same plan on every
 /// machine.

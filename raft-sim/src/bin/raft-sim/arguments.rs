@@ -69,8 +69,8 @@ pub(crate) struct Run {
     /// Shrinks the world of the first seed that fails, within 30 s of processor time.
     #[arg(long)]
     pub(crate) shrink: bool,
-    /// Where the first failure is written: its plan, its page, its recording. Otherwise to
-    /// target/raft-sim, and nowhere with `--json`.
+    /// Where failures are written, the first ten and the first of each property: plan, page and
+    /// recording. Otherwise to target/raft-sim, and nowhere with `--json`.
     #[arg(long, value_name = "FOLDER")]
     pub(crate) report: Option<PathBuf>,
     /// How many worlds at a time; otherwise as many as there are cores.

@@ -14,6 +14,7 @@ mod explore;
 mod export;
 mod open;
 mod replay;
+mod report;
 mod run;
 mod script;
 mod shrink;

@@ -2,23 +2,19 @@
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::ops::{ControlFlow, Range};
-use std::path::Path;
 use std::time::Duration;
 
 use cpu_time::ProcessTime;
 use indicatif::{ProgressBar, ProgressStyle};
 use raft_sim::checkers::Violation;
-use raft_sim::failure;
 use raft_sim::history::History;
 use raft_sim::parallel::in_order;
 use raft_sim::plan::{Plan, Swarm};
-use raft_sim::sim::{record_plan, run_plan};
-use raft_sim::story;
-use raft_sim::trace::KEPT;
+use raft_sim::sim::run_plan;
 use raft_sim::world::Outcome;
 
 use crate::arguments::Run;
-use crate::shrink;
+use crate::report::{self, Failed};
 use crate::source;
 use crate::summary::{Failure, Summary};
 
@@ -38,54 +34,12 @@ pub(crate) fn run(arguments: &Run) -> Result<bool, io::Error> {
     });
     told?;
     let ended = teller.end(cpu.elapsed())?;
-    // Programs get no files that they did not ask for.
-    let folder = arguments.report.clone();
-    let folder = folder.or_else(|| (!arguments.json).then(|| failure::FOLDER.into()));
-    if let Some((seed, folder)) = ended.first.zip(folder) {
-        report_first(&what.plan(seed), &folder, arguments)?;
-    }
-    if let Some(seed) = ended.first.filter(|_| arguments.shrink) {
-        shrink_first(&what.plan(seed), arguments.json)?;
-    }
+    report::failures(&ended.failed, &what, arguments)?;
     Ok(ended.well)
 }
 
-/// Tells the story of a world that failed, and writes it down.
-fn report_first(plan: &Plan, folder: &Path, arguments: &Run) -> Result<(), io::Error> {
-    let (outcome, mut recording) = record_plan(plan.clone(), KEPT);
-    // Worlds that only differ from themselves violate nothing.
-    let Some(violation) = outcome.violation else {
-        return Ok(());
-    };
-    recording.replay = format!("raft-sim replay {}", words(plan.seed, arguments));
-    let files = failure::write(folder, plan, &recording)?;
-    let text = if arguments.json {
-        let failure = failure_of(&violation);
-        failure.report(plan.seed, &recording.replay, &files)
-    } else {
-        let story = story::one_screen(&recording, &violation);
-        let (page, plan) = (files.page.display(), files.plan.display());
-        format!("\n{story}\n  page  {page}\n  plan  {plan}")
-    };
-    writeln!(io::stdout().lock(), "{text}")
-}
-
-/// Shrinks a world that failed, and says what came of it.
-fn shrink_first(plan: &Plan, json: bool) -> Result<(), io::Error> {
-    let (shrunk, cpu) = shrink::within(plan, SHRINKING);
-    // Worlds that only differ from themselves violate nothing.
-    let Some(shrunk) = shrunk else {
-        return Ok(());
-    };
-    let text = match json {
-        true => shrink::json(&shrunk, cpu),
-        false => format!("{}\n{}", shrunk.plan.to_text(), shrink::told(&shrunk, cpu)),
-    };
-    writeln!(io::stdout().lock(), "{text}")
-}
-
 /// What is run: the plans of some seeds, or one plan.
-struct What {
+pub(crate) struct What {
     /// A plan's own seed, if there is one plan.
     seeds: Range<u64>,
     plan: Option<Plan>,
@@ -106,7 +60,7 @@ impl What {
         })
     }
 
-    fn plan(&self, seed: u64) -> Plan {
+    pub(crate) fn plan(&self, seed: u64) -> Plan {
         let drawn = || Plan::draw(seed, &self.swarm);
         self.plan.clone().unwrap_or_else(drawn)
     }
@@ -130,15 +84,7 @@ fn world(plan: Plan, arguments: &Run) -> Ran {
     Ran { outcome, failure }
 }
 
-/// The arguments that fix the same world.
-fn words(seed: u64, arguments: &Run) -> String {
-    match &arguments.plan {
-        Some(file) => format!("--plan {}", file.display()),
-        None => format!("{seed}{}", arguments.world.words()),
-    }
-}
-
-fn failure_of(violation: &Violation) -> Failure {
+pub(crate) fn failure_of(violation: &Violation) -> Failure {
     Failure {
         property: violation.property.to_owned(),
         text: violation.to_string(),
@@ -162,15 +108,13 @@ struct Teller<'a> {
     arguments: &'a Run,
     summary: Summary,
     progress: Progress,
-    /// The first seed that failed.
-    first: Option<u64>,
+    failed: Failed,
 }
 
 /// How a run ended.
 struct Ended {
     well: bool,
-    /// The first seed that failed.
-    first: Option<u64>,
+    failed: Failed,
 }
 
 impl<'a> Teller<'a> {
@@ -180,18 +124,18 @@ impl<'a> Teller<'a> {
             arguments,
             summary: Summary::new(seeds),
             progress: Progress::new(count, arguments.json),
-            first: None,
+            failed: Failed::default(),
         }
     }
 
     fn tell(&mut self, result: &Ran) -> io::Result<()> {
         self.summary.add(result);
         if let Some(failure) = &result.failure {
-            self.first.get_or_insert(result.outcome.seed);
+            self.failed.add(result.outcome.seed, &failure.property);
             let text = if self.arguments.json {
                 failure.json(result.outcome.seed)
             } else {
-                let words = words(result.outcome.seed, self.arguments);
+                let words = report::words(result.outcome.seed, self.arguments);
                 failure.text(result.outcome.seed, &words)
             };
             self.progress.print(&text)?;
@@ -216,7 +160,7 @@ impl<'a> Teller<'a> {
         let missed = self.arguments.require_markers && self.summary.missed() > 0;
         Ok(Ended {
             well: !self.summary.failed() && !missed,
-            first: self.first,
+            failed: self.failed,
         })
     }
 }
@@ -286,9 +230,6 @@ impl Progress {
         }
     }
 }
-
-/// The most processor time that shrinking takes.
-const SHRINKING: Duration = Duration::from_secs(30);
 
 /// How many lines of progress a run prints where there is no terminal.
 const LINES: u64 = 20;

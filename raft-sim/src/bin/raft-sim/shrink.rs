@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use clap::Args;
 use cpu_time::ProcessTime;
+use raft_sim::failure::shrunk_title;
 use raft_sim::plan::Plan;
 use raft_sim::shrink::{Budget, Shrunk, Size, shrink, test_of};
 use raft_sim::sim::{record_plan, run_plan_within};
 use raft_sim::story::one_screen;
-use raft_sim::trace::KEPT;
+use raft_sim::trace::{KEPT, Recording};
 use serde::Serialize;
 
 use crate::arguments::duration;
@@ -37,6 +38,7 @@ pub(crate) struct Shrink {
 /// Shrinks a failing world; answers whether it was fine all along.
 pub(crate) fn run(arguments: &Shrink) -> Result<bool, io::Error> {
     let plan = arguments.source.plan()?;
+    let seed = plan.seed;
     let (shrunk, cpu) = within(&plan, arguments.budget);
     let mut out = io::stdout().lock();
     let Some(shrunk) = shrunk else {
@@ -52,29 +54,34 @@ pub(crate) fn run(arguments: &Shrink) -> Result<bool, io::Error> {
     let test = test_of(&shrunk.plan, shrunk.violation.property);
     write_to(arguments.test.as_deref(), &test)?;
     if arguments.json {
-        writeln!(out, "{}", json(&shrunk, cpu))?;
+        writeln!(out, "{}", json(seed, &shrunk, cpu))?;
         return Ok(false);
     }
     if arguments.out.is_none() {
         writeln!(out, "{text}")?;
     }
-    writeln!(out, "{}", told(&shrunk, cpu))?;
+    writeln!(out, "{}", told(seed, &shrunk, cpu))?;
     Ok(false)
 }
 
-/// A shrunk world's story on one screen, and what shrinking came to.
-pub(crate) fn told(shrunk: &Shrunk, cpu: Duration) -> String {
-    let (outcome, recording) = quietly(|| record_plan(shrunk.plan.clone(), KEPT));
-    let violation = outcome.violation.as_ref().unwrap_or(&shrunk.violation);
-    let story = one_screen(&recording, violation);
+/// A shrunk world's story on one screen, and what shrinking came to; `seed` is the one that failed.
+pub(crate) fn told(seed: u64, shrunk: &Shrunk, cpu: Duration) -> String {
+    let story = one_screen(&recording(seed, shrunk), &shrunk.violation);
     format!("{story}\n{}", summary(shrunk, cpu))
 }
 
-/// What shrinking came to, the plan included, as one line of JSON.
-pub(crate) fn json(shrunk: &Shrunk, cpu: Duration) -> String {
+/// What happens in a shrunk world, called by the seed that failed.
+pub(crate) fn recording(seed: u64, shrunk: &Shrunk) -> Recording {
+    let (_, mut recording) = quietly(|| record_plan(shrunk.plan.clone(), KEPT));
+    recording.name = shrunk_title(seed, &shrunk.plan);
+    recording
+}
+
+/// What shrinking came to, the plan included, as one line of JSON; `seed` is the one that failed.
+pub(crate) fn json(seed: u64, shrunk: &Shrunk, cpu: Duration) -> String {
     let text = shrunk.plan.to_text();
     // Numbers and strings always have a JSON form.
-    serde_json::to_string(&Line::new(shrunk, cpu, &text)).unwrap_or_default()
+    serde_json::to_string(&Line::new(seed, shrunk, cpu, &text)).unwrap_or_default()
 }
 
 /// Shrinks a plan within so much processor time; answers also how much was spent.
@@ -144,7 +151,10 @@ fn write_to(file: Option<&Path>, text: &str) -> Result<(), io::Error> {
 #[derive(Serialize)]
 struct Line<'a> {
     kind: &'static str,
+    /// The seed that failed.
     seed: u64,
+    /// The seed of the shrunk plan.
+    plan_seed: u64,
     property: &'static str,
     text: &'a str,
     done: bool,
@@ -169,10 +179,11 @@ struct Measures {
 }
 
 impl<'a> Line<'a> {
-    fn new(shrunk: &'a Shrunk, cpu: Duration, plan: &'a str) -> Self {
+    fn new(seed: u64, shrunk: &'a Shrunk, cpu: Duration, plan: &'a str) -> Self {
         Self {
             kind: "shrunk",
-            seed: shrunk.plan.seed,
+            seed,
+            plan_seed: shrunk.plan.seed,
             property: shrunk.violation.property,
             text: &shrunk.violation.text,
             done: shrunk.done,

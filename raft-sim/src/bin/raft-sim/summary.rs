@@ -210,10 +210,7 @@ pub(crate) struct Failure {
 impl Failure {
     /// The failure for people; `words` are the arguments that run it again.
     pub(crate) fn text(&self, seed: u64, words: &str) -> String {
-        format!(
-            "seed {seed} violates {}: {}\n  raft-sim replay {words}",
-            self.property, self.text
-        )
+        format!("seed {seed}: {}\n  raft-sim replay {words}", self.text)
     }
 
     /// The failure as one line of JSON.
