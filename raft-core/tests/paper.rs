@@ -15,6 +15,8 @@ mod support;
 
 #[path = "paper/cache.rs"]
 mod cache;
+#[path = "paper/fingerprint.rs"]
+mod fingerprint;
 #[path = "paper/s5_1_terms.rs"]
 mod s5_1_terms;
 #[path = "paper/s5_2_election.rs"]

@@ -1,8 +1,6 @@
 //! Entries that are no longer in memory are read back from the log, and checked against what the
 //! log holds by then.
 
-use std::hash::{DefaultHasher, Hasher};
-
 use raft_core::chunk::Chunk;
 use raft_core::hull::{Input, Loaded};
 use raft_core::ids::{NodeId, Term};
@@ -243,20 +241,6 @@ fn what_was_overwritten_is_not_applied_from_memory() {
     }
 }
 
-/// Whoever tells hulls apart must not take one for another because its log was once another.
-#[test]
-fn a_log_counts_as_what_it_holds_and_not_as_how_it_came_about() {
-    let mut straight = Node::new(1, 3);
-    straight.settle();
-    straight.receive(3, 4, append(id(0, 0), chunks(1, &[1, 4]), 0));
-    let mut corrected = Node::new(1, 3);
-    corrected.settle();
-    corrected.receive(2, 2, append(id(0, 0), chunks(1, &[1, 2]), 0));
-    assert_ne!(fingerprint(&mut corrected), fingerprint(&mut straight));
-    corrected.receive(3, 4, append(id(1, 1), chunks(2, &[4]), 0));
-    assert_eq!(fingerprint(&mut corrected), fingerprint(&mut straight));
-}
-
 #[test]
 fn as_much_as_the_cache_may_hold_stays_in_memory() {
     let entries = chunks(1, &[1, 2, 3]);
@@ -343,14 +327,6 @@ fn reading_leader() -> Node {
     node.receive(2, 6, conflict(node.last_request(2), 2, id(0, 0)));
     node.sent();
     node
-}
-
-/// What tells this node apart from others, once it has said all it has to say.
-fn fingerprint(node: &mut Node) -> u64 {
-    node.sent();
-    let mut hasher = DefaultHasher::new();
-    node.hull.fingerprint(&mut hasher);
-    hasher.finish()
 }
 
 fn without_cache() -> Settings {

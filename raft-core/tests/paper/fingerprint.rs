@@ -1,0 +1,74 @@
+//! What tells two hulls apart: whatever can make them act differently, and nothing else. The
+//! exploration of a small world stands on it.
+
+use std::hash::{DefaultHasher, Hasher};
+
+use raft_core::states::Role;
+
+use crate::support::{Node, append, chunks, heartbeat, id, vote_reply};
+
+#[test]
+fn a_log_counts_as_what_it_holds_and_not_as_how_it_came_about() {
+    let mut straight = Node::new(1, 3);
+    straight.settle();
+    straight.receive(3, 4, append(id(0, 0), chunks(1, &[1, 4]), 0));
+    let mut corrected = Node::new(1, 3);
+    corrected.settle();
+    corrected.receive(2, 2, append(id(0, 0), chunks(1, &[1, 2]), 0));
+    assert_ne!(fingerprint(&mut corrected), fingerprint(&mut straight));
+    corrected.receive(3, 4, append(id(1, 1), chunks(2, &[4]), 0));
+    assert_eq!(fingerprint(&mut corrected), fingerprint(&mut straight));
+}
+
+#[test]
+fn whom_a_follower_follows_counts() {
+    let following = |leader| {
+        let mut node = Node::holding(5, &[1]);
+        node.receive(leader, 6, heartbeat(1, 0));
+        fingerprint(&mut node)
+    };
+    assert_eq!(following(2), following(2));
+    assert_ne!(following(2), following(3));
+}
+
+#[test]
+fn who_granted_a_candidate_its_vote_counts() {
+    let voted_for = |voters: &[u64]| {
+        let mut node = Node::new(1, 5);
+        node.settle();
+        let term = node.stand();
+        for voter in voters {
+            node.receive(*voter, term, vote_reply(true));
+        }
+        assert_eq!(node.hull.role(), Role::Candidate);
+        fingerprint(&mut node)
+    };
+    assert_eq!(voted_for(&[2]), voted_for(&[2, 2]));
+    assert_ne!(voted_for(&[2]), voted_for(&[3]));
+    assert_ne!(voted_for(&[2]), voted_for(&[]));
+}
+
+#[test]
+fn what_a_leader_knows_of_its_followers_counts() {
+    let told = |acknowledged: &[u64]| {
+        let mut node = Node::leading();
+        node.propose(b"x");
+        node.sent();
+        for follower in acknowledged {
+            node.acknowledge(*follower, 2);
+        }
+        node.sent();
+        fingerprint(&mut node)
+    };
+    assert_eq!(told(&[2, 3]), told(&[2, 3]));
+    assert_ne!(told(&[2]), told(&[3]));
+    assert_ne!(told(&[2, 3]), told(&[2]));
+}
+
+/// What tells this node apart from others, once it has said all it has to say.
+fn fingerprint(node: &mut Node) -> u64 {
+    node.sent();
+    let mut hasher = DefaultHasher::new();
+    node.hull.fingerprint(&mut hasher);
+    hasher.finish()
+}
