@@ -208,10 +208,7 @@ fn clause_6_a_failure_is_final() {
             fs.fail_next(kind, error.clone());
             log.begin(empty(2));
             log.begin(empty(3));
-            let mut failed = poll(&mut log);
-            while failed.is_pending() {
-                failed = poll(&mut log);
-            }
+            let failed = Poll::Ready(finish(&mut log));
             match &failed {
                 Poll::Ready(Err(LogError::Full { .. })) => assert_eq!(error, &full),
                 Poll::Ready(Err(LogError::Storage { .. })) => assert_eq!(error, &broken),

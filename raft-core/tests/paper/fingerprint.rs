@@ -32,6 +32,20 @@ fn whom_a_follower_follows_counts() {
 }
 
 #[test]
+fn who_would_vote_for_a_pre_candidate_counts() {
+    let asked = |voter: u64| {
+        let mut node = Node::new(1, 5);
+        node.settle();
+        node.ask();
+        node.pre_vote(voter, true);
+        assert_eq!(node.hull.role(), Role::PreCandidate);
+        fingerprint(&mut node)
+    };
+    assert_eq!(asked(2), asked(2));
+    assert_ne!(asked(2), asked(3));
+}
+
+#[test]
 fn who_granted_a_candidate_its_vote_counts() {
     let voted_for = |voters: &[u64]| {
         let mut node = Node::new(1, 5);

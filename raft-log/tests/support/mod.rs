@@ -64,7 +64,17 @@ pub fn poll<L: Log>(log: &mut L) -> Poll<Result<Durable, LogError>> {
 /// Begins a write and polls until it is durable.
 pub fn write<L: Log>(log: &mut L, write: Write) {
     log.begin(write);
-    while poll(log).map(Result::unwrap).is_pending() {}
+    finish(log).unwrap();
+}
+
+/// Polls until the log answers, which takes a disk in memory a few polls.
+pub fn finish<L: Log>(log: &mut L) -> Result<Durable, LogError> {
+    for _ in 0..1_000 {
+        if let Poll::Ready(answer) = poll(log) {
+            return answer;
+        }
+    }
+    panic!("the log never answers");
 }
 
 /// Polls until nothing comes any more.
@@ -86,7 +96,7 @@ pub fn load_all<L: Log>(log: &L, recovered: &Recovered) -> Vec<Chunk> {
         .map_or(LogIndex::ZERO, |mark| mark.last.index)
         .next();
     let mut found = Vec::new();
-    loop {
+    for _ in 0..1_000 {
         let range = first..LogIndex::new(u64::MAX);
         let part = run(log.load(range, 1000)).expect("loading hangs").unwrap();
         let Some(last) = part.last() else {
@@ -95,6 +105,7 @@ pub fn load_all<L: Log>(log: &L, recovered: &Recovered) -> Vec<Chunk> {
         first = last.last_index().next();
         found.extend(part);
     }
+    panic!("loading never comes to an end");
 }
 
 /// Entries as plain values: term, index, record.
