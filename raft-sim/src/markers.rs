@@ -110,6 +110,7 @@ markers! {
     TornTailCut: "a torn tail was cut at recovery",
     LogFailed: "a log failed for good",
     DamageRefused: "a node refused to start on a damaged disk",
+    OtherVersionRefused: "a letter was refused because another build wrote it",
     VoterWiped: "a node lost its disk with a vote for another on it",
     WipedRefused: "a node that had lost its disk was told that it is a stranger",
     WipedFounds: "a node that had lost its disk founded its cluster with the others after all",

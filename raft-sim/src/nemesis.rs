@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::lot::Lot;
 use crate::plan::{Plan, span};
 
+mod builds;
 mod draw;
 mod parts;
 mod sequences;
@@ -100,6 +101,20 @@ pub enum Fault {
         /// Whether it may happen also where no progress is owed afterwards: before the cluster is
         /// founded, and to more nodes than a minority.
         beyond: bool,
+    },
+    /// The process ends and another build of the program is started, for a while: the frames that
+    /// it writes and reads have another version.
+    OtherBuild {
+        /// Who.
+        target: Target,
+        /// Whether the version is a later one, or an earlier one.
+        newer: bool,
+        /// After how long it starts, and later the right one.
+        #[serde(with = "span")]
+        down: Duration,
+        /// For how long it is the wrong one.
+        #[serde(with = "span")]
+        lasts: Duration,
     },
     /// All nodes crash at once, and start again one after the other.
     Blackout {

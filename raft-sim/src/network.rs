@@ -14,7 +14,6 @@ use bytes::Bytes;
 use raft_core::ids::NodeId;
 use raft_core::message::Lane;
 use raft_core::time::Time;
-use raft_node::codec::WireCodec;
 use raft_node::frame::FrameLimits;
 
 use crate::clock::Schedule;
@@ -25,10 +24,12 @@ use crate::trace::{Fate, Recorder};
 use crate::world::event::{Event, Frame};
 
 mod comms;
+mod dialect;
 mod fates;
 mod kinds;
 
 pub(crate) use comms::SimComms;
+pub(crate) use dialect::Dialect;
 use fates::{Drawn, Fates, Storm};
 pub use kinds::KINDS;
 use kinds::kind_of;
@@ -63,6 +64,8 @@ struct Wires {
     losses: u64,
     /// Frames that could not be written or read: there must be none.
     broken: u64,
+    /// Frames of another build's version that were refused.
+    refused: u64,
     /// Who listens.
     recorder: Option<Recorder>,
 }
@@ -162,6 +165,7 @@ impl Network {
             shuts: vec![0; nodes * nodes],
             losses: 0,
             broken: 0,
+            refused: 0,
             recorder: None,
         })))
     }
@@ -176,7 +180,7 @@ impl Network {
         &self,
         node: usize,
         limits: FrameLimits,
-        codec: WireCodec,
+        dialect: Dialect,
         journal: Journal,
     ) -> SimComms {
         let mut wires = self.wires();
@@ -194,7 +198,7 @@ impl Network {
                 }
             }
         }
-        SimComms::new(node, self.clone(), limits, codec, journal)
+        SimComms::new(node, self.clone(), limits, dialect, journal)
     }
 
     /// A process has ended: what arrives from now on is lost. The others may be told.
@@ -335,6 +339,11 @@ impl Network {
     /// Frames that could not be written or read.
     pub(crate) fn broken(&self) -> u64 {
         self.wires().broken
+    }
+
+    /// Frames that were refused because another build wrote them.
+    pub(crate) fn refused(&self) -> u64 {
+        self.wires().refused
     }
 
     fn wires(&self) -> MutexGuard<'_, Wires> {

@@ -139,6 +139,9 @@ pub struct Families {
     /// Whole disks are lost, and their nodes come back with empty ones.
     #[serde(default)]
     pub wipe: bool,
+    /// Nodes are started as another build, whose frames have another version.
+    #[serde(default)]
+    pub build: bool,
 }
 
 /// One node's own properties.
@@ -164,6 +167,7 @@ impl Plan {
         let mut lot = Lot::of(seed, &[PLAN]);
         let mut families = Families::draw(&mut lot, swarm.faults);
         families.wipe = swarm.faults && Lot::of(seed, &[WIPES]).chance(130);
+        families.build = swarm.faults && Lot::of(seed, &[BUILDS]).chance(70);
         let count = match swarm.nodes {
             Some(count) => count.clamp(1, MAX_NODES),
             // Small clusters have the shortest ways to a disaster.
@@ -287,6 +291,7 @@ impl Families {
             disk_error: lot.chance(250),
             rot: lot.chance(250),
             wipe: false,
+            build: false,
         }
     }
 }
@@ -333,6 +338,9 @@ const WIPES: u64 = 27;
 
 /// What rare behaviour is called among lots.
 const RARE: u64 = 29;
+
+/// What decides on restarts with another build is called among lots.
+const BUILDS: u64 = 32;
 
 /// What endings are called among lots.
 const ENDING: u64 = 19;

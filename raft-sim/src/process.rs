@@ -17,6 +17,7 @@ use raft_log::wal::WalSettings;
 use raft_node::codec::PayloadCodec;
 use raft_node::driver::{Driver, Parts};
 use raft_node::error::{Exit, StartError};
+use raft_node::frame::FORMAT_VERSION;
 use raft_node::settings::{NodeSettings, NodeSetup};
 use raft_node::state_machine::StateMachine;
 use raft_node::status::Status;
@@ -25,7 +26,7 @@ use crate::client::NodeHandle;
 use crate::clock::{Schedule, SimClock};
 use crate::disk::Disk;
 use crate::lot::Lot;
-use crate::network::{Network, SimComms, node_id};
+use crate::network::{Dialect, Network, SimComms, node_id};
 use crate::node_log::{LogMaker, NodeLog, NotOpened, Opening, open_wal};
 use crate::plan::Plan;
 use crate::rare::Rare;
@@ -74,6 +75,8 @@ pub(crate) struct Node<M> {
     pub(crate) wipes: u32,
     /// Whether it is without a hull since its disk was lost.
     pub(crate) wiped: bool,
+    /// If it is started as another build: because of which fault, and what version that writes.
+    pub(crate) build: Option<(usize, u16)>,
     /// Whether its disk was ever made to fail.
     pub(crate) failing: bool,
     /// How long it stays down when it stops by itself.
@@ -181,6 +184,7 @@ impl<M: StateMachine> Node<M> {
             spoiled: false,
             wipes: 0,
             wiped: false,
+            build: None,
             failing: false,
             rest: REST,
             recorder: None,
@@ -209,9 +213,12 @@ impl<M: StateMachine> Node<M> {
             |log| log.open(disk.clone()),
         );
         let name = [WIRE, self.key, self.starts];
-        let codec = plan.codecs.wire(&mut Lot::of(plan.seed, &name));
+        let dialect = Dialect {
+            codec: plan.codecs.wire(&mut Lot::of(plan.seed, &name)),
+            version: self.build.map_or(FORMAT_VERSION, |(_, version)| version),
+        };
         let limits = plan.tuning.limits.frames();
-        let comms = network.connect(self.number, limits, codec, self.journal.clone());
+        let comms = network.connect(self.number, limits, dialect, self.journal.clone());
         self.process = Process::Opening(opening, comms);
         self.waker.wake_by_ref();
     }

@@ -276,6 +276,9 @@ impl<'a, S: Subject> World<'a, S> {
         for (marker, times) in self.nodes.iter().flat_map(|node| node.rare.struck()) {
             self.checks.mark_times(marker, times);
         }
+        if self.network.refused() > 0 {
+            self.checks.mark(Marker::OtherVersionRefused);
+        }
         self.counters.nanoseconds = self.schedule.now().as_nanos();
         Outcome {
             seed: self.plan.seed,
@@ -361,10 +364,7 @@ impl<'a, S: Subject> World<'a, S> {
                 self.network.reopen(from, to);
                 Ok(())
             }
-            Event::Over { fault, node } => {
-                self.over(fault, node);
-                Ok(())
-            }
+            Event::Over { fault, node } => self.over(fault, node),
             Event::Heal => self.heal(),
             Event::React { node } => self.react_late(node),
             Event::Arm(fault) => self.arm(fault),

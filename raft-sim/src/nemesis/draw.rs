@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{DiskFault, Fault, FaultPlan, Loss, Occasion, Shape, Target, wipes};
+use super::{DiskFault, Fault, FaultPlan, Loss, Occasion, Shape, Target, builds, wipes};
 use crate::lot::Lot;
 use crate::network::KINDS;
 use crate::plan::{Families, Plan};
@@ -10,7 +10,8 @@ use crate::plan::{Families, Plan};
 /// Draws the faults of a plan, in order of time.
 pub(super) fn faults(plan: &Plan, lot: &mut Lot) -> Vec<FaultPlan> {
     let kinds = kinds(plan.families);
-    if kinds.is_empty() && !plan.families.wipe {
+    let nothing = kinds.is_empty() && !plan.families.wipe && !plan.families.build;
+    if nothing {
         return Vec::new();
     }
     // Calm worlds show what only time shows; in wild ones everything happens at once. Most seeds
@@ -44,6 +45,8 @@ pub(super) fn faults(plan: &Plan, lot: &mut Lot) -> Vec<FaultPlan> {
     }
     let mut lot = Lot::of(plan.seed, &[WIPES]);
     wipes::draw(plan, &mut lot, &mut drawn);
+    let mut lot = Lot::of(plan.seed, &[BUILDS]);
+    builds::draw(plan, &mut lot, &mut drawn);
     drawn.retain(|fault| fault.at < plan.duration);
     drawn.sort_by_key(|fault| fault.at);
     for (number, fault) in drawn.iter_mut().enumerate() {
@@ -439,6 +442,9 @@ impl Draw<'_> {
 
 /// What lost disks are called among lots.
 const WIPES: u64 = 28;
+
+/// What restarts with another build are called among lots.
+const BUILDS: u64 = 33;
 
 /// The most faults of one plan.
 const MOST_FAULTS: usize = 200;

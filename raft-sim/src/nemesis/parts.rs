@@ -22,6 +22,7 @@ impl Fault {
             | Self::Rate { lasts, .. }
             | Self::Pause { lasts, .. }
             | Self::Stall { lasts, .. } => vec![lasts],
+            Self::OtherBuild { down, lasts, .. } => vec![down, lasts],
             Self::Slow { lasts, by, .. } => vec![lasts, by],
             Self::Storm { late, lasts, .. } => vec![lasts, late],
             Self::Jump { by, .. } => vec![by],
@@ -34,6 +35,7 @@ impl Fault {
         match self {
             Self::Crash { target, .. }
             | Self::Wipe { target, .. }
+            | Self::OtherBuild { target, .. }
             | Self::Pause { target, .. }
             | Self::Slow { target, .. }
             | Self::Stall { target, .. }
@@ -79,6 +81,7 @@ impl Fault {
             },
             Self::Crash { .. }
             | Self::Wipe { .. }
+            | Self::OtherBuild { .. }
             | Self::Blackout { .. }
             | Self::Pause { .. }
             | Self::Slow { .. }

@@ -5,10 +5,10 @@ use std::task::{Context, Poll};
 use raft_core::comms::{Comms, CommsEvent};
 use raft_core::ids::NodeId;
 use raft_core::message::Lane;
-use raft_node::codec::WireCodec;
-use raft_node::frame::{self, FrameLimits};
+use raft_node::frame::FrameLimits;
 use raft_node::letter::{Letter, Packet};
 
+use super::dialect::Dialect;
 use super::{Arrival, Network, kind_of, node_id, node_number};
 use crate::spy::{Journal, Passing};
 use crate::trace::Recorder;
@@ -20,7 +20,7 @@ pub(crate) struct SimComms {
     node: usize,
     network: Network,
     limits: FrameLimits,
-    codec: WireCodec,
+    dialect: Dialect,
     journal: Journal,
 }
 
@@ -29,14 +29,14 @@ impl SimComms {
         node: usize,
         network: Network,
         limits: FrameLimits,
-        codec: WireCodec,
+        dialect: Dialect,
         journal: Journal,
     ) -> Self {
         Self {
             node,
             network,
             limits,
-            codec,
+            dialect,
             journal,
         }
     }
@@ -63,19 +63,15 @@ impl Comms<Letter> for SimComms {
             self.journal.sent(message);
         }
         let kind = kind_of(&letter.packet);
-        let encoded = frame::encode(&letter, self.codec);
+        let written = self.dialect.write(&letter);
         let mut wires = self.network.wires();
         let number = node_number(to);
         if number >= wires.nodes || number == self.node {
             return;
         }
-        let Ok(parts) = encoded else {
+        let Ok(bytes) = written else {
             wires.broken += 1;
             return;
-        };
-        let bytes = match parts.as_slice() {
-            [whole] => whole.clone(),
-            parts => parts.concat().into(),
         };
         let capacity = wires.capacity(lane);
         let now = wires.schedule.now();
@@ -119,12 +115,16 @@ impl Comms<Letter> for SimComms {
                     CommsEvent::ConnectionLost(peer)
                 }
                 Arrival::Room(to, lane) => CommsEvent::Room(to, lane),
-                Arrival::Frame(bytes) => match frame::decode(bytes, &self.limits) {
-                    Ok(letter) => {
+                Arrival::Frame(bytes) => match self.dialect.read(&bytes, &self.limits) {
+                    Ok(Some(letter)) => {
                         if let Packet::Raft(message) = &letter.packet {
                             self.journal.taken(message);
                         }
                         CommsEvent::Arrived(letter)
+                    }
+                    Ok(None) => {
+                        wires.refused += 1;
+                        continue;
                     }
                     Err(_) => {
                         wires.broken += 1;

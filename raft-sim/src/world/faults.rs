@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use raft_node::frame::FORMAT_VERSION;
+
 use super::World;
 use super::event::Event;
 use crate::checkers::Violation;
@@ -55,6 +57,7 @@ impl<S: Subject> World<'_, S> {
             }
             Fault::Crash { target, .. }
             | Fault::Wipe { target, .. }
+            | Fault::OtherBuild { target, .. }
             | Fault::Pause { target, .. }
             | Fault::Slow { target, .. }
             | Fault::Stall { target, .. }
@@ -121,6 +124,17 @@ impl<S: Subject> World<'_, S> {
                 self.crash(number, Loss::All, down, false)?;
                 self.wipe(number, beyond);
             }
+            Fault::OtherBuild {
+                newer, down, lasts, ..
+            } => {
+                let version = match newer {
+                    true => FORMAT_VERSION + 1,
+                    false => FORMAT_VERSION - 1,
+                };
+                node.build = Some((place, version));
+                self.over_after(lasts, place, Some(number));
+                return self.crash(number, Loss::Process, down, false);
+            }
             Fault::Pause { lasts, .. } => {
                 node.pauses += 1;
                 self.over_after(lasts, place, Some(number));
@@ -153,9 +167,9 @@ impl<S: Subject> World<'_, S> {
     }
 
     /// A fault that lasted is over.
-    pub(super) fn over(&mut self, place: usize, number: Option<usize>) {
+    pub(super) fn over(&mut self, place: usize, number: Option<usize>) -> Result<(), Violation> {
         if self.healing.is_some() {
-            return;
+            return Ok(());
         }
         self.tell(number, format_args!("fault {place} is over"));
         self.record(number, || What::Over {
@@ -166,10 +180,18 @@ impl<S: Subject> World<'_, S> {
             self.network.restore(planned.number);
         }
         let fault = planned.map(|planned| planned.fault);
-        let Some(node) = number.and_then(|number| self.nodes.get_mut(number)) else {
-            return;
+        let Some((number, node)) =
+            number.and_then(|number| Some((number, self.nodes.get_mut(number)?)))
+        else {
+            return Ok(());
         };
         match fault {
+            Some(Fault::OtherBuild { down, .. })
+                if node.build.is_some_and(|(by, _)| by == place) =>
+            {
+                node.build = None;
+                return self.crash(number, Loss::Process, down, false);
+            }
             Some(Fault::Pause { .. }) => node.resume(),
             Some(Fault::Slow { .. }) if node.slow.is_some_and(|(by, _)| by == place) => {
                 node.slow = None;
@@ -180,6 +202,7 @@ impl<S: Subject> World<'_, S> {
             }
             _ => {}
         }
+        Ok(())
     }
 
     /// Takes a node's process down and lets it start again later.

@@ -14,6 +14,7 @@ use super::recovery::Progress;
 use super::rest::Rests;
 use crate::checkers::{Violation, property};
 use crate::lot::Lot;
+use crate::nemesis::Loss;
 use crate::process::Node;
 use crate::subject::Subject;
 use crate::trace::What;
@@ -78,6 +79,15 @@ impl<S: Subject> World<'_, S> {
             node.rare.end();
             node.slow = None;
             node.resume_for_good();
+        }
+        for number in 0..self.nodes.len() {
+            let build = self
+                .nodes
+                .get_mut(number)
+                .and_then(|node| node.build.take());
+            if build.is_some() && self.nodes.get(number).is_some_and(Node::is_up) {
+                self.take_down(number, Loss::Process)?;
+            }
         }
         // Some worlds have to do without a leader at first, and some with a majority.
         if let Some(loss) = self.plan.ending.blackout {
