@@ -67,6 +67,7 @@ markers! {
     // Elections.
     PreVoteRefusedForLeader: "a pre-vote was refused for a leader heard lately",
     PreVoteGrantedBesideLeader: "a pre-vote was granted although some node still led",
+    VoteIgnoredForLeader: "a follower that hears a leader ignored a request for its vote in a later term",
     FreeVoteRefused: "a vote that was still free was refused for the candidate's log",
     VoteRepeated: "a vote was granted again to the candidate that had it",
     ElectionRanOut: "a candidate's election ran out without a winner",
@@ -86,6 +87,7 @@ markers! {
     FollowerCommitBeforeDisk: "a follower knew an entry to be committed before its own disk had it",
     LongSuffixCut: "a conflicting suffix longer than one entry was cut off",
     DurableEntriesCut: "entries that were durable on one node were cut off",
+    CutWhileWriting: "entries were cut off while they were being written",
     OwnProposalsCut: "entries that a node had proposed as leader were cut off on itself",
     SuffixReplaced: "one write cut entries off and put others in their place",
     TermWithEntries: "one write carried a new term and entries",
@@ -119,6 +121,7 @@ markers! {
     // Clients.
     SessionEnded: "a session was ended",
     FateUnknown: "a client was told that its command's fate is unknown",
+    ReplyForgotten: "a client was told that its command was applied, and that the reply is forgotten",
     RetryAnswered: "a command was answered after an earlier try of it was in doubt",
 
     // What nodes and logs were asked to do that they rarely do.

@@ -29,6 +29,8 @@ struct Past {
     asked_in: Term,
     /// The terms it has led.
     led: BTreeSet<Term>,
+    /// The latest term in which its vote was asked for in this step.
+    vote_sought_in: Term,
     /// Its last grant.
     granted: Option<(Term, NodeId)>,
 }
@@ -47,6 +49,10 @@ impl Watch {
             Passing::Taken(talk) => {
                 if let Some(before) = before {
                     self.taken(before, talk);
+                    if matches!(talk.says, Says::RequestVote { .. }) {
+                        let past = self.nodes.entry(node).or_default();
+                        past.vote_sought_in = past.vote_sought_in.max(talk.term);
+                    }
                     self.taken_append(before, talk, model.node(node));
                 }
             }
@@ -225,6 +231,8 @@ impl Watch {
         self.reached.mark_if(last > from, Marker::LongSuffixCut);
         let durable = own.durable.last_index() >= from;
         self.reached.mark_if(durable, Marker::DurableEntriesCut);
+        let writing = own.writes_under_way() > 0 && own.durable.last_index() < last && from <= last;
+        self.reached.mark_if(writing, Marker::CutWhileWriting);
         let proposed = own
             .log
             .entry(last)
@@ -255,6 +263,11 @@ impl Watch {
         }
         self.campaigned(view, before, after);
         self.learned(before, after, view.model.node(view.node));
+        let past = self.nodes.entry(view.node).or_default();
+        let ignored = core::mem::take(&mut past.vote_sought_in) > after.term;
+        let hears = before.role == Role::Follower && after.leader.is_some();
+        self.reached
+            .mark_if(ignored && hears, Marker::VoteIgnoredForLeader);
         let leap = after.term > before.term.next();
         self.reached.mark_if(leap, Marker::TermLeap);
         let gave_up = before.role == Role::Leader

@@ -255,7 +255,8 @@ impl<S: Subject> World<'_, S> {
         match conclusion {
             Conclusion::Expired => self.checks.mark(Marker::SessionEnded),
             Conclusion::Doubtful => self.checks.mark(Marker::FateUnknown),
-            Conclusion::Harmless | Conclusion::Refused | Conclusion::Forgotten => {}
+            Conclusion::Forgotten => self.checks.mark(Marker::ReplyForgotten),
+            Conclusion::Harmless | Conclusion::Refused => {}
         }
         if let Some(submission) = submission {
             let fate = match conclusion {
