@@ -32,7 +32,6 @@ pub(crate) use comms::SimComms;
 pub(crate) use dialect::Dialect;
 use fates::{Drawn, Fates, Storm};
 pub use kinds::KINDS;
-use kinds::kind_of;
 
 /// The network between all nodes. Cheap to clone; all clones are one network.
 #[derive(Clone, Debug)]
@@ -56,6 +55,8 @@ struct Wires {
     fates: Fates,
     /// How many frames of each kind were sent on each link: the names of their lots.
     sent: Vec<[u64; KINDS.len()]>,
+    /// How many messages with entries were sent on each link.
+    entries_sent: Vec<u64>,
     /// Bytes on their way in each lane of each link.
     lanes: Vec<[Passage; Lane::ALL.len()]>,
     inboxes: Vec<Inbox>,
@@ -160,6 +161,7 @@ impl Network {
             gags: Vec::new(),
             fates: Fates::new(plan),
             sent: vec![[0; KINDS.len()]; nodes * nodes],
+            entries_sent: vec![0; nodes * nodes],
             lanes: vec![[Passage::default(); Lane::ALL.len()]; nodes * nodes],
             inboxes: (0..nodes).map(|_| Inbox::default()).collect(),
             shuts: vec![0; nodes * nodes],
@@ -334,6 +336,11 @@ impl Network {
     /// How many frames of each kind were sent on each link, by sender and receiver.
     pub(crate) fn sent(&self) -> Vec<[u64; KINDS.len()]> {
         self.wires().sent.clone()
+    }
+
+    /// How many messages with entries were sent on each link, in the same order.
+    pub(crate) fn entries_sent(&self) -> Vec<u64> {
+        self.wires().entries_sent.clone()
     }
 
     /// Frames that could not be written or read.

@@ -9,7 +9,8 @@ use raft_node::frame::FrameLimits;
 use raft_node::letter::{Letter, Packet};
 
 use super::dialect::Dialect;
-use super::{Arrival, Network, kind_of, node_id, node_number};
+use super::kinds::{has_entries, kind_of};
+use super::{Arrival, Network, node_id, node_number};
 use crate::spy::{Journal, Passing};
 use crate::trace::Recorder;
 use crate::world::event::Frame;
@@ -63,6 +64,7 @@ impl Comms<Letter> for SimComms {
             self.journal.sent(message);
         }
         let kind = kind_of(&letter.packet);
+        let entries = has_entries(&letter.packet);
         let written = self.dialect.write(&letter);
         let mut wires = self.network.wires();
         let number = node_number(to);
@@ -87,6 +89,10 @@ impl Comms<Letter> for SimComms {
         let record =
             |recorder: &Recorder| recorder.sent(now, node_id(self.node), to, &letter.packet);
         let letter = recorder.map_or(0, record);
+        let link = self.node * wires.nodes + number;
+        if let (true, Some(sent)) = (entries, wires.entries_sent.get_mut(link)) {
+            *sent += 1;
+        }
         wires.send(Frame {
             letter,
             from: self.node,
