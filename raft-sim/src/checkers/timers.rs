@@ -274,7 +274,9 @@ impl Course {
     /// A leader that no majority answers gives up, or those that see only it wait for ever.
     fn leads_alone(&self, step: &Step<'_>) -> Option<Wrong> {
         let office = self.office.as_ref()?;
-        let patience = step.pace.election_timeout * 2;
+        // Whoever counts who was heard in windows of one timeout may need two, and some heartbeats
+        // more until it looks.
+        let patience = step.pace.election_timeout * 3;
         // Who was stopped has to listen again first.
         let awake = step.local.since(self.woke) >= step.pace.heartbeat_interval * 3;
         if !step.pace.check_quorum || !awake || step.after.stopped {

@@ -216,7 +216,7 @@ fn a_leader_that_no_majority_answers_gives_up() {
     for (answer, verdict) in [(None, Some(property::LIVENESS)), (Some(reply), None)] {
         let mut tale = Tale::new();
         tale.elect(0);
-        for round in 1..=15 {
+        for round in 1..=20 {
             let answers = answer.filter(|_| round == 9);
             tale.at(round * 20, answers.as_slice(), |_| {});
         }
