@@ -38,6 +38,7 @@ mod faults;
 mod healing;
 mod idle;
 mod machines;
+mod progress;
 mod recorded;
 mod recovery;
 mod rest;

@@ -1,8 +1,9 @@
 //! The end of a world: all faults end, a majority runs, and then there must be progress.
 //!
 //! Every client must get an answer to a new operation, and all running nodes must have applied
-//! the same, within a time that is long beside everything that may be waited for. What is still
-//! missing then is missing for good.
+//! the same. How long that takes is nobody's fault as long as something more is done ([`Progress`]);
+//! when nothing is, for a time that is long beside everything that may be waited for, what is still
+//! missing is missing for good.
 
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use raft_core::time::Time;
 
 use super::World;
 use super::event::Event;
-use super::recovery::Progress;
+use super::progress::Progress;
 use super::rest::Rests;
 use crate::checkers::{Violation, property};
 use crate::lot::Lot;
@@ -22,8 +23,6 @@ use crate::trace::What;
 /// How far a world has healed.
 #[derive(Debug)]
 pub(super) struct Healing {
-    /// By when it must be over, whatever is still done.
-    deadline: Time,
     /// How far it has come.
     progress: Progress,
     /// Which clients have had an answer since.
@@ -47,9 +46,8 @@ impl Healing {
         }
     }
 
-    /// It is busy again: by when everything must be done.
-    pub(super) const fn extend(&mut self, deadline: Time, now: Time) {
-        self.deadline = deadline;
+    /// It is busy again.
+    pub(super) fn begin_again(&mut self, now: Time) {
         self.progress = Progress::from(now);
     }
 
@@ -98,7 +96,6 @@ impl<S: Subject> World<'_, S> {
             }
         }
         self.healing = Some(Healing {
-            deadline: self.schedule.now().after(self.healing_span() * MOST_SPANS),
             progress: Progress::from(self.schedule.now()),
             answered: self.clients.iter().map(|one| !one.plan.lasting).collect(),
             over: false,
@@ -114,7 +111,7 @@ impl<S: Subject> World<'_, S> {
     }
 
     /// How long a healed world may take until something more is done.
-    pub(super) fn healing_span(&self) -> Duration {
+    fn healing_span(&self) -> Duration {
         MARGIN + self.plan.tuning.election_timeout * ELECTIONS
     }
 
@@ -167,13 +164,13 @@ impl<S: Subject> World<'_, S> {
     }
 
     /// Whether nothing more was done for longer than anything may take. Who gets on, however
-    /// slowly, has not stalled; but nobody may get on for ever without coming to an end.
+    /// slowly, has not stalled; and what counts as getting on comes to an end.
     fn is_late(&mut self) -> bool {
-        let (now, done) = (self.schedule.now(), self.done_so_far());
+        let (now, sight) = (self.schedule.now(), self.sight());
         let span = self.healing_span();
         self.healing.as_mut().is_some_and(|healing| {
-            let since = healing.progress.stalled_since(done, now);
-            now > since.after(span) || now > healing.deadline
+            let since = healing.progress.stalled_since(&sight, now);
+            now > since.after(span)
         })
     }
 
@@ -209,9 +206,6 @@ impl<S: Subject> World<'_, S> {
 
 /// What a healed world may take, beside elections: for what nodes and clients wait out.
 const MARGIN: Duration = Duration::from_secs(15);
-
-/// So many times that long may pass in all.
-pub(super) const MOST_SPANS: u32 = 5;
 
 /// As many election timeouts may pass until there is a leader that all follow.
 const ELECTIONS: u32 = 40;

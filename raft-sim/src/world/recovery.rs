@@ -12,40 +12,14 @@ use std::fmt::Write as _;
 
 use raft_core::ids::{LogIndex, Term};
 use raft_core::states::Role;
-use raft_core::time::Time;
 use raft_node::clock::Clock as _;
 use raft_node::state_machine::StateMachine;
 
 use super::World;
+use super::progress::{Found, Sight};
 use crate::network::{node_id, node_number};
 use crate::process::{Node, Process};
 use crate::subject::Subject;
-
-/// How far a healed world has come, and when it last came further.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Progress {
-    done: u64,
-    since: Time,
-}
-
-impl Progress {
-    /// Nothing yet.
-    pub(super) const fn from(now: Time) -> Self {
-        Self {
-            done: 0,
-            since: now,
-        }
-    }
-
-    /// Looks again; answers since when nothing has been done. (A node that starts again applies
-    /// from the first entry on: what was done before is no progress.)
-    pub(super) fn stalled_since(&mut self, done: u64, now: Time) -> Time {
-        if done > self.done {
-            *self = Self { done, since: now };
-        }
-        self.since
-    }
-}
 
 impl<S: Subject> World<'_, S> {
     /// Whether a majority of the nodes can still have everything that was promised.
@@ -56,10 +30,31 @@ impl<S: Subject> World<'_, S> {
         lost == 0 || (founded && lost <= self.plan.minority())
     }
 
-    /// Something that grows whenever a node or a client gets on.
-    pub(super) fn done_so_far(&self) -> u64 {
-        let applied = self.nodes.iter().filter_map(Node::look);
-        applied.map(|look| look.applied.get()).sum::<u64>() + self.counters.answered
+    /// What there is to see of how far nodes and clients are.
+    pub(super) fn sight(&self) -> Sight {
+        let mut sight = Sight {
+            answered: self.counters.answered,
+            ..Sight::default()
+        };
+        for node in &self.nodes {
+            let Some(hull) = node.hull() else {
+                continue;
+            };
+            sight
+                .nodes
+                .push((node.id(), hull.last().index, hull.applied_index()));
+            if hull.role() != Role::Leader {
+                continue;
+            }
+            for id in (0..self.nodes.len()).map(node_id) {
+                let known = hull.match_index(id).zip(hull.next_index(id));
+                let found = known.map(|(matched, next)| Found { matched, next });
+                sight
+                    .leaders
+                    .extend(found.map(|found| (hull.term(), id, found)));
+            }
+        }
+        sight
     }
 
     /// What each node and client is at, who could lead, and what each waits for.

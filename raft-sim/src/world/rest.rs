@@ -11,7 +11,6 @@ use raft_core::time::Time;
 
 use super::World;
 use super::event::Event;
-use super::healing::MOST_SPANS;
 use super::idle::Idle;
 use crate::checkers::{Violation, property};
 use crate::lot::Lot;
@@ -197,9 +196,8 @@ impl<S: Subject> World<'_, S> {
     /// Clients may ask again, if there is something to ask for.
     fn be_busy(&mut self) {
         let now = self.schedule.now();
-        let deadline = now.after(self.healing_span() * MOST_SPANS);
         if let Some(healing) = &mut self.healing {
-            healing.extend(deadline, now);
+            healing.begin_again(now);
         }
         self.set_stage(Stage::Busy);
         self.schedule.at(now, Event::Inspect);
