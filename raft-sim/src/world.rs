@@ -32,6 +32,7 @@ use crate::window::Shared;
 use crate::witness::Witness;
 use crate::workload::Workload;
 
+mod calm;
 mod clients;
 pub(crate) mod event;
 mod faults;
@@ -130,6 +131,11 @@ pub struct Counters {
     pub unowed: u64,
     /// Virtual time that passed, in nanoseconds.
     pub nanoseconds: u64,
+    /// Virtual time in which all faults were over and all nodes that ran had one leader, in
+    /// nanoseconds.
+    pub calm_nanoseconds: u64,
+    /// Elections in that time: nobody needed them.
+    pub needless_elections: u64,
 }
 
 impl Counters {
@@ -147,6 +153,13 @@ impl Counters {
         self.lost_nodes += other.lost_nodes;
         self.unowed += other.unowed;
         self.nanoseconds += other.nanoseconds;
+        self.calm_nanoseconds += other.calm_nanoseconds;
+        self.needless_elections += other.needless_elections;
+    }
+
+    /// The minutes in which nobody needed an election.
+    pub fn calm_minutes(&self) -> f64 {
+        Duration::from_nanos(self.calm_nanoseconds).as_secs_f64() / 60.0
     }
 }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 use raft_core::time::Time;
 
 use super::World;
+use super::calm::Calm;
 use super::event::Event;
 use super::progress::Progress;
 use super::rest::Rests;
@@ -29,6 +30,8 @@ pub(super) struct Healing {
     answered: Vec<bool>,
     /// Whether everything is as it should be.
     over: bool,
+    /// The time without a reason for elections, once it has begun.
+    pub(super) calm: Option<Calm>,
     /// What comes after that.
     pub(super) rests: Rests,
 }
@@ -99,6 +102,7 @@ impl<S: Subject> World<'_, S> {
             progress: Progress::from(self.schedule.now()),
             answered: self.clients.iter().map(|one| !one.plan.lasting).collect(),
             over: false,
+            calm: None,
             rests: Rests::new(self.plan.ending.rests),
         });
         let founded = self.nodes.iter().all(|node| node.founded);
@@ -117,6 +121,7 @@ impl<S: Subject> World<'_, S> {
 
     /// Looks whether the world has come to rest, and sees to it that it can.
     pub(super) fn inspect(&mut self) -> Result<(), Violation> {
+        self.count_calm()?;
         if self
             .healing
             .as_ref()

@@ -101,6 +101,7 @@ impl Summary {
             line.elections.to_string(),
             Some(line.median_elections),
         );
+        row("  needless", line.needless(), None);
         row(
             "crashes",
             line.crashes.to_string(),
@@ -165,6 +166,8 @@ impl Summary {
             median_crashes: self.median(|each| each.crashes),
             unsynced_crashes: totals.unsynced_crashes,
             median_unsynced_crashes: self.median(|each| each.unsynced_crashes),
+            calm_minutes: totals.calm_minutes(),
+            needless_elections: totals.needless_elections,
             faults: totals.faults,
             lost_nodes: totals.lost_nodes,
             unowed: totals.unowed,
@@ -275,6 +278,8 @@ struct Line {
     median_crashes: u64,
     unsynced_crashes: u64,
     median_unsynced_crashes: u64,
+    calm_minutes: f64,
+    needless_elections: u64,
     faults: u64,
     lost_nodes: u64,
     unowed: u64,
@@ -288,6 +293,14 @@ struct Line {
     failures: u64,
     /// By name: how often each rare state was seen.
     markers: BTreeMap<&'static str, MarkerLine>,
+}
+
+impl Line {
+    /// Elections without a reason, and in how many minutes that had none.
+    fn needless(&self) -> String {
+        let (elections, minutes) = (self.needless_elections, self.calm_minutes);
+        format!("{elections} in {minutes:.1} min")
+    }
 }
 
 #[derive(Serialize)]
