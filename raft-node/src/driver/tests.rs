@@ -182,6 +182,25 @@ fn a_read_on_any_node_sees_what_was_acknowledged_on_another() {
     }
 }
 
+/// What is forwarded names the boot that forwards it, and so does its answer: a boot that a crash
+/// could take back would come again, and take the answers of the one before for its own.
+#[test]
+fn nothing_is_forwarded_before_the_boot_is_durable() {
+    let mut world = World::of(3);
+    let leader = world.elect();
+    let follower = leader % 3 + 1;
+    world.crash(follower);
+    world.disk(follower).stall(true);
+    world.start(follower);
+    let mut read = world.handle(follower).read(|journal| journal.0.len());
+    let before = world.driver(leader).hull().unwrap().last();
+    world.until(|world| world.handle(follower).status().leader);
+    world.run(100);
+    assert_eq!(world.driver(leader).hull().unwrap().last(), before);
+    world.disk(follower).stall(false);
+    assert_eq!(world.until(|_| poll(&mut read)), Ok(0));
+}
+
 #[test]
 fn reads_that_wait_together_share_one_entry() {
     let mut world = World::of(3);

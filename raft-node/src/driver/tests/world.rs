@@ -229,9 +229,9 @@ impl World {
     }
 }
 
-/// A memory log that outlives its driver, and fails when told to.
+/// A memory log that outlives its driver, and fails or stalls when told to.
 #[derive(Clone, Default)]
-pub(super) struct Disk(Arc<Mutex<MemoryLog>>, Arc<AtomicBool>);
+pub(super) struct Disk(Arc<Mutex<MemoryLog>>, Arc<AtomicBool>, Arc<AtomicBool>);
 
 impl Disk {
     pub(super) fn recovered(&self) -> Recovered {
@@ -240,6 +240,11 @@ impl Disk {
 
     pub(super) fn fail(&self) {
         self.1.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether nothing becomes durable for now.
+    pub(super) fn stall(&self, stalls: bool) {
+        self.2.store(stalls, Ordering::Relaxed);
     }
 }
 
@@ -258,6 +263,9 @@ impl Log for Disk {
     fn poll_durable(&mut self, cx: &mut Context<'_>) -> Poll<Result<Durable, LogError>> {
         if self.1.load(Ordering::Relaxed) {
             return Poll::Ready(Err(full()));
+        }
+        if self.2.load(Ordering::Relaxed) {
+            return Poll::Pending;
         }
         self.0.lock().unwrap().poll_durable(cx)
     }
