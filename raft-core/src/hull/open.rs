@@ -1,6 +1,7 @@
 //! Opening a hull from what its log recovered, and looking at one.
 
 use super::*;
+use crate::log::BatchNumber;
 use crate::states::leader::progress::Progress;
 
 impl Hull {
@@ -62,6 +63,12 @@ impl Hull {
     /// Which start of the data folder this is.
     pub fn boot(&self) -> Boot {
         self.common.hard.boot
+    }
+
+    /// Whether a crash can no longer take back which start this is. The hull says nothing before
+    /// that; whoever names the boot elsewhere must wait for it, too.
+    pub fn is_boot_durable(&self) -> bool {
+        self.common.disk.is_durable(BatchNumber::ZERO.next())
     }
 
     /// The highest index known to be committed.

@@ -106,6 +106,11 @@ impl<L: Log, C: Comms<Letter>, K: Clock, S: StateMachine> Driver<L, C, K, S> {
             }
             return true;
         }
+        // What is forwarded names this boot, which a crash could still take back: the next start
+        // would have it again, and take the answers for its own.
+        if !hull.is_boot_durable() {
+            return false;
+        }
         let Some(leader) = hull.leader().filter(|leader| *leader != self.setup.id) else {
             return false;
         };
