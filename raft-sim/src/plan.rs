@@ -84,7 +84,7 @@ pub struct Plan {
 /// From what plans are drawn: what the caller fixes; the seed draws the rest.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Swarm {
-    /// The number of nodes; `None` draws from 3 to 7.
+    /// The number of nodes; `None` draws from 3 to 7, seldom 1 or 2.
     pub nodes: Option<u8>,
     /// How long faults and clients go on.
     pub duration: Duration,
@@ -170,8 +170,7 @@ impl Plan {
         families.build = swarm.faults && Lot::of(seed, &[BUILDS]).chance(70);
         let count = match swarm.nodes {
             Some(count) => count.clamp(1, MAX_NODES),
-            // Small clusters have the shortest ways to a disaster.
-            None => lot.pick(3, &[3, 3, 4, 5, 5, 6, 7]),
+            None => draw_count(seed, &mut lot),
         };
         let mut tuning = Tuning::draw(&mut lot);
         tuning.limits = Limits::draw(&mut Lot::of(seed, &[LIMITS]), swarm.custom);
@@ -269,6 +268,17 @@ impl Plan {
     }
 }
 
+/// How many nodes a world has. Small clusters have the shortest ways to a disaster; some have nobody
+/// to vote for them, or nobody to spare.
+fn draw_count(seed: u64, lot: &mut Lot) -> u8 {
+    let usual = lot.pick(3, &[3, 3, 4, 5, 5, 6, 7]);
+    let mut lot = Lot::of(seed, &[TINY]);
+    match lot.chance(50) {
+        true => lot.pick(1, &[2]),
+        false => usual,
+    }
+}
+
 impl Families {
     fn draw(lot: &mut Lot, faults: bool) -> Self {
         if !faults {
@@ -330,6 +340,9 @@ const LIMITS: u64 = 21;
 /// What codecs are called among lots.
 const CODECS: u64 = 22;
 
+/// What clusters of one or two nodes are called among lots.
+const TINY: u64 = 27;
+
 /// What quirks are called among lots.
 const QUIRKS: u64 = 24;
 
@@ -361,7 +374,7 @@ mod tests {
         for seed in 0..500 {
             let plan = Plan::draw(seed, &Swarm::default());
             assert_eq!(plan.tuning.settings().validate(), Vec::new(), "seed {seed}");
-            assert!((3..=7).contains(&plan.nodes.len()));
+            assert!((1..=7).contains(&plan.nodes.len()));
         }
     }
 

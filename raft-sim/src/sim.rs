@@ -181,7 +181,8 @@ impl Sim {
         }
     }
 
-    /// As many nodes in every world, 1 to 7. Otherwise each seed draws 3 to 7.
+    /// As many nodes in every world, 1 to 7. Otherwise each seed draws 3 to 7, seldom 1 or
+    /// 2.
     #[must_use]
     pub const fn nodes(mut self, nodes: u8) -> Self {
         self.swarm.nodes = Some(nodes);

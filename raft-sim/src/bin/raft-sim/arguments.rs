@@ -105,7 +105,7 @@ pub(crate) struct Script {
 /// What may be fixed of a world; the rest is drawn.
 #[derive(Args, Clone, Copy, Debug)]
 pub(crate) struct World {
-    /// How many nodes; otherwise each seed draws 3 to 7.
+    /// How many nodes; otherwise each seed draws 3 to 7, seldom 1 or 2.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=i64::from(MAX_NODES)))]
     nodes: Option<u8>,
     /// How long faults and clients go on in simulated time, such as 60s, 500ms or 2m.
