@@ -214,6 +214,7 @@ impl Checks {
         let flooded = || instant::flooded(own.map_or(0, |own| own.journal.most_in_a_row()));
         timers
             .or_else(|| instant::wrong(hull, &self.model))
+            .or_else(|| instant::sent_wrongly(hull.settings(), &self.passings))
             .or_else(flooded)
     }
 

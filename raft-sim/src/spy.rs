@@ -149,12 +149,22 @@ struct Pages {
     /// Letters taken in since the log was last asked for news, and the most there were.
     in_a_row: usize,
     most_in_a_row: usize,
+    /// Whether the node's log was opened, and nothing that this boot wrote is durable yet.
+    nameless: bool,
 }
 
 impl Journal {
     /// An empty journal.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// A message that names this boot of the node leaves it, or one whose answer does.
+    pub(crate) fn named_itself(&self) {
+        let mut pages = self.pages();
+        if pages.nameless {
+            pages.passings.push(Passing::NamedItself);
+        }
     }
 
     /// Writes down a message as it leaves the node.
@@ -224,7 +234,18 @@ impl Journal {
 
     /// Writes down one fact.
     pub fn note(&self, fact: Fact) {
-        self.pages().facts.push(fact);
+        let mut pages = self.pages();
+        match &fact {
+            Fact::Opened(_) => pages.nameless = true,
+            // What the founding writes comes before the first boot's own number.
+            Fact::Durable(batch) => pages.nameless &= *batch == BatchNumber::default(),
+            Fact::Begun(_)
+            | Fact::LogFailed
+            | Fact::Asked { .. }
+            | Fact::Promised { .. }
+            | Fact::Applied(_) => {}
+        }
+        pages.facts.push(fact);
     }
 
     /// Moves everything to the ends of `facts` and `passings`.
@@ -283,6 +304,8 @@ pub enum Passing {
     ConnectionLost(NodeId),
     /// The node asked its log for entries.
     Read,
+    /// The node sent something in the name of its boot before that boot was durable.
+    NamedItself,
 }
 
 /// A message as a spy remembers it.
@@ -312,6 +335,7 @@ impl Talk {
                 previous: append.previous,
                 last: append.chunks.last().map_or(append.previous, Chunk::last_id),
                 commit: append.commit,
+                bytes: append.chunks.iter().map(Chunk::payload_bytes).sum(),
             },
             Body::AppendEntriesReply(reply) => Says::AppendReply(match reply.verdict {
                 AppendVerdict::Matched(index) => Answered::Matched(index),
@@ -361,6 +385,8 @@ pub enum Says {
         last: EntryId,
         /// The leader's commit index.
         commit: LogIndex,
+        /// What the payloads weigh.
+        bytes: usize,
     },
     /// What became of entries.
     AppendReply(Answered),

@@ -117,6 +117,13 @@ impl Hull {
         self.progress_of(follower).map(Progress::bytes_in_flight)
     }
 
+    /// The bytes of memory that entries keep alive here, for whoever still has to get them. Looks
+    /// at each chunk in memory.
+    pub fn cached_bytes(&self) -> usize {
+        let (chunks, _) = self.common.entries.cache();
+        chunks.iter().map(Chunk::pinned_bytes).sum()
+    }
+
     fn progress_of(&self, follower: NodeId) -> Option<&Progress> {
         match &self.state {
             State::Leader(leader) => leader.followers().get(&follower),

@@ -1,16 +1,19 @@
 //! What holds of a hull at any instant, seen from outside: the commit index lies in the log, a
-//! leader's vote is its own, what a follower is sent next lies behind what it is known to hold, and
-//! what a hull takes to be durable on its own disk is what its log said.
+//! leader's vote is its own, what a follower is sent next lies behind what it is known to hold,
+//! what a hull takes to be durable on its own disk is what its log said, who speaks has made its
+//! boot durable, and no more is sent than the settings allow.
 //!
 //! The hull asserts most of this itself. Here it is asked again, of its getters and of what spies
 //! saw, so that nothing depends on the assertions being compiled in.
 
 use raft_core::hull::Hull;
 use raft_core::ids::{EntryId, LogIndex, NodeId, Term};
+use raft_core::settings::Settings;
 use raft_core::states::Role;
 
 use super::timers::Wrong;
 use super::{LogModel, Model, property};
+use crate::spy::{Passing, Says, Talk};
 
 /// Looks at a hull; what is wrong with it, if anything.
 pub(crate) fn wrong(hull: &Hull, model: &Model) -> Option<Wrong> {
@@ -42,6 +45,82 @@ pub(crate) fn flooded(in_a_row: usize) -> Option<Wrong> {
         let text = format!("took in {in_a_row} letters and looked neither at disk nor at clock");
         (property::LIVENESS, text)
     })
+}
+
+/// Looks at what a hull sent in a step.
+pub(crate) fn sent_wrongly(settings: &Settings, passings: &[Passing]) -> Option<Wrong> {
+    let mut requests = 0;
+    for passing in passings {
+        match passing {
+            Passing::NamedItself => {
+                let text = "spoke before the number of this start was durable: after a crash, \
+                            another start would have the same"
+                    .to_owned();
+                return Some((property::DURABILITY, text));
+            }
+            Passing::Sent(talk) => {
+                let Some((entries, bytes)) = carries(talk) else {
+                    continue;
+                };
+                requests += 1;
+                // A single entry may be longer than a request should be, or it would never go.
+                if entries > 1 && bytes > settings.max_append_bytes {
+                    let text = format!(
+                        "sent {} one request with {entries} entries of {bytes} bytes; more than \
+                         one may have {} at most",
+                        talk.peer, settings.max_append_bytes
+                    );
+                    return Some((property::IDLE, text));
+                }
+            }
+            Passing::Taken(_) | Passing::ConnectionLost(_) | Passing::Read => {}
+        }
+    }
+    (requests > settings.max_appends_in_flight)
+        .then(|| too_many_at_once(settings, passings))
+        .flatten()
+}
+
+/// Only an answer makes room for another request with entries.
+fn too_many_at_once(settings: &Settings, passings: &[Passing]) -> Option<Wrong> {
+    let sent_to = |passing: &Passing| match passing {
+        Passing::Sent(talk) => carries(talk).map(|_| talk.peer),
+        _ => None,
+    };
+    passings.iter().filter_map(sent_to).find_map(|peer| {
+        let sent = passings.iter().filter(|one| sent_to(one) == Some(peer));
+        let heard = |one: &&Passing| match one {
+            Passing::Taken(talk) => talk.peer == peer,
+            Passing::ConnectionLost(lost) => *lost == peer,
+            Passing::Sent(_) | Passing::Read | Passing::NamedItself => false,
+        };
+        let rounds = passings.iter().filter(heard).count() + 1;
+        let (sent, most) = (sent.count(), rounds * settings.max_appends_in_flight);
+        (sent > most).then(|| {
+            let text = format!(
+                "sent {peer} {sent} requests with entries in one step; of answers that make room \
+                 for more there were {}, and {} may be unanswered",
+                rounds - 1,
+                settings.max_appends_in_flight
+            );
+            (property::IDLE, text)
+        })
+    })
+}
+
+/// How many entries a message brings, and how many bytes; `None` without any.
+fn carries(talk: &Talk) -> Option<(u64, usize)> {
+    let Says::Append {
+        previous,
+        last,
+        bytes,
+        ..
+    } = talk.says
+    else {
+        return None;
+    };
+    let entries = last.index.get().saturating_sub(previous.index.get());
+    (entries > 0).then_some((entries, bytes))
 }
 
 fn commit_outside(commit: LogIndex, last: EntryId) -> Option<Wrong> {
@@ -120,6 +199,62 @@ mod tests {
         assert_eq!(overrated((at(0), None), &empty), None);
         let wrong = overrated((at(1), Some(Term::new(1))), &empty);
         assert_eq!(property_of(wrong), Some(property::DURABILITY));
+    }
+
+    /// An append of this many entries and bytes to this node.
+    fn append(peer: u64, entries: u64, bytes: usize) -> Passing {
+        Passing::Sent(Talk {
+            peer: NodeId::new(peer),
+            term: Term::new(1),
+            says: Says::Append {
+                previous: EntryId::ORIGIN,
+                last: EntryId::new(Term::new(1), at(entries)),
+                commit: at(0),
+                bytes,
+            },
+        })
+    }
+
+    #[test]
+    fn nobody_speaks_before_its_boot_is_durable() {
+        let settings = Settings::default();
+        let wrong = sent_wrongly(&settings, &[Passing::NamedItself]);
+        assert_eq!(property_of(wrong), Some(property::DURABILITY));
+    }
+
+    #[test]
+    fn a_request_is_no_longer_than_the_settings_allow() {
+        let settings = Settings {
+            max_append_bytes: 100,
+            ..Settings::default()
+        };
+        for (entries, bytes, verdict) in [
+            (5, 100, None),
+            (1, 101, None),
+            (2, 101, Some(property::IDLE)),
+        ] {
+            let wrong = sent_wrongly(&settings, &[append(2, entries, bytes)]);
+            assert_eq!(property_of(wrong), verdict, "{entries} of {bytes}");
+        }
+    }
+
+    #[test]
+    fn no_more_requests_go_out_at_once_than_may_be_unanswered() {
+        let settings = Settings {
+            max_appends_in_flight: 2,
+            ..Settings::default()
+        };
+        let answer = Passing::Taken(Talk {
+            peer: NodeId::new(2),
+            term: Term::new(1),
+            says: Says::HeartbeatReply,
+        });
+        let [one, other] = [append(2, 1, 9), append(3, 1, 9)];
+        let verdict = |passings: &[Passing]| property_of(sent_wrongly(&settings, passings));
+        assert_eq!(verdict(&[one, one, other, other]), None);
+        assert_eq!(verdict(&[one, one, answer, one]), None);
+        assert_eq!(verdict(&[one, append(2, 0, 0), one]), None);
+        assert_eq!(verdict(&[one, other, one, one]), Some(property::IDLE));
     }
 
     #[test]

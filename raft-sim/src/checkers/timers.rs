@@ -1,5 +1,6 @@
 //! No needless elections: who hears a leader or has just voted waits, who meets a leader gives
-//! way, who hears nobody gives up (paper 5.2; thesis 6.2, 9.6, 4.2.3).
+//! way, who has the votes leads, who is answered goes on leading, who hears nobody gives up (paper
+//! 5.2; thesis 6.2, 9.6, 4.2.3).
 //!
 //! Mistakes here cost neither data nor, for good, progress; they cost elections, and a count of
 //! elections over many worlds tells too little too late. So each is looked for where it happens: in
@@ -98,6 +99,10 @@ struct Course {
     heard: Option<Time>,
     /// While it leads: since when, among whom, and when each last answered.
     office: Option<Office>,
+    /// Who has granted it a vote in its present term.
+    votes: Vec<NodeId>,
+    /// Whether after its last step all that its log was asked for was durable.
+    written: bool,
     /// Who asked it for a pre-vote and has no answer yet.
     asked_by: Vec<NodeId>,
 }
@@ -107,6 +112,8 @@ struct Office {
     since: Time,
     halves: Vec<Vec<NodeId>>,
     heard: BTreeMap<NodeId, Time>,
+    /// When each last answered what only a leader sends.
+    answered: BTreeMap<NodeId, Time>,
 }
 
 /// What is wrong with a step: which property, and what was seen.
@@ -126,7 +133,7 @@ impl Timers {
     fn follow(
         &mut self,
         step: &Step<'_>,
-        voters: impl FnOnce() -> Vec<Vec<NodeId>>,
+        voters: impl Fn() -> Vec<Vec<NodeId>>,
     ) -> Result<(), Wrong> {
         let known = self.nodes.get(&step.node);
         let Some(course) = known.filter(|known| known.stand.boot == step.after.boot) else {
@@ -141,10 +148,12 @@ impl Timers {
             .defies_leader(step)
             .or_else(|| course.deposes_leader(step))
             .or_else(|| course.hurries(step))
+            .or_else(|| course.gives_up_early(step))
             .or(abandoned);
-        course.remember(step, voters);
+        course.remember(step, &voters);
         wrong
             .or_else(|| course.leads_alone(step))
+            .or_else(|| course.disdains_votes(step, voters))
             .map_or(Ok(()), Err)
     }
 
@@ -190,6 +199,8 @@ impl Course {
             patient: None,
             heard: None,
             office: None,
+            votes: Vec::new(),
+            written: step.written,
             asked_by: Vec::new(),
         }
     }
@@ -296,8 +307,56 @@ impl Course {
         Some((property::LIVENESS, text))
     }
 
-    fn remember(&mut self, step: &Step<'_>, voters: impl FnOnce() -> Vec<Vec<NodeId>>) {
+    /// A leader that a majority has answered lately, or that was elected only just now, goes on
+    /// leading; but not without a disk.
+    fn gives_up_early(&self, step: &Step<'_>) -> Option<Wrong> {
         let (was, is) = (self.stand, step.after);
+        let gave_up = was.role == Role::Leader && is.role != Role::Leader && was.term == is.term;
+        if !gave_up || is.stopped || !self.written || !step.written {
+            return None;
+        }
+        let office = self.office.as_ref()?;
+        let lately = |at: &Time| step.local.since(*at) * 2 < step.pace.election_timeout;
+        let answered = |id: &NodeId| {
+            let answered = office.answered.get(id).unwrap_or(&office.since);
+            *id == step.node || lately(answered)
+        };
+        is_majority(&office.halves, answered).then(|| {
+            let text = format!(
+                "gave up leading {}, though it leads since {:?} and was answered lately: {:?}",
+                was.term, office.since, office.answered
+            );
+            (property::NEEDLESS_ELECTIONS, text)
+        })
+    }
+
+    /// A candidate that has the votes of a majority, its own durable among them, leads.
+    fn disdains_votes(
+        &self,
+        step: &Step<'_>,
+        voters: impl Fn() -> Vec<Vec<NodeId>>,
+    ) -> Option<Wrong> {
+        let is = step.after;
+        if is.role != Role::Candidate || self.votes.is_empty() || is.stopped || !step.written {
+            return None;
+        }
+        let granted = |id: &NodeId| *id == step.node || self.votes.contains(id);
+        is_majority(&voters(), granted).then(|| {
+            let text = format!(
+                "is a candidate of {} still, though {:?} gave it their votes, and its own is \
+                 durable",
+                is.term, self.votes
+            );
+            (property::NEEDLESS_ELECTIONS, text)
+        })
+    }
+
+    fn remember(&mut self, step: &Step<'_>, voters: impl Fn() -> Vec<Vec<NodeId>>) {
+        let (was, is) = (self.stand, step.after);
+        self.written = step.written;
+        if was.term != is.term || is.role != Role::Candidate {
+            self.votes.clear();
+        }
         if step.local.since(self.stepped) > step.pace.heartbeat_interval {
             self.woke = step.local;
         }
@@ -319,6 +378,7 @@ impl Course {
                 since: step.local,
                 halves: voters(),
                 heard: BTreeMap::new(),
+                answered: BTreeMap::new(),
             });
         }
         for passing in step.passings {
@@ -342,6 +402,13 @@ impl Course {
             Passing::Taken(talk) => {
                 if let (Some(office), true) = (&mut self.office, talk.term == is.term) {
                     office.heard.insert(talk.peer, step.local);
+                    if matches!(talk.says, Says::AppendReply(_) | Says::HeartbeatReply) {
+                        office.answered.insert(talk.peer, step.local);
+                    }
+                }
+                let granted = talk.says == Says::RequestVoteReply { granted: true };
+                if granted && is.role == Role::Candidate && talk.term == is.term {
+                    self.votes.push(talk.peer);
                 }
                 if talk.says == Says::PreVote && !self.asked_by.contains(&talk.peer) {
                     self.asked_by.push(talk.peer);
@@ -352,7 +419,7 @@ impl Course {
                 says: Says::PreVoteReply { .. },
                 ..
             }) => self.asked_by.retain(|other| other != peer),
-            Passing::Sent(_) | Passing::Read => {}
+            Passing::Sent(_) | Passing::Read | Passing::NamedItself => {}
         }
     }
 }
@@ -365,7 +432,11 @@ const fn leader_of(passing: &Passing, term: Term) -> Option<NodeId> {
             term: of,
             says: Says::Append { .. } | Says::Heartbeat { .. },
         }) if of.get() == term.get() => Some(*peer),
-        Passing::Taken(_) | Passing::Sent(_) | Passing::ConnectionLost(_) | Passing::Read => None,
+        Passing::Taken(_)
+        | Passing::Sent(_)
+        | Passing::ConnectionLost(_)
+        | Passing::Read
+        | Passing::NamedItself => None,
     }
 }
 
@@ -378,7 +449,11 @@ fn only_asked_for_votes(passings: &[Passing], term: Term) -> Option<NodeId> {
                 Says::RequestVote { .. } => asked = Some(talk.peer),
                 _ => return None,
             },
-            Passing::Taken(_) | Passing::Sent(_) | Passing::ConnectionLost(_) | Passing::Read => {}
+            Passing::Taken(_)
+            | Passing::Sent(_)
+            | Passing::ConnectionLost(_)
+            | Passing::Read
+            | Passing::NamedItself => {}
         }
     }
     asked

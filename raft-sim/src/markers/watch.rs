@@ -63,6 +63,7 @@ impl Watch {
                 self.reached.mark_if(led, Marker::ConnectionToLeaderLost);
             }
             Passing::Read => self.reached.mark(Marker::EntriesReadBack),
+            Passing::NamedItself => {}
         }
     }
 
@@ -181,6 +182,7 @@ impl Watch {
             previous,
             last,
             commit,
+            bytes: _,
         } = talk.says
         else {
             return;

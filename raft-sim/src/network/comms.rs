@@ -60,8 +60,13 @@ impl Comms<Letter> for SimComms {
     }
 
     fn send(&mut self, to: NodeId, lane: Lane, letter: Letter) {
-        if let Packet::Raft(message) = &letter.packet {
-            self.journal.sent(message);
+        match &letter.packet {
+            Packet::Raft(message) => {
+                self.journal.named_itself();
+                self.journal.sent(message);
+            }
+            Packet::Forward(_) => self.journal.named_itself(),
+            Packet::ForwardReply(_) | Packet::Genesis(_) | Packet::Hello => {}
         }
         let kind = kind_of(&letter.packet);
         let entries = has_entries(&letter.packet);

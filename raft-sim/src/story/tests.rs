@@ -45,6 +45,7 @@ How the nodes stand then:
 fn any_story_fits_the_screen_and_keeps_its_last_turns() {
     let swarm = Swarm {
         duration: Duration::from_secs(6),
+        nodes: Some(3),
         ..Swarm::default()
     };
     for seed in 0..3 {

@@ -65,7 +65,26 @@ impl<S: Subject> World<'_, S> {
                 return Err(self.violation(property::IDLE, text));
             }
         }
-        self.check_bytes_in_flight()
+        self.check_bytes_in_flight()?;
+        self.check_bytes_in_memory()
+    }
+
+    /// All is durable and applied: no more entries stay in memory than the settings allow.
+    fn check_bytes_in_memory(&self) -> Result<(), Violation> {
+        for hull in self.nodes.iter().filter_map(Node::hull) {
+            let last = hull.last().index;
+            let done = hull.applied_index() == last && hull.durable_index() == last;
+            let (bytes, most) = (hull.cached_bytes(), hull.settings().max_cached_bytes);
+            if done && bytes > most {
+                let text = format!(
+                    "in a cluster at rest, {} keeps {bytes} bytes of entries in memory, of at \
+                     most {most}",
+                    hull.me().id
+                );
+                return Err(self.violation(property::IDLE, text));
+            }
+        }
+        Ok(())
     }
 
     /// Nothing was sent to nodes that run that could still be unanswered: nothing may be kept for

@@ -256,3 +256,52 @@ fn another_boot_begins_anew() {
         .at(61, &[], campaign);
     assert_eq!(tale.found, None);
 }
+
+#[test]
+fn a_leader_that_was_answered_or_elected_just_now_goes_on() {
+    let resign = |stand: &mut Stand| {
+        stand.role = Role::Follower;
+        stand.leader = None;
+    };
+    for (millis, verdict) in [(30, NEEDLESS), (60, None)] {
+        let mut tale = Tale::new();
+        tale.elect(0).at(millis, &[], resign);
+        assert_eq!(tale.found, verdict, "{millis} after the election");
+    }
+    for (millis, verdict) in [(110, NEEDLESS), (140, None)] {
+        let mut tale = Tale::new();
+        tale.elect(0)
+            .at(80, &[taken(OTHER, 6, Says::HeartbeatReply)], |_| {})
+            .at(millis, &[], resign);
+        assert_eq!(tale.found, verdict, "{millis}, with an answer at 80");
+    }
+}
+
+#[test]
+fn whoever_has_the_votes_of_a_majority_leads() {
+    let grant = taken(OTHER, 6, Says::RequestVoteReply { granted: true });
+    let refusal = taken(OTHER, 6, Says::RequestVoteReply { granted: false });
+    let late = taken(OTHER, 5, Says::RequestVoteReply { granted: true });
+    for (answer, verdict) in [(grant, NEEDLESS), (refusal, None), (late, None)] {
+        let mut tale = Tale::new();
+        tale.at(10, &[], |stand| {
+            stand.role = Role::Candidate;
+            stand.term = Term::new(6);
+            stand.vote = Some(ME);
+            stand.leader = None;
+        })
+        .at(20, &[answer], |_| {});
+        assert_eq!(tale.found, verdict, "{answer:?}");
+    }
+    let mut tale = Tale::new();
+    tale.at(10, &[], |stand| {
+        stand.role = Role::Candidate;
+        stand.term = Term::new(6);
+        stand.leader = None;
+    })
+    .at(20, &[grant], |stand| {
+        stand.role = Role::Leader;
+        stand.vote = Some(ME);
+    });
+    assert_eq!(tale.found, None);
+}
