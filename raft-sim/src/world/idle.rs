@@ -164,6 +164,52 @@ const FEW: u64 = 8;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::key_value::{KeyValue, KeyValueWorkload};
+    use crate::plan::{Plan, Swarm};
+    use crate::subject::AppSubject;
+
+    use raft_core::time::Time;
+
+    /// What is said of a calm and busy world when `check` first says anything.
+    fn said_of(
+        check: impl Fn(&World<'static, AppSubject<KeyValue, KeyValueWorkload>>) -> Result<(), Violation>,
+    ) -> Option<Violation> {
+        let swarm = Swarm {
+            nodes: Some(3),
+            faults: false,
+            ..Swarm::default()
+        };
+        let plan = Plan::draw(1, &swarm);
+        let mut world = World::new(plan, KeyValue::default, KeyValueWorkload::default());
+        while world.schedule.now() < Time::from_millis(5_000) {
+            let event = world.schedule.next()?;
+            world.happen(event).unwrap();
+            world.run_woken().unwrap();
+            if let Err(violation) = check(&world) {
+                return Some(violation);
+            }
+        }
+        None
+    }
+
+    #[test]
+    fn a_busy_cluster_is_not_taken_for_one_at_rest() {
+        let never = Idle {
+            sent: vec![[0; KINDS.len()]; 9],
+            entries: vec![0; 9],
+            starts: 0,
+        };
+        let found = said_of(|world| world.check_idle(&never, Duration::from_millis(50))).unwrap();
+        assert_eq!(found.property, property::IDLE);
+        assert!(found.text.contains("messages of kind"), "{found:?}");
+    }
+
+    #[test]
+    fn bytes_that_are_kept_for_an_answer_are_seen() {
+        let found = said_of(World::check_bytes_in_flight).unwrap();
+        assert_eq!(found.property, property::IDLE);
+        assert!(found.text.contains("bytes for answers of n"), "{found:?}");
+    }
 
     #[test]
     fn a_quick_clock_has_more_rounds() {
