@@ -5,7 +5,7 @@ use raft_core::chunk::Chunk;
 use raft_core::error::Dropped;
 use raft_core::hull::{Input, Outcome};
 use raft_core::ids::{LogIndex, NodeId};
-use raft_core::message::{AppendEntriesReply, AppendVerdict, Body};
+use raft_core::message::{AppendEntriesReply, AppendVerdict, Body, Lane};
 use raft_core::settings::Settings;
 use raft_core::states::Role;
 
@@ -473,4 +473,22 @@ fn a_leader_shows_what_it_knows_of_a_follower_and_others_show_nothing() {
     assert_eq!(node.hull.next_index(stranger), None);
     node.hear(3, 9);
     assert_eq!(shown(&node), (None, None));
+}
+
+/// Drivers look at no others, and would look again and again at one with nothing to come.
+#[test]
+fn a_follower_with_nothing_to_come_is_no_destination() {
+    let mut node = Node::leading_with(Settings {
+        max_appends_in_flight: 1,
+        ..settings()
+    });
+    assert_eq!(node.destinations(), [], "at rest");
+    node.propose(b"x");
+    node.sent();
+    node.propose(b"y");
+    let two = NodeId::new(2);
+    assert_eq!(node.destinations(), [], "the window is full");
+    assert_eq!(node.hull.next_send(two, Lane::Entries, usize::MAX), None);
+    node.acknowledge(2, 2);
+    assert_eq!(node.destinations(), [two]);
 }
