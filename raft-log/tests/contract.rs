@@ -303,3 +303,36 @@ fn clause_8_reads_are_bounded() {
     );
     assert_eq!(load(&log, 4..5, 1000), Ok(vec![]), "only the snapshot");
 }
+
+/// Clause 8: no more is read than was asked for, or is of use at once.
+#[test]
+fn clause_8_reads_that_answer_nothing_are_not_begun() {
+    let fs = MemFs::new();
+    let (mut log, _) = open(&fs);
+    let chunks = (1..=6).map(|first| chunk(1, first, &[10])).collect();
+    write(&mut log, append(1, chunks));
+    let reads = |range: std::ops::Range<u64>, max_bytes| {
+        fs.drain_log();
+        let range = index(range.start)..index(range.end);
+        let found = run(log.load(range, max_bytes)).unwrap().unwrap();
+        assert_eq!(fs.drain_log().len(), found.len());
+        found.len()
+    };
+    assert_eq!(reads(1..7, 0), 1);
+    assert_eq!(reads(2..5, 1_000), 3);
+    assert_eq!(reads(1..7, 1_000), 6);
+    assert_eq!(reads(7..9, 1_000), 0);
+}
+
+/// Clause 8: however little each weighs.
+#[test]
+fn clause_8_one_read_returns_a_bounded_number_of_chunks() {
+    let fs = MemFs::new();
+    let (mut log, recovered) = open(&fs);
+    let chunks = (1..=1_030).map(|first| chunk(1, first, &[0])).collect();
+    write(&mut log, append(1, chunks));
+    let range = index(1)..index(2_000);
+    let found = run(log.load(range, usize::MAX)).unwrap().unwrap();
+    assert_eq!(found.len(), 1_024);
+    assert_eq!(load_all(&log, &recovered).len(), 1_030);
+}

@@ -1,0 +1,189 @@
+//! Segments: what a log may be told of them, and which of them go when.
+
+#![allow(clippy::unwrap_used, reason = "part of the tests")]
+
+mod support;
+
+use std::task::Poll;
+
+use bytes::Bytes;
+use raft_core::ids::LogIndex;
+use raft_core::log::{Log, LogError, Write};
+use raft_log::{FsError, Wal, WalError, WalSettings};
+use support::*;
+
+/// A log of five segments with an entry each, and its disk.
+fn five_segments() -> (MemFs, Wal<MemFs>) {
+    let fs = MemFs::new();
+    let (mut log, _) = open(&fs);
+    for number in 1..=5 {
+        write(&mut log, append(number, vec![chunk(1, number, &[1_500])]));
+    }
+    assert_eq!(fs.image().len(), 5);
+    fs.drain_log();
+    (fs, log)
+}
+
+/// A snapshot of the first `last` entries, none of which is needed any more.
+fn compaction(number: u64, last: u64) -> Write {
+    Write {
+        snapshot: Some(mark(1, last)),
+        drop_before: LogIndex::new(last + 1),
+        ..empty(number)
+    }
+}
+
+fn names(fs: &MemFs) -> Vec<String> {
+    fs.image().into_keys().collect()
+}
+
+/// Each is gone durably before the next goes, so that a crash leaves no gap between them.
+#[test]
+fn segments_that_nobody_needs_go_one_after_the_other() {
+    let (fs, mut log) = five_segments();
+    write(&mut log, compaction(6, 3));
+    settle(&mut log);
+    assert_eq!(names(&fs), ["0000000000000004.wal", "0000000000000005.wal"]);
+    let done = fs.drain_log();
+    let of_folder = |kind: &&&str| **kind == "remove" || **kind == "sync folder";
+    let found: Vec<_> = done.iter().filter(of_folder).copied().collect();
+    assert_eq!(found, ["remove", "sync folder"].repeat(3));
+    let recovered = open(&fs.crash(Crash::LoseAll)).1;
+    assert_eq!(recovered.last, LogIndex::new(5));
+}
+
+#[test]
+fn segments_go_only_when_the_snapshot_for_them_is_durable_and_nobody_asks_for_them() {
+    let (fs, mut log) = five_segments();
+    // Taken, but what it stands for is kept for followers that lag.
+    write(
+        &mut log,
+        Write {
+            drop_before: LogIndex::new(2),
+            ..compaction(6, 3)
+        },
+    );
+    settle(&mut log);
+    let oldest = |fs: &MemFs| names(fs)[0].clone();
+    assert_eq!(oldest(&fs), "0000000000000002.wal");
+    fs.hold();
+    log.begin(compaction(7, 3));
+    assert!(poll(&mut log).is_pending());
+    assert_eq!(oldest(&fs), "0000000000000002.wal", "not durable yet");
+    fs.unhold();
+    settle(&mut log);
+    assert_eq!(oldest(&fs), "0000000000000004.wal");
+}
+
+#[test]
+fn a_segment_that_can_not_be_removed_stops_the_log() {
+    for kind in ["remove", "sync folder"] {
+        let (fs, mut log) = five_segments();
+        let detail = String::from("broken");
+        log.begin(compaction(6, 3));
+        fs.fail_next(kind, FsError::Io { detail });
+        let answers: Vec<_> = (0..20).map(|_| poll(&mut log)).collect();
+        let failed = answers.last().unwrap();
+        assert!(
+            matches!(failed, Poll::Ready(Err(LogError::Storage { .. }))),
+            "{kind}: {failed:?}"
+        );
+    }
+}
+
+/// The frame after it names it: were it lost, all that follows would be lost with it.
+#[test]
+fn nothing_is_durable_after_a_closing_frame_that_could_not_be_written() {
+    let fs = MemFs::new();
+    let (mut log, _) = open(&fs);
+    write(&mut log, empty(1));
+    let detail = String::from("broken");
+    fs.fail_next("write", FsError::Io { detail });
+    assert_eq!(settle(&mut log), None, "nobody waits for it");
+    log.begin(append(2, vec![chunk(1, 1, &[10])]));
+    let failed = finish(&mut log);
+    assert!(
+        matches!(failed, Err(LogError::Storage { .. })),
+        "{failed:?}"
+    );
+}
+
+#[test]
+fn a_closing_frame_is_durable_before_the_segment_that_follows_it() {
+    let fs = MemFs::new();
+    let (mut log, _) = open(&fs);
+    write(&mut log, append(1, vec![chunk(1, 1, &[1_500])]));
+    settle(&mut log);
+    write(&mut log, append(2, vec![chunk(1, 2, &[1_500])]));
+    assert_eq!(names(&fs).len(), 2);
+    let recovered = open(&fs.crash(Crash::LoseAll)).1;
+    assert_eq!(recovered.last, LogIndex::new(2));
+}
+
+/// What a new segment repeats is all that those before it said, so that they may go.
+#[test]
+fn what_older_segments_said_outlives_them() {
+    let (fs, mut log) = five_segments();
+    let who = Bytes::from("who");
+    let told = Write {
+        identity: Some(who.clone()),
+        hard: hard(1, 7, Some(3)),
+        ..compaction(6, 3)
+    };
+    write(&mut log, told);
+    for number in 7..=8 {
+        let entry = chunk(1, number - 1, &[1_500]);
+        let held = Write {
+            hard: hard(1, 7, Some(3)),
+            ..append(number, vec![entry])
+        };
+        write(&mut log, held);
+    }
+    let last = Write {
+        hard: hard(1, 7, Some(3)),
+        ..compaction(9, 7)
+    };
+    write(&mut log, last);
+    settle(&mut log);
+    assert_eq!(names(&fs).len(), 1, "all of it stands in the newest");
+    let (log, recovered) = open(&fs.crash(Crash::LoseAll));
+    assert_eq!(recovered.identity, Some(who));
+    assert_eq!(recovered.snapshot, Some(mark(1, 7)));
+    assert_eq!(recovered.hard, hard(1, 7, Some(3)));
+    assert_eq!(
+        (recovered.last, recovered.runs.len()),
+        (LogIndex::new(7), 0)
+    );
+    assert_eq!(load_all(&log, &open(&MemFs::of(fs.image())).1), []);
+}
+
+#[test]
+fn settings_that_no_log_can_keep_are_refused() {
+    let try_open = |segment_bytes, block_bytes| {
+        let settings = WalSettings {
+            segment_bytes,
+            block_bytes,
+            ..SETTINGS
+        };
+        let opened = run(Wal::open(MemFs::new(), settings)).unwrap();
+        opened.map(|_| ())
+    };
+    for (segment_bytes, block_bytes) in [(256, 256), (1 << 20, 65_536), (65_536, 65_536)] {
+        assert_eq!(try_open(segment_bytes, block_bytes), Ok(()));
+    }
+    let bad = [
+        (4096, 0),
+        (4096, 128),
+        (4096, 300),
+        (1 << 20, 131_072),
+        (255, 256),
+        (0, 256),
+    ];
+    for (segment_bytes, block_bytes) in bad {
+        let refused = try_open(segment_bytes, block_bytes);
+        assert!(
+            matches!(refused, Err(WalError::Settings { .. })),
+            "{segment_bytes} and {block_bytes}"
+        );
+    }
+}
