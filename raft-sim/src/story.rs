@@ -31,7 +31,7 @@ pub(crate) fn of(recording: &Recording, broken: &Broken) -> String {
             .map_or_else(String::new, |node| format!(", seen on {node}"))
     ));
     lines.extend(wrapped(&in_words(&broken.property), "  ", 2));
-    lines.extend(wrapped(&broken.text, "  > ", 5));
+    lines.extend(wrapped(&broken.text, "  > ", 8));
     lines.push(String::new());
     lines.extend(wrapped(&cast(recording), "", 4));
     lines.push(String::new());
@@ -286,6 +286,21 @@ fn seconds(at: Time) -> String {
 
 /// Text in lines that fit, each begun alike; of too long a text the last line says so.
 fn wrapped(text: &str, head: &str, most: usize) -> Vec<String> {
+    let paragraphs = text.lines().filter(|line| !line.trim().is_empty());
+    let mut lines: Vec<String> = paragraphs
+        .flat_map(|paragraph| filled(paragraph, head))
+        .collect();
+    if lines.len() > most {
+        lines.truncate(most);
+        if let Some(line) = lines.last_mut() {
+            *line = clipped(&format!("{line} {}", "…".repeat(COLUMNS)));
+        }
+    }
+    lines
+}
+
+/// One paragraph, broken where a line is full.
+fn filled(text: &str, head: &str) -> Vec<String> {
     let mut lines = vec![head.to_owned()];
     for word in text.split_whitespace() {
         let Some(line) = lines.last_mut() else {
@@ -299,12 +314,6 @@ fn wrapped(text: &str, head: &str, most: usize) -> Vec<String> {
                 line.push(' ');
             }
             line.push_str(word);
-        }
-    }
-    if lines.len() > most {
-        lines.truncate(most);
-        if let Some(line) = lines.last_mut() {
-            *line = clipped(&format!("{line} {}", "…".repeat(COLUMNS)));
         }
     }
     lines

@@ -240,7 +240,7 @@ function drawLegend() {
 
 function begin() {
   crowd = new Set(happenings.filter((one) => CLIENTS.has(one.what)).map((one) => one.client)).size;
-  const parts = [plural(nodes.length, "node"), recording.clients > 0 ? plural(recording.clients, "client") : "moved by hand", plural(happenings.length, "happening")];
+  const parts = [plural(nodes.length, "node"), recording.settings.length > 0 ? plural(recording.clients, "client") : "moved by hand", plural(happenings.length, "happening")];
   if (recording.skipped > 0) parts.push(`the last of ${recording.skipped + happenings.length}`);
   if (recording.violation) parts.push(`${recording.violation.property} violated at ${seconds(recording.violation.at)} s`);
   byId("subtitle").textContent = parts.join(" · ");

@@ -28,7 +28,7 @@ const KINDS = {
 function whatHappened(at) {
   const happening = happenings[at];
   const where = happening.node === null ? "the world" : name(happening.node);
-  const head = make("p", { class: "head" }, `${where} ${KINDS[happening.what] || happening.what}`);
+  const head = make("p", { class: "head" }, `${where} · ${KINDS[happening.what] || happening.what}`);
   const when = make("p", { class: "quiet" }, `${seconds(happening.at)} s, happening ${happening.number}`);
   const parts = [head, when];
   switch (happening.what) {
@@ -122,7 +122,7 @@ function statesAfter(at) {
     if (view.state && view.state.followers.length > 0) rows.push(followersOf(view, before[lane]));
   });
   const faults = after.filter((view) => view.state && view.state.fault).map((view) => make("p", { class: "says broken" }, `${name(view.node)} stopped: ${view.state.fault}`));
-  const table = make("table", { class: nodes.length > 5 ? "dense" : null }, make("thead", null, head), make("tbody", null, ...rows));
+  const table = make("table", { class: nodes.length > 4 ? "dense" : null }, make("thead", null, head), make("tbody", null, ...rows));
   fill("states", title(here === undefined ? "Nodes" : "Nodes, before → after"), scroller(table), ...faults);
 }
 
@@ -170,7 +170,7 @@ function logsAfter(at) {
   if (later > 0) rows.push(make("tr", null, make("th", { scope: "row" }, "…"), make("td", { class: "absent", colspan: String(nodes.length) }, `${later} later`)));
   const more = from > 1 ? make("button", { type: "button", click: () => { logRows += 24; select(at); } }, `${plural(from - 1, "earlier index").replace("indexs", "indexes")}`) : null;
   const legend = make("p", { class: "quiet" }, "✓ applied · c committed, the double line below the last one · dashed: not durable yet · ▣ snapshot");
-  const table = make("table", { class: nodes.length > 5 ? "dense" : null }, make("thead", null, head), make("tbody", null, ...rows));
+  const table = make("table", { class: nodes.length > 4 ? "dense" : null }, make("thead", null, head), make("tbody", null, ...rows));
   fill("logs", title("Logs"), more, last > 0 ? scroller(table) : make("p", { class: "quiet" }, "No node holds an entry."), last > 0 ? legend : null);
 }
 
@@ -180,7 +180,8 @@ function wanted(happening, after) {
   const named = happening.what === "violated" ? /(\d+)@T\d+/.exec(happening.text) : null;
   if (named) return Number(named[1]) + Math.floor(logRows / 2);
   if (happening.log) return happening.log.from + happening.log.lines.length;
-  const commits = after.map((view) => (view.state ? view.state.commit : 0));
+  const commits = after.filter((view) => view.state).map((view) => view.state.commit);
+  if (commits.length === 0) return Infinity; // all are down: the ends of what their disks hold
   return Math.max(...commits) + Math.floor(logRows / 2);
 }
 

@@ -71,6 +71,17 @@ fn any_story_fits_the_screen_and_keeps_its_last_turns() {
 }
 
 #[test]
+fn what_was_seen_keeps_its_lines() {
+    let broken = Broken {
+        text: "not all is done:\n  n1: waits for votes\n  n2: knows no leader".to_owned(),
+        ..sample::recording().violation.unwrap()
+    };
+    let story = of(&sample::recording(), &broken);
+    let lines = "  > not all is done:\n  > n1: waits for votes\n  > n2: knows no leader\n";
+    assert!(story.contains(lines), "{story}");
+}
+
+#[test]
 fn every_property_has_words() {
     for name in [
         property::ELECTION_SAFETY,
