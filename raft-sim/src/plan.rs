@@ -27,7 +27,7 @@ pub(crate) mod span;
 mod text;
 mod tuning;
 
-pub use check::Flaw;
+pub use check::{Flaw, MOST_DURATION};
 pub use codecs::{Codecs, Named};
 pub use disk::DiskPlan;
 pub use ending::Ending;

@@ -24,6 +24,7 @@ impl Plan {
         self.check_nodes()?;
         self.check_surroundings()?;
         self.check_tuning()?;
+        self.check_beats()?;
         for (item, client) in self.clients.iter().enumerate() {
             let spot = Spot::item("clients", item);
             within(spot, "patience", client.patience, MOST_PATIENCE)?;
@@ -169,6 +170,29 @@ impl Plan {
         at_least(spot, "max_append_bytes", tuning.max_append_bytes as u64, 1)?;
         at_least(spot, "segment_bytes", tuning.segment_bytes, LEAST_SEGMENT)?;
         at_most(spot, "segment_bytes", tuning.segment_bytes, MOST_BYTES)
+    }
+
+    /// Heartbeats alone must not fill the world: it would take minutes, and then be taken for one
+    /// that never rests.
+    fn check_beats(&self) -> Result<(), PlanError> {
+        let rests = self
+            .ending
+            .rest
+            .saturating_mul(u32::from(self.ending.rests));
+        let lasts = self.duration.saturating_add(rests);
+        let interval = self.tuning.heartbeat_interval;
+        let rounds = lasts.as_nanos() / interval.as_nanos().max(1);
+        let followers = self.nodes.len().saturating_sub(1) as u128;
+        let events = rounds.saturating_mul(followers * EVENTS_OF_A_BEAT);
+        match events <= u128::from(MOST_BEATS) {
+            true => Ok(()),
+            false => Err(Spot::field("duration").has(Flaw::TooManyBeats {
+                lasts,
+                interval,
+                events: u64::try_from(events).unwrap_or(u64::MAX),
+                most: MOST_BEATS,
+            })),
+        }
     }
 
     fn check_fault(&self, spot: Spot, mut planned: FaultPlan) -> Result<(), PlanError> {
@@ -371,6 +395,20 @@ pub enum Flaw {
         /// The least.
         least: u64,
     },
+    /// The world lasts so long, and heartbeats follow so fast, that nobody would wait for its end.
+    #[error(
+        "in {lasts:?} heartbeats every {interval:?} are some {events} events, of which a world may have {most}: shorten the duration, or lengthen heartbeat_interval"
+    )]
+    TooManyBeats {
+        /// How long the world lasts.
+        lasts: Duration,
+        /// The interval of heartbeats.
+        interval: Duration,
+        /// About how many events the heartbeats are.
+        events: u64,
+        /// The most.
+        most: u64,
+    },
     /// Blocks of a log have a size that they can't have.
     #[error("block_bytes is {bytes}: make it a power of two")]
     OddBlock {
@@ -383,7 +421,13 @@ pub enum Flaw {
 }
 
 /// The longest that faults and clients may go on: what the command line grants too.
-const MOST_DURATION: Duration = Duration::from_secs(60_000);
+pub const MOST_DURATION: Duration = Duration::from_secs(3_600);
+
+/// Two arrivals and two alarms.
+const EVENTS_OF_A_BEAT: u128 = 4;
+
+/// The most events that heartbeats alone may come to.
+const MOST_BEATS: u64 = 10_000_000;
 
 /// How often something rare may happen, in a thousand: what always happens lets nothing go on.
 const MOST_RARE: u64 = 900;

@@ -93,11 +93,7 @@ fn plans_that_no_world_can_have_are_refused_with_what_to_do() {
             "duration: \"2\"",
             "needs one of the units",
         ),
-        (
-            "duration: \"2s\"",
-            "duration: \"900000s\"",
-            "at most 60000s",
-        ),
+        ("duration: \"2s\"", "duration: \"900000s\"", "at most 3600s"),
         (
             "duration: \"2s\"",
             "duration: \"1000000000000000000s\"",
@@ -125,6 +121,18 @@ fn plans_that_no_world_can_have_are_refused_with_what_to_do() {
     let mut plan = short();
     plan.nodes.clear();
     assert_eq!(plan.validate().unwrap_err().flaw, Box::new(Flaw::NoNodes));
+}
+
+#[test]
+fn a_plan_of_more_heartbeats_than_anybody_waits_for_is_refused() {
+    let mut plan = short();
+    plan.duration = Duration::from_secs(3_000);
+    plan.ending.rests = 0;
+    assert_eq!(plan.validate(), Ok(()));
+    plan.tuning.heartbeat_interval = Duration::from_millis(1);
+    let error = plan.validate().unwrap_err().to_string();
+    assert!(error.contains("some 24000000 events"), "{error}");
+    assert!(error.contains("shorten the duration"), "{error}");
 }
 
 #[test]
