@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use super::command::{COMMANDS, parse, table};
 use super::*;
 use crate::checkers::property;
+use crate::network::KINDS;
 
 fn error_of(line: &str) -> String {
     run(&format!("> cluster 3\n{line}\n"))
@@ -125,16 +126,6 @@ fn the_documentation_holds_the_table() {
 /// What a letter in a pattern of lines may stand for; half of it is what nobody should write.
 const NODES: [&str; 6] = ["1", "2", "3", "n1", "4", "0"];
 const LINKS: [&str; 6] = ["1->2", "2->1", "1->3", "3->1", "2->3", "9->1"];
-const KINDS: [&str; 8] = [
-    "PreVote",
-    "PreVoteReply",
-    "RequestVote",
-    "RequestVoteReply",
-    "AppendEntries",
-    "AppendEntriesReply",
-    "Heartbeat",
-    "HeartbeatReply",
-];
 const FIELDS: [&str; 22] = [
     "term=T1",
     "term=T18446744073709551615",

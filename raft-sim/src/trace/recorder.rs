@@ -13,7 +13,7 @@ use raft_core::chunk::Chunk;
 use raft_core::hull::Hull;
 use raft_core::ids::{LogIndex, NodeId};
 use raft_core::log::{Recovered, Write};
-use raft_core::record::Record;
+use raft_core::record::{Entry, Record};
 use raft_core::time::Time;
 use raft_core::trace::Event;
 use raft_node::letter::Packet;
@@ -260,13 +260,7 @@ impl Book {
             (None, None) if write.drop_before > LogIndex::ZERO.next() => write.drop_before,
             (None, None) => return,
         };
-        let entries = write.append.iter().flat_map(Chunk::entries);
-        let lines: Vec<Line> = entries
-            .map(|entry| Line {
-                term: entry.id.term,
-                text: self.meaning(&entry.record),
-            })
-            .collect();
+        let lines = self.lines(&write.append);
         let Some(view) = self.now.iter_mut().find(|view| view.node == node) else {
             return;
         };
@@ -278,6 +272,16 @@ impl Book {
         view.change(&change);
         let dirty = self.dirty.entry(node).or_insert(from);
         *dirty = (*dirty).min(from);
+    }
+
+    /// Entries as pictures show them.
+    fn lines<'a>(&self, chunks: impl IntoIterator<Item = &'a Chunk>) -> Vec<Line> {
+        let entries = chunks.into_iter().flat_map(Chunk::entries);
+        let line = |entry: Entry<'_>| Line {
+            term: entry.id.term,
+            text: self.meaning(&entry.record),
+        };
+        entries.map(line).collect()
     }
 
     /// What an entry holds, in words.

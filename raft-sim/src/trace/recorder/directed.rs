@@ -14,7 +14,7 @@ use raft_node::letter::Packet;
 use super::{Book, Recorder};
 use crate::directed::{Happening, Link, Loss};
 use crate::script::print;
-use crate::trace::{Fate, Line, Recording, Struck, VERSION, View, What};
+use crate::trace::{Fate, Recording, Struck, VERSION, View, What};
 
 /// What is remembered of a directed cluster beside what was told.
 #[derive(Debug, Default)]
@@ -136,14 +136,7 @@ impl Book {
 
     /// A node's log holds these entries now.
     fn holds(&mut self, node: NodeId, log: &[Chunk]) {
-        let lines: Vec<Line> = log
-            .iter()
-            .flat_map(Chunk::entries)
-            .map(|entry| Line {
-                term: entry.id.term,
-                text: self.meaning(&entry.record),
-            })
-            .collect();
+        let lines = self.lines(log);
         let Some(view) = self.now.iter_mut().find(|view| view.node == node) else {
             return;
         };
