@@ -12,7 +12,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::time::Duration;
@@ -195,6 +195,37 @@ async fn a_data_folder_of_another_cluster_or_codec_is_refused() {
     Healthy::resume(folder).await.assert_unharmed().await;
 }
 
+/// The next release wrote here, and somebody goes back to this one.
+#[tokio::test]
+async fn a_data_folder_of_a_later_format_is_refused_and_loses_nothing() {
+    let ours = Healthy::start().await;
+    let folder = ours.stop().await;
+    let written = contents(folder.path());
+    let version = 2;
+    let mut frames = 0;
+    for (path, own) in &written {
+        let later = in_version(own, version);
+        frames += usize::from(later != *own);
+        std::fs::write(path, later).unwrap();
+    }
+    assert!(frames > 0, "nothing of a log was found in {written:?}");
+    let later = contents(folder.path());
+    let error = single(1, folder.path())
+        .start(Numbers::default())
+        .await
+        .unwrap_err();
+    let StartError::Log(WalError::UnknownVersion { version: found, .. }) = error else {
+        panic!("{error}");
+    };
+    assert_eq!(found, version);
+    assert!(contents(folder.path()) == later, "it was written to");
+    // The build that can read it is started again, and has everything.
+    for (path, own) in &written {
+        std::fs::write(path, own).unwrap();
+    }
+    Healthy::resume(folder).await.assert_unharmed().await;
+}
+
 #[tokio::test]
 async fn a_data_folder_in_use_is_refused() {
     let ours = Healthy::start().await;
@@ -339,6 +370,30 @@ impl Healthy {
         assert_eq!(numbers, [1, 2, 3, 4]);
         again.node.shutdown().await.unwrap();
     }
+}
+
+/// The files of a folder.
+fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let files = std::fs::read_dir(folder).unwrap();
+    let paths = files.map(|file| file.unwrap().path());
+    paths
+        .filter(|path| path.is_file())
+        .map(|path| (path.clone(), std::fs::read(path).unwrap()))
+        .collect()
+}
+
+/// A file of a log as a build would have written it whose frames have this version and are the same
+/// otherwise.
+fn in_version(file: &[u8], version: u16) -> Vec<u8> {
+    let mut file = file.to_vec();
+    for frame in file.chunks_exact_mut(256) {
+        if frame.starts_with(b"QRWL") {
+            frame[4..6].copy_from_slice(&version.to_le_bytes());
+            let checksum = crc32c::crc32c(&frame[..124]);
+            frame[124..128].copy_from_slice(&checksum.to_le_bytes());
+        }
+    }
+    file
 }
 
 fn single(id: u64, folder: &Path) -> NodeBuilder {

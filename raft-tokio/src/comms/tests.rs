@@ -245,6 +245,14 @@ async fn garbage_and_hostile_lengths_end_the_connection_and_are_counted() {
     until_counted(&mut two, Mishap::BadFrame).await;
     assert_eq!(stream.read(&mut [0]).await.unwrap_or(0), 0);
 
+    // A build whose handshake is the same and whose frames are not.
+    let mut later = frame_of(1, news(10));
+    later[4..6].copy_from_slice(&(frame::FORMAT_VERSION + 1).to_le_bytes());
+    let (_one, mut three) = pair().await;
+    let mut stream = impostor(&three, &later).await;
+    until_counted(&mut three, Mishap::BadFrame).await;
+    assert_eq!(stream.read(&mut [0]).await.unwrap_or(0), 0);
+
     let letter = frame_of(1, news(10));
     let mut hostile = letter.clone();
     hostile[8..12].copy_from_slice(&u32::MAX.to_le_bytes());
