@@ -187,6 +187,11 @@ fn a_world_is_exported_and_opened_as_a_page() {
     let page = std::fs::read_to_string(from_seed).unwrap();
     assert_eq!(page, std::fs::read_to_string(from_file).unwrap());
     assert!(page.contains("raft-sim replay 4 --for 1000ms"));
+    let story = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/figure_8_commit.txt");
+    let words = ["script", story.to_str().unwrap(), "--export", "mermaid"];
+    let output = raft_sim(&words);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(printed(&output).starts_with("sequenceDiagram\n"));
     let bad = raft_sim(&["open", &file("mermaid")]);
     assert_eq!(bad.status.code(), Some(2), "{bad:?}");
     assert!(String::from_utf8_lossy(&bad.stderr).contains("not a recording"));

@@ -95,11 +95,13 @@ pub(crate) struct Script {
     #[arg(required_unless_present = "commands")]
     pub(crate) file: Option<PathBuf>,
     /// Lists the commands of scripts instead.
-    #[arg(long, conflicts_with_all = ["file", "update"])]
+    #[arg(long, conflicts_with_all = ["file", "update", "export"])]
     pub(crate) commands: bool,
     /// Writes what happens now into the file.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "export")]
     pub(crate) update: bool,
+    #[command(flatten)]
+    pub(crate) export: Export,
 }
 
 /// What may be fixed of a world; the rest is drawn.

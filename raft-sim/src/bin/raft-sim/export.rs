@@ -1,4 +1,4 @@
-//! `raft-sim replay --export`: one world in the format of another tool.
+//! `raft-sim replay --export`, `script --export`: one world in the format of another tool.
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -53,14 +53,28 @@ impl Export {
     pub(crate) fn write(&self, plan: Plan, replay: String) -> Result<bool, io::Error> {
         let (outcome, mut recording) = record_plan(plan, self.last);
         recording.replay = replay;
-        let text = self.text(&recording);
+        self.put(&recording)?;
+        Ok(outcome.violation.is_none())
+    }
+
+    /// How many happenings are wanted, the last ones.
+    pub(crate) const fn last(&self) -> usize {
+        self.last
+    }
+
+    /// Writes the export of a recording.
+    ///
+    /// # Errors
+    ///
+    /// The file can't be written.
+    pub(crate) fn put(&self, recording: &Recording) -> Result<(), io::Error> {
+        let text = self.text(recording);
         match &self.out {
-            None => io::stdout().lock().write_all(text.as_bytes())?,
+            None => io::stdout().lock().write_all(text.as_bytes()),
             Some(out) => fs::write(out, text).map_err(|error| {
                 io::Error::new(error.kind(), format!("{}: {error}", out.display()))
-            })?,
+            }),
         }
-        Ok(outcome.violation.is_none())
     }
 
     fn text(&self, recording: &Recording) -> String {

@@ -83,20 +83,31 @@ fn record(plan: Plan, last: usize, replay: String) -> Recording {
 }
 
 fn read(file: &Path) -> Result<Recording, io::Error> {
-    let told = |kind, error: &dyn std::error::Error| {
-        io::Error::new(kind, format!("{}: {error}", file.display()))
-    };
-    let text = fs::read_to_string(file).map_err(|error| told(error.kind(), &error))?;
     if file.extension().is_some_and(|extension| extension == "txt") {
-        let recorder = Recorder::new(KEPT);
-        script::record(&text, &recorder)
-            .map_err(|error| told(io::ErrorKind::InvalidData, &error))?;
-        let mut recording = recorder.take();
-        recording.name = stem(file);
-        recording.replay = format!("raft-sim script {}", file.display());
-        return Ok(recording);
+        return play(file, KEPT);
     }
-    export::parse(&text).map_err(|error| told(io::ErrorKind::InvalidData, &error))
+    let text = fs::read_to_string(file).map_err(|error| told(file, error.kind(), &error))?;
+    export::parse(&text).map_err(|error| told(file, io::ErrorKind::InvalidData, &error))
+}
+
+/// Plays a script and records the last happenings of it.
+///
+/// # Errors
+///
+/// The file can't be read, or is no script.
+pub(crate) fn play(file: &Path, last: usize) -> Result<Recording, io::Error> {
+    let text = fs::read_to_string(file).map_err(|error| told(file, error.kind(), &error))?;
+    let recorder = Recorder::new(last);
+    script::record(&text, &recorder)
+        .map_err(|error| told(file, io::ErrorKind::InvalidData, &error))?;
+    let mut recording = recorder.take();
+    recording.name = stem(file);
+    recording.replay = format!("raft-sim script {}", file.display());
+    Ok(recording)
+}
+
+fn told(file: &Path, kind: io::ErrorKind, error: &dyn std::error::Error) -> io::Error {
+    io::Error::new(kind, format!("{}: {error}", file.display()))
 }
 
 fn stem(file: &Path) -> String {

@@ -3,13 +3,19 @@
 use std::{fs, io};
 
 use crate::arguments::Script;
+use crate::open::play;
 
-/// Plays a script; answers whether it ends as checked in, and violates nothing.
+/// Plays a script, or exports it; answers whether it ends as checked in, and violates nothing.
 pub(crate) fn script(arguments: &Script) -> Result<bool, io::Error> {
     let Some(path) = &arguments.file else {
         print!("{}", table());
         return Ok(true);
     };
+    if arguments.export.is_wanted() {
+        let recording = play(path, arguments.export.last())?;
+        arguments.export.put(&recording)?;
+        return Ok(recording.violation.is_none());
+    }
     let file = path.display();
     let named = |error: io::Error| io::Error::new(error.kind(), format!("{file}: {error}"));
     let before = fs::read_to_string(path).map_err(named)?;
