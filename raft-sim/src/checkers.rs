@@ -209,6 +209,7 @@ impl Checks {
             pace: Pace::of(hull),
             passings: &self.passings,
             written: own.is_some_and(|own| own.writes_under_way() == 0),
+            left_letters: own.is_some_and(|own| own.journal.left_letters()),
         };
         let timers = self.timers.step(&step, hull).err();
         let flooded = || instant::flooded(own.map_or(0, |own| own.journal.most_in_a_row()));

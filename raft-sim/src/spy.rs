@@ -149,6 +149,11 @@ struct Pages {
     /// Letters taken in since the log was last asked for news, and the most there were.
     in_a_row: usize,
     most_in_a_row: usize,
+    /// Whether the log was asked since the last step.
+    looked: bool,
+    /// Whether letters were left when the log was asked: in this step, and in the last one.
+    left: bool,
+    left_last: bool,
     /// Whether the node's log was opened, and nothing that this boot wrote is durable yet.
     nameless: bool,
 }
@@ -205,12 +210,20 @@ impl Journal {
     pub fn took_in(&self) {
         let mut pages = self.pages();
         pages.in_a_row += 1;
+        pages.left |= pages.looked;
         pages.most_in_a_row = pages.most_in_a_row.max(pages.in_a_row);
     }
 
     /// The node looks at something else than the network.
     fn looked_up(&self) {
-        self.pages().in_a_row = 0;
+        let mut pages = self.pages();
+        pages.in_a_row = 0;
+        pages.looked = true;
+    }
+
+    /// Whether the node left letters for later in the step that was read last.
+    pub(crate) fn left_letters(&self) -> bool {
+        self.pages().left_last
     }
 
     /// The most that was ever taken in from the network in a row.
@@ -253,6 +266,8 @@ impl Journal {
         let mut pages = self.pages();
         facts.append(&mut pages.facts);
         passings.append(&mut pages.passings);
+        pages.looked = false;
+        pages.left_last = std::mem::take(&mut pages.left);
     }
 
     fn pages(&self) -> std::sync::MutexGuard<'_, Pages> {

@@ -82,6 +82,8 @@ pub(crate) struct Step<'a> {
     pub(crate) passings: &'a [Passing],
     /// Whether all that its log was asked for is durable.
     pub(crate) written: bool,
+    /// Whether it looked at its disk and clock before it had taken in all letters.
+    pub(crate) left_letters: bool,
 }
 
 /// What is remembered of one node since its hull opened. Times are of its own clock.
@@ -164,7 +166,8 @@ impl Timers {
         let gave_up = was.role == Role::Leader && is.role != Role::Leader && was.term == is.term;
         let stop = step.local.since(course.stepped);
         let first_stop = course.stepped.since(course.woke) >= step.pace.heartbeat_interval * 2;
-        if !gave_up || is.stopped || !step.written || !first_stop {
+        // Answers may be among the letters that it left for later.
+        if !gave_up || is.stopped || !step.written || step.left_letters || !first_stop {
             return None;
         }
         if stop < step.pace.election_timeout {
