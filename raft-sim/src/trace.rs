@@ -44,6 +44,9 @@ pub struct Recording {
     pub start: Vec<View>,
     /// The faults that were on before the first happening here.
     pub faults: Vec<Happening>,
+    /// The letters that were on their way before the first happening here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub letters: Vec<Sent>,
     /// How many happenings came before the first one here and were not kept.
     pub skipped: u64,
     /// What happened, in order.

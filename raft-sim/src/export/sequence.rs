@@ -182,7 +182,7 @@ fn ends(all: &[String]) -> Option<Vec<String>> {
 
 /// What a sequence diagram shows of a recording.
 fn moments(recording: &Recording, all: &[String]) -> Vec<Moment> {
-    let mut sent: BTreeMap<u64, &Sent> = BTreeMap::new();
+    let mut sent = words::letters(recording);
     let mut moments = Vec::new();
     for happening in &recording.happenings {
         if let What::Sent(letter) = &happening.what {

@@ -5,13 +5,13 @@ use std::fmt::Write as _;
 
 use super::sequence::CLIENTS;
 use super::words;
-use crate::trace::{Recording, Sent, What};
+use crate::trace::{Recording, What};
 
 /// The recording as a ShiViz log. Its first line is the expression that reads it.
 pub fn shiviz(recording: &Recording) -> String {
     let mut log = Log::default();
     // Reading a happening needs no letter but those sent before it.
-    let mut sent: BTreeMap<u64, &Sent> = BTreeMap::new();
+    let mut sent = words::letters(recording);
     let mut letters: BTreeMap<u64, Clock> = BTreeMap::new();
     for happening in &recording.happenings {
         if let What::Sent(letter) = &happening.what {

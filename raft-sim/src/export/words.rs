@@ -2,7 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use crate::trace::{Fate, Happening, Sent, Step, What};
+use crate::trace::{Fate, Happening, Recording, Sent, Step, What};
+
+/// The letters that were on their way before the first happening, by number.
+pub(super) fn letters(recording: &Recording) -> BTreeMap<u64, &Sent> {
+    let letters = recording.letters.iter();
+    letters.map(|letter| (letter.letter, letter)).collect()
+}
 
 /// A happening in one line, without who and when; letters are looked up among those sent.
 pub(super) fn of(happening: &Happening, sent: &BTreeMap<u64, &Sent>) -> String {

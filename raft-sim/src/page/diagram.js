@@ -27,8 +27,8 @@ const isShown = (happening) => {
   if (look.heartbeats) return true;
   if (happening.what === "sent") return !HEARTBEATS.has(happening.kind);
   if (happening.what === "arrived") {
-    const letter = letters.get(happening.letter);
-    return !letter || !HEARTBEATS.has(happenings[letter.sent].kind);
+    const sent = sentOf(happening.letter);
+    return !sent || !HEARTBEATS.has(sent.kind);
   }
   return true;
 };
@@ -307,7 +307,7 @@ function shapeOf(edge, top) {
 }
 
 function drawEdge(edge, top, chosen) {
-  const sent = edge.sent < 0 ? null : happenings[edge.sent];
+  const sent = edge.sent < 0 ? edge.early || null : happenings[edge.sent];
   const [colour, width, dash] = (sent && STROKES[sent.kind]) || ["other", 1.2, [2, 2]];
   const { x0, y0, x1, y1, end } = shapeOf(edge, top);
   const ended = end !== "arrow" && end !== "nobody";

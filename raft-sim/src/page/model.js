@@ -61,6 +61,7 @@ function viewsAt(place) {
 // ---- one walk over everything -----------------------------------------------------------------
 
 const letters = new Map(); // letter -> { sent, arrivals }
+const early = new Map((recording.letters || []).map((sent) => [sent.letter, sent])); // sent before all this
 const edges = []; // { from, to, sent, arrived, fate, copy }
 const marks = new Array(happenings.length); // what a lane shows at a happening
 const segments = nodes.map(() => []); // of each lane: { at, role, term, up, paused }
@@ -146,7 +147,7 @@ function walk() {
       case "arrived": {
         const letter = letters.get(happening.letter);
         if (letter) letter.arrivals.push(at);
-        else addEdge({ from: happening.from, to: happening.node, sent: -1, arrived: at, fate: "travels", copy: false });
+        else addEdge({ from: happening.from, to: happening.node, sent: -1, arrived: at, fate: "travels", copy: false, early: early.get(happening.letter) });
         break;
       }
       case "struck": strike(happening, at); break;
@@ -211,8 +212,8 @@ function line(happening) {
     case "healed": return "all faults are over";
     case "sent": return `to ${name(happening.to)}: ${letterText(happening)}${fateText(happening)}`;
     case "arrived": {
-      const letter = letters.get(happening.letter);
-      const text = letter ? letterText(happenings[letter.sent]) : "a letter sent before this page begins";
+      const sent = sentOf(happening.letter);
+      const text = sent ? letterText(sent) : "a letter sent before this page begins";
       return `from ${name(happening.from)}: ${text}${happening.taken ? "" : " (nobody is there)"}`;
     }
     case "stepped": return stepText(happening);
@@ -223,6 +224,12 @@ function line(happening) {
     case "violated": return `${happening.property} is violated: ${happening.text}`;
     default: return happening.text || happening.what;
   }
+}
+
+/// A letter as it was sent, also before this page begins.
+function sentOf(number) {
+  const letter = letters.get(number);
+  return letter ? happenings[letter.sent] : early.get(number);
 }
 
 function letterText(sent) {

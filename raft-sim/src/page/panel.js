@@ -76,9 +76,9 @@ function sentParts(sent, at) {
 
 function arrivedParts(arrived) {
   const letter = letters.get(arrived.letter);
-  if (!letter) return [make("p", { class: "says" }, line(arrived))];
-  const sent = happenings[letter.sent];
-  const parts = [make("p", { class: "says" }, line(arrived)), fieldsOf(sent)];
+  const sent = sentOf(arrived.letter);
+  const parts = [make("p", { class: "says" }, line(arrived)), sent ? fieldsOf(sent) : null];
+  if (!letter) return parts.filter((part) => part !== null);
   const ago = ((arrived.at - sent.at) / 1e6).toFixed(3);
   parts.push(make("button", { type: "button", click: () => select(letter.sent) }, `← was sent ${ago} ms before`));
   return parts.filter((part) => part !== null);

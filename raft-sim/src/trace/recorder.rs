@@ -320,6 +320,10 @@ impl Recording {
         advance(&mut self.start, &oldest);
         self.skipped = oldest.number + 1;
         match &oldest.what {
+            What::Sent(letter) if letter.comes() > 0 && self.letters.len() < MOST_LETTERS => {
+                self.letters.push(letter.clone());
+            }
+            What::Arrived { letter, .. } => self.arrive(*letter),
             What::Struck(_) if self.faults.len() < MOST_FAULTS => self.faults.push(oldest),
             What::Over { fault } => self.faults.retain(
                 |struck| !matches!(&struck.what, What::Struck(known) if known.fault == *fault),
@@ -327,6 +331,30 @@ impl Recording {
             What::Healed => self.faults.clear(),
             _ => {}
         }
+    }
+}
+
+impl Recording {
+    /// A letter of those on their way has arrived once.
+    fn arrive(&mut self, number: u64) {
+        let place = self.letters.iter().position(|one| one.letter == number);
+        let Some(letter) = place.and_then(|place| self.letters.get_mut(place)) else {
+            return;
+        };
+        if letter.comes() > 1 {
+            letter.copy = None;
+        } else {
+            self.letters.retain(|one| one.letter != number);
+        }
+    }
+}
+
+impl Sent {
+    /// How many times it is to arrive.
+    fn comes(&self) -> usize {
+        let fates = [Some(self.fate), self.copy];
+        let comes = |fate: &Fate| matches!(fate, Fate::Travels | Fate::Held);
+        fates.iter().flatten().filter(|fate| comes(fate)).count()
     }
 }
 
@@ -434,3 +462,6 @@ fn delay(delay: Delay) -> String {
 
 /// Faults that are on at once, as far as they are remembered when their beginning is not kept.
 const MOST_FAULTS: usize = 100;
+
+/// Letters on their way at once, as far as they are remembered when their sending is not kept.
+const MOST_LETTERS: usize = 1_000;

@@ -48,6 +48,33 @@ fn what_falls_out_of_a_recording_is_how_the_nodes_were_at_its_start() {
 }
 
 #[test]
+fn letters_sent_before_a_recording_begins_are_known_when_they_arrive() {
+    let mut early = 0;
+    for seed in 0..3 {
+        let (_, recording) = record(seed, 300);
+        let mut known: BTreeMap<u64, &Sent> = BTreeMap::new();
+        for letter in &recording.letters {
+            assert!(known.insert(letter.letter, letter).is_none());
+        }
+        for happening in &recording.happenings {
+            match &happening.what {
+                What::Sent(letter) => {
+                    known.insert(letter.letter, letter);
+                }
+                What::Arrived { letter, .. } => {
+                    assert_eq!(happening.node, Some(known[letter].to), "seed {seed}");
+                    early += u32::from(recording.letters.contains(known[letter]));
+                }
+                _ => {}
+            }
+        }
+        let (_, all) = record(seed, usize::MAX);
+        assert!(all.letters.is_empty());
+    }
+    assert!(early > 0, "every letter was sent in time");
+}
+
+#[test]
 fn every_letter_that_arrives_was_sent_and_did_not_get_lost() {
     let (mut copies, mut held) = (0, 0);
     let holds = |seed: &u64| {
