@@ -223,3 +223,90 @@ mod checks {
         Ok(())
     }
 }
+
+#[cfg(all(test, not(no_invariants)))]
+mod tests {
+    use super::*;
+    use crate::checksum::crc32c;
+    use crate::configuration::Configuration;
+    use crate::error::Fault;
+    use crate::hull::{Input, Setup};
+    use crate::ids::{EntryId, Incarnation, Peer};
+    use crate::log::Recovered;
+    use crate::message::{Body, Message, RequestVote};
+    use crate::settings::Settings;
+    use crate::time::Time;
+
+    fn peer(id: u64) -> Peer {
+        Peer::new(NodeId::new(id), Incarnation::new(u128::from(id)))
+    }
+
+    fn hull() -> Hull {
+        let setup = Setup {
+            me: peer(1),
+            founding: Configuration::of_voters((1..=3).map(peer)),
+            settings: Settings::default(),
+            seed: 1,
+            checksum: crc32c,
+        };
+        Hull::open(setup, Recovered::default(), Time::ZERO).unwrap()
+    }
+
+    /// The hull after it was asked for its vote.
+    fn asked(mut hull: Hull, candidate: u64, term: u64) -> Hull {
+        let body = Body::RequestVote(RequestVote {
+            last: EntryId::ORIGIN,
+            transfer: false,
+        });
+        let message = Message {
+            from: peer(candidate),
+            to: peer(1),
+            term: Term::new(term),
+            body,
+        };
+        hull.step(Time::ZERO, Input::Message(message));
+        assert_eq!(hull.fault(), None);
+        hull
+    }
+
+    /// What the hull says to having been `before`, if anything.
+    fn objection(mut hull: Hull, before: &Hull) -> Option<alloc::string::String> {
+        check(&mut hull, &Before::of(before));
+        match hull.fault() {
+            Some(Fault::Invariant(broken)) => {
+                assert!(!broken.last_inputs.is_empty());
+                Some(broken.statement.clone())
+            }
+            other => {
+                assert_eq!(other, None);
+                None
+            }
+        }
+    }
+
+    #[test]
+    fn going_on_is_no_offence_and_going_back_is() {
+        let earlier = asked(hull(), 2, 5);
+        let later = asked(earlier.clone(), 3, 6);
+        assert_eq!(objection(later.clone(), &earlier), None);
+        assert_eq!(objection(later.clone(), &later), None);
+        let told = objection(earlier, &later).unwrap();
+        assert!(told.contains("the term T5 is no less than T6"), "{told}");
+    }
+
+    #[test]
+    fn another_vote_in_one_term_is_an_offence() {
+        let (two, three) = (asked(hull(), 2, 5), asked(hull(), 3, 5));
+        let told = objection(two, &three).unwrap();
+        assert!(told.contains("the vote of T5 stays"), "{told}");
+    }
+
+    #[test]
+    fn a_way_that_figure_4_does_not_have_is_an_offence() {
+        let mut hull = asked(hull(), 2, 5);
+        arrow(hull.common_mut(), Role::Follower, Role::PreCandidate);
+        assert_eq!(hull.fault(), None);
+        arrow(hull.common_mut(), Role::Follower, Role::Leader);
+        assert!(matches!(hull.fault(), Some(Fault::Invariant(_))));
+    }
+}
