@@ -2,30 +2,55 @@
 //!
 //! A [`World`] bounds how often what can happen; [`explore`] then goes through every order of
 //! deliveries, losses, copies, timeouts, proposals, syncs and crashes within these bounds, breadth
-//! first, and looks at each state once. The hulls are the real ones. What makes this possible:
+//! first and on all cores, and looks at each state once. The hulls are the real ones. What makes
+//! this possible:
 //!
 //! - each step of one hull is taken once and then looked up (`table.rs`);
-//! - states are lists of small numbers, compared whole (`slices.rs`);
+//! - of a state that was met 88 bits are kept (`visited.rs`, with the chance that one is missed),
+//!   and the way to it is found again when it is asked for (`way.rs`);
 //! - when a deadline passes is no part of a state: any may pass at any time, in any order, which is
 //!   more than clocks allow (`Hull::fingerprint` says what this leaves out);
 //! - a message may be on its way for ever. That is how one is lost, and costs nothing;
-//! - an answer that its receiver has given up for good is forgotten, and in the end all hulls are
-//!   asked whether they agree; if one does not, all is explored anew with nothing forgotten;
-//! - a delivery that changes nothing is left out: what can happen after it can happen without it;
-//! - nodes that have done nothing yet are alike, so they begin in the order of their names.
+//! - a delivery that changes nothing is left out: what can happen after it can happen without it.
+//!
+//! And four reductions, of which each leaves out only what can be seen elsewhere:
+//!
+//! - **Names.** States that differ by the nodes' names only are one (`alike.rs`). Each step is taken
+//!   under all names and compared, so this is observed, not assumed.
+//! - **Useless messages.** What its receiver has given up for good is forgotten, and requests and
+//!   refusals of earlier terms, which tell a term and nothing else, are not told apart
+//!   (`useless.rs`). In the end all hulls are asked whether they agree, in every state that they
+//!   were in. Likewise of terms that are over, who won them and what was committed in which is
+//!   forgotten (`past.rs`): no check asks for it again.
+//! - **Late crashes.** A node whose disk is not stalled crashes right before its next step: in
+//!   between nobody hears of it, and what others do does not depend on it. All that is checked of
+//!   all nodes together is weaker after a crash (a leader less, the same on the disk). Messages
+//!   that only its former self could use take up room until then, but any of them may be lost.
+//! - **Dominated states.** A state that differs from one that was met only in that more is used up
+//!   is not gone on from: all that can happen in it can happen in the other.
+//!
+//! Where hulls do otherwise than the first two say (a hull with a mistake), all is explored anew
+//! without that. `tests.rs` compares: with each reduction and with all of them, small worlds have
+//! the same joint states of nodes and the same committed entries as with none.
 //!
 //! What a world leaves out, because its bounds are reached or because one of these says so, is not
 //! explored; docs/testing.md has the list. Within that, [`Verdict::Complete`] means all of it.
 
 use std::fmt;
 
+mod alike;
+mod moves;
 mod node;
 mod past;
 mod search;
 mod situations;
 mod slices;
+mod state;
 mod story;
 mod table;
+mod useless;
+mod visited;
+mod way;
 mod worlds;
 
 pub use search::{Progress, explore};
@@ -64,9 +89,12 @@ pub enum Stop {
     /// The limit on memory.
     #[error("the limit on memory was reached")]
     Memory,
-    /// There are more states than numbers for them.
-    #[error("there are more than four billion states")]
+    /// There are more states of one depth, or of single nodes, than numbers for them.
+    #[error("there are more states than there are numbers for them")]
     Numbers,
+    /// A way to a state in which something does not hold was found, and hulls do not go it.
+    #[error("hulls do not do again what they did: they depend on more than their fingerprint has")]
+    Contradiction,
 }
 
 /// A way to a state in which something does not hold.
@@ -96,6 +124,48 @@ pub struct Situations {
     pub two_leaders: u64,
     /// A crash took something with it that was not durable.
     pub lost_writes: u64,
+}
+
+/// What is done so that fewer states need to be looked at. None of it changes what is found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Reductions {
+    /// States that differ by the nodes' names only are one (`alike.rs`).
+    renames: bool,
+    /// What makes no difference any more is left out (`useless.rs`, `past.rs`).
+    simplifies: bool,
+    /// A node crashes right before it does something (`moves.rs`).
+    fuses: bool,
+    /// Of two states that differ only in that less is used up in one, the other is not gone on
+    /// from (`search.rs`).
+    dominates: bool,
+}
+
+impl Reductions {
+    const ALL: Self = Self {
+        renames: true,
+        simplifies: true,
+        fuses: true,
+        dominates: true,
+    };
+
+    /// Less of it, after a hull did otherwise than was said of it.
+    const fn weaker(self, is_symmetric: bool) -> Option<Self> {
+        match (self.renames, self.simplifies) {
+            (true, true) if is_symmetric => Some(Self {
+                simplifies: false,
+                ..self
+            }),
+            (true, _) => Some(Self {
+                renames: false,
+                ..self
+            }),
+            (false, true) => Some(Self {
+                simplifies: false,
+                ..self
+            }),
+            (false, false) => None,
+        }
+    }
 }
 
 /// What does not hold, before the way there is known.

@@ -4,13 +4,15 @@
 
 use std::collections::BTreeMap;
 
-use raft_core::ids::Term;
+use raft_core::ids::{NodeId, Term};
 use raft_core::message::{AppendEntriesReply, AppendVerdict, Body, Message, RequestVoteReply};
 use raft_core::states::Role;
 
-use super::Breach;
-use super::node::{Done, Entry, Node};
-use super::table::View;
+use super::alike::{Images, Renamings};
+use super::node::{Done, Entry, Node, letter};
+use super::slices::Slices;
+use super::table::{Table, View, place_of};
+use super::{Breach, Stop};
 use crate::checkers::property;
 
 /// What the present states of the nodes no longer tell.
@@ -23,18 +25,82 @@ pub(super) struct Past {
 }
 
 /// All pasts met so far, each with a number.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Pasts {
     pasts: Vec<Past>,
+    images: Images,
     numbers: BTreeMap<Past, u32>,
+    /// What a past becomes by a step, when so much of it is over: as many as `outcomes`.
+    steps: Slices,
+    outcomes: Vec<Result<u32, Breach>>,
 }
 
 impl Pasts {
+    /// With the one at the beginning, whose number is 0.
+    pub(super) fn new(renamings: &Renamings) -> Self {
+        let mut pasts = Self {
+            pasts: Vec::new(),
+            images: Images::default(),
+            numbers: BTreeMap::new(),
+            steps: Slices::new(),
+            outcomes: Vec::new(),
+        };
+        pasts.intern(&Past::default(), renamings);
+        pasts
+    }
+
     pub(super) fn get(&self, number: u32) -> &Past {
         &self.pasts[number as usize]
     }
 
-    pub(super) fn intern(&mut self, past: Past) -> u32 {
+    /// What a renaming makes of a past.
+    pub(super) fn image(&self, past: u32, renaming: usize, renamings: &Renamings) -> u32 {
+        self.images.get(past, renaming, renamings)
+    }
+
+    /// What becomes of a past by a step, if it was asked before. No node will be in a
+    /// term before `over` again.
+    pub(super) fn known(&self, past: u32, step: u32, over: u64) -> Option<&Result<u32, Breach>> {
+        let number = self.steps.find(&[past, step, over as u32])?;
+        self.outcomes.get(number as usize)
+    }
+
+    /// The same, found out.
+    pub(super) fn find_out(
+        &mut self,
+        past: u32,
+        number: u32,
+        over: u64,
+        table: &Table,
+    ) -> Result<(), Stop> {
+        let key = [past, number, over as u32];
+        let (_, new) = self.steps.intern(&key).ok_or(Stop::Numbers)?;
+        if new {
+            let (before, step) = table.step_from(number);
+            let after = &table.local(step.next).view;
+            let node = place_of(before.node.hull().me().id);
+            let next = self
+                .get(past)
+                .after(node, &before.view, after, &step.applied);
+            let next = next.map(|next| self.intern(&next.without(over), &table.renamings));
+            self.outcomes.push(next);
+        }
+        Ok(())
+    }
+
+    fn intern(&mut self, past: &Past, renamings: &Renamings) -> u32 {
+        if let Some(number) = self.numbers.get(past) {
+            return *number;
+        }
+        let renamed = |renaming| past.renamed(renaming, renamings);
+        let orbit: Vec<Past> = (0..renamings.count()).map(renamed).collect();
+        let numbers: Vec<u32> = orbit.into_iter().map(|past| self.number_of(past)).collect();
+        // Renaming a past is no matter of hulls: it always agrees.
+        self.images.note(&numbers, renamings);
+        numbers[0]
+    }
+
+    fn number_of(&mut self, past: Past) -> u32 {
         if let Some(number) = self.numbers.get(&past) {
             return *number;
         }
@@ -69,6 +135,39 @@ impl Past {
         Ok(past)
     }
 
+    /// Without what makes no difference when no node will be in a term before `over` again: who
+    /// won those terms, and in which of them an entry was committed.
+    fn without(mut self, over: u64) -> Self {
+        for (_, winner) in (0..over).zip(&mut self.winners) {
+            *winner = None;
+        }
+        while self.winners.last() == Some(&None) {
+            self.winners.pop();
+        }
+        for (_, since) in &mut self.committed {
+            if *since < over {
+                *since = 0;
+            }
+        }
+        self
+    }
+
+    fn renamed(&self, renaming: usize, renamings: &Renamings) -> Self {
+        let name = |node: u8| renamings.node(renaming, usize::from(node)) as u8;
+        let text = |content: u8| match content.checked_sub(letter(NodeId::new(1))) {
+            Some(node) => name(node) + letter(NodeId::new(1)),
+            None => content,
+        };
+        let committed = self.committed.iter().map(|(entry, since)| {
+            let content = text(entry.content);
+            (Entry { content, ..*entry }, *since)
+        });
+        Self {
+            winners: self.winners.iter().map(|node| node.map(name)).collect(),
+            committed: committed.collect(),
+        }
+    }
+
     fn elect(&mut self, node: usize, leader: &View) -> Result<(), Breach> {
         let term = usize::try_from(leader.term).unwrap_or(usize::MAX);
         let this = u8::try_from(node).unwrap_or(u8::MAX);
@@ -83,7 +182,7 @@ impl Past {
         for (entry, since) in &self.committed {
             if *since < leader.term && !holds(&leader.log, entry) {
                 let text = format!(
-                    "n{this} is elected in T{term} without {entry}, committed in T{since}",
+                    "n{this} is elected in T{term} without {entry}, committed before",
                     this = this + 1,
                 );
                 return Err(Breach::new(property::LEADER_COMPLETENESS, text));
@@ -138,7 +237,7 @@ pub(super) fn joint_violation(past: &Past, node: usize, views: &[&View]) -> Opti
         };
         if let Some(leader) = views.iter().find(lacks) {
             let text = format!(
-                "{entry}, committed in T{since}, is not in the log of T{}'s leader",
+                "{entry}, committed in an earlier term, is not in the log of T{}'s leader",
                 leader.term
             );
             return Some(Breach::new(property::LEADER_COMPLETENESS, text));

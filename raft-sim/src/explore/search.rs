@@ -1,22 +1,33 @@
-//! Breadth first through all states of a world.
+//! Breadth first through all states of a world, on all cores.
+//!
+//! The states of one depth are gone on from side by side. Threads only read what is known; what
+//! has to be found out first (a step of a hull, mostly) they note, and it is found out between
+//! their rounds. So what is found does not depend on how many they are.
+
+use std::collections::BTreeSet;
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::thread;
 
 use raft_core::error::OpenError;
-use raft_core::states::Role;
 
-use super::past::{Past, Pasts, joint_violation};
-use super::situations::Seen;
-use super::slices::Slices;
+use super::alike::Renamings;
+use super::moves::{Knowledge, Move, Obstacle, Question, Way, Words};
+use super::past::Pasts;
+use super::state::{Block, Bound, MOST_BLOCKS, Place, State};
 use super::story;
-use super::table::{Deed, Table, View};
-use super::worlds::MAX_NODES;
-use super::{Breach, Explored, Situations, Stop, Verdict, World};
+use super::table::Table;
+use super::useless::Simpler;
+use super::visited::{Fingerprint, Visited};
+use super::{Explored, Reductions, Situations, Stop, Verdict, World};
 
 /// How far an exploration got.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Progress {
     /// Different states found.
     pub states: usize,
-    /// Those of them from which all that can happen was looked at.
+    /// Those of them that were looked at: all that can happen in them was, or all of it can happen
+    /// in another state where less was used up.
     pub expanded: usize,
     /// Ways from one state to a next.
     pub transitions: u64,
@@ -32,128 +43,136 @@ pub struct Progress {
     pub bytes: usize,
 }
 
-/// Explores a world, for as long as `go_on` says, which is asked every few thousand states.
+/// Explores a world on so many threads (as there are cores, if `None`), for as long as `go_on`
+/// says, which is asked every few thousand states.
 ///
 /// # Errors
 ///
 /// A hull can't be opened with the world's settings.
 pub fn explore(
     world: &World,
+    jobs: Option<NonZeroUsize>,
     mut go_on: impl FnMut(&Progress) -> Result<(), Stop>,
 ) -> Result<Explored, OpenError> {
-    let mut search = Search::new(*world, true)?;
-    let mut end = search.run(&mut go_on);
-    let confirmed = match end {
-        Err(End::Broken { .. }) => true,
-        Ok(()) | Err(End::Stop(_)) => search.table.confirm_forgotten(),
-    };
-    if !confirmed {
-        search = Search::new(*world, false)?;
-        end = search.run(&mut go_on);
-    }
-    let verdict = match end {
-        Ok(()) => Verdict::Complete,
-        Err(End::Stop(stop)) => Verdict::BoundedOut(stop),
-        Err(End::Broken { from, to, breach }) => {
-            Verdict::Broken(story::tell(&mut search, from, to, &breach))
+    let mut reductions = Reductions::ALL;
+    loop {
+        let mut search = Search::new(*world, reductions, jobs)?;
+        let verdict = match search.run(&mut go_on) {
+            Ok(()) => search.confirmed(Verdict::Complete),
+            Err(End::Stop(stop)) => search.confirmed(Verdict::BoundedOut(stop)),
+            Err(End::Asymmetric) => None,
+            Err(End::Broken { from, to }) => {
+                story::tell(&mut search, &from, to).map(Verdict::Broken)
+            }
+        };
+        if let Some(verdict) = verdict {
+            return Ok(search.explored(verdict));
         }
-    };
-    Ok(Explored {
-        verdict,
-        progress: search.progress(),
-        situations: search.situations,
-    })
+        // A hull does otherwise than was said of it: all is explored anew without that.
+        let is_symmetric = search.known.table.is_symmetric();
+        match reductions.weaker(is_symmetric) {
+            Some(weaker) => reductions = weaker,
+            None => return Ok(search.explored(Verdict::BoundedOut(Stop::Contradiction))),
+        }
+    }
 }
 
 /// What is known so far.
 #[derive(Debug)]
 pub(super) struct Search {
-    pub(super) world: World,
-    /// Whether messages that make no difference any more are left out of states.
-    forgets: bool,
-    pub(super) table: Table,
-    /// What is on its way, as ascending numbers of messages.
-    nets: Slices,
-    /// Each node's state, then the number of the net, of the past, and the packed spending.
-    states: Slices,
-    parents: Vec<u32>,
-    pasts: Pasts,
-    untouched: Vec<u32>,
+    pub(super) known: Knowledge,
+    jobs: usize,
+    beginning: State,
+    visited: Visited,
+    /// The states of the present depth.
+    layer: Vec<Block>,
+    /// The states of every few depths, to find the way to a state by.
+    landmarks: Vec<Vec<Block>>,
     situations: Situations,
     transitions: u64,
     expanded: usize,
     depth: usize,
-    /// Where the states of the present depth end.
-    layer_end: usize,
-    moves: Vec<Move>,
-    outcomes: Vec<u32>,
-}
-
-/// One thing that can happen.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Move {
-    pub(super) node: usize,
-    pub(super) deed: Deed,
-    /// Whether the message stays on its way.
-    pub(super) doubles: bool,
+    /// All states that were met.
+    #[cfg(test)]
+    pub(super) met: Vec<State>,
 }
 
 /// Why the search ends.
 #[derive(Debug)]
 pub(super) enum End {
     Stop(Stop),
-    Broken { from: u32, to: Move, breach: Breach },
+    /// A hull takes another step when names are exchanged.
+    Asymmetric,
+    Broken {
+        from: Box<Found>,
+        to: Move,
+    },
 }
 
-/// One state, taken apart.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct State {
-    locals: [u32; MAX_NODES],
-    net: u32,
-    past: u32,
-    spent: Spent,
+/// A state, and a state of the last landmarks that it follows from.
+#[derive(Clone, Debug)]
+pub(super) struct Found {
+    pub(super) state: State,
+    pub(super) from: Place,
 }
 
-/// What was used up of a world's bounds, four bits each.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-struct Spent(u32);
-
-impl Spent {
-    const ELECTIONS: u32 = 0;
-    const SLOTS: u32 = 4;
-    const CRASHES: u32 = 8;
-    const DOUBLES: u32 = 12;
-    const STALLS: u32 = 16;
-    const TICKS: u32 = 20;
-
-    const fn of(self, what: u32) -> u8 {
-        ((self.0 >> what) & 15) as u8
-    }
-
-    const fn one_more(self, what: u32) -> Self {
-        Self(self.0 + (1 << what))
-    }
+/// What one thread did in a round.
+#[derive(Debug, Default)]
+struct Work {
+    blocks: Vec<Block>,
+    questions: BTreeSet<Question>,
+    /// States that wait for answers.
+    waiting: Vec<Place>,
+    expanded: usize,
+    transitions: u64,
+    situations: Situations,
+    broken: Option<(Place, Move)>,
+    /// Room that is used again.
+    words: Words,
+    ways: Vec<Way>,
+    moves: Vec<Move>,
+    nets: Vec<Vec<u32>>,
 }
 
 impl Search {
-    pub(super) fn new(world: World, forgets: bool) -> Result<Self, OpenError> {
-        let (table, untouched) = Table::begin(u64::from(world.nodes), world.settings())?;
+    pub(super) fn new(
+        world: World,
+        reductions: Reductions,
+        jobs: Option<NonZeroUsize>,
+    ) -> Result<Self, OpenError> {
+        let nodes = usize::from(world.nodes);
+        let renamings = if reductions.renames {
+            Renamings::of(nodes)
+        } else {
+            Renamings::none(nodes)
+        };
+        let simpler = if reductions.simplifies {
+            Simpler::of(&world)
+        } else {
+            Simpler::Nothing
+        };
+        let (table, locals) = Table::begin(world.settings(), renamings, simpler, nodes)?;
+        let mut beginning = State::default();
+        beginning.locals[..nodes].copy_from_slice(&locals);
+        let cores = || thread::available_parallelism().ok();
         Ok(Self {
-            world,
-            forgets,
-            table,
-            nets: Slices::new(),
-            states: Slices::new(),
-            parents: Vec::new(),
-            pasts: Pasts::default(),
-            untouched,
+            known: Knowledge {
+                world,
+                reductions,
+                pasts: Pasts::new(&table.renamings),
+                table,
+            },
+            jobs: jobs.or_else(cores).map_or(1, NonZeroUsize::get),
+            beginning,
+            visited: Visited::new(),
+            layer: Vec::new(),
+            landmarks: Vec::new(),
             situations: Situations::default(),
             transitions: 0,
             expanded: 0,
             depth: 0,
-            layer_end: 1,
-            moves: Vec::new(),
-            outcomes: Vec::new(),
+            #[cfg(test)]
+            met: Vec::new(),
         })
     }
 
@@ -161,358 +180,344 @@ impl Search {
         &mut self,
         go_on: &mut impl FnMut(&Progress) -> Result<(), Stop>,
     ) -> Result<(), End> {
-        let (net, _) = self.nets.intern(&[]).ok_or(End::Stop(Stop::Numbers))?;
-        let mut locals = [0; MAX_NODES];
-        locals[..self.untouched.len()].copy_from_slice(&self.untouched);
-        let beginning = State {
-            locals,
-            net,
-            past: self.pasts.intern(Past::default()),
-            spent: Spent::default(),
-        };
-        self.add(&beginning, 0).map_err(End::Stop)?;
-        while self.expanded < self.states.len() {
-            if self.expanded % STATES_BETWEEN_QUESTIONS == 0 {
-                go_on(&self.progress()).map_err(End::Stop)?;
+        let mut words = Words::default();
+        self.known.write_canonical(&self.beginning, &mut words);
+        self.visited.add(Fingerprint::of(&words.best));
+        let mut block = Block::default();
+        block.push(Place::default(), &words.best);
+        self.layer = vec![block];
+        while !self.layer.is_empty() {
+            go_on(&self.progress()).map_err(End::Stop)?;
+            #[cfg(test)]
+            self.note_met();
+            let next = self.go_on_from_layer(go_on)?;
+            let done = std::mem::replace(&mut self.layer, next);
+            if self.depth % DEPTHS_BETWEEN_LANDMARKS == 0 {
+                self.landmarks.push(done);
             }
-            if self.expanded == self.layer_end {
-                self.layer_end = self.states.len();
+            if self.layer.len() > MOST_BLOCKS {
+                return Err(End::Stop(Stop::Numbers));
+            }
+            if !self.layer.is_empty() {
                 self.depth += 1;
             }
-            let state = u32::try_from(self.expanded).map_err(|_| End::Stop(Stop::Numbers))?;
-            self.expand(state)?;
-            self.expanded += 1;
         }
         Ok(())
     }
 
-    fn expand(&mut self, number: u32) -> Result<(), End> {
-        let state = self.state(number);
-        let mut moves = std::mem::take(&mut self.moves);
-        self.list_moves(&state, &mut moves);
-        for to in &moves {
-            self.follow(number, &state, *to)?;
-        }
-        self.moves = moves;
-        Ok(())
-    }
-
-    /// Adds the states that a move leads to.
-    fn follow(&mut self, from: u32, state: &State, to: Move) -> Result<(), End> {
-        let broken = |breach| End::Broken { from, to, breach };
-        let local = state.locals[to.node];
-        let step = self.table.take(local, to.deed).map_err(End::Stop)?;
-        if self.table.step(step).idle {
-            return Ok(());
-        }
-        if let Some(breach) = &self.table.step(step).breach {
-            return Err(broken(breach.clone()));
-        }
-        let next = self.after(state, to, step).map_err(broken)?;
-        let notable = self.table.step(step).notable;
-        let mut any_new = false;
-        let mut nets = std::mem::take(&mut self.outcomes);
-        self.list_nets(state, to, step, &mut nets)
-            .map_err(End::Stop)?;
-        for net in &nets {
-            self.transitions += 1;
-            let next = State { net: *net, ..next };
-            any_new |= self.add(&next, from).map_err(End::Stop)?;
-        }
-        self.outcomes = nets;
-        if any_new && notable {
-            self.look(state, &next, to).map_err(broken)?;
-        }
-        Ok(())
-    }
-
-    /// The state after a move, but for what is on its way.
-    fn after(&mut self, state: &State, to: Move, step: u32) -> Result<State, Breach> {
-        let mut next = *state;
-        let step = self.table.step(step);
-        next.locals[to.node] = step.next;
-        next.spent = match self.price(state, to) {
-            Some(what) => next.spent.one_more(what),
-            None => next.spent,
-        };
-        if step.notable || !step.applied.is_empty() {
-            let before = &self.table.local(state.locals[to.node]).view;
-            let after = &self.table.local(step.next).view;
-            let past = self.pasts.get(state.past);
-            let past = past.after(to.node, before, after, &step.applied)?;
-            next.past = self.pasts.intern(past);
-        }
-        Ok(next)
-    }
-
-    /// Checks a new state in which something notable changed, and counts the situations.
-    fn look(&mut self, before: &State, after: &State, to: Move) -> Result<(), Breach> {
-        let count = usize::from(self.world.nodes);
-        let empty = &self.table.local(after.locals[0]).view;
-        let mut views: [&View; MAX_NODES] = [empty; MAX_NODES];
-        for (view, local) in views.iter_mut().zip(after.locals).take(count) {
-            *view = &self.table.local(local).view;
-        }
-        let views = &views[..count];
-        let past = self.pasts.get(after.past);
-        if let Some(breach) = joint_violation(past, to.node, views) {
-            return Err(breach);
-        }
-        let own_before = &self.table.local(before.locals[to.node]).view;
-        let known = self.pasts.get(before.past);
-        let crashed = to.deed == Deed::Crash && own_before.log != own_before.durable;
-        let seen = Seen {
-            own: to.node,
-            own_before,
-            views,
-            known,
-            past,
-        };
-        seen.count(crashed, &mut self.situations);
-        Ok(())
-    }
-
-    /// All that can happen in a state, within the world's bounds.
-    fn list_moves(&self, state: &State, moves: &mut Vec<Move>) {
-        moves.clear();
-        let nodes = usize::from(self.world.nodes);
-        // Nodes that did nothing yet are alike: the first of them is the first to do something.
-        let untouched = |node: &usize| state.locals[*node] == self.untouched[*node];
-        let touchable = (0..nodes).find(untouched).map_or(nodes, |first| first + 1);
-        for node in 0..touchable {
-            let view = &self.table.local(state.locals[node]).view;
-            let leads = view.role == Role::Leader;
-            let deeds = [
-                (true, Deed::TimeOut),
-                (view.can_wait, Deed::Wait),
-                (leads, Deed::Propose),
-                (!view.stalled, Deed::Stall),
-                (view.stalled, Deed::Sync),
-                (true, Deed::Crash),
-            ];
-            for (_, deed) in deeds.into_iter().filter(|(possible, _)| *possible) {
-                let to = Move {
-                    node,
-                    deed,
-                    doubles: false,
-                };
-                if self.affords(state, to) {
-                    moves.push(to);
-                }
-            }
-        }
-        let mut last = None;
-        for message in self.nets.get(state.net) {
-            // Of several that are the same, one is enough.
-            if last.replace(*message) == Some(*message) {
-                continue;
-            }
-            let node = self.table.receiver(*message);
-            for doubles in [false, true] {
-                let to = Move {
-                    node,
-                    deed: Deed::Receive(*message),
-                    doubles,
-                };
-                if node < touchable && self.affords(state, to) {
-                    moves.push(to);
-                }
-            }
+    fn explored(&self, verdict: Verdict) -> Explored {
+        Explored {
+            verdict,
+            progress: self.progress(),
+            situations: self.situations,
         }
     }
 
-    /// Which bound a move uses up, if any.
-    fn price(&self, state: &State, to: Move) -> Option<u32> {
-        let view = &self.table.local(state.locals[to.node]).view;
-        match to.deed {
-            Deed::TimeOut if view.role == Role::Leader => Some(Spent::TICKS),
-            Deed::TimeOut => Some(Spent::ELECTIONS),
-            Deed::Propose => Some(Spent::SLOTS),
-            Deed::Crash => Some(Spent::CRASHES),
-            Deed::Stall => Some(Spent::STALLS),
-            Deed::Receive(_) if to.doubles => Some(Spent::DOUBLES),
-            Deed::Receive(_) | Deed::Wait | Deed::Sync => None,
-        }
+    /// The verdict, if hulls do all that was said of them.
+    fn confirmed(&self, verdict: Verdict) -> Option<Verdict> {
+        self.known.table.confirm(self.jobs).then_some(verdict)
     }
 
-    fn affords(&self, state: &State, to: Move) -> bool {
-        let Some(what) = self.price(state, to) else {
-            return true;
-        };
-        let world = &self.world;
-        let limit = match what {
-            Spent::ELECTIONS => world.elections,
-            Spent::SLOTS => world.slots,
-            Spent::CRASHES => world.crashes,
-            Spent::DOUBLES => world.doubles,
-            Spent::STALLS => world.stalls,
-            _ => world.ticks,
-        };
-        state.spent.of(what) < limit
-    }
-
-    /// What may be on its way after a step: all, or any selection that there is room for.
-    fn list_nets(
+    /// Goes on from all states of the present depth; answers those of the next.
+    fn go_on_from_layer(
         &mut self,
-        state: &State,
-        to: Move,
-        step: u32,
-        nets: &mut Vec<u32>,
-    ) -> Result<(), Stop> {
-        nets.clear();
-        let mut left = self.nets.get(state.net).to_vec();
-        if let Deed::Receive(message) = to.deed {
-            if !to.doubles {
-                if let Ok(at) = left.binary_search(&message) {
-                    left.remove(at);
+        go_on: &mut impl FnMut(&Progress) -> Result<(), Stop>,
+    ) -> Result<Vec<Block>, End> {
+        let mut places = self.undominated();
+        let mut blocks = Vec::new();
+        while !places.is_empty() {
+            let (works, stop) = self.round(&places, go_on);
+            let mut questions = BTreeSet::new();
+            let mut broken: Option<(Place, Move)> = None;
+            places.clear();
+            for work in works {
+                blocks.extend(work.blocks);
+                questions.extend(work.questions);
+                places.extend(work.waiting);
+                self.expanded += work.expanded;
+                self.transitions += work.transitions;
+                self.situations.add(&work.situations);
+                broken = broken.or(work.broken);
+            }
+            if let Some((place, to)) = broken {
+                let from = Box::new(self.find(&self.layer, place));
+                return Err(End::Broken { from, to });
+            }
+            stop.map_err(End::Stop)?;
+            for question in questions {
+                self.known.answer(question).map_err(End::Stop)?;
+            }
+            if !self.known.table.is_symmetric() {
+                return Err(End::Asymmetric);
+            }
+        }
+        for block in &mut blocks {
+            block.shrink();
+        }
+        Ok(blocks)
+    }
+
+    /// The states of the present depth but those of which all that can happen in them can happen
+    /// in another state that was met, which differs only in that less is used up.
+    fn undominated(&mut self) -> Vec<Place> {
+        let next = AtomicUsize::new(0);
+        let work = || {
+            let (mut kept, mut dominated) = (Vec::new(), 0);
+            let (mut state, mut words) = (State::default(), Vec::new());
+            while let Some((number, block)) = take_next(&self.layer, &next) {
+                for place in block.places(number, self.known.nodes()) {
+                    block.read(place.offset(), self.known.nodes(), &mut state);
+                    if self.is_dominated(&mut state, &mut words) {
+                        dominated += 1;
+                    } else {
+                        kept.push(place);
+                    }
                 }
             }
+            (kept, dominated)
+        };
+        let all = side_by_side(self.jobs, work);
+        let mut places = Vec::new();
+        for (kept, dominated) in all {
+            places.extend(kept);
+            self.expanded += dominated;
         }
-        left.extend_from_slice(&self.table.step(step).sends);
-        left.sort_unstable();
-        if !self.world.heartbeats {
-            left.retain(|message| !self.table.is_heartbeat(*message));
-        }
-        if self.forgets {
-            self.forget(state, to, step, &mut left);
-        }
-        let room = self.world.in_flight.map_or(usize::MAX, usize::from);
-        if left.len() <= room {
-            let (net, _) = self.nets.intern(&left).ok_or(Stop::Numbers)?;
-            nets.push(net);
-            return Ok(());
-        }
-        // Fewer than there is room for could do no more than these.
-        for chosen in selections(left.len(), room) {
-            let kept: Vec<u32> = chosen
-                .iter()
-                .filter_map(|at| left.get(*at).copied())
-                .collect();
-            let (net, _) = self.nets.intern(&kept).ok_or(Stop::Numbers)?;
-            if !nets.contains(&net) {
-                nets.push(net);
-            }
-        }
-        Ok(())
+        places
     }
 
-    /// Leaves out what can make no difference any more.
-    fn forget(&self, state: &State, to: Move, step: u32, net: &mut Vec<u32>) {
-        let step = self.table.step(step);
-        // Nothing changed for what was on its way before.
-        if step.next == state.locals[to.node] && step.sends.is_empty() {
-            return;
-        }
-        net.retain(|message| {
-            let receiver = self.table.receiver(*message);
-            let local = if receiver == to.node {
-                step.next
-            } else {
-                state.locals[receiver]
-            };
-            !self.table.is_forgettable(local, *message)
-        });
-    }
-
-    fn add(&mut self, state: &State, parent: u32) -> Result<bool, Stop> {
-        let nodes = usize::from(self.world.nodes);
-        let mut list = [0; MAX_NODES + 3];
-        list[..nodes].copy_from_slice(&state.locals[..nodes]);
-        list[nodes] = state.net;
-        list[nodes + 1] = state.past;
-        list[nodes + 2] = state.spent.0;
-        let added = self.states.intern(&list[..nodes + 3]);
-        let (_, new) = added.ok_or(Stop::Numbers)?;
-        if new {
-            self.parents.push(parent);
-        }
-        Ok(new)
-    }
-
-    pub(super) fn state(&self, number: u32) -> State {
-        let list = self.states.get(number);
-        let nodes = usize::from(self.world.nodes);
-        let mut locals = [0; MAX_NODES];
-        locals[..nodes].copy_from_slice(&list[..nodes]);
-        State {
-            locals,
-            net: list[nodes],
-            past: list[nodes + 1],
-            spent: Spent(list[nodes + 2]),
-        }
-    }
-
-    /// The moves from the beginning to a state.
-    pub(super) fn way_to(&mut self, state: u32) -> Vec<(u32, Move)> {
-        let mut way = Vec::new();
-        let mut at = state;
-        while at != 0 {
-            let parent = self.parents[at as usize];
-            if let Some(to) = self.move_between(parent, at) {
-                way.push((parent, to));
-            }
-            at = parent;
-        }
-        way.reverse();
-        way
-    }
-
-    fn move_between(&mut self, from: u32, to: u32) -> Option<Move> {
-        let (before, after) = (self.state(from), self.state(to));
-        let mut moves = Vec::new();
-        self.list_moves(&before, &mut moves);
-        moves.into_iter().find(|to| {
-            let Ok(step) = self.table.take(before.locals[to.node], to.deed) else {
-                return false;
-            };
-            let Ok(next) = self.after(&before, *to, step) else {
-                return false;
-            };
-            let mut nets = Vec::new();
-            next.locals == after.locals
-                && next.past == after.past
-                && next.spent == after.spent
-                && self.list_nets(&before, *to, step, &mut nets).is_ok()
-                && nets.contains(&after.net)
+    fn is_dominated(&self, state: &mut State, words: &mut Vec<u32>) -> bool {
+        let spent = state.spent;
+        let dominates = self.known.reductions.dominates;
+        Bound::ALL.into_iter().any(|bound| {
+            let less = spent.one_less(bound).filter(|_| dominates);
+            less.is_some_and(|less| {
+                state.spent = less;
+                let fingerprint = state.fingerprint(self.known.nodes(), words);
+                self.visited.contains(fingerprint)
+            })
         })
     }
 
-    pub(super) fn local_of(&self, state: u32, node: usize) -> u32 {
-        self.state(state).locals[node]
+    /// Goes on from states for which everything is known; the others wait.
+    fn round(
+        &self,
+        places: &[Place],
+        go_on: &mut impl FnMut(&Progress) -> Result<(), Stop>,
+    ) -> (Vec<Work>, Result<(), Stop>) {
+        let (next, over) = (AtomicUsize::new(0), AtomicBool::new(false));
+        let (expanded, transitions) = (AtomicUsize::new(0), AtomicU64::new(0));
+        let bytes = AtomicUsize::new(0);
+        let present = self.progress();
+        let portion = || {
+            let start = next.fetch_add(PORTION, Ordering::Relaxed);
+            let portion = places.get(start..)?;
+            let portion = portion.get(..PORTION).unwrap_or(portion);
+            (!portion.is_empty() && !over.load(Ordering::Relaxed)).then_some(portion)
+        };
+        let work_on = |portion: &[Place], work: &mut Work| {
+            let before = (work.expanded, work.transitions, work.bytes());
+            for place in portion {
+                self.expand(*place, work);
+            }
+            expanded.fetch_add(work.expanded - before.0, Ordering::Relaxed);
+            transitions.fetch_add(work.transitions - before.1, Ordering::Relaxed);
+            bytes.fetch_add(work.bytes() - before.2, Ordering::Relaxed);
+            if work.broken.is_some() {
+                over.store(true, Ordering::Relaxed);
+            }
+        };
+        thread::scope(|scope| {
+            let helper = || {
+                let mut work = Work::default();
+                while let Some(portion) = portion() {
+                    work_on(portion, &mut work);
+                }
+                work
+            };
+            let helpers: Vec<_> = (1..self.jobs).map(|_| scope.spawn(helper)).collect();
+            let (mut own, mut answer) = (Work::default(), Ok(()));
+            while let Some(portion) = portion() {
+                work_on(portion, &mut own);
+                answer = go_on(&Progress {
+                    states: self.visited.len(),
+                    expanded: present.expanded + expanded.load(Ordering::Relaxed),
+                    transitions: present.transitions + transitions.load(Ordering::Relaxed),
+                    bytes: present.bytes + bytes.load(Ordering::Relaxed),
+                    ..present
+                });
+                if answer.is_err() {
+                    over.store(true, Ordering::Relaxed);
+                    break;
+                }
+            }
+            let mut works = vec![own];
+            works.extend(helpers.into_iter().filter_map(|helper| helper.join().ok()));
+            (works, answer)
+        })
+    }
+
+    /// Goes on from one state, or notes what has to be found out before.
+    fn expand(&self, place: Place, work: &mut Work) {
+        let Found { state, from } = self.find(&self.layer, place);
+        let from = if self.depth % DEPTHS_BETWEEN_LANDMARKS == 0 {
+            place
+        } else {
+            from
+        };
+        match self.list_ways(&state, work) {
+            Err(to) => work.break_at(place, to),
+            Ok(false) => work.waiting.push(place),
+            Ok(true) => {
+                let ways = std::mem::take(&mut work.ways);
+                for way in &ways {
+                    if !self.add_all(&state, way, from, work) {
+                        continue;
+                    }
+                    let looked = self.known.look(&state, way, &mut work.situations);
+                    if looked.is_err() {
+                        work.break_at(place, way.to);
+                    }
+                }
+                work.ways = ways;
+                work.expanded += 1;
+            }
+        }
+    }
+
+    /// Lists where all that can happen leads; answers whether all of it is known.
+    fn list_ways(&self, state: &State, work: &mut Work) -> Result<bool, Move> {
+        let mut is_known = true;
+        work.ways.clear();
+        self.known.list_moves(state, &mut work.moves);
+        for to in &work.moves {
+            match self.known.follow(state, *to) {
+                Ok(way) => work.ways.push(way),
+                Err(Obstacle::Idle) => {}
+                Err(Obstacle::Broken(_)) => return Err(*to),
+                Err(Obstacle::Unknown(question)) => {
+                    work.questions.insert(question);
+                    is_known = false;
+                }
+            }
+        }
+        Ok(is_known)
+    }
+
+    /// Adds the states that a move leads to; answers whether any is new.
+    fn add_all(&self, state: &State, way: &Way, from: Place, work: &mut Work) -> bool {
+        let mut any_new = false;
+        self.known.list_nets(state, way, &mut work.nets);
+        let mut next = way.next.clone();
+        for net in work.nets.drain(..) {
+            work.transitions += 1;
+            next.net = net;
+            self.known.write_canonical(&next, &mut work.words);
+            let fingerprint = Fingerprint::of(&work.words.best);
+            if self.visited.add(fingerprint) {
+                any_new = true;
+                match work.blocks.last_mut().filter(|block| !block.is_full()) {
+                    Some(block) => block.push(from, &work.words.best),
+                    None => {
+                        let mut block = Block::default();
+                        block.push(from, &work.words.best);
+                        work.blocks.push(block);
+                    }
+                }
+            }
+        }
+        any_new
+    }
+
+    pub(super) fn find(&self, layer: &[Block], place: Place) -> Found {
+        let mut state = State::default();
+        let block = &layer[place.block()];
+        let (from, _) = block.read(place.offset(), self.known.nodes(), &mut state);
+        Found { state, from }
+    }
+
+    /// The states that a state follows from, the first of all first, each the last one's landmark.
+    pub(super) fn landmarks_before(&self, found: &Found) -> Vec<State> {
+        let mut states = Vec::new();
+        let mut from = found.from;
+        for layer in self.landmarks.iter().rev() {
+            let found = self.find(layer, from);
+            from = found.from;
+            states.push(found.state);
+        }
+        states.reverse();
+        states
+    }
+
+    pub(super) const fn beginning(&self) -> &State {
+        &self.beginning
+    }
+
+    /// The states of the depth that was begun last.
+    #[cfg(test)]
+    pub(super) fn latest(&self) -> Vec<Found> {
+        let nodes = self.known.nodes();
+        let places = self.layer.iter().enumerate();
+        let places = places.flat_map(|(number, block)| block.places(number, nodes));
+        places.map(|place| self.find(&self.layer, place)).collect()
+    }
+
+    #[cfg(test)]
+    fn note_met(&mut self) {
+        let latest = self.latest();
+        self.met.extend(latest.into_iter().map(|found| found.state));
     }
 
     pub(super) fn progress(&self) -> Progress {
+        let table = &self.known.table;
         Progress {
-            states: self.states.len(),
+            states: self.visited.len(),
             expanded: self.expanded,
             transitions: self.transitions,
             depth: self.depth,
-            locals: self.table.locals(),
-            steps: self.table.steps(),
-            messages: self.table.messages(),
-            bytes: self.states.bytes()
-                + self.nets.bytes()
-                + self.table.bytes()
-                + self.parents.capacity() * size_of::<u32>(),
+            locals: table.locals(),
+            steps: table.steps(),
+            messages: table.messages(),
+            bytes: self.bytes(),
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        let landmarks = self.landmarks.iter().flatten();
+        let blocks = landmarks.chain(&self.layer).map(Block::bytes);
+        blocks.sum::<usize>() + self.visited.bytes() + self.known.table.bytes()
+    }
+}
+
+impl Work {
+    fn bytes(&self) -> usize {
+        self.blocks.iter().map(Block::bytes).sum()
+    }
+
+    fn break_at(&mut self, place: Place, to: Move) {
+        let is_first = |(known, ..): &(Place, Move)| place < *known;
+        if self.broken.as_ref().is_none_or(is_first) {
+            self.broken = Some((place, to));
         }
     }
 }
 
-/// All ways to choose `room` of `count` places, each ascending.
-fn selections(count: usize, room: usize) -> Vec<Vec<usize>> {
-    let mut chosen: Vec<Vec<usize>> = vec![Vec::new()];
-    for place in 0..count {
-        let with = chosen.iter().filter(|some| some.len() < room).map(|some| {
-            let mut with = some.clone();
-            with.push(place);
-            with
-        });
-        let with: Vec<_> = with.collect();
-        chosen.extend(with);
-    }
-    chosen.retain(|some| some.len() == room);
-    chosen
+/// Does the same on so many threads, this one among them.
+pub(super) fn side_by_side<T: Send>(jobs: usize, work: impl Fn() -> T + Sync) -> Vec<T> {
+    thread::scope(|scope| {
+        let others: Vec<_> = (1..jobs).map(|_| scope.spawn(&work)).collect();
+        let own = work();
+        let others = others.into_iter().filter_map(|other| other.join().ok());
+        std::iter::once(own).chain(others).collect()
+    })
 }
 
-/// How many states are expanded before it is asked again whether to go on.
-const STATES_BETWEEN_QUESTIONS: usize = 4_096;
+/// The next block that nobody took.
+fn take_next<'a>(blocks: &'a [Block], next: &AtomicUsize) -> Option<(usize, &'a Block)> {
+    let number = next.fetch_add(1, Ordering::Relaxed);
+    blocks.get(number).map(|block| (number, block))
+}
+
+/// How many states a thread goes on from before it takes more.
+const PORTION: usize = 256;
+/// How many depths lie between those whose states are kept.
+const DEPTHS_BETWEEN_LANDMARKS: usize = 8;

@@ -6,6 +6,16 @@ use super::Situations;
 use super::past::{Past, holds};
 use super::table::View;
 
+impl Situations {
+    pub(super) fn add(&mut self, other: &Self) {
+        self.figure_8_c += other.figure_8_c;
+        self.figure_8_d += other.figure_8_d;
+        self.figure_8_e += other.figure_8_e;
+        self.two_leaders += other.two_leaders;
+        self.lost_writes += other.lost_writes;
+    }
+}
+
 /// One step, for telling which situation it leads to.
 #[derive(Debug)]
 pub(super) struct Seen<'a> {

@@ -1,4 +1,4 @@
-//! Short lists of numbers, each kept once and named by its place: states and what is under way.
+//! Short lists of numbers, each kept once and named by its place: what a table is asked for.
 
 /// The lists, one after the other. The n-th list that was new has the number n.
 ///
@@ -41,6 +41,19 @@ impl Slices {
         Some((number, true))
     }
 
+    /// The number of a list that was met.
+    pub(super) fn find(&self, list: &[u32]) -> Option<u32> {
+        let mask = self.places.len() - 1;
+        let mut place = hash(list) as usize & mask;
+        while let Some(found) = self.places[place].checked_sub(1) {
+            if self.get(found) == list {
+                return Some(found);
+            }
+            place = (place + 1) & mask;
+        }
+        None
+    }
+
     /// The list of a number that [`Slices::intern`] gave.
     pub(super) fn get(&self, number: u32) -> &[u32] {
         let number = number as usize;
@@ -48,15 +61,9 @@ impl Slices {
         &self.numbers[start..self.ends[number]]
     }
 
+    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.ends.len()
-    }
-
-    /// How many bytes the lists take.
-    pub(super) fn bytes(&self) -> usize {
-        self.numbers.capacity() * size_of::<u32>()
-            + self.ends.capacity() * size_of::<usize>()
-            + self.places.capacity() * size_of::<u32>()
     }
 
     fn grow(&mut self) {

@@ -3,56 +3,85 @@
 use raft_core::message::Message;
 use raft_core::states::Role;
 
+use super::moves::{Move, Obstacle};
 use super::node::letter;
-use super::search::{Move, Search};
+use super::search::{Found, Search};
+use super::state::State;
 use super::table::Deed;
-use super::{Breach, Counterexample};
+use super::way::{Happened, replay, way_to};
+use super::{Breach, Counterexample, Situations, World};
 use crate::script::print;
 
-/// Tells the way to `from`, and the move there that breaks something.
-pub(super) fn tell(search: &mut Search, from: u32, to: Move, breach: &Breach) -> Counterexample {
-    let mut way = search.way_to(from);
-    way.push((from, to));
-    let mut story = Vec::new();
-    for (state, to) in &way {
-        story.extend(lines(search, *state, *to));
-    }
+/// Tells the way to a state, and the move there that breaks something. `None` if hulls do
+/// otherwise than was looked up.
+pub(super) fn tell(search: &mut Search, from: &Found, to: Move) -> Option<Counterexample> {
+    let (mut way, state) = way_to(search, from)?;
+    let (to, breach) = breaks(search, &state, to)?;
+    way.push((state, to));
+    let happened = replay(search, &way)?;
+    let mut story: Vec<String> = happened.iter().flat_map(lines).collect();
     story.push(format!("{}: {}", breach.property, breach.text));
-    Counterexample {
+    Some(Counterexample {
         property: breach.property,
-        text: breach.text.clone(),
+        script: script(&search.known.world, &happened, Some(breach.property)),
+        text: breach.text,
         story,
-        script: script(search, &way, Some(breach.property)),
-    }
+    })
 }
 
-/// What happens in one move: the thing itself, then what the node does about it.
-fn lines(search: &Search, state: u32, to: Move) -> Vec<String> {
-    let id = to.node + 1;
-    let local = search.table.local(search.local_of(state, to.node));
-    let mut lines = vec![match to.deed {
-        Deed::TimeOut if local.view.role == Role::Leader => format!("n{id}: heartbeats are due"),
-        Deed::TimeOut => format!("n{id}: the election timeout passes"),
-        Deed::Wait => format!("n{id}: has not heard from its leader for long"),
-        Deed::Propose => format!("n{id}: a client proposes a command"),
-        Deed::Stall => format!("n{id}: the disk stalls"),
-        Deed::Sync => format!("n{id}: the disk makes everything durable"),
-        Deed::Crash => format!("n{id}: crashes, and begins again with what is durable"),
-        Deed::Receive(number) => {
-            let message = search.table.message(number);
-            let again = if to.doubles { ", and will again" } else { "" };
+/// A move that breaks something under the nodes' own names: `to` names them as the state does that
+/// stands for this one.
+fn breaks(search: &mut Search, state: &State, to: Move) -> Option<(Move, Breach)> {
+    let mut moves = Vec::new();
+    search.known.list_moves(state, &mut moves);
+    let alike = |other: &Move| {
+        let kind = |deed| std::mem::discriminant(&deed);
+        kind(other.deed) == kind(to.deed) && other.crashes == to.crashes
+    };
+    moves.sort_by_key(|other| !alike(other));
+    moves.into_iter().find_map(|to| {
+        let breach = loop {
+            match search.known.follow(state, to) {
+                Ok(way) => {
+                    let looked = search.known.look(state, &way, &mut Situations::default());
+                    break looked.err();
+                }
+                Err(Obstacle::Broken(breach)) => break Some(breach),
+                Err(Obstacle::Idle) => break None,
+                Err(Obstacle::Unknown(question)) => search.known.answer(question).ok()?,
+            }
+        };
+        breach.map(|breach| (to, breach))
+    })
+}
+
+/// What happens: the thing itself, then what the node does about it.
+fn lines(happened: &Happened) -> Vec<String> {
+    let id = happened.node + 1;
+    let mut lines = vec![match (happened.deed, &happened.message) {
+        (Deed::TimeOut, _) if happened.before.hull().role() == Role::Leader => {
+            format!("n{id}: heartbeats are due")
+        }
+        (Deed::TimeOut, _) => format!("n{id}: the election timeout passes"),
+        (Deed::Wait, _) => format!("n{id}: has not heard from its leader for long"),
+        (Deed::Propose, _) => format!("n{id}: a client proposes a command"),
+        (Deed::Stall, _) => format!("n{id}: the disk stalls"),
+        (Deed::Sync, _) => format!("n{id}: the disk makes everything durable"),
+        (Deed::Crash, _) => format!("n{id}: crashes, and begins again with what is durable"),
+        (Deed::Receive(_), Some(message)) => {
+            let again = if happened.doubles {
+                ", and will again"
+            } else {
+                ""
+            };
             let text = print::message(message);
             format!("{}->n{id}: {text} arrives{again}", message.from.id)
         }
+        (Deed::Receive(_), None) => format!("n{id}: a message arrives"),
     }];
-    let mut node = local.node.clone();
-    let done = node.act(search.table.act(to.deed));
-    let events = done
-        .events
-        .iter()
-        .map(|event| format!("    {}", print::event(event)));
-    lines.extend(events);
-    let sent = done.sent.iter().map(|message| {
+    let events = happened.done.events.iter();
+    lines.extend(events.map(|event| format!("    {}", print::event(event))));
+    let sent = happened.done.sent.iter().map(|message| {
         let text = print::message(message);
         format!("    sends {} {text}", message.to.id)
     });
@@ -60,14 +89,13 @@ fn lines(search: &Search, state: u32, to: Move) -> Vec<String> {
     lines
 }
 
-/// The same moves as a script, where scripts have them: they know no leader whose heartbeats are
+/// The same as a script, where scripts have all of it: they know no leader whose heartbeats are
 /// answered by sending everything again, and their clocks run for pre-votes.
 pub(super) fn script(
-    search: &Search,
-    way: &[(u32, Move)],
+    world: &World,
+    happened: &[Happened],
     property: Option<&str>,
 ) -> Option<String> {
-    let world = &search.world;
     if world.pre_vote {
         return None;
     }
@@ -78,46 +106,44 @@ pub(super) fn script(
         format!("> cluster {}{single} plain", world.nodes),
     ];
     let mut under_way = Vec::new();
-    for (state, to) in way {
-        commands(search, *state, *to, &mut under_way, &mut lines)?;
+    for one in happened {
+        commands(one, &mut under_way, &mut lines)?;
     }
     lines.extend(["> status".to_owned(), "> log".to_owned()]);
     lines.extend(property.map(|property| format!("> expect {property}")));
     Some(lines.join("\n"))
 }
 
-/// The commands for one move. `under_way` is what the script's cluster has under way, in its order.
+/// The commands for one thing. `under_way` is what the script's cluster has under way, in its order.
 fn commands(
-    search: &Search,
-    state: u32,
-    to: Move,
+    happened: &Happened,
     under_way: &mut Vec<Message>,
     lines: &mut Vec<String>,
 ) -> Option<()> {
-    let id = to.node + 1;
-    let local = search.table.local(search.local_of(state, to.node));
-    match to.deed {
-        Deed::TimeOut if local.view.role == Role::Leader => return None,
+    let id = happened.node + 1;
+    let hull = happened.before.hull();
+    match happened.deed {
+        Deed::TimeOut if hull.role() == Role::Leader => return None,
         Deed::Wait => return None,
         Deed::TimeOut => lines.push(format!("> timeout {id}")),
         Deed::Propose => {
-            let letter = char::from(letter(local.node.hull().me().id));
+            let letter = char::from(letter(hull.me().id));
             lines.push(format!("> propose {id} {letter}"));
         }
         Deed::Stall => lines.push(format!("> stall {id}")),
         Deed::Sync => lines.push(format!("> unstall {id}")),
         Deed::Crash => {
-            let stalled = local.view.stalled.then(|| format!("> unstall {id}"));
+            let stalled = happened.before.is_stalled();
             lines.push(format!("> crash {id}"));
-            lines.extend(stalled);
+            lines.extend(stalled.then(|| format!("> unstall {id}")));
             lines.push(format!("> restart {id}"));
         }
-        Deed::Receive(number) => {
-            deliver(search.table.message(number), to.doubles, under_way, lines)?;
+        Deed::Receive(_) => {
+            let message = happened.message.as_ref()?;
+            deliver(message, happened.doubles, under_way, lines)?;
         }
     }
-    let mut node = local.node.clone();
-    under_way.extend(node.act(search.table.act(to.deed)).sent);
+    under_way.extend(happened.done.sent.iter().cloned());
     Some(())
 }
 

@@ -8,28 +8,37 @@ use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use raft_core::error::OpenError;
+use raft_core::ids::NodeId;
 use raft_core::message::{Body, Message};
 use raft_core::settings::Settings;
 use raft_core::states::Role;
 
-use super::node::{Act, Done, Entry, Node};
+use super::alike::{Images, Renamings};
+use super::node::{Act, Entry, Node};
 use super::past::local_violation;
 use super::slices::Slices;
+use super::useless::Simpler;
 use super::{Breach, Stop};
 
 /// All states of single nodes met so far, all messages, and what the nodes do.
 #[derive(Debug)]
 pub(super) struct Table {
+    pub(super) renamings: Renamings,
+    pub(super) simpler: Simpler,
     locals: Vec<Local>,
+    local_images: Images,
     fingerprints: Slices,
     messages: Vec<Message>,
-    /// The place of the node that each message is for.
-    receivers: Vec<usize>,
+    message_images: Images,
+    /// Of each message, the one that takes its place once it comes from an earlier term for good.
+    late: Vec<u32>,
     /// Numbers of messages by their hash; those of one hash are compared.
     by_hash: BTreeMap<u64, Vec<u32>>,
     /// Which node in which state, and what is done: as many as `taken`.
     steps: Slices,
     taken: Vec<Step>,
+    /// Whether everything was the same under every renaming so far.
+    is_symmetric: bool,
 }
 
 /// One node in one state.
@@ -44,8 +53,9 @@ pub(super) struct Local {
 pub(super) struct View {
     pub(super) role: Role,
     pub(super) term: u64,
-    /// The term that a crash leaves.
+    /// The term that a crash leaves, and the vote.
     pub(super) durable_term: u64,
+    pub(super) durable_vote: Option<NodeId>,
     /// Whether it makes a difference when a leader last heard of its followers.
     pub(super) counts_contact: bool,
     pub(super) commit: usize,
@@ -63,7 +73,7 @@ pub(super) struct Step {
     pub(super) sends: Vec<u32>,
     /// Whether it makes no difference at all.
     pub(super) idle: bool,
-    /// Whether the log, the disk, the commit index or the role changed.
+    /// Whether the log, the disk, the commit index, the role or the term changed.
     pub(super) notable: bool,
     pub(super) applied: Vec<Entry>,
     /// What is wrong with it, whatever the other nodes do.
@@ -71,7 +81,7 @@ pub(super) struct Step {
 }
 
 /// What is done to a node: one of the first few, or a message by its number.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(super) enum Deed {
     TimeOut,
     Wait,
@@ -83,22 +93,37 @@ pub(super) enum Deed {
 }
 
 impl Table {
-    /// The nodes at the very beginning, and what they send.
-    pub(super) fn begin(nodes: u64, settings: Settings) -> Result<(Self, Vec<u32>), OpenError> {
+    /// The nodes at the very beginning.
+    pub(super) fn begin(
+        settings: Settings,
+        renamings: Renamings,
+        simpler: Simpler,
+        nodes: usize,
+    ) -> Result<(Self, Vec<u32>), OpenError> {
         let mut table = Self {
+            renamings,
+            simpler,
             locals: Vec::new(),
+            local_images: Images::default(),
             fingerprints: Slices::new(),
             messages: Vec::new(),
-            receivers: Vec::new(),
+            message_images: Images::default(),
+            late: Vec::new(),
             by_hash: BTreeMap::new(),
             steps: Slices::new(),
             taken: Vec::new(),
+            is_symmetric: true,
         };
         let mut locals = Vec::new();
-        for id in 1..=nodes {
-            let (node, _) = Node::new(id, nodes, settings)?;
+        for id in 1..=nodes as u64 {
+            let (node, _) = Node::new(id, nodes as u64, settings)?;
             // Numbers can't have run out.
             locals.extend(table.intern(node));
+        }
+        for node in 0..nodes {
+            let renamed = |renaming| locals[table.renamings.node(renaming, node)];
+            let orbit: Vec<u32> = (0..table.renamings.count()).map(renamed).collect();
+            table.is_symmetric &= table.local_images.note(&orbit, &table.renamings);
         }
         Ok((table, locals))
     }
@@ -107,13 +132,37 @@ impl Table {
         &self.locals[number as usize]
     }
 
+    /// What a renaming makes of a node's state.
+    pub(super) fn local_image(&self, local: u32, renaming: usize) -> u32 {
+        self.local_images.get(local, renaming, &self.renamings)
+    }
+
     pub(super) fn message(&self, number: u32) -> &Message {
         &self.messages[number as usize]
     }
 
+    pub(super) fn all_messages(&self) -> &[Message] {
+        &self.messages
+    }
+
+    /// What a renaming makes of a message.
+    pub(super) fn message_image(&self, message: u32, renaming: usize) -> u32 {
+        self.message_images.get(message, renaming, &self.renamings)
+    }
+
+    /// What stands for a message once its receiver's term is later for good.
+    pub(super) fn late(&self, message: u32) -> u32 {
+        self.late[message as usize]
+    }
+
     /// The place of the node that a message is for.
     pub(super) fn receiver(&self, message: u32) -> usize {
-        self.receivers[message as usize]
+        place_of(self.message(message).to.id)
+    }
+
+    /// The place of the node that sent a message.
+    pub(super) fn sender(&self, message: u32) -> usize {
+        place_of(self.message(message).from.id)
     }
 
     pub(super) fn is_heartbeat(&self, message: u32) -> bool {
@@ -125,19 +174,81 @@ impl Table {
         &self.taken[number as usize]
     }
 
-    /// The number of the step that a node takes; see [`Table::step`].
+    /// A step, and the state in which it was taken.
+    pub(super) fn step_from(&self, number: u32) -> (&Local, &Step) {
+        let local = self.steps.get(number)[0];
+        (self.local(local), self.step(number))
+    }
+
+    /// What was done in a step.
+    pub(super) fn deed_of(&self, number: u32) -> Deed {
+        Deed::of(self.steps.get(number)[1])
+    }
+
+    /// Whether everything was the same under every renaming so far.
+    pub(super) const fn is_symmetric(&self) -> bool {
+        self.is_symmetric
+    }
+
+    /// The number of the step that a node takes, if it was taken before; see [`Table::step`].
+    pub(super) fn known(&self, local: u32, deed: Deed) -> Option<u32> {
+        self.steps.find(&[local, deed.number()])
+    }
+
+    /// The number of the step that a node takes. It is taken under all renamings at once.
     pub(super) fn take(&mut self, local: u32, deed: Deed) -> Result<u32, Stop> {
-        let key = [local, deed.number()];
-        let (number, new) = self.steps.intern(&key).ok_or(Stop::Numbers)?;
-        if !new {
+        if let Some(number) = self.known(local, deed) {
             return Ok(number);
         }
-        let mut node = self.local(local).node.clone();
-        let done = node.act(self.act(deed));
-        let breach = local_violation(&self.local(local).node, &node, &done);
-        let step = self.keep(local, node, done, breach)?;
-        self.taken.push(step);
-        Ok(number)
+        let mut orbit = Vec::with_capacity(self.renamings.count());
+        for renaming in 0..self.renamings.count() {
+            let local = self.local_image(local, renaming);
+            let deed = match deed {
+                Deed::Receive(message) => Deed::Receive(self.message_image(message, renaming)),
+                other => other,
+            };
+            let before = &self.local(local).node;
+            let mut node = before.clone();
+            let mut done = node.act(self.act(deed));
+            let breach = local_violation(before, &node, &done);
+            for message in &mut done.sent {
+                self.simpler.simplify(message);
+            }
+            orbit.push((
+                local,
+                deed,
+                done.applied,
+                breach,
+                self.intern(node)?,
+                done.sent,
+            ));
+        }
+        let nexts: Vec<u32> = orbit.iter().map(|(.., next, _)| *next).collect();
+        self.is_symmetric &= self.local_images.note(&nexts, &self.renamings);
+        let sends: Vec<Vec<Message>> = orbit
+            .iter_mut()
+            .map(|(.., sent)| std::mem::take(sent))
+            .collect();
+        let sends = self.number_sends(sends);
+        for ((local, deed, applied, breach, next, _), sends) in orbit.into_iter().zip(sends) {
+            let (_, new) = self
+                .steps
+                .intern(&[local, deed.number()])
+                .ok_or(Stop::Numbers)?;
+            if new {
+                let step = Step {
+                    next,
+                    sends,
+                    idle: false,
+                    notable: false,
+                    applied,
+                    breach,
+                };
+                let step = self.compare(local, step);
+                self.taken.push(step);
+            }
+        }
+        self.known(local, deed).ok_or(Stop::Numbers)
     }
 
     /// What is done, as the node takes it.
@@ -151,44 +262,6 @@ impl Table {
             Deed::Crash => Act::Crash,
             Deed::Receive(message) => Act::Receive(self.message(message)),
         }
-    }
-
-    /// Whether a message may be forgotten that is on its way to a node in this state. What hulls
-    /// do about it is looked at in the end, by [`Table::confirm_forgotten`].
-    pub(super) fn is_forgettable(&self, local: u32, message: u32) -> bool {
-        self.local(local).view.has_no_use_for(self.message(message))
-    }
-
-    /// Whether all that was forgotten made no difference in any state that a node was in later:
-    /// what may be forgotten in one state may be in those that follow it, and in each of them the
-    /// hull does nothing about it.
-    pub(super) fn confirm_forgotten(&self) -> bool {
-        let ignored = |local: &Local| {
-            let before = fingerprint(&local.node);
-            self.messages_to(local).all(|message| {
-                !local.view.has_no_use_for(message) || {
-                    let mut node = local.node.clone();
-                    let done = node.act(Act::Receive(message));
-                    done.sent.is_empty() && fingerprint(&node) == before
-                }
-            })
-        };
-        let stays = |(number, step): (u32, &Step)| {
-            let before = self.steps.get(number).first();
-            let before = before.map(|local| self.local(*local));
-            let after = &self.local(step.next).view;
-            before.is_none_or(|before| {
-                self.messages_to(before).all(|message| {
-                    !before.view.has_no_use_for(message) || after.has_no_use_for(message)
-                })
-            })
-        };
-        self.locals.iter().all(ignored) && (0..).zip(&self.taken).all(stays)
-    }
-
-    fn messages_to(&self, local: &Local) -> impl Iterator<Item = &Message> {
-        let me = local.node.hull().me();
-        self.messages.iter().filter(move |message| message.to == me)
     }
 
     pub(super) fn locals(&self) -> usize {
@@ -208,33 +281,74 @@ impl Table {
         self.locals.len() * BYTES_OF_LOCAL + self.taken.len() * BYTES_OF_STEP
     }
 
-    fn keep(
-        &mut self,
-        local: u32,
-        node: Node,
-        done: Done,
-        breach: Option<Breach>,
-    ) -> Result<Step, Stop> {
-        let mut sends: Vec<u32> = Vec::with_capacity(done.sent.len());
-        for message in done.sent {
-            sends.push(self.number_of(message));
-        }
-        sends.sort_unstable();
-        let next = self.intern(node)?;
-        let (before, after) = (&self.local(local).view, &self.local(next).view);
+    /// Fills in what a step changes of a node in this state.
+    fn compare(&self, local: u32, step: Step) -> Step {
+        let (before, after) = (&self.local(local).view, &self.local(step.next).view);
         let notable = before.log != after.log
             || before.durable != after.durable
             || before.commit != after.commit
             || before.role != after.role
-            || before.term != after.term;
-        Ok(Step {
-            next,
-            idle: next == local && sends.is_empty() && breach.is_none(),
-            sends,
+            || before.term != after.term
+            || before.durable_term != after.durable_term;
+        let idle = step.next == local && step.sends.is_empty() && step.breach.is_none();
+        Step {
+            idle,
             notable,
-            applied: done.applied,
-            breach,
-        })
+            ..step
+        }
+    }
+
+    /// The numbers of what was sent, ascending, under each renaming. What goes to one node goes in
+    /// the same order under each.
+    fn number_sends(&mut self, sends: Vec<Vec<Message>>) -> Vec<Vec<u32>> {
+        let sorted = sends.into_iter().enumerate().map(|(renaming, sent)| {
+            let mut sent: Vec<(usize, Message)> = sent
+                .into_iter()
+                .map(|message| (place_of(message.to.id), message))
+                .collect();
+            let renamings = &self.renamings;
+            let named = |name: usize| {
+                (0..super::worlds::MAX_NODES)
+                    .find(|node| renamings.node(renaming, *node) == name)
+                    .unwrap_or(name)
+            };
+            sent.sort_by_key(|(receiver, _)| named(*receiver));
+            sent.into_iter().map(|(_, message)| message).collect()
+        });
+        let sorted: Vec<Vec<Message>> = sorted.collect();
+        let fewest = sorted.iter().map(Vec::len).min().unwrap_or(0);
+        self.is_symmetric &= sorted.iter().all(|sent| sent.len() == fewest);
+        let mut numbers = vec![Vec::new(); sorted.len()];
+        let mut sorted: Vec<_> = sorted.into_iter().map(Vec::into_iter).collect();
+        for _ in 0..fewest {
+            let orbit: Vec<Message> = sorted.iter_mut().filter_map(Iterator::next).collect();
+            for (number, numbers) in self.number_orbit(orbit).into_iter().zip(&mut numbers) {
+                numbers.push(number);
+            }
+        }
+        for numbers in &mut numbers {
+            numbers.sort_unstable();
+        }
+        numbers
+    }
+
+    /// The numbers of a message under all renamings.
+    fn number_orbit(&mut self, orbit: Vec<Message>) -> Vec<u32> {
+        let late: Vec<Message> = orbit
+            .iter()
+            .filter_map(|message| self.simpler.late(message))
+            .collect();
+        let known = self.messages.len();
+        let numbers: Vec<u32> = orbit.into_iter().map(|one| self.number_of(one)).collect();
+        self.is_symmetric &= self.message_images.note(&numbers, &self.renamings);
+        if self.messages.len() > known && late.len() == numbers.len() {
+            let late: Vec<u32> = late.into_iter().map(|one| self.number_of(one)).collect();
+            self.is_symmetric &= self.message_images.note(&late, &self.renamings);
+            for (number, late) in numbers.iter().zip(late) {
+                self.late[*number as usize] = late;
+            }
+        }
+        numbers
     }
 
     fn number_of(&mut self, message: Message) -> u32 {
@@ -249,8 +363,7 @@ impl Table {
         }
         let number = u32::try_from(self.messages.len()).unwrap_or(u32::MAX);
         alike.push(number);
-        let to = usize::try_from(message.to.id.get()).unwrap_or(usize::MAX);
-        self.receivers.push(to.saturating_sub(1));
+        self.late.push(number);
         self.messages.push(message);
         number
     }
@@ -273,6 +386,7 @@ impl View {
             role: hull.role(),
             term: hull.term().get(),
             durable_term: node.disk().recovered().hard.term.get(),
+            durable_vote: node.disk().recovered().hard.vote,
             counts_contact: hull.settings().check_quorum,
             commit: usize::try_from(hull.commit_index().get()).unwrap_or(usize::MAX),
             log: node.entries(),
@@ -283,28 +397,19 @@ impl View {
     }
 }
 
-impl View {
-    /// Whether a message will never make a difference to this node again, as Raft has it: it
-    /// answers what this node has given up for good. See [`Table::is_forgettable`].
-    pub(super) fn has_no_use_for(&self, message: &Message) -> bool {
-        let term = message.term.get();
-        let is = |role| self.role == role && self.term == term;
-        let may_lead = is(Role::Leader) || is(Role::Candidate);
-        term <= self.durable_term
-            && match message.body {
-                Body::HeartbeatReply(_) => !(self.counts_contact && may_lead),
-                Body::RequestVoteReply(_) => !is(Role::Candidate),
-                Body::AppendEntriesReply(_) => !may_lead,
-                Body::PreVote(_)
-                | Body::PreVoteReply(_)
-                | Body::RequestVote(_)
-                | Body::AppendEntries(_)
-                | Body::Heartbeat(_) => false,
-            }
-    }
-}
-
 impl Deed {
+    const fn of(number: u32) -> Self {
+        match number {
+            0 => Self::TimeOut,
+            1 => Self::Wait,
+            2 => Self::Propose,
+            3 => Self::Stall,
+            4 => Self::Sync,
+            5 => Self::Crash,
+            message => Self::Receive(message.saturating_sub(8)),
+        }
+    }
+
     fn number(self) -> u32 {
         match self {
             Self::TimeOut => 0,
@@ -318,8 +423,12 @@ impl Deed {
     }
 }
 
+pub(super) fn place_of(id: NodeId) -> usize {
+    usize::try_from(id.get().saturating_sub(1)).unwrap_or(usize::MAX)
+}
+
 /// Tells states of a node apart. With this many bits no two of some thousand are taken for one.
-fn fingerprint(node: &Node) -> [u32; 4] {
+pub(super) fn fingerprint(node: &Node) -> [u32; 4] {
     let [one, other] = [0u8, 1].map(|salt| {
         let mut hasher = DefaultHasher::new();
         salt.hash(&mut hasher);

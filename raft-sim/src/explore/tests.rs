@@ -1,13 +1,21 @@
 //! Small worlds, whole.
 
+use std::collections::BTreeSet;
+use std::num::NonZeroUsize;
+
 use raft_core::ids::NodeId;
 
 use super::search::Search;
+use super::state::{Bound, State};
+use super::table::{Deed, fingerprint};
 use super::*;
 use crate::script;
 
+/// The states of all nodes together, and what was committed.
+type Joint = (Vec<[u32; 4]>, Vec<(u64, u64)>);
+
 fn all_of(world: World) -> Explored {
-    let explored = explore(&world, |_| Ok(())).unwrap();
+    let explored = explore(&world, None, |_| Ok(())).unwrap();
     assert!(
         matches!(explored.verdict, Verdict::Complete),
         "{:?}",
@@ -64,7 +72,7 @@ fn everything_holds_with_pre_votes_and_heartbeats() {
 
 #[test]
 fn a_limit_is_told() {
-    let explored = explore(&small(), |progress| {
+    let explored = explore(&small(), None, |progress| {
         if progress.states > 1 {
             Err(Stop::Limit)
         } else {
@@ -88,6 +96,148 @@ fn bounds_out_of_range_are_refused() {
     assert!(World::named("two-entries").unwrap().validate().is_ok());
 }
 
+/// All states of all nodes together that are met, under all names, and those right after a crash.
+fn joint_states(world: World, reductions: Reductions, jobs: usize) -> (BTreeSet<Joint>, usize) {
+    let mut search = Search::new(world, reductions, NonZeroUsize::new(jobs)).unwrap();
+    let end = search.run(&mut |_| Ok(()));
+    assert!(end.is_ok(), "{end:?}");
+    assert!(search.known.table.confirm(jobs));
+    let nodes = usize::from(world.nodes);
+    let met = std::mem::take(&mut search.met);
+    let mut all = BTreeSet::new();
+    for State {
+        locals,
+        spent,
+        past,
+        ..
+    } in &met
+    {
+        let crashes = spent.of(Bound::Crashes) < world.crashes;
+        for crashing in 0..if crashes { nodes + 1 } else { 1 } {
+            let mut locals = *locals;
+            if let Some(local) = crashing.checked_sub(1).map(|node| &mut locals[node]) {
+                let step = search.known.table.take(*local, Deed::Crash).unwrap();
+                *local = search.known.table.step(step).next;
+            }
+            let known = &search.known;
+            for renaming in 0..known.table.renamings.count() {
+                let mut renamed = vec![[0; 4]; nodes];
+                for (node, local) in locals[..nodes].iter().enumerate() {
+                    let image = known.table.local_image(*local, renaming);
+                    let name = known.table.renamings.node(renaming, node);
+                    renamed[name] = fingerprint(&known.table.local(image).node);
+                }
+                let committed = known.pasts.get(*past).committed().iter();
+                let committed = committed.map(|(entry, _)| (entry.index, entry.term));
+                all.insert((renamed, committed.collect()));
+            }
+        }
+    }
+    (all, met.len())
+}
+
+const NONE: Reductions = Reductions {
+    renames: false,
+    simplifies: false,
+    fuses: false,
+    dominates: false,
+};
+
+/// Each reduction by itself, and all at once.
+const EACH: [Reductions; 5] = [
+    Reductions {
+        renames: true,
+        ..NONE
+    },
+    Reductions {
+        simplifies: true,
+        ..NONE
+    },
+    Reductions {
+        fuses: true,
+        ..NONE
+    },
+    Reductions {
+        dominates: true,
+        ..NONE
+    },
+    Reductions::ALL,
+];
+
+/// What the reductions rest on is said where they are; that they miss nothing is seen here.
+fn reductions_miss_nothing(world: World, kinds: &[Reductions]) {
+    let (all, most) = joint_states(world, NONE, 2);
+    for reductions in kinds.iter().copied() {
+        let (reduced, states) = joint_states(world, reductions, 2);
+        assert!(reduced == all, "{reductions:?}");
+        assert!(states <= most, "{reductions:?}: {states}, not {most}");
+    }
+}
+
+#[test]
+fn reductions_miss_nothing_of_an_election_and_a_command() {
+    let world = World {
+        elections: 1,
+        doubles: 1,
+        ..small()
+    };
+    reductions_miss_nothing(world, &EACH);
+}
+
+#[test]
+fn reductions_miss_nothing_of_a_crash_between_two_elections() {
+    let world = World {
+        elections: 2,
+        slots: 0,
+        crashes: 1,
+        in_flight: Some(1),
+        ..World::figure_8()
+    };
+    reductions_miss_nothing(world, &EACH);
+}
+
+#[test]
+fn reductions_miss_nothing_of_a_stalled_disk() {
+    let world = World {
+        elections: 1,
+        slots: 1,
+        in_flight: Some(1),
+        ..World::two_entries()
+    };
+    reductions_miss_nothing(world, &EACH);
+}
+
+#[test]
+fn reductions_miss_nothing_of_pre_votes() {
+    // There a node that only waited does more when it hears anything at all.
+    let world = World {
+        elections: 2,
+        slots: 0,
+        pre_vote: true,
+        ..World::figure_8()
+    };
+    reductions_miss_nothing(
+        world,
+        &[Reductions {
+            simplifies: false,
+            ..Reductions::ALL
+        }],
+    );
+}
+
+#[test]
+fn what_is_found_does_not_depend_on_how_many_work() {
+    let of = |jobs| {
+        let explored = explore(&small(), NonZeroUsize::new(jobs), |_| Ok(())).unwrap();
+        explored.progress
+    };
+    let (one, many) = (of(1), of(3));
+    assert_eq!(
+        (one.states, one.transitions, one.depth, one.locals),
+        (many.states, many.transitions, many.depth, many.locals)
+    );
+}
+
 /// A script takes the cluster of scripts to where the exploration was.
 #[test]
 fn a_way_played_as_a_script_ends_in_the_same_state() {
@@ -96,7 +246,7 @@ fn a_way_played_as_a_script_ends_in_the_same_state() {
         crashes: 1,
         ..small()
     };
-    let mut search = Search::new(world, true).unwrap();
+    let mut search = Search::new(world, Reductions::ALL, None).unwrap();
     let _ = search.run(&mut |progress: &Progress| {
         if progress.states > 20_000 {
             Err(Stop::Limit)
@@ -104,14 +254,16 @@ fn a_way_played_as_a_script_ends_in_the_same_state() {
             Ok(())
         }
     });
-    let count = u32::try_from(search.progress().states).unwrap();
-    for state in (0..count).rev().step_by(997) {
-        let way = search.way_to(state);
-        let text = story::script(&search, &way, None).unwrap();
+    let latest = search.latest();
+    assert!(latest.len() > 100);
+    for found in latest.iter().step_by(latest.len() / 20) {
+        let (way, state) = way::way_to(&mut search, found).unwrap();
+        let happened = way::replay(&search, &way).unwrap();
+        let text = story::script(&world, &happened, None).unwrap();
         let played = script::run(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
         let played = played.text;
-        for node in 0..3 {
-            let view = &search.table.local(search.local_of(state, node)).view;
+        for (node, local) in state.locals.iter().enumerate().take(3) {
+            let view = &search.known.table.local(*local).view;
             let id = NodeId::new(node as u64 + 1);
             let last = view.log.last().map_or("0@T0".to_owned(), Entry::to_string);
             let line = played

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use raft_core::settings::Settings;
 
+use super::state::Bound;
+
 /// The bounds of a world to explore.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct World {
@@ -107,6 +109,17 @@ impl World {
                 most,
             }),
             None => Ok(()),
+        }
+    }
+
+    pub(super) const fn limit(&self, bound: Bound) -> u8 {
+        match bound {
+            Bound::Elections => self.elections,
+            Bound::Slots => self.slots,
+            Bound::Crashes => self.crashes,
+            Bound::Doubles => self.doubles,
+            Bound::Stalls => self.stalls,
+            Bound::Ticks => self.ticks,
         }
     }
 

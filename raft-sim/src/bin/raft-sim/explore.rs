@@ -1,6 +1,7 @@
 //! `raft-sim explore`: all that can happen in a small world of bare hulls.
 
 use std::io::{self, IsTerminal as _};
+use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
 use clap::Args;
@@ -54,6 +55,9 @@ pub(crate) struct Explore {
     /// Ends when it takes more memory than this, and says so.
     #[arg(long, value_name = "MIB", default_value_t = 4_096)]
     memory: usize,
+    /// On how many threads; as there are cores, if not given.
+    #[arg(long, value_name = "N")]
+    jobs: Option<NonZeroUsize>,
     /// Prints one JSON object, for programs.
     #[arg(long)]
     json: bool,
@@ -92,7 +96,7 @@ pub(crate) fn explore(arguments: &Explore) -> Result<bool, io::Error> {
     let begun = Instant::now();
     let mut told = begun;
     let talks = io::stderr().is_terminal() && !arguments.json;
-    let explored = explore_world(&world, |progress| {
+    let explored = explore_world(&world, arguments.jobs, |progress| {
         if talks && told.elapsed() > Duration::from_secs(1) {
             told = Instant::now();
             eprint!("\r{}", short(progress, begun.elapsed()));
