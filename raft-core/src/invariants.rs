@@ -224,7 +224,8 @@ mod checks {
     }
 }
 
-#[cfg(all(test, not(no_invariants)))]
+#[cfg(test)]
+#[cfg(not(no_invariants))]
 mod tests {
     use super::*;
     use crate::checksum::crc32c;
