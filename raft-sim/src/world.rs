@@ -445,7 +445,7 @@ impl<'a, S: Subject> World<'a, S> {
     /// The last look, at a world at rest.
     fn end(&mut self) -> Result<(), Violation> {
         if self.network.broken() > 0 {
-            let text = "a frame could not be written or read".to_owned();
+            let text = "a frame could not be written or read, or another build's was".to_owned();
             return Err(self.violation(property::NO_PANIC, text));
         }
         if !self.is_progress_owed() {
