@@ -1,6 +1,9 @@
 //! Chunks: layout, views, and what the gate refuses.
 
+extern crate std;
+
 use alloc::vec;
+use std::hash::DefaultHasher;
 
 use super::*;
 use crate::checksum::crc32c;
@@ -391,5 +394,15 @@ fn chunks_are_equal_when_their_entries_are() {
     assert_ne!(entries(&[b"a"], 1), Some(one.clone()), "one fewer");
     assert_ne!(entries(&[b"a", b"b", b"c"], 1), Some(one.clone()), "more");
     let view = entries(&[b"a", b"b", b"c"], 1).unwrap().slice(range(1, 3));
-    assert_eq!(view, Some(one), "however they came about");
+    assert_eq!(view, Some(one.clone()), "however they came about");
+
+    let hash = |chunk: &Chunk| {
+        let mut hasher = DefaultHasher::new();
+        chunk.hash(&mut hasher);
+        hasher.finish()
+    };
+    let again = entries(&[b"a", b"b"], 1).unwrap();
+    assert_eq!(hash(&again), hash(&one));
+    assert_ne!(hash(&entries(&[b"a", b"b"], 2).unwrap()), hash(&one));
+    assert_ne!(hash(&entries(&[b"a"], 1).unwrap()), hash(&one));
 }
