@@ -67,6 +67,27 @@ fn whenever_a_founder_loses_its_disk_there_is_one_cluster() {
     assert!(unowed > 0, "no founding was ever in vain");
 }
 
+/// Two of three lose their disks while the third can't hear what they agreed on. If that was
+/// everything there was to agree on, there was a cluster already, and now there are two.
+#[test]
+fn no_cluster_is_founded_before_every_founder_keeps_its_record() {
+    let mut reached = Reached::default();
+    for at in 0..40 {
+        let deaf = Fault::Cut {
+            shape: Shape::Deafen(Target::Node(2)),
+            lasts: Duration::from_millis(900),
+            held: false,
+            flap: None,
+        };
+        let from = 100 + at * 8;
+        let wiped = [0, 1].map(|node| (from + 500, wipe(node, true)));
+        let outcome = world(at, &[(from, deaf), wiped[0], wiped[1]]);
+        assert_eq!(outcome.violation, None, "deaf from {from} ms on");
+        reached.add(&outcome.reached);
+    }
+    assert!(reached.of(Marker::WipedFounds).worlds > 0, "{reached:?}");
+}
+
 #[test]
 fn a_cluster_goes_on_without_one_whose_disk_was_lost() {
     for node in 0..3 {
