@@ -3,8 +3,8 @@
 //!
 //! The page needs nothing but a browser: script, style and data are inside it, and its content
 //! security policy forbids it to fetch anything. It is written by hand in `page/`: `page.html` is the
-//! frame, `model.js` reads the recording, `diagram.js` draws, `panel.js` tells, `control.js` listens.
-//! `page#selftest` in the address lets the page test itself.
+//! frame, `model.js` reads the recording, `diagram.js` and `overview.js` draw, `panel.js` tells,
+//! `control.js` listens. `page#selftest` in the address lets the page test itself.
 
 use std::collections::BTreeMap;
 
@@ -65,11 +65,12 @@ fn used_rules(recording: &Recording) -> BTreeMap<&str, Rule<'static>> {
         .collect()
 }
 
-/// The page's script: one scope for its four files.
+/// The page's script: one scope for its five files.
 fn script() -> String {
     let files = [
         include_str!("page/model.js"),
         include_str!("page/diagram.js"),
+        include_str!("page/overview.js"),
         include_str!("page/panel.js"),
         include_str!("page/control.js"),
     ];
