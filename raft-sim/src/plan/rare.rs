@@ -164,9 +164,38 @@ mod tests {
             assert_eq!(site.marker().name(), format!("Rare{}", site.name()));
             names.push(site.name());
         }
+        let text = ron::to_string(&RareSite::all().collect::<Vec<_>>()).unwrap();
+        assert!(
+            ron::from_str::<Vec<RareSite>>(&text)
+                .unwrap()
+                .into_iter()
+                .eq(RareSite::all())
+        );
         let count = names.len();
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), count);
+    }
+
+    #[test]
+    fn a_site_that_is_not_known_is_told_with_those_that_are() {
+        let error = ron::from_str::<RareSite>("\"Ghost\"")
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("Ghost") && error.contains("OneFrame"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn some_worlds_have_none_and_each_site_is_drawn_in_others() {
+        let drawn = |seed| draw(&mut Lot::of(seed, &[]));
+        assert!((0..50).any(|seed| drawn(seed).is_empty()));
+        let all: Vec<_> = (0..200).flat_map(drawn).collect();
+        for site in RareSite::all() {
+            assert!(all.iter().any(|one| one.site == site), "{}", site.name());
+        }
+        assert!(all.iter().all(|one| (1..=300).contains(&one.per_mille)));
     }
 }

@@ -4,11 +4,12 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use raft_core::time::Time;
+use raft_node::rare::Site;
 
 use super::*;
 use crate::checkers::property;
 use crate::history::History;
-use crate::plan::Swarm;
+use crate::plan::{RarePlan, RareSite, Swarm};
 use crate::sim::run_plan_within;
 use crate::workload::Action;
 use crate::world::Counters;
@@ -56,8 +57,17 @@ fn plan() -> Plan {
 
 #[test]
 fn keeps_what_matters_and_nothing_else() {
-    let run = |plan: Plan, _| outcome(&plan, matters(&plan).then_some(property::LOG_MATCHING));
-    let shrunk = shrink(&plan(), &run, Budget::runs(20_000)).unwrap();
+    let site = RareSite::Node(Site::OneSend);
+    let rare = RareSite::all().map(|site| RarePlan { site, per_mille: 9 });
+    let rare = rare.collect();
+    let run = |plan: Plan, _| {
+        let bad = matters(&plan) && plan.rare.iter().any(|one| one.site == site);
+        outcome(&plan, bad.then_some(property::LOG_MATCHING))
+    };
+    let plan = Plan { rare, ..plan() };
+    let shrunk = shrink(&plan, &run, Budget::runs(20_000)).unwrap();
+    let sites: Vec<_> = shrunk.plan.rare.iter().map(|one| one.site).collect();
+    assert_eq!(sites, [site]);
     let faults: Vec<u32> = shrunk.plan.faults.iter().map(|one| one.number).collect();
     assert_eq!(faults, [3, 7]);
     let numbers = shrunk.plan.operations.iter().map(|one| one.number);

@@ -25,7 +25,7 @@ use super::{
 };
 use crate::checkers::Violation;
 use crate::network::node_id;
-use crate::plan::{Delay, Plan};
+use crate::plan::{Delay, Plan, RarePlan};
 use crate::script::print;
 
 mod directed;
@@ -433,7 +433,13 @@ fn settings(plan: &Plan) -> Vec<(String, String)> {
         ),
         ("syncs take", delay(plan.disk.sync)),
     ];
-    rows.map(|(name, value)| (name.to_owned(), value)).into()
+    let mut rows: Vec<_> = rows.map(|(name, value)| (name.to_owned(), value)).into();
+    if !plan.rare.is_empty() {
+        let site = |planned: &RarePlan| format!("{} {}", planned.site.name(), planned.per_mille);
+        let sites: Vec<_> = plan.rare.iter().map(site).collect();
+        rows.push(("rare behaviour, of a thousand".to_owned(), sites.join(", ")));
+    }
+    rows
 }
 
 /// A span as a person would say it.
