@@ -24,11 +24,20 @@ fn all_of(world: World) -> Explored {
     explored
 }
 
+/// Figure 8 without crash and copy.
+fn bare() -> World {
+    World {
+        crashes: 0,
+        doubles: 0,
+        ..World::figure_8()
+    }
+}
+
 /// Two elections of three nodes: small enough for every push.
 fn small() -> World {
     World {
         elections: 2,
-        ..World::figure_8()
+        ..bare()
     }
 }
 
@@ -36,7 +45,7 @@ fn small() -> World {
 fn a_world_without_elections_is_one_state() {
     let world = World {
         elections: 0,
-        ..World::figure_8()
+        ..bare()
     };
     assert_eq!(all_of(world).progress.states, 1);
 }
@@ -64,7 +73,7 @@ fn everything_holds_with_pre_votes_and_heartbeats() {
         slots: 0,
         pre_vote: true,
         heartbeats: true,
-        ..World::figure_8()
+        ..bare()
     };
     let explored = all_of(world);
     assert!(explored.progress.states > 1_000);
@@ -191,7 +200,7 @@ fn reductions_miss_nothing_of_a_crash_between_two_elections() {
         slots: 0,
         crashes: 1,
         in_flight: Some(1),
-        ..World::figure_8()
+        ..bare()
     };
     reductions_miss_nothing(world, &EACH);
 }
@@ -214,7 +223,7 @@ fn reductions_miss_nothing_of_pre_votes() {
         elections: 2,
         slots: 0,
         pre_vote: true,
-        ..World::figure_8()
+        ..bare()
     };
     reductions_miss_nothing(
         world,
