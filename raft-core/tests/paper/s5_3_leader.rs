@@ -319,6 +319,25 @@ fn a_full_window_waits_for_answers_and_moves_on_with_them() {
     assert_eq!(send_each(&mut node, 3).len(), 2);
 }
 
+/// Behind a gap everything is refused and sent again: where requests overtake each other, a wide
+/// window is little but waste.
+#[test]
+fn a_refusal_among_many_requests_narrows_the_window_until_others_are_answered() {
+    let mut node = Node::leading();
+    let requests = send_each(&mut node, 4);
+    assert_eq!(requests.len(), 4);
+    // The second has overtaken the first.
+    node.receive(2, 1, conflict(requests[1], 2, id(1, 1)));
+    assert_eq!(node.appends_to(2).len(), 1, "a probe");
+    node.acknowledge(2, 5);
+    let requests = send_each(&mut node, 4);
+    assert_eq!(requests.len(), 2, "half of what was under way");
+    // Each request that is answered makes room for two.
+    node.receive(2, 1, matched(requests[0], 6));
+    assert_eq!(node.appends_to(2).len(), 1, "what has waited goes as one");
+    assert_eq!(send_each(&mut node, 2).len(), 1);
+}
+
 #[test]
 fn a_refusal_of_a_request_never_sent_is_dropped() {
     let mut node = Node::leading();

@@ -24,6 +24,9 @@ pub(crate) struct Progress {
     /// Figure 2's nextIndex: the next entry to send.
     pub(super) next: LogIndex,
     pub(super) mode: Mode,
+    /// How many requests may follow each other before the first is answered, if the settings allow
+    /// as many: fewer after a refusal, one more with each answer that moves something.
+    pub(super) window: usize,
     /// The number of the last AppendEntries sent to it.
     pub(super) request: u64,
     /// When the follower last said anything in this term.
@@ -80,6 +83,7 @@ impl Progress {
                 outstanding: None,
                 with_entries: true,
             },
+            window: usize::MAX,
             request: 0,
             heard: now,
             // [F2.LEAD.1] The first heartbeat goes out at once.
@@ -130,6 +134,7 @@ impl Progress {
             matched,
             next,
             mode,
+            window,
             request,
             heard,
             heartbeat_due,
@@ -140,6 +145,9 @@ impl Progress {
         let age = |at: Time, most: Duration| common.now.since(at).min(most);
         (peer, matched, next, request, heartbeat_due, told_commit).hash(into);
         (loading.is_some(), loaded).hash(into);
+        (*window)
+            .min(common.settings.max_appends_in_flight)
+            .hash(into);
         if common.settings.check_quorum {
             age(*heard, common.settings.election_timeout).hash(into);
         }

@@ -166,6 +166,7 @@ impl Progress {
                         break;
                     }
                     *bytes = bytes.saturating_sub(sent.bytes);
+                    self.window = self.window.saturating_add(1);
                     in_flight.pop_front();
                 }
             }
@@ -186,6 +187,11 @@ impl Progress {
         // A late refusal says nothing of what was found out since.
         if !answers || refused <= self.matched {
             return self.drop_reply(common, Dropped::StaleReply, "F2.LEAD.5");
+        }
+        // Where requests overtake each other, all behind a gap are refused and sent again: the
+        // more there are under way, the more for nothing.
+        if let Mode::Replicate { in_flight, .. } = &self.mode {
+            self.window = (in_flight.len() / 2).max(1);
         }
         let last = common.last().index;
         let agreed = append::could_agree(hint, last, |index| common.entries.term_at(index));
@@ -249,7 +255,7 @@ impl Progress {
             // One request is always let through, or an entry larger than the window would wait
             // for ever.
             Mode::Replicate { in_flight, bytes } => {
-                in_flight.len() >= common.settings.max_appends_in_flight
+                in_flight.len() >= common.settings.max_appends_in_flight.min(self.window)
                     || (!in_flight.is_empty() && *bytes >= common.settings.max_bytes_in_flight)
             }
         }
