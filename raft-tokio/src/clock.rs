@@ -86,8 +86,8 @@ mod tests {
         assert!(clock.now() >= near);
     }
 
-    #[test]
-    fn asks_for_nothing_rare() {
+    #[tokio::test]
+    async fn asks_for_nothing_rare() {
         let clock = TokioClock::new();
         assert!(Site::ALL.iter().all(|site| !clock.rarely(*site)));
     }
