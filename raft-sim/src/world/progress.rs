@@ -8,7 +8,7 @@
 //! - an answer to a client: each has only so many open questions when faults are over;
 //! - an entry applied, up to the end that the logs had at the last answer: what leaders append of
 //!   their own, term by term, does not count;
-//! - within one term, a follower found to hold more, or `next` of a follower lower than ever, which
+//! - within one term, a follower found to hold more, up to that same end, or `next` of a follower lower than ever, which
 //!   is how a leader looks for where the logs agree. Each ends at the ends of the log;
 //! - a new leader, and all that it finds out anew, but only for [`MOST_LEADERS`] terms: more rounds
 //!   of elections than that are needed by nobody whom everyone hears.
@@ -98,7 +98,9 @@ impl Progress {
 
     fn see_found(&mut self, sight: &Sight) -> bool {
         let mut more = false;
-        for &(term, follower, found) in &sight.leaders {
+        for &(term, follower, mut found) in &sight.leaders {
+            // Who answers nobody while the log grows gets nowhere.
+            found.matched = found.matched.min(self.goal);
             if !self.found.contains_key(&term) && self.found.len() >= MOST_LEADERS {
                 continue;
             }
@@ -141,7 +143,7 @@ mod tests {
         };
         Sight {
             leaders: vec![(Term::new(term), NodeId::new(2), found)],
-            ..Sight::default()
+            ..node(matched.max(8), 0)
         }
     }
 
@@ -181,6 +183,15 @@ mod tests {
         ];
         assert_eq!(counts(&to_and_fro), [true, true, false, false]);
         assert_eq!(counts(&[leader(3, 4, 9), leader(3, 5, 9)]), [true, true]);
+    }
+
+    /// A node that applies nothing asks for its session again and again: a log that grows so is
+    /// no progress, however well it is replicated.
+    #[test]
+    fn a_log_that_grows_while_nobody_is_answered_is_no_progress() {
+        let grows: Vec<Sight> = (8..20).map(|last| leader(3, last, last + 1)).collect();
+        let counted = counts(&grows).iter().filter(|&&more| more).count();
+        assert_eq!(counted, 1, "that a leader is there");
     }
 
     #[test]
