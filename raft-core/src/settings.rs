@@ -30,7 +30,9 @@ pub struct Settings {
     pub check_quorum: bool,
     /// Writes that may be outstanding at the log. At least 1. More hides the latency of a sync.
     pub max_writes_in_flight: usize,
-    /// AppendEntries that may be unanswered by one follower. At least 1.
+    /// AppendEntries that may be unanswered by one follower. At least 1. After a refusal only half
+    /// of what was under way may be, and one more with each that is answered: over a network that
+    /// reorders, all that overtakes is sent for nothing.
     pub max_appends_in_flight: usize,
     /// Bytes of memory that unanswered entries to one follower may keep alive. At least
     /// [`Self::max_append_bytes`].

@@ -47,7 +47,9 @@ pub struct NodeSettings {
     /// not sent). Choose several election timeouts.
     pub request_timeout: Duration,
     /// How long a forwarded command or read is waited for before it is sent again, under the same
-    /// session and serial. Choose more than a round trip, a sync and a batch take.
+    /// session and serial: twice as long with each attempt, eight times at most. What opens the
+    /// node's own session, for which others wait, is sent again after this long each time. Choose
+    /// more than a round trip, a sync and a batch take.
     pub forward_retry: Duration,
     /// How long a refused command or read rests before it is tried again.
     pub refused_pause: Duration,
