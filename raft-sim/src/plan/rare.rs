@@ -36,14 +36,6 @@ impl RareSite {
         nodes.chain(LogSite::ALL.iter().copied().map(Self::Log))
     }
 
-    /// Its name.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Node(site) => site.name(),
-            Self::Log(site) => site.name(),
-        }
-    }
-
     /// Its place in [`Self::all`].
     pub(crate) const fn place(self) -> usize {
         match self {
@@ -91,9 +83,18 @@ pub(super) fn draw(lot: &mut Lot) -> Vec<RarePlan> {
     drawn
 }
 
+impl fmt::Display for RareSite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Node(site) => write!(f, "{site:?}"),
+            Self::Log(site) => write!(f, "{site:?}"),
+        }
+    }
+}
+
 impl Serialize for RareSite {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_str(self.name())
+        to.collect_str(self)
     }
 }
 
@@ -109,13 +110,13 @@ impl Visitor<'_> for SiteVisitor {
     type Value = RareSite;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<_> = RareSite::all().map(RareSite::name).collect();
+        let names: Vec<_> = RareSite::all().map(|site| site.to_string()).collect();
         write!(f, "a site, one of {}", names.join(", "))
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<RareSite, E> {
         RareSite::all()
-            .find(|site| site.name() == text)
+            .find(|site| site.to_string() == text)
             .ok_or_else(|| E::invalid_value(serde::de::Unexpected::Str(text), &self))
     }
 }
@@ -163,10 +164,14 @@ mod tests {
     fn each_site_has_its_own_name_place_and_marker() {
         let mut names = Vec::new();
         for (place, site) in RareSite::all().enumerate() {
-            assert_eq!(site.place(), place, "{}", site.name());
-            assert_eq!(site.marker().name(), format!("Rare{}", site.name()));
-            names.push(site.name());
+            assert_eq!(site.place(), place, "{site}");
+            assert_eq!(site.marker().name(), format!("Rare{site}"));
+            names.push(site.to_string());
         }
+        // Each site has a marker, or nothing compiles: so none is missing.
+        let markers = Marker::ALL.iter().map(|marker| marker.name());
+        let rare = markers.filter(|name| name.starts_with("Rare"));
+        assert_eq!(rare.count(), names.len());
         let text = ron::to_string(&RareSite::all().collect::<Vec<_>>()).unwrap();
         assert!(
             ron::from_str::<Vec<RareSite>>(&text)
@@ -197,7 +202,7 @@ mod tests {
         assert!((0..50).any(|seed| drawn(seed).is_empty()));
         let all: Vec<_> = (0..200).flat_map(drawn).collect();
         for site in RareSite::all() {
-            assert!(all.iter().any(|one| one.site == site), "{}", site.name());
+            assert!(all.iter().any(|one| one.site == site), "{site}");
         }
         assert!(all.iter().all(|one| (1..=300).contains(&one.per_mille)));
     }

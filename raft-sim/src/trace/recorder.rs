@@ -435,7 +435,7 @@ fn settings(plan: &Plan) -> Vec<(String, String)> {
     ];
     let mut rows: Vec<_> = rows.map(|(name, value)| (name.to_owned(), value)).into();
     if !plan.rare.is_empty() {
-        let site = |planned: &RarePlan| format!("{} {}", planned.site.name(), planned.per_mille);
+        let site = |planned: &RarePlan| format!("{} {}", planned.site, planned.per_mille);
         let sites: Vec<_> = plan.rare.iter().map(site).collect();
         rows.push(("rare behaviour, of a thousand".to_owned(), sites.join(", ")));
     }
