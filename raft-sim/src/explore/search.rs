@@ -2,12 +2,15 @@
 //!
 //! The states of one depth are gone on from side by side. Threads only read what is known; what
 //! has to be found out first (a step of a hull, mostly) they note, and it is found out between
-//! their rounds. So what is found does not depend on how many they are.
+//! their rounds. So which states are found does not depend on how many they are. From which state a
+//! new one is reached first does: how often situations are counted, and which of the shortest ways
+//! to a mistake is told, may differ.
 
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
+use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::thread;
+use std::thread::{self, ScopedJoinHandle};
 
 use raft_core::error::OpenError;
 
@@ -351,7 +354,7 @@ impl Search {
                 }
             }
             let mut works = vec![own];
-            works.extend(helpers.into_iter().filter_map(|helper| helper.join().ok()));
+            works.extend(helpers.into_iter().map(joined));
             (works, answer)
         })
     }
@@ -506,9 +509,15 @@ pub(super) fn side_by_side<T: Send>(jobs: usize, work: impl Fn() -> T + Sync) ->
     thread::scope(|scope| {
         let others: Vec<_> = (1..jobs).map(|_| scope.spawn(&work)).collect();
         let own = work();
-        let others = others.into_iter().filter_map(|other| other.join().ok());
-        std::iter::once(own).chain(others).collect()
+        std::iter::once(own)
+            .chain(others.into_iter().map(joined))
+            .collect()
     })
+}
+
+/// What a thread answers. Its panic is this one's too: what it had in hand was not looked at.
+fn joined<T>(thread: ScopedJoinHandle<'_, T>) -> T {
+    thread.join().unwrap_or_else(|panic| resume_unwind(panic))
 }
 
 /// The next block that nobody took.

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 
 use raft_core::ids::NodeId;
 
-use super::search::Search;
+use super::search::{Search, side_by_side};
 use super::state::{Bound, State};
 use super::table::{Deed, fingerprint};
 use super::*;
@@ -245,6 +245,18 @@ fn what_is_found_does_not_depend_on_how_many_work() {
         (one.states, one.transitions, one.depth, one.locals),
         (many.states, many.transitions, many.depth, many.locals)
     );
+}
+
+/// What a thread had in hand when it panicked was not looked at: nothing is complete then.
+#[test]
+fn a_panic_of_one_thread_is_a_panic_of_all() {
+    let here = std::thread::current().id();
+    let told = std::panic::catch_unwind(|| {
+        side_by_side(2, || {
+            assert_eq!(std::thread::current().id(), here, "a helper");
+        });
+    });
+    assert!(told.is_err());
 }
 
 /// A script takes the cluster of scripts to where the exploration was.
