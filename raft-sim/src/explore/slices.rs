@@ -23,14 +23,10 @@ impl Slices {
 
     /// The number of a list, and whether it is new. `None` when numbers have run out.
     pub(super) fn intern(&mut self, list: &[u32]) -> Option<(u32, bool)> {
-        let mask = self.places.len() - 1;
-        let mut place = hash(list) as usize & mask;
-        while let Some(found) = self.places[place].checked_sub(1) {
-            if self.get(found) == list {
-                return Some((found, false));
-            }
-            place = (place + 1) & mask;
-        }
+        let place = match self.look_up(list) {
+            Ok(found) => return Some((found, false)),
+            Err(free) => free,
+        };
         let number = u32::try_from(self.ends.len()).ok()?;
         self.places[place] = number.checked_add(1)?;
         self.numbers.extend_from_slice(list);
@@ -43,15 +39,20 @@ impl Slices {
 
     /// The number of a list that was met.
     pub(super) fn find(&self, list: &[u32]) -> Option<u32> {
+        self.look_up(list).ok()
+    }
+
+    /// The number of a list, or the place where that would stand.
+    fn look_up(&self, list: &[u32]) -> Result<u32, usize> {
         let mask = self.places.len() - 1;
         let mut place = hash(list) as usize & mask;
         while let Some(found) = self.places[place].checked_sub(1) {
             if self.get(found) == list {
-                return Some(found);
+                return Ok(found);
             }
             place = (place + 1) & mask;
         }
-        None
+        Err(place)
     }
 
     /// The list of a number that [`Slices::intern`] gave.
@@ -97,10 +98,12 @@ mod tests {
         let mut slices = Slices::new();
         let list = |number: u32| vec![number / 2; 1 + number as usize % 2];
         for number in 0..3_000 {
+            assert_eq!(slices.find(&list(number)), None);
             assert_eq!(slices.intern(&list(number)), Some((number, true)));
         }
         for number in 0..3_000 {
             assert_eq!(slices.intern(&list(number)), Some((number, false)));
+            assert_eq!(slices.find(&list(number)), Some(number));
             assert_eq!(slices.get(number), list(number));
         }
         assert_eq!(slices.len(), 3_000);
