@@ -41,44 +41,56 @@ pub use model::{LogModel, Model, NodeModel};
 pub use observation::Observation;
 use timers::{Pace, Stand, Step, Timers, Wrong};
 
+/// Declares the properties, and the list of all.
+macro_rules! properties {
+    ($($(#[$doc:meta])* $name:ident: $text:literal,)*) => {
+        $($(#[$doc])* pub const $name: &str = $text;)*
+
+        /// All of them.
+        pub const ALL: &[&str] = &[$($name,)*];
+    };
+}
+
 /// The names of all properties that a world can violate.
 pub mod property {
-    /// At most one leader is elected in a term (Figure 3).
-    pub const ELECTION_SAFETY: &str = "election_safety";
-    /// A leader never overwrites or deletes entries in its log (Figure 3).
-    pub const LEADER_APPEND_ONLY: &str = "leader_append_only";
-    /// Logs with an entry of the same id are the same up to it (Figure 3).
-    pub const LOG_MATCHING: &str = "log_matching";
-    /// A committed entry is in the logs of all leaders of later terms (Figure 3).
-    pub const LEADER_COMPLETENESS: &str = "leader_completeness";
-    /// No two nodes commit or apply different entries at one index (Figure 3).
-    pub const STATE_MACHINE_SAFETY: &str = "state_machine_safety";
-    /// What was called durable survives, and so does what a client was told.
-    pub const DURABILITY: &str = "durability";
-    /// Term, vote and commit index never go back.
-    pub const MONOTONIC: &str = "monotonic";
-    /// Each submission is answered exactly once, and truly.
-    pub const TICKETS: &str = "tickets";
-    /// Client histories have an order in which each operation took effect at one moment.
-    pub const LINEARIZABILITY: &str = "linearizability";
-    /// Each command is applied once, and only what was submitted is applied.
-    pub const EXACTLY_ONCE: &str = "exactly_once";
-    /// At the end all live nodes have applied the same commands.
-    pub const CONVERGENCE: &str = "convergence";
-    /// After faults end, a majority makes progress in bounded time.
-    pub const LIVENESS: &str = "liveness";
-    /// Nobody campaigns, votes or gives up where the timers and letters it has seen say otherwise.
-    pub const NEEDLESS_ELECTIONS: &str = "needless_elections";
-    /// A cluster at rest sends little more than heartbeats, and keeps nothing for lost answers.
-    pub const IDLE: &str = "idle";
-    /// One cluster is founded, and who lost its disk is no member of it under its old name.
-    pub const ONE_CLUSTER: &str = "one_cluster";
-    /// Nothing panics and no hull stops by a broken invariant of its own.
-    pub const NO_PANIC: &str = "no_panic";
-    /// The user's state machine answers alike, and comes to the same state, on every node.
-    pub const APP_DETERMINISM: &str = "app_determinism";
-    /// The user's state machine does not panic, whatever it is asked.
-    pub const APP_PANIC: &str = "app_panic";
+    properties! {
+        /// At most one leader is elected in a term (Figure 3).
+        ELECTION_SAFETY: "election_safety",
+        /// A leader never overwrites or deletes entries in its log (Figure 3).
+        LEADER_APPEND_ONLY: "leader_append_only",
+        /// Logs with an entry of the same id are the same up to it (Figure 3).
+        LOG_MATCHING: "log_matching",
+        /// A committed entry is in the logs of all leaders of later terms (Figure 3).
+        LEADER_COMPLETENESS: "leader_completeness",
+        /// No two nodes commit or apply different entries at one index (Figure 3).
+        STATE_MACHINE_SAFETY: "state_machine_safety",
+        /// What was called durable survives, and so does what a client was told.
+        DURABILITY: "durability",
+        /// Term, vote and commit index never go back.
+        MONOTONIC: "monotonic",
+        /// Each submission is answered exactly once, and truly.
+        TICKETS: "tickets",
+        /// Client histories have an order in which each operation took effect at one moment.
+        LINEARIZABILITY: "linearizability",
+        /// Each command is applied once, and only what was submitted is applied.
+        EXACTLY_ONCE: "exactly_once",
+        /// At the end all live nodes have applied the same commands.
+        CONVERGENCE: "convergence",
+        /// After faults end, a majority makes progress in bounded time.
+        LIVENESS: "liveness",
+        /// Nobody campaigns, votes or gives up where the timers and letters it has seen say otherwise.
+        NEEDLESS_ELECTIONS: "needless_elections",
+        /// A cluster at rest sends little more than heartbeats, and keeps nothing for lost answers.
+        IDLE: "idle",
+        /// One cluster is founded, and who lost its disk is no member of it under its old name.
+        ONE_CLUSTER: "one_cluster",
+        /// Nothing panics and no hull stops by a broken invariant of its own.
+        NO_PANIC: "no_panic",
+        /// The user's state machine answers alike, and comes to the same state, on every node.
+        APP_DETERMINISM: "app_determinism",
+        /// The user's state machine does not panic, whatever it is asked.
+        APP_PANIC: "app_panic",
+    }
 }
 
 /// All checks of one world.

@@ -386,6 +386,18 @@ const WORDS: &[(&str, &str)] = &[
         "When faults end and a majority runs, there is progress in bounded time (Raft paper, sections 5.2 and 5.6).",
     ),
     (
+        property::NEEDLESS_ELECTIONS,
+        "Who hears a leader waits, and a leader that is answered goes on (Raft paper, section 5.2).",
+    ),
+    (
+        property::IDLE,
+        "A cluster at rest sends little more than heartbeats, and no node is asked for more than its settings allow (Raft paper, section 5.2).",
+    ),
+    (
+        property::ONE_CLUSTER,
+        "One cluster is founded, and whoever lost its disk is no member of it under its old name.",
+    ),
+    (
         property::NO_PANIC,
         "Nothing panics, and no hull stops by a broken invariant of its own.",
     ),
