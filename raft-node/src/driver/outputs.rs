@@ -223,11 +223,12 @@ impl<L: Log, C: Comms<Letter>, K: Clock, S: StateMachine> Driver<L, C, K, S> {
             while let Some(to) = hull.next_destination(after) {
                 after = Some(to);
                 loop {
-                    let room = self.comms.room(to, lane);
-                    let later = self.clock.rarely(Site::NoRoom);
-                    self.touched |= later;
+                    let mut room = self.comms.room(to, lane);
+                    if self.clock.rarely(Site::NoRoom) {
+                        self.touched = true;
+                        room = 0;
+                    }
                     let message = match room {
-                        _ if later => None,
                         0 => None,
                         room => hull.next_send(to, lane, room),
                     };
