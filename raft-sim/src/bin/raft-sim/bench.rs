@@ -1,5 +1,6 @@
 //! `raft-sim bench`: how much happens in a second of a processor: in whole worlds, among bare
-//! hulls, and in the judgement of long histories. On one thread; the median of several rounds, and how far they spread.
+//! hulls, and in the judgement of long histories. On one thread; the median of several rounds, and
+//! how far they spread.
 
 use std::io;
 use std::time::Duration;

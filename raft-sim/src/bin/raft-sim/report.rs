@@ -45,9 +45,9 @@ pub(crate) fn failures(failed: &Failed, what: &What, arguments: &Run) -> Result<
     let folder = arguments.report.clone();
     let folder = folder.or_else(|| (!arguments.json).then(|| failure::FOLDER.into()));
     if let Some(folder) = &folder {
-        write(*first, what, folder, (arguments, true))?;
+        write(*first, what, folder, arguments, true)?;
         for seed in others {
-            write(*seed, what, folder, (arguments, false))?;
+            write(*seed, what, folder, arguments, false)?;
         }
         let kept = failed.kept.len() as u64;
         if !arguments.json && failed.count > kept {
@@ -68,7 +68,8 @@ fn write(
     seed: u64,
     what: &What,
     folder: &Path,
-    (arguments, with_story): (&Run, bool),
+    arguments: &Run,
+    with_story: bool,
 ) -> Result<(), io::Error> {
     let plan = what.plan(seed);
     let (outcome, mut recording) = record_plan(plan.clone(), KEPT);

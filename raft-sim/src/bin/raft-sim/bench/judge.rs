@@ -60,7 +60,6 @@ pub(crate) fn history(seed: u64) -> History<Swap, u64> {
     let mut history = History::new();
     let mut registers: BTreeMap<u64, u64> = BTreeMap::new();
     let mut clients = [Client::Idle; CLIENTS];
-    let mut names = 0..;
     let mut begun = 0;
     let mut now = Time::ZERO;
     while begun < OPERATIONS {
@@ -85,9 +84,9 @@ pub(crate) fn history(seed: u64) -> History<Swap, u64> {
                     expected,
                     new,
                 };
+                let id = history.invoke(begun, now, swap);
                 begun += 1;
-                let name = names.next().unwrap_or(0);
-                Client::Asked(history.invoke(name, now, swap), swap)
+                Client::Asked(id, swap)
             }
             Client::Asked(id, swap) => {
                 let state = registers.entry(swap.register).or_default();
@@ -117,7 +116,7 @@ pub(crate) fn judge(history: &History<Swap, u64>) -> io::Result<()> {
 }
 
 /// Operations of one history.
-pub(crate) const OPERATIONS: u64 = 10_000;
+const OPERATIONS: u64 = 10_000;
 
 const CLIENTS: usize = 16;
 const REGISTERS: u64 = 8;
