@@ -1,10 +1,10 @@
 //! The simulator as a product: your own state machine and log under a thousand seeds.
 //!
-//! Each seed is a world: three to seven nodes, seldom fewer, that run the real driver over the real write-ahead
-//! log (or over your own), clients that submit your commands, and a minute of faults of whatever
-//! kinds the seed draws. What clients saw must be linearizable with your state machine itself as
-//! the meaning of its commands; it must answer alike on every node; nothing acknowledged may be
-//! lost; and when the faults end there must be progress.
+//! Each seed is a world: three to seven nodes, seldom fewer, that run the real driver over the real
+//! write-ahead log (or over your own), clients that submit your commands, and a minute of faults of
+//! whatever kinds the seed draws. What clients saw must be linearizable with your state machine
+//! itself as the meaning of its commands; it must answer alike on every node; nothing acknowledged
+//! may be lost; and when the faults end there must be progress.
 
 use std::fmt;
 use std::num::NonZeroUsize;

@@ -332,9 +332,7 @@ impl Recording {
             _ => {}
         }
     }
-}
 
-impl Recording {
     /// A letter of those on their way has arrived once.
     fn arrive(&mut self, number: u64) {
         let place = self.letters.iter().position(|one| one.letter == number);

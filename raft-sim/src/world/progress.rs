@@ -8,8 +8,9 @@
 //! - an answer to a client: each has only so many open questions when faults are over;
 //! - an entry applied, up to the end that the logs had at the last answer: what leaders append of
 //!   their own, term by term, does not count;
-//! - within one term, a follower found to hold more, up to that same end, or `next` of a follower lower than ever, which
-//!   is how a leader looks for where the logs agree. Each ends at the ends of the log;
+//! - within one term, a follower found to hold more, up to that same end, or `next` of a follower
+//!   lower than ever, which is how a leader looks for where the logs agree. Each ends at the ends of
+//!   the log;
 //! - a new leader, and all that it finds out anew, but only for [`MOST_LEADERS`] terms: more rounds
 //!   of elections than that are needed by nobody whom everyone hears.
 

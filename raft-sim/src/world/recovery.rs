@@ -2,8 +2,9 @@
 //!
 //! Faults are over, so whatever can run does, hears everyone and has a working disk. Progress is
 //! then owed if a majority is not lost for good: a lost node (its disk was found damaged, or lost
-//! as a whole) never returns, and with a majority of them nobody can promise anything but to tell no lie. Such a
-//! world is counted, not failed. (The atlas of faults keeps the default swarm from it.)
+//! as a whole) never returns, and with a majority of them nobody can promise anything but to tell no
+//! lie. Such a world is counted, not failed. (The atlas of faults keeps the default swarm from it,
+//! but for disks that are lost beyond it.)
 //!
 //! Who could be elected is computed here from the logs alone: whoever ends in no earlier term than
 //! a majority, and among those of the same term is no shorter.
