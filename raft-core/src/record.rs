@@ -77,3 +77,30 @@ pub mod kind {
     /// [`super::Record::Config`].
     pub const CONFIG: u8 = 3;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_record_names_the_tag_it_has_on_disk() {
+        assert_eq!(Record::NoOp.kind(), 1);
+        assert_eq!(Record::Config(&[]).kind(), 3);
+        assert_eq!(Record::Absent { kind: 2 }.kind(), 2);
+        let unknown = Record::Unknown {
+            kind: 9,
+            payload: &[],
+        };
+        assert_eq!(unknown.kind(), 9);
+        let header = ClientHeader {
+            session: 1,
+            serial: 1,
+            settled: 0,
+        };
+        let client = Record::Client {
+            header,
+            payload: &[],
+        };
+        assert_eq!(client.kind(), 2);
+    }
+}

@@ -87,3 +87,17 @@ impl LogTime {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn points_in_time_are_as_far_from_the_origin_as_they_were_made() {
+        assert_eq!(Time::from_nanos(1_234).as_nanos(), 1_234);
+        assert_eq!(Time::from_millis(2).as_nanos(), 2_000_000);
+        let later = Time::from_millis(2).after(Duration::from_micros(3));
+        assert_eq!(later.as_nanos(), 2_003_000);
+        assert_eq!(later.since(Time::from_millis(2)), Duration::from_micros(3));
+    }
+}

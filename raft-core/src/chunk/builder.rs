@@ -109,7 +109,8 @@ impl ChunkBuilder {
         time: LogTime,
         checksum: Checksum,
     ) -> Option<Chunk> {
-        let count = u32::try_from(self.len()).ok().filter(|count| *count > 0)?;
+        let count = u32::try_from(self.len()).ok()?;
+        // The first record makes room for the header: without one there is nothing to close.
         let payloads = self.bytes.get(HEADER_BYTES..)?;
         let header = Header {
             flags: 0,
