@@ -9,9 +9,13 @@ use serde_json::Value;
 
 use crate::error::TaskError;
 
-/// The longest that a run of a few seeds may take by the clock on the wall: a bug that makes the
-/// simulator hang must not hang the museum.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// The longest that a run may take by the clock on the wall: a bug that makes the simulator hang
+/// must not hang the museum.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// So much longer for each seed of it: a hundred times what one takes on a machine that does
+/// nothing else.
+const PATIENCE_A_SEED: Duration = Duration::from_secs(4);
 
 /// What a run may use of memory, in kilobytes, where the shell can say so: a bug that allocates
 /// without end must not end the machine.
@@ -73,7 +77,8 @@ impl Simulator {
         let seeds = format!("{from}..{}", from + count);
         let words = ["run", "--jobs", "1", "--json", "--stop-at-first", "--seeds"];
         let began = Instant::now();
-        let (status, said) = self.say(&words, &seeds, PATIENCE)?;
+        let patience = PATIENCE + PATIENCE_A_SEED * u32::try_from(count).unwrap_or(u32::MAX);
+        let (status, said) = self.say(&words, &seeds, patience)?;
         let mut slice = heard(&said, from, status);
         if slice.cpu_seconds == 0.0 {
             slice.cpu_seconds = began.elapsed().as_secs_f64();
