@@ -283,3 +283,6 @@ const FLAG_HEAD: u16 = 1;
 const FLAG_VOTE: u16 = 2;
 const FLAG_TRUNCATE: u16 = 4;
 const FLAG_IDENTITY: u16 = 8;
+
+#[cfg(test)]
+mod tests;

@@ -109,6 +109,54 @@ fn a_locked_folder_names_its_holder_until_it_is_dropped() {
 }
 
 #[test]
+fn a_holder_that_left_no_number_is_another_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let holder = StdFs::open(folder.path()).unwrap();
+    assert_eq!(run(&holder, Operation::Lock), Ok(Answer::Done));
+    for content in ["", "me"] {
+        fs::write(folder.path().join(LOCK_FILE), content).unwrap();
+        let other = StdFs::open(folder.path()).unwrap();
+        let refused = run(&other, Operation::Lock).unwrap_err();
+        assert!(matches!(&refused, FsError::Locked { holder, .. } if holder == "another process"));
+    }
+}
+
+#[test]
+fn errors_of_the_system_keep_what_the_operator_has_to_know() {
+    let told = |kind: io::ErrorKind| fs_error(Path::new("folder/file"), &kind.into());
+    for kind in [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded] {
+        assert!(matches!(told(kind), FsError::NoSpace { .. }), "{kind}");
+    }
+    let readonly = io::ErrorKind::ReadOnlyFilesystem;
+    for kind in [io::ErrorKind::PermissionDenied, readonly] {
+        assert!(matches!(told(kind), FsError::Denied { .. }), "{kind}");
+    }
+    let other = told(io::ErrorKind::TimedOut);
+    assert!(matches!(other, FsError::Io { detail } if detail.starts_with("folder/file: ")));
+}
+
+#[test]
+fn what_is_not_there_can_not_be_synced() {
+    let folder = tempfile::tempdir().unwrap();
+    let fs = StdFs::open(folder.path().join("gone")).unwrap();
+    let sync = run(&fs, Operation::Sync { name: name() });
+    assert!(matches!(sync, Err(FsError::NotFound { .. })));
+    fs::remove_dir(folder.path().join("gone")).unwrap();
+    let sync = run(&fs, Operation::SyncFolder);
+    assert!(matches!(sync, Err(FsError::NotFound { .. })));
+}
+
+/// Another one may create the folder at the same time; what is in its place may be no folder.
+#[test]
+#[cfg(unix)]
+fn a_link_to_nowhere_is_no_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let link = folder.path().join("link");
+    std::os::unix::fs::symlink(folder.path().join("nowhere"), &link).unwrap();
+    assert!(matches!(StdFs::open(link), Err(FsError::Io { .. })));
+}
+
+#[test]
 fn nothing_rare_is_asked_for() {
     let folder = tempfile::tempdir().unwrap();
     let fs = StdFs::open(folder.path()).unwrap();
@@ -139,6 +187,23 @@ fn a_file_is_no_folder() {
 
 #[test]
 fn many_files_are_open_at_once_only_while_they_are_unsynced() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut disk = Disk {
+        folder: folder.path().to_owned(),
+        open: BTreeMap::new(),
+        lock: None,
+    };
+    for number in 0..300 {
+        let name = number.to_string();
+        disk.create(&name, 1).unwrap();
+        disk.sync(&name).unwrap();
+        assert!(disk.open.len() <= MAX_OPEN_FILES);
+    }
+    assert!(disk.open.len() > 1, "those used last stay open");
+}
+
+#[test]
+fn files_that_were_closed_are_still_there() {
     let folder = tempfile::tempdir().unwrap();
     let fs = StdFs::open(folder.path()).unwrap();
     for number in 0..300 {
