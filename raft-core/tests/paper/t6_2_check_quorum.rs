@@ -150,3 +150,18 @@ fn a_leader_that_was_stopped_itself_listens_before_it_gives_up_but_not_for_ever(
         "twice in a row is once too often"
     );
 }
+
+/// A tick that comes late while the others are heard is no stop that needs an excuse.
+#[test]
+fn a_small_delay_does_not_use_up_what_a_stop_is_excused_with() {
+    let mut node = Node::leading();
+    node.receive(2, 1, heartbeat_reply(1));
+    node.now = node.now.after(Duration::from_millis(250));
+    node.step(Input::DeadlinePassed);
+    node.now = node.now.after(Duration::from_secs(2));
+    node.step(Input::DeadlinePassed);
+    assert_eq!(node.hull.role(), Role::Leader, "it may hear the others yet");
+    node.now = node.now.after(Duration::from_secs(2));
+    node.step(Input::DeadlinePassed);
+    assert_eq!(node.hull.role(), Role::Follower, "it heard nobody");
+}
