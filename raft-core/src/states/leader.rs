@@ -33,7 +33,7 @@ pub(crate) struct Leader {
     /// The last heartbeat round begun.
     round: u64,
     heartbeat_due: Time,
-    /// Whether the last tick came so late that no quorum could have been heard in time.
+    /// Whether the last tick came late and no quorum had been heard: it was given one more round.
     woke_late: bool,
     elected: Time,
     /// Log time when this leader was elected.
@@ -194,9 +194,9 @@ impl Leader {
         // A leader that was stopped itself has heard nobody: it listens for a round before it
         // draws conclusions, but not twice in a row, or a slow one would never give up.
         let late = common.now.since(self.heartbeat_due) > interval;
-        let excused = late && !self.woke_late;
-        self.woke_late = late;
-        let alone = common.settings.check_quorum && !excused && !self.hears_quorum(common);
+        let unheard = common.settings.check_quorum && !self.hears_quorum(common);
+        let alone = unheard && (!late || self.woke_late);
+        self.woke_late = late && unheard;
         if alone || common.is_disk_stalled() {
             // [T6.2.21] Without a majority, or a disk, nothing can be committed here: step down.
             common.event(

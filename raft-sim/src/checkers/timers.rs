@@ -182,6 +182,14 @@ impl Timers {
                 })
         };
         let office = course.office.as_ref()?;
+        // Who had heard nobody for a while before it was stopped may have had its last chance.
+        let answered = |id: &NodeId| {
+            let answered = office.answered.get(id).unwrap_or(&office.since);
+            *id == step.node || course.stepped.since(*answered) * 2 < step.pace.election_timeout
+        };
+        if !is_majority(&office.halves, answered) {
+            return None;
+        }
         is_majority(&office.halves, follows).then(|| {
             let text = format!(
                 "led {} until it was stopped for {stop:?}, and gave up in the step in which it \
