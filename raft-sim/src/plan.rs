@@ -379,6 +379,15 @@ mod tests {
     }
 
     #[test]
+    fn tiny_worlds_lose_disks_as_seldom_as_others() {
+        let plans = (0..2_000).map(|seed| Plan::draw(seed, &Swarm::default()));
+        let tiny: Vec<Plan> = plans.filter(|plan| plan.nodes.len() < 3).collect();
+        let wipes = tiny.iter().filter(|plan| plan.families.wipe).count();
+        assert!((50..200).contains(&tiny.len()), "{}", tiny.len());
+        assert!(wipes * 4 < tiny.len(), "{wipes} of {}", tiny.len());
+    }
+
+    #[test]
     fn a_plan_without_faults_has_none() {
         let swarm = Swarm {
             faults: false,
