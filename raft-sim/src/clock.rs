@@ -15,7 +15,7 @@ use raft_core::time::Time;
 use raft_node::clock::Clock;
 use raft_node::rare::Site;
 
-use crate::lot::{Lot, nanos};
+use crate::lot::{Key, nanos};
 use crate::network::node_number;
 use crate::plan::{NodePlan, Plan, RareSite};
 use crate::rare::Rare;
@@ -298,8 +298,8 @@ impl Clock for SimClock {
                 let mut rings = at;
                 if !late.is_zero() {
                     hand.alarms += 1;
-                    let name = [ALARM, hand.key, hand.alarms];
-                    rings = at.after(Lot::of(hand.seed, &name).span(Duration::ZERO, late));
+                    let name = [hand.key, hand.alarms];
+                    rings = at.after(Key::Alarm.lot(hand.seed, &name).span(Duration::ZERO, late));
                 }
                 hand.alarm = Some(Alarm {
                     at,
@@ -316,9 +316,6 @@ impl Clock for SimClock {
         self.rare.strikes(RareSite::Node(site))
     }
 }
-
-/// What late alarms are called among lots.
-const ALARM: u64 = 25;
 
 const MILLION: i128 = 1_000_000;
 

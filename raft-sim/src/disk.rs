@@ -18,7 +18,7 @@ use raft_log::fs::{Answer, Completion, Fs, FsError, Operation};
 use raft_log::rare::Site;
 
 use crate::clock::Schedule;
-use crate::lot::Lot;
+use crate::lot::{Key, Lot};
 use crate::nemesis::{DiskFault, Loss};
 use crate::network::node_number;
 use crate::plan::{DiskPlan, Plan, RareSite};
@@ -169,13 +169,14 @@ impl Platter {
     /// What an operation answers and does when it answers, and how long it takes.
     fn start(&mut self, operation: Operation) -> (Result<Answer, FsError>, Effect, Duration) {
         self.operations += 1;
-        let name = [DISK, self.key, self.operations];
-        let mut lot = Lot::of(self.seed, &name);
+        let name = [self.key, self.operations];
+        let mut lot = Key::Disk.lot(self.seed, &name);
         let slow = matches!(operation, Operation::Sync { .. } | Operation::SyncFolder);
         let takes = if slow && self.calm {
             // Each disk at its own constant speed: a leader's may well be the slowest.
             self.plan.calm.unwrap_or_else(|| {
-                Lot::of(self.seed, &[CALM, self.key])
+                Key::Calm
+                    .lot(self.seed, &[self.key])
                     .span_of_any_scale(Duration::from_micros(100), Duration::from_millis(20))
             })
         } else if slow {
@@ -484,12 +485,6 @@ impl Future for Answering {
 
 /// Of a thousand operations that no sync is needed for, so many take no time at all.
 const AT_ONCE: u32 = 850;
-
-/// What the speeds of healed disks are called among lots.
-const CALM: u64 = 16;
-
-/// What operations of disks are called among lots.
-const DISK: u64 = 3;
 
 #[cfg(test)]
 mod tests;

@@ -6,6 +6,10 @@
 
 use std::time::Duration;
 
+mod key;
+
+pub(crate) use key::Key;
+
 /// The lot of one named thing: a short stream of numbers that depends on nothing but its name.
 #[derive(Clone, Debug)]
 pub struct Lot(u64);
@@ -13,6 +17,10 @@ pub struct Lot(u64);
 impl Lot {
     /// The lot of the thing with this name under this seed.
     pub fn of(seed: u64, name: &[u64]) -> Self {
+        Self::named(seed, name)
+    }
+
+    fn named<'a>(seed: u64, name: impl IntoIterator<Item = &'a u64>) -> Self {
         let mut state = mix(seed ^ 0x51_7c_c1_b7_27_22_0a_95);
         for part in name {
             state = mix(state.rotate_left(23) ^ part.wrapping_add(STEP));

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::lot::Lot;
+use crate::lot::Key;
 use crate::plan::{Plan, span};
 
 mod builds;
@@ -295,12 +295,9 @@ pub enum DiskFault {
 
 /// Draws the faults of a plan whose families are drawn.
 pub fn draw(plan: &Plan) -> Vec<FaultPlan> {
-    let mut lot = Lot::of(plan.seed, &[FAULTS]);
+    let mut lot = Key::Faults.lot(plan.seed, &[]);
     draw::faults(plan, &mut lot)
 }
 
 /// How long a fault waits for its occasion.
 pub const PATIENCE: Duration = Duration::from_secs(8);
-
-/// What fault plans are called among lots.
-const FAULTS: u64 = 2;

@@ -17,7 +17,7 @@ use raft_core::time::Time;
 use raft_node::frame::FrameLimits;
 
 use crate::clock::Schedule;
-use crate::lot::{Lot, nanos};
+use crate::lot::{Key, nanos};
 use crate::plan::{FatePlan, Kind, NetworkPlan, Plan};
 use crate::spy::Journal;
 use crate::trace::{Fate, Recorder};
@@ -283,7 +283,7 @@ impl Network {
             .flat_map(|cut| cut.held.into_iter().flatten())
             .enumerate()
         {
-            let mut lot = Lot::of(wires.seed, &[RELEASE, u64::from(fault), number as u64]);
+            let mut lot = Key::Release.lot(wires.seed, &[u64::from(fault), number as u64]);
             let delay = wires.plan.delay.draw(&mut lot);
             wires.later(delay, Event::Arrive(frame));
         }
@@ -370,12 +370,11 @@ impl Wires {
                 *sent
             });
         let name = [
-            FRAME,
             self.link_key(frame.from, frame.to),
             frame.kind as u64,
             number,
         ];
-        let mut lot = Lot::of(self.seed, &name);
+        let mut lot = Key::Frame.lot(self.seed, &name);
         let gagged = self
             .gags
             .iter()
@@ -482,8 +481,8 @@ impl Wires {
             return;
         };
         *shuts += 1;
-        let name = [SHUT, *shuts, self.link_key(from, to)];
-        let mut lot = Lot::of(self.seed, &name);
+        let name = [*shuts, self.link_key(from, to)];
+        let mut lot = Key::Shut.lot(self.seed, &name);
         if self.calm || !lot.chance(self.plan.redial_per_mille) {
             return;
         }
@@ -523,8 +522,8 @@ impl Wires {
     fn tell_lost(&mut self, peer: usize) {
         self.losses += 1;
         for node in (0..self.nodes).filter(|&node| node != peer) {
-            let name = [LOST, self.link_key(peer, node), self.losses];
-            let delay = self.plan.delay.draw(&mut Lot::of(self.seed, &name));
+            let name = [self.link_key(peer, node), self.losses];
+            let delay = self.plan.delay.draw(&mut Key::Lost.lot(self.seed, &name));
             self.later(delay, Event::Lost { node, peer });
         }
     }
@@ -556,15 +555,3 @@ const MOST_HELD: usize = 2_000;
 
 /// Arrivals that wait at one node (while it is paused); what comes after is lost.
 const MOST_ARRIVALS: usize = 4_000;
-
-/// What frames are called among lots.
-const FRAME: u64 = 4;
-
-/// What the delays of held frames are called among lots.
-const RELEASE: u64 = 5;
-
-/// What the redialling of connections is called among lots.
-const SHUT: u64 = 15;
-
-/// What the delays of lost connections are called among lots.
-const LOST: u64 = 6;

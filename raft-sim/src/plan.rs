@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::lot::Lot;
+use crate::lot::{Key, Lot};
 use crate::nemesis::{self, FaultPlan, Loss};
 use crate::workload::{self, Action, ClientPlan, OperationPlan};
 
@@ -164,26 +164,26 @@ pub struct NodePlan {
 impl Plan {
     /// Draws the plan of a seed.
     pub fn draw(seed: u64, swarm: &Swarm) -> Self {
-        let mut lot = Lot::of(seed, &[PLAN]);
+        let mut lot = Key::Plan.lot(seed, &[]);
         let mut families = Families::draw(&mut lot, swarm.faults);
-        families.wipe = swarm.faults && Lot::of(seed, &[WIPES]).chance(130);
-        families.build = swarm.faults && Lot::of(seed, &[BUILDS]).chance(70);
+        families.wipe = swarm.faults && Key::Wipes.lot(seed, &[]).chance(130);
+        families.build = swarm.faults && Key::Builds.lot(seed, &[]).chance(70);
         let count = match swarm.nodes {
             Some(count) => count.clamp(1, MAX_NODES),
             None => draw_count(seed, &mut lot),
         };
         let mut tuning = Tuning::draw(&mut lot);
-        tuning.limits = Limits::draw(&mut Lot::of(seed, &[LIMITS]), swarm.custom);
+        tuning.limits = Limits::draw(&mut Key::Limits.lot(seed, &[]), swarm.custom);
         let network = NetworkPlan::draw(&mut lot, families, tuning.election_timeout);
         let disk = DiskPlan::draw(&mut lot, families, tuning.election_timeout);
         let nodes = (0..count)
             .map(|number| NodePlan::draw(u32::from(number), families, &mut lot))
             .collect::<Vec<_>>();
         let (clients, operations) = workload::draw(seed, swarm);
-        let mut lot = Lot::of(seed, &[QUIRKS]);
+        let mut lot = Key::Quirks.lot(seed, &[]);
         let quirks = Quirks::draw(&mut lot, families, tuning.election_timeout);
-        let codecs = Codecs::draw(&mut Lot::of(seed, &[CODECS]), swarm.custom);
-        let mut lot = Lot::of(seed, &[ENDING]);
+        let codecs = Codecs::draw(&mut Key::Codecs.lot(seed, &[]), swarm.custom);
+        let mut lot = Key::Ending.lot(seed, &[]);
         let ending = Ending::draw(&mut lot, families, tuning.election_timeout);
         let mut plan = Self {
             seed,
@@ -202,13 +202,13 @@ impl Plan {
             ending,
             fates: Vec::new(),
         };
-        let mut lot = Lot::of(seed, &[LOCKSTEP]);
+        let mut lot = Key::Lockstep.lot(seed, &[]);
         if swarm.faults && lot.chance(60) {
             plan.march_in_step(&mut lot);
         }
         if swarm.faults {
             plan.faults = nemesis::draw(&plan);
-            plan.rare = rare::draw(&mut Lot::of(seed, &[RARE]));
+            plan.rare = rare::draw(&mut Key::RareSites.lot(seed, &[]));
         }
         plan
     }
@@ -272,7 +272,7 @@ impl Plan {
 /// to vote for them, or nobody to spare.
 fn draw_count(seed: u64, lot: &mut Lot) -> u8 {
     let usual = lot.pick(3, &[3, 3, 4, 5, 5, 6, 7]);
-    let mut lot = Lot::of(seed, &[TINY]);
+    let mut lot = Key::Tiny.lot(seed, &[]);
     match lot.chance(50) {
         true => lot.pick(1, &[2]),
         false => usual,
@@ -327,36 +327,6 @@ pub const MAX_NODES: u8 = 7;
 
 /// The most a clock may run fast or slow, in millionths.
 const MAX_DRIFT: u64 = 50_000;
-
-/// What plans are called among lots.
-const PLAN: u64 = 1;
-
-/// What worlds in step are called among lots.
-const LOCKSTEP: u64 = 20;
-
-/// What limits are called among lots.
-const LIMITS: u64 = 21;
-
-/// What codecs are called among lots.
-const CODECS: u64 = 22;
-
-/// What clusters of one or two nodes are called among lots.
-const TINY: u64 = 27;
-
-/// What quirks are called among lots.
-const QUIRKS: u64 = 24;
-
-/// What decides on lost disks is called among lots.
-const WIPES: u64 = 27;
-
-/// What rare behaviour is called among lots.
-const RARE: u64 = 29;
-
-/// What decides on restarts with another build is called among lots.
-const BUILDS: u64 = 32;
-
-/// What endings are called among lots.
-const ENDING: u64 = 19;
 
 #[cfg(test)]
 mod tests {

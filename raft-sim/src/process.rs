@@ -25,7 +25,7 @@ use raft_node::status::Status;
 use crate::client::NodeHandle;
 use crate::clock::{Schedule, SimClock};
 use crate::disk::Disk;
-use crate::lot::Lot;
+use crate::lot::Key;
 use crate::network::{Dialect, Network, SimComms, node_id};
 use crate::node_log::{LogMaker, NodeLog, NotOpened, Opening, open_wal};
 use crate::plan::Plan;
@@ -212,9 +212,9 @@ impl<M: StateMachine> Node<M> {
             || open_wal(disk.clone(), settings),
             |log| log.open(disk.clone()),
         );
-        let name = [WIRE, self.key, self.starts];
+        let name = [self.key, self.starts];
         let dialect = Dialect {
-            codec: plan.codecs.wire(&mut Lot::of(plan.seed, &name)),
+            codec: plan.codecs.wire(&mut Key::Wire.lot(plan.seed, &name)),
             version: self.build.map_or(FORMAT_VERSION, |(_, version)| version),
         };
         let limits = plan.tuning.limits.frames();
@@ -378,7 +378,7 @@ impl<M: StateMachine> Node<M> {
         let members: BTreeMap<NodeId, String> = (0..plan.nodes.len())
             .map(|number| (node_id(number), format!("node-{}", number + 1)))
             .collect();
-        let mut lot = Lot::of(plan.seed, &[NODE, self.key, self.starts]);
+        let mut lot = Key::Node.lot(plan.seed, &[self.key, self.starts]);
         NodeSetup {
             id: self.id(),
             members,
@@ -395,9 +395,3 @@ impl<M: StateMachine> Node<M> {
 
 /// How long a node stays down that stopped by itself, unless a fault says otherwise.
 const REST: Duration = Duration::from_millis(700);
-
-/// What the codecs that nodes speak are called among lots.
-const WIRE: u64 = 23;
-
-/// What nodes are called among lots.
-const NODE: u64 = 8;

@@ -7,7 +7,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::lot::Lot;
+use crate::lot::Key;
 use crate::markers::Marker;
 use crate::plan::{Plan, RareSite};
 
@@ -67,8 +67,8 @@ impl Rare {
             return false;
         }
         counts.asked += 1;
-        let name = [RARE, place as u64, key, counts.asked];
-        let strikes = Lot::of(seed, &name).chance(counts.per_mille);
+        let name = [place as u64, key, counts.asked];
+        let strikes = Key::Rare.lot(seed, &name).chance(counts.per_mille);
         counts.struck += u64::from(strikes);
         strikes
     }
@@ -98,6 +98,3 @@ impl Rare {
         Some(sites.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
-
-/// What rare behaviour is called among lots.
-const RARE: u64 = 30;

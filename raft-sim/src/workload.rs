@@ -7,7 +7,7 @@ use std::time::Duration;
 use raft_node::state_machine::App;
 use serde::{Deserialize, Serialize};
 
-use crate::lot::Lot;
+use crate::lot::{Key, Lot};
 use crate::plan::{Swarm, span};
 
 /// One client: it does one thing after the other.
@@ -109,7 +109,7 @@ pub type Look<A> = fn(&A, &<A as App>::Command) -> <A as App>::Reply;
 
 /// Draws clients and operations.
 pub(crate) fn draw(seed: u64, swarm: &Swarm) -> (Vec<ClientPlan>, Vec<OperationPlan>) {
-    let mut lot = Lot::of(seed, &[CLIENTS]);
+    let mut lot = Key::Clients.lot(seed, &[]);
     let mut clients = draw_clients(&mut lot);
     let count = clients.len() as u64;
     let keys = lot.pick(2, &[1, 3, 5]);
@@ -142,7 +142,7 @@ pub(crate) fn draw(seed: u64, swarm: &Swarm) -> (Vec<ClientPlan>, Vec<OperationP
             action: mix.action(lot.below(keys) as u8, &mut lot),
         })
         .collect();
-    let mut lot = Lot::of(seed, &[BURSTS]);
+    let mut lot = Key::Bursts.lot(seed, &[]);
     // A caller's commands may be alike: a crowd of them would take too long to check.
     if !swarm.custom && lot.chance(250) {
         let first = clients.len() as u32;
@@ -277,12 +277,6 @@ impl Mix {
         Action::Put(key)
     }
 }
-
-/// What workloads are called among lots.
-const CLIENTS: u64 = 7;
-
-/// What bursts are called among lots.
-const BURSTS: u64 = 17;
 
 /// The keys that only bursts write.
 const FIRST_BURST_KEY: u8 = 100;

@@ -20,7 +20,7 @@ use crate::client::Client;
 use crate::clock::Schedule;
 use crate::executor::{Ready, TaskId};
 use crate::history::History;
-use crate::lot::{Lot, mix, nanos};
+use crate::lot::{Key, mix, nanos};
 use crate::markers::{Marker, Reached};
 use crate::network::{Network, node_id, node_number};
 use crate::node_log::LogMaker;
@@ -335,7 +335,7 @@ impl<'a, S: Subject> World<'a, S> {
             return;
         }
         let now = self.schedule.now().as_nanos();
-        let mut lot = Lot::of(self.plan.seed, &[WAKE, now]);
+        let mut lot = Key::Wake.lot(self.plan.seed, &[now]);
         let number = lot.below(self.nodes.len() as u64) as usize;
         if let Some(node) = self.nodes.get(number).filter(|_| lot.chance(per_mille)) {
             node.waker.wake_by_ref();
@@ -503,9 +503,6 @@ impl<'a, S: Subject> World<'a, S> {
 
 /// More events than any world has in a minute that rests at all.
 const MOST_EVENTS: u64 = 20_000_000;
-
-/// What polls without a reason are called among lots.
-const WAKE: u64 = 26;
 
 /// More polls than one event can cause.
 const MOST_POLLS: u64 = 10_000;

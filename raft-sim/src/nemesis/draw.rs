@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{DiskFault, Fault, FaultPlan, Loss, Occasion, Shape, Target, builds, wipes};
-use crate::lot::Lot;
+use crate::lot::{Key, Lot};
 use crate::network::KINDS;
 use crate::plan::{Families, Plan};
 
@@ -43,9 +43,9 @@ pub(super) fn faults(plan: &Plan, lot: &mut Lot) -> Vec<FaultPlan> {
             at += gap / 4;
         }
     }
-    let mut lot = Lot::of(plan.seed, &[WIPES]);
+    let mut lot = Key::WipeFaults.lot(plan.seed, &[]);
     wipes::draw(plan, &mut lot, &mut drawn);
-    let mut lot = Lot::of(plan.seed, &[BUILDS]);
+    let mut lot = Key::BuildFaults.lot(plan.seed, &[]);
     builds::draw(plan, &mut lot, &mut drawn);
     drawn.retain(|fault| fault.at < plan.duration);
     drawn.sort_by_key(|fault| fault.at);
@@ -439,12 +439,6 @@ impl Draw<'_> {
         lot.span_of_any_scale(self.election / 4, self.election * 12)
     }
 }
-
-/// What lost disks are called among lots.
-const WIPES: u64 = 28;
-
-/// What restarts with another build are called among lots.
-const BUILDS: u64 = 33;
 
 /// The most faults of one plan.
 const MOST_FAULTS: usize = 200;

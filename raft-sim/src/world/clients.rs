@@ -11,7 +11,7 @@ use super::event::Event;
 use crate::checkers::{Fate, Violation, property};
 use crate::client::{Conclusion, Current, Outcome};
 use crate::linearizable::{self, Verdict};
-use crate::lot::Lot;
+use crate::lot::Key;
 use crate::markers::Marker;
 use crate::network::node_id;
 use crate::subject::{Asking, Subject};
@@ -131,7 +131,7 @@ impl<S: Subject> World<'_, S> {
             return Ok(());
         };
         let (operation, planned) = self.plan.operation(place);
-        let lot = Lot::of(self.plan.seed, &[COMMAND, operation]);
+        let lot = Key::Command.lot(self.plan.seed, &[operation]);
         let Ok(asking) = self.subject.step(operation, &planned, lot) else {
             let text = format!("operation {operation} can't be encoded");
             return Err(self.violation(property::NO_PANIC, text));
@@ -393,6 +393,3 @@ const MOST_WAITING: usize = 60;
 
 /// Steps that the check of one part of a history may take.
 const EFFORT: u64 = 2_000_000;
-
-/// What commands are called among lots.
-const COMMAND: u64 = 14;

@@ -7,7 +7,7 @@ use raft_node::frame::FORMAT_VERSION;
 use super::World;
 use super::event::Event;
 use crate::checkers::Violation;
-use crate::lot::Lot;
+use crate::lot::Key;
 use crate::markers::Marker;
 use crate::nemesis::{Fault, FaultPlan, Loss, Occasion};
 use crate::subject::Subject;
@@ -45,8 +45,10 @@ impl<S: Subject> World<'_, S> {
             Fault::Blackout { loss, down } => {
                 self.record_fault(place, None, &fault);
                 for node in 0..self.nodes.len() {
-                    let name = [BLACKOUT, u64::from(planned.number), plan.key_of(node)];
-                    let lag = Lot::of(plan.seed, &name).span(Duration::ZERO, down / 2);
+                    let name = [u64::from(planned.number), plan.key_of(node)];
+                    let lag = Key::Blackout
+                        .lot(plan.seed, &name)
+                        .span(Duration::ZERO, down / 2);
                     self.crash(node, loss, down + lag, false)?;
                 }
                 Ok(())
@@ -231,8 +233,10 @@ impl<S: Subject> World<'_, S> {
         };
         self.checks.stopped(node.id());
         node.stop(&self.network);
-        let name = [CRASH, node.key, u64::from(node.downs)];
-        let lost_some = node.disk.crash(loss, &mut Lot::of(self.plan.seed, &name));
+        let name = [node.key, u64::from(node.downs)];
+        let lost_some = node
+            .disk
+            .crash(loss, &mut Key::Crash.lot(self.plan.seed, &name));
         self.counters.crashes += 1;
         if self.nodes.iter().all(|node| !node.is_up()) {
             self.checks.mark(Marker::AllDown);
@@ -265,8 +269,8 @@ impl<S: Subject> World<'_, S> {
         let Some(node) = self.nodes.get_mut(number) else {
             return;
         };
-        let name = [ROT, node.key, u64::from(node.downs)];
-        if node.disk.rot(&mut Lot::of(self.plan.seed, &name)) {
+        let name = [node.key, u64::from(node.downs)];
+        if node.disk.rot(&mut Key::Rot.lot(self.plan.seed, &name)) {
             node.spoiled = true;
             self.tell(Some(number), format_args!("has a bit of its disk flipped"));
             self.record_note(Some(number), format_args!("has a bit of its disk flipped"));
@@ -327,12 +331,3 @@ const fn what_is_left(loss: Loss, lost_some: bool) -> &'static str {
         (true, Loss::Torn) => "crashes; unsynced writes may be lost or torn",
     }
 }
-
-/// What the starts after a blackout are called among lots.
-const BLACKOUT: u64 = 10;
-
-/// What crashes are called among lots.
-const CRASH: u64 = 11;
-
-/// What flipped bits are called among lots.
-const ROT: u64 = 12;

@@ -15,7 +15,7 @@ use super::event::Event;
 use super::progress::Progress;
 use super::rest::Rests;
 use crate::checkers::{Violation, property};
-use crate::lot::Lot;
+use crate::lot::Key;
 use crate::nemesis::Loss;
 use crate::process::Node;
 use crate::subject::Subject;
@@ -197,7 +197,7 @@ impl<S: Subject> World<'_, S> {
     fn start_down(&mut self, all: bool) {
         let majority = self.nodes.len() / 2 + 1;
         let mut order: Vec<usize> = (0..self.nodes.len()).collect();
-        order.sort_by_key(|&node| Lot::of(self.plan.seed, &[HEAL, node as u64]).number());
+        order.sort_by_key(|&node| Key::Heal.lot(self.plan.seed, &[node as u64]).number());
         for number in order {
             // Whose disk was lost runs, but only to learn that it is no member.
             let useful = (self.nodes.iter()).filter(|node| node.is_up() && !node.is_gone());
@@ -217,6 +217,3 @@ const ELECTIONS: u32 = 40;
 
 /// How often a healed world is looked at.
 const GLANCE: Duration = Duration::from_millis(100);
-
-/// What the order in which nodes start at the end is called among lots.
-const HEAL: u64 = 13;

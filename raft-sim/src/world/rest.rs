@@ -13,7 +13,7 @@ use super::World;
 use super::event::Event;
 use super::idle::Idle;
 use crate::checkers::{Violation, property};
-use crate::lot::Lot;
+use crate::lot::Key;
 use crate::network::node_id;
 use crate::process::Node;
 use crate::subject::Subject;
@@ -161,7 +161,7 @@ impl<S: Subject> World<'_, S> {
     /// and waits for what the node says.
     fn ask_once(&mut self) -> Result<(), Violation> {
         let now = self.schedule.now();
-        let mut lot = Lot::of(self.plan.seed, &[ASK, now.as_nanos()]);
+        let mut lot = Key::Ask.lot(self.plan.seed, &[now.as_nanos()]);
         let plain: Vec<usize> = (0..self.clients.len())
             .filter(|&client| {
                 self.clients
@@ -235,6 +235,3 @@ impl<S: Subject> World<'_, S> {
         })
     }
 }
-
-/// What the clients that ask a cluster at rest are called among lots.
-const ASK: u64 = 18;

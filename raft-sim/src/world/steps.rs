@@ -11,7 +11,7 @@ use raft_node::genesis::GenesisFault;
 use super::World;
 use super::event::Event;
 use crate::checkers::{Violation, property};
-use crate::lot::Lot;
+use crate::lot::Key;
 use crate::markers::Marker;
 use crate::nemesis::{Loss, Occasion};
 use crate::node_log::NotOpened;
@@ -33,8 +33,10 @@ impl<S: Subject> World<'_, S> {
             if !node.reacting {
                 node.reacting = true;
                 node.reactions += 1;
-                let name = [SLOW, node.key, node.reactions];
-                let delay = Lot::of(self.plan.seed, &name).span(std::time::Duration::ZERO, by);
+                let name = [node.key, node.reactions];
+                let delay = Key::Slow
+                    .lot(self.plan.seed, &name)
+                    .span(std::time::Duration::ZERO, by);
                 self.schedule.after(delay, Event::React { node: number });
             }
             return Ok(());
@@ -284,6 +286,3 @@ fn gives(occasion: Occasion, before: Option<Glimpse>, after: Glimpse) -> bool {
         Occasion::Committed => after.commit > before.commit,
     }
 }
-
-/// What the delays of slow nodes are called among lots.
-const SLOW: u64 = 9;
