@@ -111,6 +111,30 @@ mod tests {
         check(&AppModel::new(&Sum(0), codec).unwrap(), &history, EFFORT)
     }
 
+    /// Panics at every command.
+    #[derive(Serialize, Deserialize)]
+    struct Bomb;
+
+    impl App for Bomb {
+        type Command = u64;
+        type Reply = u64;
+        fn apply(&mut self, _command: u64) -> u64 {
+            panic!("as it is meant to")
+        }
+    }
+
+    #[test]
+    fn a_command_at_which_the_app_panics_explains_no_answer_even_an_empty_one() {
+        let codec = PayloadCodec::Postcard;
+        let mut history = History::new();
+        let input = AppMachine::<Bomb>::encode_command(codec, &1).unwrap();
+        let id = history.invoke(1, Time::ZERO, input);
+        history.answer(id, Time::ZERO, Bytes::new());
+        let model = AppModel::new(&Bomb, codec).unwrap();
+        let verdict = check(&model, &history, EFFORT);
+        assert!(matches!(verdict, Verdict::NotLinearizable(_)));
+    }
+
     #[test]
     fn an_app_is_its_own_model() {
         assert_eq!(verdict([1, 2, 3]), Verdict::Linearizable);
