@@ -41,8 +41,13 @@ pub trait Sequential {
     /// The object (or one key's part of it) before the first operation.
     fn initial(&self) -> Self::State;
 
-    /// What an operation does, and what it answers.
-    fn apply(&self, state: &Self::State, input: &Self::Input) -> (Self::State, Self::Output);
+    /// What an operation does, and what it answers. `None` if it can't be taken in this state at
+    /// all, as when a user's app panics: no order in which it comes here explains any answer.
+    fn apply(
+        &self,
+        state: &Self::State,
+        input: &Self::Input,
+    ) -> Option<(Self::State, Self::Output)>;
 
     /// The key that an operation touches.
     fn key(&self, input: &Self::Input) -> Self::Key;
@@ -280,10 +285,12 @@ impl<'a, M: Sequential> Search<'a, M> {
     fn try_answered(&mut self, number: usize, rank: usize) -> Option<Cursor> {
         let otherwise = Cursor::Line(rank + 1);
         let candidate = self.answered.get(number)?;
-        let (state, output) = self.model.apply(&self.state, &candidate.operation.input);
-        let fits = output == *candidate.output;
+        let applied = self.model.apply(&self.state, &candidate.operation.input);
+        let fitting = applied.filter(|(_, output)| output == candidate.output);
         let set = self.set ^ fingerprint(number, 0);
-        if fits && self.tried.insert((set, digest(&state))) {
+        if let Some((state, _)) =
+            fitting.filter(|(state, _)| self.tried.insert((set, digest(state))))
+        {
             self.open.take(number);
             self.answered_taken += 1;
             return Some(self.advance(Which::Answered(number), state, set, otherwise));
@@ -308,7 +315,7 @@ impl<'a, M: Sequential> Search<'a, M> {
     /// Takes an unknown operation, if that was not tried yet.
     fn take_unknown(&mut self, at: usize, otherwise: Cursor) -> Option<Cursor> {
         let candidate = self.unknown.get_mut(at).filter(|one| !one.taken)?;
-        let (state, _) = self.model.apply(&self.state, &candidate.operation.input);
+        let (state, _) = self.model.apply(&self.state, &candidate.operation.input)?;
         let set = self.set ^ fingerprint(at, 1);
         // One that changes nothing helps nobody.
         if state == self.state || !self.tried.insert((set, digest(&state))) {

@@ -40,8 +40,8 @@ impl<A: App> AppModel<A> {
         })
     }
 
-    fn step(&self, state: &[u8], input: &[u8]) -> Result<(Vec<u8>, Bytes), CodecError> {
-        let app: A = self.codec.decode(state)?;
+    fn step(&self, state: &[u8], input: &[u8]) -> Option<(Vec<u8>, Bytes)> {
+        let app: A = self.codec.decode(state).ok()?;
         let mut machine = AppMachine::new(app, self.codec);
         let command = Command {
             id: EntryId::ORIGIN,
@@ -49,12 +49,10 @@ impl<A: App> AppModel<A> {
             payload: input,
         };
         // An order in which the app panics explains no answer.
-        let Ok(output) = caught(|| machine.apply(command)) else {
-            return Ok((state.to_vec(), Bytes::new()));
-        };
+        let output = caught(|| machine.apply(command)).ok()?;
         let mut after = Vec::new();
-        self.codec.encode(machine.app(), &mut after)?;
-        Ok((after, output))
+        self.codec.encode(machine.app(), &mut after).ok()?;
+        Some((after, output))
     }
 }
 
@@ -68,10 +66,9 @@ impl<A: App> Sequential for AppModel<A> {
         self.initial.clone()
     }
 
-    fn apply(&self, state: &Vec<u8>, input: &Bytes) -> (Vec<u8>, Bytes) {
-        // An app whose state can't be read back answers nothing, which fits no client's answer.
+    fn apply(&self, state: &Vec<u8>, input: &Bytes) -> Option<(Vec<u8>, Bytes)> {
+        // Nor does an app whose state can't be read back explain any.
         self.step(state, input)
-            .unwrap_or_else(|_| (state.clone(), Bytes::new()))
     }
 
     fn key(&self, _input: &Bytes) {}

@@ -26,13 +26,13 @@ impl Sequential for Register {
         0
     }
 
-    fn apply(&self, state: &u64, input: &Ask) -> (u64, u64) {
-        match input {
+    fn apply(&self, state: &u64, input: &Ask) -> Option<(u64, u64)> {
+        Some(match input {
             Ask::Read => (*state, *state),
             Ask::Write(value) => (*value, 0),
             Ask::Swap(old, new) if state == old => (*new, *state),
             Ask::Swap(..) => (*state, *state),
-        }
+        })
     }
 
     fn key(&self, _input: &Ask) {}
@@ -51,7 +51,7 @@ impl Sequential for Registers {
         0
     }
 
-    fn apply(&self, state: &u64, input: &(u64, Ask)) -> (u64, u64) {
+    fn apply(&self, state: &u64, input: &(u64, Ask)) -> Option<(u64, u64)> {
         Register.apply(state, &input.1)
     }
 
@@ -326,7 +326,7 @@ fn real(
                     open[client] = None;
                     continue;
                 }
-                let (after, answer) = Register.apply(&before, &ask);
+                let (after, answer) = Register.apply(&before, &ask).unwrap();
                 state.insert(key, after);
                 open[client] = (!lost).then_some((id, (key, ask), Some(answer)));
             }
@@ -356,7 +356,7 @@ fn by_force(history: &History<(u64, Ask), u64>) -> bool {
         };
         (0..all.len()).filter(open).any(|at| {
             let (key, ask) = all[at].input;
-            let (after, answer) = Register.apply(state.get(&key).unwrap_or(&0), &ask);
+            let (after, answer) = Register.apply(state.get(&key).unwrap_or(&0), &ask).unwrap();
             let fits = match &all[at].outcome {
                 Outcome::Answered(_, output) => *output == answer,
                 Outcome::Unknown => true,

@@ -177,7 +177,7 @@ impl<A: App> Sequential for Parts<A> {
         self.inner.initial()
     }
 
-    fn apply(&self, state: &Vec<u8>, input: &Asked) -> (Vec<u8>, Bytes) {
+    fn apply(&self, state: &Vec<u8>, input: &Asked) -> Option<(Vec<u8>, Bytes)> {
         self.inner.apply(state, &input.command)
     }
 

@@ -109,15 +109,12 @@ impl<M: StateMachine + Clone> Sequential for MachineModel<M> {
         }
     }
 
-    fn apply(&self, state: &MachineState<M>, input: &Asked) -> (MachineState<M>, Bytes) {
+    fn apply(&self, state: &MachineState<M>, input: &Asked) -> Option<(MachineState<M>, Bytes)> {
         let mut machine = state.machine.clone();
         let (id, time) = input.stamp.unwrap_or((EntryId::ORIGIN, LogTime::ZERO));
         let payload = &input.command;
-        let reply = caught(|| machine.apply(Command { id, time, payload }));
-        let Ok(reply) = reply else {
-            // An order in which the machine panics explains no answer.
-            return (state.clone(), Bytes::new());
-        };
+        // An order in which the machine panics explains no answer.
+        let reply = caught(|| machine.apply(Command { id, time, payload })).ok()?;
         let seen = self.look.as_ref().and_then(|look| look.write(&machine));
         let print = match seen {
             Some(bytes) => fingerprint(&bytes),
@@ -125,7 +122,7 @@ impl<M: StateMachine + Clone> Sequential for MachineModel<M> {
                 .into_iter()
                 .fold(state.print, mix),
         };
-        (MachineState { machine, print }, reply)
+        Some((MachineState { machine, print }, reply))
     }
 
     fn key(&self, _input: &Asked) {}

@@ -365,7 +365,7 @@ impl<S: Subject> World<'_, S> {
         // Whether what clients saw can be explained is for the check to say; the log only shows
         // where to look first.
         self.place_history();
-        match linearizable::check(&model, &self.history, EFFORT) {
+        match linearizable::check(&model, &self.history, linearizable::EFFORT) {
             Verdict::Linearizable => Ok(()),
             Verdict::Undecided => {
                 self.undecided = true;
@@ -390,6 +390,3 @@ const DOUBLINGS: u32 = 4;
 
 /// How many operations wait for one client; what comes beyond is not done.
 const MOST_WAITING: usize = 60;
-
-/// Steps that the check of one part of a history may take.
-const EFFORT: u64 = 2_000_000;

@@ -21,6 +21,17 @@ pub(crate) struct Swap {
     new: u64,
 }
 
+impl Swap {
+    /// What is in the register afterwards.
+    const fn applied(&self, state: u64) -> u64 {
+        if state == self.expected {
+            self.new
+        } else {
+            state
+        }
+    }
+}
+
 impl Sequential for Registers {
     type Input = Swap;
     type Output = u64;
@@ -31,13 +42,8 @@ impl Sequential for Registers {
         0
     }
 
-    fn apply(&self, state: &u64, swap: &Swap) -> (u64, u64) {
-        let next = if *state == swap.expected {
-            swap.new
-        } else {
-            *state
-        };
-        (next, *state)
+    fn apply(&self, state: &u64, swap: &Swap) -> Option<(u64, u64)> {
+        Some((swap.applied(*state), *state))
     }
 
     fn key(&self, swap: &Swap) -> u64 {
@@ -90,7 +96,7 @@ pub(crate) fn history(seed: u64) -> History<Swap, u64> {
             }
             Client::Asked(id, swap) => {
                 let state = registers.entry(swap.register).or_default();
-                let (next, answer) = Registers.apply(state, &swap);
+                let (next, answer) = (swap.applied(*state), *state);
                 *state = next;
                 Client::Done(id, answer)
             }
