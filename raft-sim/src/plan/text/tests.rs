@@ -1,11 +1,13 @@
 //! Plans as text: read back as they were written, and never a panic for what somebody makes of it.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use proptest::prelude::*;
 
 use super::*;
-use crate::plan::Swarm;
+use crate::nemesis::{Fault, FaultPlan, Occasion, Target};
+use crate::plan::{Delay, RarePlan, RareSite, Swarm};
 use crate::sim::run_plan;
 
 fn short() -> Plan {
@@ -121,6 +123,90 @@ fn plans_that_no_world_can_have_are_refused_with_what_to_do() {
     let mut plan = short();
     plan.nodes.clear();
     assert_eq!(plan.validate().unwrap_err().flaw, Box::new(Flaw::NoNodes));
+}
+
+/// A world in which everything is at work that happens in so many of a thousand cases.
+fn with_all_rates() -> Plan {
+    let mut plan = short();
+    let (short, long) = (Duration::from_millis(1), Duration::from_millis(2));
+    plan.network.delay = Delay::Two(short, long, 501);
+    plan.disk.sync = Delay::Two(short, long, 502);
+    plan.network.slow_kind = Some((1, 503));
+    plan.rare = RareSite::all()
+        .map(|site| RarePlan { site, per_mille: 9 })
+        .collect();
+    plan.faults.clear();
+    let target = Target::Leader;
+    let (late, lasts) = (short, long);
+    for fault in [
+        Fault::Storm {
+            drop_per_mille: 10,
+            late,
+            lasts,
+        },
+        Fault::Rate {
+            target,
+            per_mille: 2_000,
+            lasts,
+        },
+    ] {
+        plan.faults.push(FaultPlan {
+            number: plan.faults.len() as u32,
+            at: short,
+            occasion: Occasion::None,
+            delay: Duration::ZERO,
+            fault,
+        });
+    }
+    plan
+}
+
+#[test]
+fn no_rate_is_more_than_a_thousand_of_a_thousand() {
+    let plan = with_all_rates();
+    assert_eq!(plan.validate(), Ok(()));
+    let text = plan.to_text();
+    let mut seen = BTreeSet::new();
+    // Whatever is called so is one; a new one is found here by itself.
+    for (at, _) in text.match_indices("per_mille: ") {
+        let begin = at + "per_mille: ".len();
+        let rest = text[begin..].trim_start_matches(|letter: char| letter.is_ascii_digit());
+        let edited = format!("{}1001{rest}", &text[..begin]);
+        let is_rate = text[..at].ends_with("target: Leader, ");
+        let name = text[..at].rsplit([' ', '(']).next().unwrap_or_default();
+        let name = format!("{name}per_mille");
+        match Plan::parse(&edited) {
+            // How fast a clock runs is no share of anything.
+            Ok(_) => assert!(is_rate, "{name}: {edited}"),
+            Err(error) => assert!(error.to_string().contains(&name), "{name}: {error}"),
+        }
+        seen.insert(name);
+    }
+    assert_eq!(seen.len(), 6, "{seen:?}");
+    for unnamed in ["501)", "502)", "503)"] {
+        assert_eq!(text.matches(unnamed).count(), 1, "{text}");
+        let error = Plan::parse(&text.replace(unnamed, "1001)")).unwrap_err();
+        let told = error.to_string();
+        assert!(told.contains("is 1001: make it at most 1000"), "{told}");
+    }
+}
+
+#[test]
+fn a_lane_without_room_is_refused_and_one_with_the_least_serves() {
+    let told = flaw_of("lane_bytes: ", "lane_bytes: 0, // ");
+    assert!(
+        told.contains("lane_bytes is 0: make it at least 1"),
+        "{told}"
+    );
+    for seed in 0..3 {
+        let swarm = Swarm {
+            duration: Duration::from_secs(3),
+            ..Swarm::default()
+        };
+        let mut plan = Plan::draw(seed, &swarm);
+        plan.network.lane_bytes = 1;
+        assert_eq!(run_plan(plan).violation, None, "seed {seed}");
+    }
 }
 
 #[test]
