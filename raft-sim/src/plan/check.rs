@@ -23,6 +23,7 @@ impl Plan {
         self.check_numbers()?;
         self.check_nodes()?;
         self.check_surroundings()?;
+        self.check_rates()?;
         self.check_tuning()?;
         self.check_beats()?;
         for (item, client) in self.clients.iter().enumerate() {
@@ -114,15 +115,12 @@ impl Plan {
         let late = self.network.straggle_most;
         within(network, "straggle_most", late, MOST_SPAN)?;
         let lane = self.network.lane_bytes as u64;
+        at_least(network, "lane_bytes", lane, 1)?;
         at_most(network, "lane_bytes", lane, MOST_BYTES)?;
         let calm = self.network.calm.unwrap_or_default();
         within(network, "calm", calm, MOST_DELAY)?;
         let late = self.quirks.alarms_late;
         within(Spot::field("quirks"), "alarms_late", late, MOST_DELAY)?;
-        for (item, planned) in self.rare.iter().enumerate() {
-            let per_mille = u64::from(planned.per_mille);
-            at_most(Spot::item("rare", item), "per_mille", per_mille, MOST_RARE)?;
-        }
         let ending = Spot::field("ending");
         within(ending, "rest", self.ending.rest, MOST_DELAY)?;
         at_most(ending, "rests", u64::from(self.ending.rests), MOST_RESTS)?;
@@ -137,6 +135,28 @@ impl Plan {
         let sector = self.disk.sector_bytes as u64;
         at_least(disk, "sector_bytes", sector, 1)?;
         at_most(disk, "sector_bytes", sector, MOST_BYTES)
+    }
+
+    /// No more than a thousand of a thousand. (Those of delays and faults are checked with them.)
+    fn check_rates(&self) -> Result<(), PlanError> {
+        let network = &self.network;
+        let slow_kind = network.slow_kind.map_or(0, |(_, per_mille)| per_mille);
+        for (name, per_mille) in [
+            ("drop_per_mille", network.drop_per_mille),
+            ("double_per_mille", network.double_per_mille),
+            ("straggle_per_mille", network.straggle_per_mille),
+            ("slow_kind", slow_kind),
+            ("redial_per_mille", network.redial_per_mille),
+        ] {
+            check_rate(Spot::field("network"), name, per_mille)?;
+        }
+        let polls = self.quirks.spurious_polls_per_mille;
+        check_rate(Spot::field("quirks"), "spurious_polls_per_mille", polls)?;
+        for (item, planned) in self.rare.iter().enumerate() {
+            let per_mille = u64::from(planned.per_mille);
+            at_most(Spot::item("rare", item), "per_mille", per_mille, MOST_RARE)?;
+        }
+        Ok(())
     }
 
     fn check_tuning(&self) -> Result<(), PlanError> {
@@ -205,6 +225,9 @@ impl Plan {
             at_least(spot, "per_mille", u64::from(per_mille), 1)?;
             at_most(spot, "per_mille", u64::from(per_mille), MOST_RATE)?;
         }
+        if let Fault::Storm { drop_per_mille, .. } = planned.fault {
+            check_rate(spot, "drop_per_mille", drop_per_mille)?;
+        }
         let nodes = self.nodes.len();
         let no_such = |node: usize| spot.has(Flaw::NoSuchNode { node, nodes });
         match planned.fault.target_mut() {
@@ -233,11 +256,18 @@ fn check_delay(spot: Spot, name: &'static str, delay: Delay) -> Result<(), PlanE
     let spans = match delay {
         Delay::Even(least, most) => [least, most],
         Delay::LongTailed(mean) => [mean, mean],
-        Delay::Two(common, rare, _) => [common, rare],
+        Delay::Two(common, rare, per_mille) => {
+            check_rate(spot, name, per_mille)?;
+            [common, rare]
+        }
     };
     spans
         .into_iter()
         .try_for_each(|span| within(spot, name, span, MOST_DELAY))
+}
+
+fn check_rate(spot: Spot, name: &'static str, per_mille: u32) -> Result<(), PlanError> {
+    at_most(spot, name, u64::from(per_mille), 1_000)
 }
 
 fn within(spot: Spot, name: &'static str, span: Duration, most: Duration) -> Result<(), PlanError> {
