@@ -27,6 +27,22 @@ fn a_run_ends_with_a_summary() {
     for row in ["seeds ", "elections", "hash over all events", "failures"] {
         assert!(text.contains(row), "no {row:?} in {text}");
     }
+    let alike = format!("\n{:<26}{:>16}\n", "  run twice, alike", 2);
+    assert!(text.contains(&alike), "{text}");
+    let once = raft_sim(&["run", "--seeds", "0..1", "--for", "2s"]);
+    assert!(!printed(&once).contains("twice"), "{once:?}");
+}
+
+#[test]
+fn programs_are_told_whether_a_run_was_twice() {
+    let words = ["run", "--seeds", "0..1", "--for", "1s", "--json"];
+    for (more, twice) in [(None, false), (Some("--twice"), true)] {
+        let words: Vec<&str> = words.iter().copied().chain(more).collect();
+        let text = printed(&raft_sim(&words));
+        let line: serde_json::Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+        assert_eq!(line["twice"], twice);
+        assert_eq!(line["alike"], u64::from(twice));
+    }
 }
 
 #[test]

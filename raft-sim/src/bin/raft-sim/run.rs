@@ -69,6 +69,8 @@ impl What {
 /// One world's result. What its clients saw is not kept.
 pub(crate) struct Ran {
     pub(crate) outcome: Outcome,
+    /// Whether it ran twice, and both times the same happened.
+    pub(crate) alike: bool,
     pub(crate) failure: Option<Failure>,
 }
 
@@ -77,11 +79,17 @@ fn world(plan: Plan, arguments: &Run) -> Ran {
     let again = arguments.twice.then(|| plan.clone());
     let mut outcome = run_plan(plan);
     let mut failure = outcome.violation.as_ref().map(failure_of);
+    let mut alike = false;
     if let Some(plan) = again.filter(|_| failure.is_none()) {
         failure = difference(&outcome, &run_plan(plan));
+        alike = failure.is_none();
     }
     outcome.history = History::new();
-    Ran { outcome, failure }
+    Ran {
+        outcome,
+        alike,
+        failure,
+    }
 }
 
 pub(crate) fn failure_of(violation: &Violation) -> Failure {
@@ -122,7 +130,7 @@ impl<'a> Teller<'a> {
         let count = seeds.end - seeds.start;
         Self {
             arguments,
-            summary: Summary::new(seeds),
+            summary: Summary::new(seeds, arguments.twice),
             progress: Progress::new(count, arguments.json),
             failed: Failed::default(),
         }

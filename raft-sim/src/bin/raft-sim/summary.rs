@@ -20,15 +20,20 @@ pub(crate) struct Summary {
     report: Report,
     each: Vec<Counters>,
     failures: u64,
+    /// Whether each seed runs twice, and how many were alike.
+    twice: bool,
+    alike: u64,
 }
 
 impl Summary {
-    pub(crate) fn new(range: Range<u64>) -> Self {
+    pub(crate) fn new(range: Range<u64>, twice: bool) -> Self {
         Self {
             range,
             report: Report::default(),
             each: Vec::new(),
             failures: 0,
+            twice,
+            alike: 0,
         }
     }
 
@@ -36,6 +41,7 @@ impl Summary {
         self.report.add(&ran.outcome);
         self.each.push(ran.outcome.counters);
         self.failures += u64::from(ran.failure.is_some());
+        self.alike += u64::from(ran.alike);
     }
 
     pub(crate) const fn failed(&self) -> bool {
@@ -87,8 +93,12 @@ impl Summary {
             // Writing to a string can't fail.
             let _ = writeln!(text, "{name:<26}{total:>16}{median}");
         };
+        let whole = |figure: f64| format!("{figure:.0}");
         row("", "total".to_owned(), None);
         row("seeds", line.seeds.to_string(), None);
+        if line.twice {
+            row("  run twice, alike", line.alike.to_string(), None);
+        }
         row("events", line.events.to_string(), Some(line.median_events));
         row(
             "operations",
@@ -114,11 +124,7 @@ impl Summary {
         );
         row("faults", line.faults.to_string(), None);
         row("owed no progress", line.unowed.to_string(), None);
-        row(
-            "simulated seconds",
-            format!("{:.0}", line.simulated_seconds),
-            None,
-        );
+        row("simulated seconds", whole(line.simulated_seconds), None);
         row("CPU seconds", format!("{:.1}", line.cpu_seconds), None);
         row(
             "seeds / CPU second",
@@ -127,12 +133,12 @@ impl Summary {
         );
         row(
             "simulated s / CPU second",
-            format!("{:.0}", line.simulated_seconds_per_cpu_second),
+            whole(line.simulated_seconds_per_cpu_second),
             None,
         );
         row(
             "events / CPU second",
-            format!("{:.0}", line.events_per_cpu_second),
+            whole(line.events_per_cpu_second),
             None,
         );
         row("undecided histories", line.undecided.to_string(), None);
@@ -155,6 +161,8 @@ impl Summary {
             first_seed: self.range.start,
             end_seed: self.range.end,
             seeds: self.report.seeds,
+            twice: self.twice,
+            alike: self.alike,
             events: totals.events,
             median_events: self.median(|each| each.events),
             operations: totals.operations,
@@ -267,6 +275,9 @@ struct Line {
     first_seed: u64,
     end_seed: u64,
     seeds: u64,
+    /// Whether each seed was to run twice, and how many did with the same hash.
+    twice: bool,
+    alike: u64,
     events: u64,
     median_events: u64,
     operations: u64,
