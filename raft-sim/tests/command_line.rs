@@ -1,7 +1,7 @@
 //! The command line: what it prints, and how it exits.
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 /// Runs `raft-sim` with these words.
 #[expect(
@@ -17,6 +17,10 @@ fn raft_sim(words: &[&str]) -> Output {
 
 fn printed(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn complaint(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 #[test]
@@ -148,6 +152,58 @@ fn bad_arguments_are_told_apart_from_failures() {
 }
 
 #[test]
+fn what_would_be_ignored_is_refused() {
+    for words in [
+        &["run", "--plan", "a.plan", "--no-faults"][..],
+        &["replay", "--plan", "a.plan", "--nodes", "3"],
+        &["replay", "--plan", "a.plan", "--for", "1s"],
+        &["replay", "1", "--print-plan", "--export", "jsonl"],
+        &["shrink", "--plan", "a.plan", "--for", "1s"],
+        &["open", "--plan", "a.plan", "--no-faults"],
+        &["open", "story.txt", "--nodes", "3"],
+        &["open", "story.txt", "--last", "3"],
+    ] {
+        let output = raft_sim(words);
+        assert_eq!(output.status.code(), Some(2), "{words:?}");
+        let told = complaint(&output);
+        assert!(told.contains("cannot be used with"), "{words:?}: {told}");
+    }
+}
+
+#[test]
+fn who_gives_no_argument_is_told_all_that_could_be_given() {
+    for (command, all) in [
+        ("run", &["--seeds <A..B>", "--plan <FILE>"][..]),
+        ("replay", &["SEED", "--seed <N>", "--plan <FILE>"]),
+        ("shrink", &["SEED", "--seed <N>", "--plan <FILE>"]),
+        ("open", &["FILE", "--seed <N>", "--plan <FILE>"]),
+        ("script", &["FILE", "--commands"]),
+    ] {
+        let output = raft_sim(&[command]);
+        assert_eq!(output.status.code(), Some(2), "{command}");
+        let told = complaint(&output);
+        let missing = told.lines().nth(1).unwrap();
+        for argument in all {
+            assert!(missing.contains(argument), "{command}: {told}");
+        }
+    }
+}
+
+#[test]
+fn a_replay_that_nobody_reads_ends_quietly() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_raft-sim"))
+        .args(["replay", "1", "--for", "2s"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(141), "{output:?}");
+    assert_eq!(complaint(&output), "");
+}
+
+#[test]
 fn a_story_that_ends_otherwise_is_a_failure() {
     let stories = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts");
     let good = stories.join("first_election.txt");
@@ -210,7 +266,14 @@ fn a_world_is_exported_and_opened_as_a_page() {
     assert!(printed(&output).starts_with("sequenceDiagram\n"));
     let bad = raft_sim(&["open", &file("mermaid")]);
     assert_eq!(bad.status.code(), Some(2), "{bad:?}");
-    assert!(String::from_utf8_lossy(&bad.stderr).contains("not a recording"));
+    assert!(complaint(&bad).contains("not a recording"));
+    let plan = file("world.plan");
+    let words = ["replay", "--seed", "4", "--for", "1s", "--print-plan"];
+    std::fs::write(&plan, printed(&raft_sim(&words))).unwrap();
+    let bad = raft_sim(&["open", &plan]);
+    assert_eq!(bad.status.code(), Some(2), "{bad:?}");
+    let told = format!("A plan? Use --plan {plan}");
+    assert!(complaint(&bad).contains(&told), "{bad:?}");
 }
 
 #[test]

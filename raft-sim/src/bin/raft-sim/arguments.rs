@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgGroup, Args, Parser, Subcommand};
 use raft_sim::plan::{MAX_NODES, MOST_DURATION, Swarm};
 
 use crate::bench::Bench;
@@ -42,12 +42,13 @@ pub(crate) enum Command {
 }
 
 #[derive(Args, Debug)]
+#[command(group(one_of(&["seeds", "plan"])))]
 pub(crate) struct Run {
     /// The seeds, the last one excluded: 0..2000.
-    #[arg(long, value_name = "A..B", value_parser = seeds, required_unless_present = "plan")]
+    #[arg(long, value_name = "A..B", value_parser = seeds)]
     pub(crate) seeds: Option<Range<u64>>,
     /// A file with one plan, instead of seeds.
-    #[arg(long, value_name = "FILE", conflicts_with = "seeds")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = DRAWN)]
     pub(crate) plan: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) world: World,
@@ -83,19 +84,19 @@ pub(crate) struct Replay {
     #[command(flatten)]
     pub(crate) source: Source,
     /// Prints the plan, as text that `--plan` takes, and runs nothing.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "export")]
     pub(crate) print_plan: bool,
     #[command(flatten)]
     pub(crate) export: Export,
 }
 
 #[derive(Args, Debug)]
+#[command(group(one_of(&["file", "commands"])))]
 pub(crate) struct Script {
     /// The story.
-    #[arg(required_unless_present = "commands")]
     pub(crate) file: Option<PathBuf>,
     /// Lists the commands of scripts instead.
-    #[arg(long, conflicts_with_all = ["file", "update", "export"])]
+    #[arg(long, conflicts_with_all = ["update", "export"])]
     pub(crate) commands: bool,
     /// Writes what happens now into the file.
     #[arg(long, conflicts_with = "export")]
@@ -144,6 +145,15 @@ impl World {
         words
     }
 }
+
+/// Of these arguments one is needed, and no two make sense.
+pub(crate) fn one_of(arguments: &[&'static str]) -> ArgGroup {
+    let group = ArgGroup::new("what").required(true);
+    group.args(arguments.iter().copied())
+}
+
+/// What [`World`] fixes: nothing in a world that is not drawn.
+pub(crate) const DRAWN: [&str; 3] = ["nodes", "duration", "no_faults"];
 
 fn seeds(text: &str) -> Result<Range<u64>, String> {
     let (first, end) = text

@@ -2,7 +2,7 @@
 //! hulls, and in the judgement of long histories. On one thread; the median of several rounds, and
 //! how far they spread.
 
-use std::io;
+use std::io::{self, Write as _};
 use std::time::Duration;
 
 use clap::Args;
@@ -74,7 +74,7 @@ pub(crate) fn bench(arguments: &Bench) -> io::Result<bool> {
     })?;
     let rates = judged.iter().map(|((), cpu)| 1.0 / cpu);
     figures.push(("histories of 10,000 judged", Figure::of(rates.collect())));
-    print(arguments, &figures);
+    print(arguments, &figures)?;
     Ok(true)
 }
 
@@ -145,20 +145,21 @@ impl Figure {
     }
 }
 
-fn print(arguments: &Bench, figures: &[(&'static str, Figure)]) {
+fn print(arguments: &Bench, figures: &[(&'static str, Figure)]) -> io::Result<()> {
+    let mut out = io::stdout().lock();
     if arguments.json {
         let all: std::collections::BTreeMap<_, _> = figures
             .iter()
             .map(|(name, figure)| (*name, figure))
             .collect();
         // Numbers and strings always have a JSON form.
-        println!("{}", serde_json::to_string(&all).unwrap_or_default());
-        return;
+        return writeln!(out, "{}", serde_json::to_string(&all).unwrap_or_default());
     }
-    println!(
+    writeln!(
+        out,
         "{:<30}{:>14}{:>14}{:>14}",
         "a CPU second", "median", "least", "most"
-    );
+    )?;
     for (
         name,
         Figure {
@@ -168,8 +169,9 @@ fn print(arguments: &Bench, figures: &[(&'static str, Figure)]) {
         },
     ) in figures
     {
-        println!("{name:<30}{median:>14.1}{least:>14.1}{most:>14.1}");
+        writeln!(out, "{name:<30}{median:>14.1}{least:>14.1}{most:>14.1}")?;
     }
+    Ok(())
 }
 
 /// Clusters of bare hulls, by size.

@@ -1,6 +1,6 @@
 //! `raft-sim explore`: all that can happen in a small world of bare hulls.
 
-use std::io::{self, IsTerminal as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
@@ -119,46 +119,55 @@ pub(crate) fn explore(arguments: &Explore) -> Result<bool, io::Error> {
     }
     let elapsed = begun.elapsed();
     if arguments.json {
-        println!("{}", object(arguments, &explored, elapsed));
+        let object = object(arguments, &explored, elapsed);
+        writeln!(io::stdout().lock(), "{object}")?;
     } else {
-        print(&explored, elapsed);
+        print(&explored, elapsed)?;
     }
     Ok(matches!(explored.verdict, Verdict::Complete))
 }
 
-fn print(explored: &Explored, elapsed: Duration) {
+fn print(explored: &Explored, elapsed: Duration) -> io::Result<()> {
+    let mut out = io::stdout().lock();
     let (progress, situations) = (&explored.progress, &explored.situations);
     if let Verdict::Broken(found) = &explored.verdict {
-        println!("{} does not hold. A shortest way there:\n", found.property);
+        writeln!(
+            out,
+            "{} does not hold. A shortest way there:\n",
+            found.property
+        )?;
         for line in &found.story {
-            println!("{line}");
+            writeln!(out, "{line}")?;
         }
         if let Some(script) = &found.script {
-            println!("\nThe same for `raft-sim script`:\n\n{script}");
+            writeln!(out, "\nThe same for `raft-sim script`:\n\n{script}")?;
         }
-        println!();
+        writeln!(out)?;
     }
-    println!("{}", short(progress, elapsed));
-    println!(
+    writeln!(out, "{}", short(progress, elapsed))?;
+    writeln!(
+        out,
         "{} ways between states, {} states of single nodes, {} steps of hulls, {} messages",
         progress.transitions, progress.locals, progress.steps, progress.messages
-    );
-    println!(
+    )?;
+    writeln!(
+        out,
         "Figure 8: (c) {}, (d) {}, (e) {} times; two leaders at once {}, writes lost {} times",
         situations.figure_8_c,
         situations.figure_8_d,
         situations.figure_8_e,
         situations.two_leaders,
         situations.lost_writes
-    );
+    )?;
     match &explored.verdict {
-        Verdict::Complete => println!("complete: everything holds in all of them"),
-        Verdict::BoundedOut(stop) => println!(
+        Verdict::Complete => writeln!(out, "complete: everything holds in all of them"),
+        Verdict::BoundedOut(stop) => writeln!(
+            out,
             "bounded out after {} states, {} of them left to go on from: {stop}",
             progress.states,
             progress.states - progress.expanded
         ),
-        Verdict::Broken(found) => println!("broken: {}: {}", found.property, found.text),
+        Verdict::Broken(found) => writeln!(out, "broken: {}: {}", found.property, found.text),
     }
 }
 

@@ -2,8 +2,9 @@
 //! failing one, play a `script`, `explore` all that can happen in a small world.
 //!
 //! Exit status: 0 when all is well, 1 when a seed violates a property or a script ends otherwise
-//! than checked in, 2 when the arguments make no sense.
+//! than checked in, 2 when the arguments make no sense, 141 when nobody reads the output any more.
 
+use std::io::ErrorKind;
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -41,12 +42,17 @@ fn main() -> ExitCode {
     match verdict {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => ExitCode::from(NOBODY_READS),
         Err(error) => {
             eprintln!("raft-sim: {error}");
             ExitCode::from(BAD_ARGUMENTS)
         }
     }
 }
+
+/// Whoever read what is printed has gone, such as `head`: a shell shows the same of programs that
+/// the system ends for that. Whether all is well with the world is not known.
+const NOBODY_READS: u8 = 128 + 13;
 
 /// What clap itself exits with.
 const BAD_ARGUMENTS: u8 = 2;

@@ -14,24 +14,21 @@ use raft_sim::script;
 use raft_sim::sim::record_plan;
 use raft_sim::trace::{KEPT, Recorder, Recording};
 
-use crate::arguments::World;
+use crate::arguments::{DRAWN, World, one_of};
 use crate::source;
 
 /// What to look at.
 #[derive(Args, Debug)]
+#[command(group(one_of(&["recording", "seed", "plan"])))]
 pub(crate) struct Open {
     /// A recording, as `replay --export jsonl` writes it, or a script (`*.txt`).
-    #[arg(
-        value_name = "FILE",
-        required_unless_present_any = ["seed", "plan"],
-        conflicts_with_all = ["seed", "plan"]
-    )]
+    #[arg(value_name = "FILE", conflicts_with_all = DRAWN, conflicts_with = "last")]
     recording: Option<PathBuf>,
     /// The world of this seed.
-    #[arg(long, value_name = "N", conflicts_with = "plan")]
+    #[arg(long, value_name = "N")]
     seed: Option<u64>,
     /// The world of this plan.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = DRAWN)]
     plan: Option<PathBuf>,
     #[command(flatten)]
     world: World,
@@ -87,7 +84,19 @@ fn read(file: &Path) -> Result<Recording, io::Error> {
         return play(file, KEPT);
     }
     let text = fs::read_to_string(file).map_err(|error| told(file, error.kind(), &error))?;
-    export::parse(&text).map_err(|error| told(file, io::ErrorKind::InvalidData, &error))
+    export::parse(&text).map_err(|error| {
+        let named_so = file
+            .extension()
+            .is_some_and(|extension| extension == "plan");
+        match named_so || Plan::parse(&text).is_ok() {
+            true => {
+                let file = file.display();
+                let text = format!("{file} is no recording. A plan? Use --plan {file}");
+                io::Error::new(io::ErrorKind::InvalidData, text)
+            }
+            false => told(file, io::ErrorKind::InvalidData, &error),
+        }
+    })
 }
 
 /// Plays a script and records the last happenings of it.

@@ -1,6 +1,7 @@
 //! `raft-sim script`: one story with checked-in output.
 
-use std::{fs, io};
+use std::fs;
+use std::io::{self, Write as _};
 
 use crate::arguments::Script;
 use crate::open::play;
@@ -8,7 +9,7 @@ use crate::open::play;
 /// Plays a script, or exports it; answers whether it ends as checked in, and violates nothing.
 pub(crate) fn script(arguments: &Script) -> Result<bool, io::Error> {
     let Some(path) = &arguments.file else {
-        print!("{}", table());
+        io::stdout().lock().write_all(table().as_bytes())?;
         return Ok(true);
     };
     if arguments.export.is_wanted() {
@@ -29,7 +30,7 @@ pub(crate) fn script(arguments: &Script) -> Result<bool, io::Error> {
         fs::write(path, &after).map_err(named)?;
         return Ok(sound);
     }
-    print!("{after}");
+    io::stdout().lock().write_all(after.as_bytes())?;
     let Some(line) = first_difference(&before, &after) else {
         return Ok(sound);
     };

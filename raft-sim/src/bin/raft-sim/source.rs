@@ -6,23 +6,20 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use raft_sim::plan::Plan;
 
-use crate::arguments::World;
+use crate::arguments::{DRAWN, World, one_of};
 
 /// One plan: a seed's, or a file's.
 #[derive(Args, Debug)]
+#[command(group(one_of(&["seed", "named", "plan"])))]
 pub(crate) struct Source {
     /// The seed.
-    #[arg(
-        value_name = "SEED",
-        required_unless_present_any = ["named", "plan"],
-        conflicts_with_all = ["named", "plan"]
-    )]
+    #[arg(value_name = "SEED")]
     seed: Option<u64>,
     /// The seed, by name.
-    #[arg(long = "seed", value_name = "N", conflicts_with = "plan")]
+    #[arg(long = "seed", value_name = "N")]
     named: Option<u64>,
     /// A file with a plan, as `replay --print-plan` prints it, instead of a seed.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = DRAWN)]
     plan: Option<PathBuf>,
     #[command(flatten)]
     world: World,
