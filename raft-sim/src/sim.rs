@@ -432,6 +432,12 @@ impl Report {
         self.undecided += u64::from(outcome.undecided);
         self.reached.add(&outcome.reached);
     }
+
+    /// Whether so many histories were too tangled to judge (more than one in twenty) that nobody
+    /// can say that clients saw what they should.
+    pub const fn is_undecided(&self) -> bool {
+        self.undecided * 20 > self.seeds
+    }
 }
 
 /// A seed whose world violated a property.

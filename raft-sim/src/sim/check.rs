@@ -30,8 +30,8 @@ impl Sim {
     ///
     /// # Panics
     ///
-    /// A seed fails: the test does too, and says what [`Finding`] does. Or the environment holds
-    /// what can't be read.
+    /// A seed fails: the test does too, and says what [`Finding`] does. Or too little could be
+    /// judged, or the environment holds what can't be read.
     #[track_caller]
     #[expect(clippy::panic, reason = "how a test fails")]
     pub fn check(&self, seeds: Range<u64>) -> Report {
@@ -46,17 +46,18 @@ impl Sim {
     /// # Errors
     ///
     /// The first seed whose world violated a property, made small and written to files, and which
-    /// others did, up to ten in all; or the environment holds what can't be read.
+    /// others did, up to ten in all. Or too much of what clients saw is too tangled to judge
+    /// ([`Report::is_undecided`]); or the environment holds what can't be read.
     pub fn try_check(&self, seeds: Range<u64>) -> Result<Report, Box<Finding>> {
-        let wish = Wish::of_environment(seeds).map_err(|text| Box::new(Finding::bad_wish(text)))?;
+        let wish =
+            Wish::of_environment(seeds).map_err(|text| Box::new(Finding::of_no_seed(text)))?;
         let test = Test::of_this_thread();
         match wish {
             Wish::Seeds(seeds) => {
                 let (report, failed) = self.run_until(seeds.clone(), MOST_FAILURES);
                 let mut failed = failed.into_iter();
                 let Some(first) = failed.next() else {
-                    write_report(&test.folder, &seeds, &report);
-                    return Ok(report);
+                    return conclude(&test.folder, &seeds, report);
                 };
                 let mut finding = self.examine(Suspect::of_seed(self, first, &test), &test);
                 finding.also = failed.map(|failed| self.note(failed, &test)).collect();
@@ -68,7 +69,8 @@ impl Sim {
                 let mut report = Report::default();
                 report.add(&outcome);
                 let Some(violation) = outcome.violation else {
-                    return Ok(report);
+                    let seeds = plan.seed..plan.seed.saturating_add(1);
+                    return conclude(&test.folder, &seeds, report);
                 };
                 let finding = self.examine(Suspect::of_file(&file, *plan, violation, &test), &test);
                 finding.write_report(&test.folder);
@@ -254,6 +256,20 @@ fn target() -> PathBuf {
     )
 }
 
+/// No world violates anything: says and writes down what was run. That is a failure all the same
+/// when too little of it could be judged.
+fn conclude(folder: &Path, seeds: &Range<u64>, report: Report) -> Result<Report, Box<Finding>> {
+    if report.is_undecided() {
+        let finding = Finding::undecided(&report);
+        if fs::create_dir_all(folder).is_ok() {
+            finding.write_report(folder);
+        }
+        return Err(Box::new(finding));
+    }
+    write_report(folder, seeds, &report);
+    Ok(report)
+}
+
 /// Writes down that all seeds passed. Nobody's test fails because a summary can't be written.
 fn write_report(folder: &Path, seeds: &Range<u64>, report: &Report) {
     let totals = &report.totals;
@@ -274,9 +290,10 @@ fn write_report(folder: &Path, seeds: &Range<u64>, report: &Report) {
     });
     let (first, end) = (seeds.start, seeds.end);
     let told = format!(
-        "Seeds {first}..{end}: all {} worlds hold; {} operations, {} elections, {} crashes\n",
-        report.seeds, totals.operations, totals.elections, totals.crashes
+        "Seeds {first}..{end}: all {} worlds hold; {} operations, {} elections, {} crashes, {} undecided histories\n",
+        report.seeds, totals.operations, totals.elections, totals.crashes, report.undecided
     );
+    print!("{told}");
     if fs::create_dir_all(folder).is_ok() {
         let _ = fs::write(folder.join("report.json"), format!("{text}\n"));
         let _ = fs::write(folder.join("report.md"), told);
@@ -293,6 +310,39 @@ const MOST_RUNS: u64 = 400;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn concluded(seeds: u64, undecided: u64) -> (Result<Report, Box<Finding>>, [String; 2]) {
+        let folder = tempfile::tempdir().unwrap();
+        let report = Report {
+            seeds,
+            undecided,
+            ..Report::default()
+        };
+        let end = conclude(folder.path(), &(0..seeds), report);
+        let read = |name| fs::read_to_string(folder.path().join(name)).unwrap();
+        (end, ["report.md", "report.json"].map(read))
+    }
+
+    #[test]
+    fn a_few_histories_that_nobody_can_judge_are_told() {
+        let (end, [told, json]) = concluded(100, 5);
+        assert_eq!(end.map(|report| report.undecided), Ok(5));
+        assert!(told.contains("5 undecided histories"), "{told}");
+        assert!(json.contains("\"undecided\":5"), "{json}");
+    }
+
+    #[test]
+    fn a_check_that_can_judge_too_little_fails_and_says_what_to_do() {
+        for (seeds, undecided) in [(100, 6), (1, 1)] {
+            let (end, [told, json]) = concluded(seeds, undecided);
+            let text = end.unwrap_err().to_string();
+            let begin = format!("{undecided} of {seeds} histories");
+            assert!(text.starts_with(&begin), "{text}");
+            assert!(text.contains("shorter") && text.contains("keys"), "{text}");
+            assert!(told.contains(&begin), "{told}");
+            assert!(json.contains(&begin), "{json}");
+        }
+    }
 
     #[test]
     fn seeds_are_read_as_a_range_that_holds_one() {

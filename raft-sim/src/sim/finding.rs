@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::Failed;
 use super::check::MOST_FAILURES;
+use super::{Failed, Report};
 use crate::checkers::Violation;
 use crate::failure::Files;
 
@@ -16,7 +16,8 @@ use crate::failure::Files;
 pub struct Finding {
     /// The seed.
     pub seed: u64,
-    /// What does not hold; nothing if the environment could not be read.
+    /// What does not hold; nothing if too little could be judged, or the environment not be read.
+    /// Then [`Self::story`] says so.
     pub violation: Option<Violation>,
     /// What happened, on one screen.
     pub story: String,
@@ -44,7 +45,16 @@ pub struct Also {
 }
 
 impl Finding {
-    pub(super) const fn bad_wish(text: String) -> Self {
+    /// Too much of what clients saw is too tangled to judge.
+    pub(super) fn undecided(report: &Report) -> Self {
+        let (undecided, seeds) = (report.undecided, report.seeds);
+        Self::of_no_seed(format!(
+            "{undecided} of {seeds} histories are too tangled to judge, so that nobody knows whether clients saw what they should: make the worlds shorter (Sim::lasting), or have commands touch more keys and say which (Sim::with_workload, Workload::partition)"
+        ))
+    }
+
+    /// What no one seed is to blame for.
+    pub(super) const fn of_no_seed(text: String) -> Self {
         Self {
             seed: 0,
             violation: None,
@@ -65,11 +75,13 @@ impl Finding {
                 .as_ref()
                 .map(|files| of(files).display().to_string())
         };
+        let violation = self.violation.as_ref().map(ToString::to_string);
+        let text = violation.unwrap_or_else(|| self.story.clone());
         let report = json!({
             "kind": "failure",
             "seed": self.seed,
             "property": self.violation.as_ref().map(|violation| violation.property),
-            "text": self.violation.as_ref().map(ToString::to_string),
+            "text": text,
             "replay": self.replay,
             "plan": path(|files| &files.plan),
             "page": path(|files| &files.page),

@@ -166,8 +166,12 @@ impl<'a> Teller<'a> {
         };
         self.progress.print(&text)?;
         let missed = self.arguments.require_markers && self.summary.missed() > 0;
+        let undecided = self.summary.is_undecided();
+        if undecided {
+            eprintln!("raft-sim: {TOO_TANGLED}");
+        }
         Ok(Ended {
-            well: !self.summary.failed() && !missed,
+            well: !self.summary.failed() && !missed && !undecided,
             failed: self.failed,
         })
     }
@@ -238,6 +242,10 @@ impl Progress {
         }
     }
 }
+
+/// Said where nobody knows whether the clients of these worlds saw what they should.
+const TOO_TANGLED: &str =
+    "too many histories are too tangled to judge: make the worlds shorter (--for)";
 
 /// How many lines of progress a run prints where there is no terminal.
 const LINES: u64 = 20;

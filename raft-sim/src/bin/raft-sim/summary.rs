@@ -56,6 +56,11 @@ impl Summary {
         self.report.seeds
     }
 
+    /// Whether too much of what clients saw could not be judged.
+    pub(crate) const fn is_undecided(&self) -> bool {
+        self.report.is_undecided()
+    }
+
     /// How many rare states were never seen.
     pub(crate) fn missed(&self) -> usize {
         self.report.reached.missed().count()
