@@ -57,6 +57,11 @@ fn an_error_names_line_column_and_what_was_expected() {
             "line 2, column 19: expected an action that takes no time, found \"run\"",
         ),
         (
+            "> break 1 rule F2.AE.33",
+            "line 2, column 16: expected a rule's key of docs/rules.toml (the nearest: F2.AE.3, \
+             F2.AE.1, F2.AE.2), found \"F2.AE.33\"",
+        ),
+        (
             "status",
             "line 2, column 1: a line begins with `#`, with `>` or with two spaces",
         ),
@@ -69,6 +74,9 @@ fn an_error_names_line_column_and_what_was_expected() {
     for (line, error) in cases {
         assert_eq!(error_of(line), error);
     }
+    let unknown = error_of("> when elected then any rule XX.9 do heal");
+    let column = "line 2, column 30: expected a rule's key of docs/rules.toml (the nearest: ";
+    assert!(unknown.starts_with(column), "{unknown}");
     let early = run("> crash 1\n").unwrap_err().reason;
     assert_eq!(early, Impossible::NoCluster);
 }
@@ -84,8 +92,26 @@ fn a_trigger_is_printed_as_it_is_written() {
         "2 follows 1 and 3 committed i2 and 3 applied i2 and 3 durable i2",
     ] {
         let script = format!("> cluster 3\n> break {trigger}\n> watches\n");
-        assert_eq!(last_output(&script), [format!("  1 break {trigger}")]);
+        assert_eq!(last_output(&script)[0], format!("  1 break {trigger}"));
     }
+}
+
+#[test]
+fn what_never_fired_is_said_at_the_end() {
+    let never = "> cluster 3\n> break any rule F2.AE.3\n> whenever lost do heal\n\
+                 > when 1 is leader do crash 1\n> break 1 is candidate\n> forget 2\n\
+                 > quietly campaign 1\n";
+    let told = "  never fired: break any rule F2.AE.3\n  never fired: when 1 is leader\n\
+                \x20 never fired: break 1 is candidate\n";
+    let text = run(never).unwrap().text;
+    assert_eq!(text, format!("{never}{told}"));
+    assert_eq!(run(&text).unwrap().text, text);
+    let fired = "> cluster 1\n> quietly when 1 is leader do crash 1\n\
+                 > quietly break 1 is candidate\n> quietly campaign 1\n> quietly run 1s\n";
+    assert_eq!(run(fired).unwrap().text, fired);
+    // Another cluster begins another story.
+    let text = run(&format!("{never}> cluster 3\n")).unwrap().text;
+    assert_eq!(text, format!("{never}> cluster 3\n{told}"));
 }
 
 #[test]
