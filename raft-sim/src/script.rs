@@ -80,15 +80,20 @@ fn play(script: &str, mut player: Player, before: impl Fn(&str)) -> Result<Playe
             column,
             reason,
         })?;
-        for output in output {
-            // Writing to a string can't fail.
-            let _ = writeln!(text, "{OUTPUT}{output}");
-        }
+        print_to(&mut text, output);
     }
+    print_to(&mut text, player.never_fired());
     Ok(Played {
         text,
         violation: player.violation().cloned(),
     })
+}
+
+fn print_to(text: &mut String, lines: Vec<String>) {
+    for line in lines {
+        // Writing to a string can't fail.
+        let _ = writeln!(text, "{OUTPUT}{line}");
+    }
 }
 
 /// Does one command; answers what it printed.

@@ -1,6 +1,6 @@
 //! Plays commands on a cluster, and says in words what came of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use raft_core::chunk::Chunk;
 use raft_core::ids::{EntryId, LogIndex, NodeId};
@@ -9,7 +9,9 @@ use raft_core::settings::Settings;
 use super::command::{ClusterKind, Command, Show};
 use super::{Impossible, print};
 use crate::checkers::Violation;
-use crate::directed::{Action, Cluster, DirectedError, Happening, Link, Look, Loss};
+use crate::directed::{
+    Action, Cluster, DirectedError, Happening, Link, Look, Loss, Watch, WatchId,
+};
 use crate::trace::Recorder;
 
 /// A cluster, if there is one yet, and what was not yet told of it.
@@ -18,6 +20,8 @@ pub(super) struct Player {
     cluster: Option<Cluster>,
     /// How many messages of each kind were sent since they were last counted.
     sent: BTreeMap<&'static str, u64>,
+    /// The watches that have fired.
+    fired: BTreeSet<WatchId>,
     /// What the checkers found, before the script says that it expects it.
     violation: Option<Violation>,
     /// Who listens.
@@ -42,13 +46,14 @@ impl Player {
                 if let Some(recorder) = &self.recorder {
                     cluster.record(recorder);
                 }
+                let never = self.never_fired();
                 *self = Self {
                     cluster: Some(cluster),
                     violation: self.violation.take(),
                     recorder: self.recorder.take(),
                     ..Self::default()
                 };
-                Ok(Vec::new())
+                Ok(never)
             }
             Command::Act(action) => {
                 let done = self.act(action);
@@ -63,6 +68,15 @@ impl Player {
     /// What is violated, and the script did not expect.
     pub(super) fn violation(&self) -> Option<&Violation> {
         self.violation.as_ref()
+    }
+
+    /// The watches that wait still and have never fired, a line each. What a story gives up waiting
+    /// for it can `forget`.
+    pub(super) fn never_fired(&self) -> Vec<String> {
+        let watches = self.cluster.iter().flat_map(Cluster::watches);
+        let idle = watches.filter(|(id, ..)| !self.fired.contains(id));
+        idle.map(|(_, watch, _)| format!("never fired: {} {}", kind(watch), watch.trigger))
+            .collect()
     }
 
     fn act(&mut self, action: Action) -> Result<(), Impossible> {
@@ -87,6 +101,9 @@ impl Player {
             match &happening {
                 Happening::Sent(message) => {
                     *self.sent.entry(message.body.name()).or_default() += 1;
+                }
+                Happening::Fired { watch, .. } => {
+                    self.fired.insert(*watch);
                 }
                 Happening::Violated(violation) => self.violation = Some(violation.clone()),
                 _ => {}
@@ -224,14 +241,17 @@ fn messages(cluster: &Cluster) -> Vec<String> {
 }
 
 fn watches(cluster: &Cluster) -> Vec<String> {
-    let line = |(id, watch, waiting): (_, &crate::directed::Watch, _)| {
-        let id: crate::directed::WatchId = id;
-        let kind = match (watch.stops, watch.repeats) {
-            (true, _) => "break",
-            (false, true) => "whenever",
-            (false, false) => "when",
-        };
-        format!("{} {kind} {waiting}", id.get())
-    };
-    cluster.watches().map(line).collect()
+    let watches = cluster.watches();
+    watches
+        .map(|(id, watch, waiting)| format!("{} {} {waiting}", id.get(), kind(watch)))
+        .collect()
+}
+
+/// What a watch is armed by.
+const fn kind(watch: &Watch) -> &'static str {
+    match (watch.stops, watch.repeats) {
+        (true, _) => "break",
+        (false, true) => "whenever",
+        (false, false) => "when",
+    }
 }

@@ -5,6 +5,7 @@ use raft_core::states::Role;
 
 use super::words::{PATTERN, Unexpected, Words, term};
 use crate::directed::{Condition, Pattern, Trigger};
+use crate::rules::rules;
 
 /// Reads a trigger: parts joined by `then`, by `and` or by `or`. Where they mix, parts stand
 /// between `(` and `)`.
@@ -78,14 +79,45 @@ fn of_node(words: &mut Words<'_>, depth: usize) -> Result<Trigger, Unexpected> {
         return Ok(part(words, depth)?.times(count));
     }
     if words.accept("rule") {
-        let key = words.next("a rule's key such as F2.AE.3")?;
-        return Ok(Trigger::rule(node, key));
+        return Ok(Trigger::rule(node, rule(words)?));
     }
     if words.accept("sends") {
         words.expect("commit")?;
         return Ok(Trigger::commit_sent(node, words.index()?));
     }
     condition(words).map(|condition| Trigger::state(node, condition))
+}
+
+/// A key that a rule has: a trigger on any other would wait for ever.
+fn rule<'a>(words: &mut Words<'a>) -> Result<&'a str, Unexpected> {
+    let found = words.peek().unwrap_or_default();
+    if rules().any(|rule| rule.key == found) {
+        return words.next("");
+    }
+    let mut keys: Vec<&str> = rules().map(|rule| rule.key).collect();
+    keys.sort_by_key(|key| (distance(key, found), *key));
+    keys.truncate(NEAREST);
+    let nearest = keys.join(", ");
+    Err(words.unexpected(format!(
+        "a rule's key of docs/rules.toml (the nearest: {nearest})"
+    )))
+}
+
+/// How many letters must be added, left out or changed to make one word of the other.
+fn distance(one: &str, other: &str) -> usize {
+    let other: Vec<char> = other.chars().collect();
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (above, letter) in one.chars().enumerate() {
+        let mut left = above + 1;
+        let mut next = vec![left];
+        for (corner, (top, wanted)) in row.iter().zip(row.iter().skip(1).zip(&other)) {
+            let changed = corner + usize::from(letter != *wanted);
+            left = changed.min(top + 1).min(left + 1);
+            next.push(left);
+        }
+        row = next;
+    }
+    row.last().copied().unwrap_or_default()
 }
 
 fn condition(words: &mut Words<'_>) -> Result<Condition, Unexpected> {
@@ -129,5 +161,7 @@ const CONDITIONS: [&str; 10] = [
 const CONDITION: &str = "is, in, votes, follows, last, durable, committed, applied, stopped, down, \
                          rule or sends";
 const PART: &str = "sent, arrived, lost, elected, answered, a node such as 2, any, or \"(\"";
+/// So many keys are named where one is not known.
+const NEAREST: usize = 3;
 /// Deeper ones can't be understood.
 const MAX_DEPTH: usize = 8;
