@@ -240,7 +240,9 @@ impl Search {
                 self.expanded += work.expanded;
                 self.transitions += work.transitions;
                 self.situations.add(&work.situations);
-                broken = broken.or(work.broken);
+                let earliest =
+                    |found: &(Place, Move)| broken.as_ref().is_none_or(|known| found.0 < known.0);
+                broken = work.broken.filter(earliest).or(broken);
             }
             if let Some((place, to)) = broken {
                 let from = Box::new(self.find(&self.layer, place));
