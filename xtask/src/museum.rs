@@ -76,7 +76,8 @@ pub(crate) struct MuseumOptions {
     /// Where results are kept; otherwise in target/museum/results.
     #[arg(long)]
     results: Option<PathBuf>,
-    /// Write docs/museum.md from headers and kept results, and search nothing.
+    /// Write docs/museum.md from headers and kept results, and search nothing. An exhibit without
+    /// a find is written, and is an error.
     #[arg(long)]
     write_docs: bool,
 }
@@ -117,7 +118,11 @@ pub(crate) fn run(tree: &Tree, options: &MuseumOptions) -> Result<bool, TaskErro
     let results = options.results.clone();
     let results = results.unwrap_or_else(|| workshop.results());
     if options.write_docs {
-        return docs::write(tree, &exhibits, &results).map(|()| true);
+        let without = docs::write(tree, &exhibits, &results)?;
+        for id in &without {
+            println!("{id}: no run of it that is kept has found it");
+        }
+        return Ok(without.is_empty());
     }
     eprintln!("museum: building the code as it is");
     let bench = workshop.bench(0);

@@ -19,6 +19,9 @@ const BOOK: &str = "docs/museum.md";
 /// Between what a header says and what a run found.
 const MARK: &str = "<!-- found -->";
 
+/// How what stands below the mark begins where there is a find.
+const FOUND: &str = "\nFound by ";
+
 /// The longest line of a story.
 const WIDTH: usize = 98;
 
@@ -84,20 +87,32 @@ pub(super) fn outdated(tree: &Tree, exhibits: &[Exhibit]) -> Vec<String> {
     problems
 }
 
-/// Writes the book. Where nothing is kept, what stood there stays.
-pub(super) fn write(tree: &Tree, exhibits: &[Exhibit], results: &Path) -> Result<(), TaskError> {
+/// Writes the book. Where nothing is kept, what stood there stays. Answers which exhibits it has no
+/// find of.
+pub(super) fn write(
+    tree: &Tree,
+    exhibits: &[Exhibit],
+    results: &Path,
+) -> Result<Vec<String>, TaskError> {
+    let mut without = Vec::new();
     let before = tree.file(BOOK).map_or("", |file| file.text.as_str());
     let mut text = PREFACE.to_owned();
     for exhibit in exhibits {
         text.push_str(&chapter(exhibit));
         let change = number_of(exhibit.change.as_bytes())?;
-        match latest(results, &change) {
-            Some(record) => text.push_str(&found(&record)),
-            None => text.push_str(&as_before(before, &exhibit.id)),
+        let found = match latest(results, &change) {
+            Some(record) => found(exhibit, &record),
+            None => as_before(before, &exhibit.id),
+        };
+        if !found.starts_with(FOUND) {
+            without.push(exhibit.id.clone());
         }
+        text.push_str(&found);
     }
     let path = tree.root.join(BOOK);
-    fs::write(&path, text).map_err(|source| TaskError::File { path, source })
+    let written = fs::write(&path, text);
+    written.map_err(|source| TaskError::File { path, source })?;
+    Ok(without)
 }
 
 /// The latest record of a change that was searched, on whatever state of the code.
@@ -130,9 +145,9 @@ fn as_before(text: &str, id: &str) -> String {
 }
 
 /// What a run found.
-fn found(record: &Record) -> String {
+fn found(exhibit: &Exhibit, record: &Record) -> String {
     let mut text = match record.score() {
-        Some(score) => format!("\nFound by {}", in_words(&score)),
+        Some(score) => format!("{FOUND}{}", in_words(exhibit, &score)),
         None => {
             let seconds: f64 = record.with.iter().map(|hunt| hunt.cpu_seconds).sum();
             let seeds: u64 = record.with.iter().map(super::hunt::Hunt::seeds).sum();
@@ -140,7 +155,10 @@ fn found(record: &Record) -> String {
         }
     };
     text.push_str(&match record.score_outside() {
-        Some(score) => format!("\nWithout our own assertions by {}", in_words(&score)),
+        Some(score) => format!(
+            "\nWithout our own assertions by {}",
+            in_words(exhibit, &score)
+        ),
         None => "\nNot found without our own assertions.\n".to_owned(),
     });
     if let Some(small) = &record.small {
@@ -154,7 +172,7 @@ fn found(record: &Record) -> String {
     text
 }
 
-fn in_words(score: &Score) -> String {
+fn in_words(exhibit: &Exhibit, score: &Score) -> String {
     let (killed, of) = score.killed;
     let typical = match (score.seeds, score.cpu_seconds) {
         (Some(seeds), Some(seconds)) => {
@@ -163,7 +181,11 @@ fn in_words(score: &Score) -> String {
         (_, _) => "most took longer than they were given".to_owned(),
     };
     let Kill { seed, property } = &score.kill;
-    format!("`{property}` at seed {seed}; in {killed} of {of} ranges of seeds, {typical}.\n")
+    let other = match exhibit.declares(property) {
+        true => "",
+        false => " (none of those that it is said to break)",
+    };
+    format!("`{property}`{other} at seed {seed}; in {killed} of {of} ranges of seeds, {typical}.\n")
 }
 
 #[cfg(test)]

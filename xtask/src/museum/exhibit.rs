@@ -55,6 +55,11 @@ impl Exhibit {
         self.properties == ["nothing"]
     }
 
+    /// Whether it is said to break this property.
+    pub(super) fn declares(&self, property: &str) -> bool {
+        self.properties.iter().any(|declared| declared == property)
+    }
+
     /// Whether it breaks safety, durability or what clients were told.
     pub(super) fn breaks_safety(&self) -> bool {
         let safety = &MARKS[..SAFETY];
@@ -176,6 +181,7 @@ mod tests {
         assert_eq!(exhibit.properties, ["leader_completeness", "durability"]);
         assert_eq!(exhibit.change, "diff --git a/x b/x");
         assert!(exhibit.breaks_safety());
+        assert!(exhibit.declares("durability") && !exhibit.declares("liveness"));
         assert!(exhibit.missing().is_empty());
     }
 

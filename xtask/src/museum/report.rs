@@ -95,8 +95,15 @@ impl Report<'_> {
         let _ = writeln!(text, "  by checkers alone     {}", percent("outside"));
         let _ = writeln!(
             text,
-            "safety marks killed     {} of {}",
-            sums["safety_killed"], sums["safety"]
+            "  by what is declared   {} of {}",
+            sums["declared"], sums["killed"]
+        );
+        let _ = writeln!(
+            text,
+            "safety marks killed     {} of {}, {} of them by a property that is not declared",
+            sums["safety_killed"],
+            sums["safety"],
+            sums["safety_undeclared"].as_array().map_or(0, Vec::len)
         );
         for (title, name) in [
             ("cpu seconds to kill    ", "cpu_seconds"),
@@ -112,6 +119,10 @@ impl Report<'_> {
             let _ = writeln!(text, "{title} median {median}, p90 {high}, most {most}");
         }
         for (title, name) in [
+            (
+                "safety marks killed by another property",
+                "safety_undeclared",
+            ),
             ("survivors", "survivors"),
             ("missed without assertions", "missed_outside"),
             ("not tried", "unusable"),
@@ -136,6 +147,9 @@ impl Report<'_> {
                 "meant": exhibit.properties,
                 "legal": exhibit.is_legal(),
                 "problem": record.unusable,
+                "killed_as_declared": self
+                    .judged(record)
+                    .map(|score| exhibit.declares(&score.kill.property)),
                 "with_assertions": of_score(record.score().as_ref()),
                 "checkers_alone": of_score(record.score_outside().as_ref()),
                 "record": record,
@@ -171,6 +185,12 @@ impl Report<'_> {
         let percent = |count: usize| 100.0 * count as f64 / exhibits.max(1) as f64;
         let tried = |record: &Record| record.unusable.is_none();
         let killed = |record: &Record| self.judged(record).is_some();
+        let undeclared = |one: &Exhibit, record: &Record| {
+            let score = self.judged(record);
+            score.is_some_and(|score| !one.declares(&score.kill.property))
+        };
+        let undeclared_safety =
+            |one: &Exhibit, record: &Record| one.breaks_safety() && undeclared(one, record);
         let in_any = |record: &Record, which: fn(&super::hunt::Hunt) -> bool| {
             record.with.iter().chain(&record.without).any(which)
         };
@@ -179,6 +199,8 @@ impl Report<'_> {
             "killed": scores.len(),
             "outside": outside.len(),
             "percent": { "killed": percent(scores.len()), "outside": percent(outside.len()) },
+            "declared": scores.len() - ids(&undeclared).len(),
+            "safety_undeclared": ids(&undeclared_safety),
             "safety": ids(&|one, record| one.breaks_safety() && tried(record)).len(),
             "safety_killed": ids(&|one, record| one.breaks_safety() && killed(record)).len(),
             "cpu_seconds": spread(scores.iter().filter_map(|score| score.cpu_seconds)),
@@ -255,4 +277,58 @@ fn spread(values: impl Iterator<Item = f64>) -> Value {
         "p90": percentile(&values, 90),
         "most": percentile(&values, 100),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::hunt::{Hunt, Kill};
+    use super::*;
+
+    fn killed_by(property: &str) -> Record {
+        let kill = Some(Kill {
+            seed: 3,
+            property: property.to_owned(),
+        });
+        Record {
+            with: vec![Hunt {
+                kill,
+                ..Hunt::new(0)
+            }],
+            ..Record::default()
+        }
+    }
+
+    #[test]
+    fn a_kill_by_a_property_that_is_not_declared_is_told() {
+        let exhibit = |id: &str, mark: &str| Exhibit {
+            id: id.to_owned(),
+            story: String::new(),
+            source: String::new(),
+            properties: vec!["durability".to_owned()],
+            marks: vec![mark.to_owned()],
+            path: std::path::PathBuf::new(),
+            change: String::new(),
+        };
+        let (one, two, three) = (exhibit("A", "DUR"), exhibit("B", "DUR"), exhibit("C", "LV"));
+        let rows = [
+            (&one, killed_by("durability")),
+            (&two, killed_by("liveness")),
+            (&three, killed_by("liveness")),
+        ];
+        let report = Report {
+            rows: &rows,
+            code: "",
+            commit: "",
+            with_assertions: true,
+        };
+        let text = report.text();
+        assert!(text.contains("  by what is declared   1 of 3\n"), "{text}");
+        let safety = "safety marks killed     2 of 2, 1 of them by a property that is not declared";
+        assert!(text.contains(safety), "{text}");
+        assert!(
+            text.contains("\nsafety marks killed by another property: B\n"),
+            "{text}"
+        );
+        assert_eq!(report.json()["exhibits"][1]["killed_as_declared"], false);
+    }
 }
