@@ -34,6 +34,7 @@ pub mod state_machine_safety;
 mod story;
 pub mod tickets;
 mod timers;
+mod words;
 
 pub use client::{ClientFact, Fate, SubmissionId};
 use lives::Lives;

@@ -17,6 +17,7 @@ mod draw;
 mod parts;
 mod sequences;
 mod wipes;
+mod words;
 
 /// One fault, and when it strikes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]

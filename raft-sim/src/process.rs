@@ -30,6 +30,7 @@ use crate::network::{Dialect, Network, SimComms, node_id};
 use crate::node_log::{LogMaker, NodeLog, NotOpened, Opening, open_wal};
 use crate::plan::Plan;
 use crate::rare::Rare;
+use crate::script::print;
 use crate::spy::{Journal, SpyLog, SpyMachine};
 use crate::subject::Subject;
 use crate::trace::Recorder;
@@ -137,7 +138,7 @@ impl Glimpse {
 
 impl fmt::Display for Glimpse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} in {}", self.role, self.term)?;
+        write!(f, "{} in {}", print::role(self.role), self.term)?;
         if let Some(vote) = self.vote {
             write!(f, " (voted {vote})")?;
         }

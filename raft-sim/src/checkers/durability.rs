@@ -11,7 +11,9 @@ use std::collections::BTreeMap;
 use raft_core::ids::{EntryId, LogIndex, NodeId, Term};
 use raft_core::time::Time;
 
-use super::{Checker, ClientFact, Fate, Model, Observation, Sight, View, Violation, property};
+use super::{
+    Checker, ClientFact, Fate, Model, Observation, Sight, View, Violation, property, words,
+};
 use crate::spy::{Fact, Promise, WriteFact};
 
 /// See the module.
@@ -47,7 +49,8 @@ impl Checker for Durability {
             return Ok(());
         }
         let text = format!(
-            "promised {promise:?} to {to} in {term}, but durable is only {}",
+            "promised {} to {to} in {term}, but durable is only {}",
+            words::promise(*promise),
             own.durable
         );
         Err(sight.violation(self.name(), text))
@@ -68,8 +71,9 @@ impl Checker for Durability {
             for voters in &after.voters {
                 let holders = holders(view.model, voters, *entry);
                 if holders.len() * 2 <= voters.len() {
+                    let (voters, holders) = (words::list(voters), words::list(holders));
                     let text = format!(
-                        "{entry} is committed, but of {voters:?} only {holders:?} hold it durably"
+                        "{entry} is committed, but of {voters} only {holders} hold it durably"
                     );
                     return Err(view.violation(self.name(), text));
                 }
@@ -87,7 +91,10 @@ impl Checker for Durability {
             property: self.name(),
             node: Some(fact.node),
             time: now,
-            text: format!("{:?} was answered, but no node has applied it", fact.id),
+            text: format!(
+                "{} was answered, but no node has applied it",
+                words::submission(fact.id)
+            ),
         })
     }
 }

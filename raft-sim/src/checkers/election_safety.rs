@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use raft_core::ids::{Boot, NodeId, Peer, Term};
 
-use super::{Checker, Observation, Sight, View, Violation, property};
+use super::{Checker, Observation, Sight, View, Violation, property, words};
 use crate::spy::{Fact, Promise};
 
 /// See the module. A node that leads a term, restarts and leads it again counts as two leaders: it
@@ -65,8 +65,10 @@ impl ElectionSafety {
             let votes: Vec<_> = voters.iter().filter(|id| voted(id)).collect();
             if votes.len() * 2 <= voters.len() {
                 let text = format!(
-                    "{me} was elected in {} with the durable votes of {votes:?} only, of {voters:?}",
-                    after.term
+                    "{me} was elected in {} with the durable votes of {} only, of {}",
+                    after.term,
+                    words::list(votes),
+                    words::list(voters)
                 );
                 return Err(view.violation(self.name(), text));
             }

@@ -12,7 +12,7 @@ use raft_core::settings::Settings;
 use raft_core::states::Role;
 
 use super::timers::Wrong;
-use super::{LogModel, Model, property};
+use super::{LogModel, Model, property, words};
 use crate::spy::{Passing, Says, Talk};
 
 /// Looks at a hull; what is wrong with it, if anything.
@@ -136,7 +136,7 @@ fn commit_outside(commit: LogIndex, last: EntryId) -> Option<Wrong> {
 /// A leader has voted for itself, and must not give that vote away: another could win its term.
 fn vote_lost(role: Role, vote: Option<NodeId>, me: NodeId) -> Option<Wrong> {
     (role == Role::Leader && vote != Some(me)).then(|| {
-        let text = format!("leads, but its vote is {vote:?}");
+        let text = format!("leads, but has voted for {}", words::or(vote, "nobody"));
         (property::MONOTONIC, text)
     })
 }
@@ -149,9 +149,10 @@ fn overrated((index, term): (LogIndex, Option<Term>), durable: &LogModel) -> Opt
     let known = durable.entry(index).map(|found| found.entry.id);
     let same = known.is_some_and(|known| Some(known.term) == term);
     (!same).then(|| {
+        let (term, known) = (words::or(term, "no term"), words::or(known, "nothing"));
         let text = format!(
-            "takes its log to be durable up to {index} of {term:?}, but its disk has {durable}, \
-             there {known:?}"
+            "takes its log to be durable up to {index} of {term}, but its disk has {durable}, \
+             there {known}"
         );
         (property::DURABILITY, text)
     })

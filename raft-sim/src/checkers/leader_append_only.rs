@@ -80,9 +80,12 @@ impl Checker for LeaderAppendOnly {
         }
         let shrunk = after.last.index < reign.last.index || after.last.term < reign.last.term;
         if shrunk || reign.truncated.is_some() {
+            let removed = reign.truncated.map_or_else(String::new, |from| {
+                format!("; it removed entries from {from} on")
+            });
             let text = format!(
-                "the leader of {} had its log up to {} and then up to {}; it removed entries from {:?} on",
-                after.term, reign.last, after.last, reign.truncated
+                "the leader of {} had its log up to {} and then up to {}{removed}",
+                after.term, reign.last, after.last
             );
             return Err(view.violation(self.name(), text));
         }

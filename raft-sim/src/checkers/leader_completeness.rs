@@ -84,10 +84,13 @@ impl LeaderCompleteness {
 
 fn missing(elected: &Elected, entry: EntryId, term: Term) -> String {
     format!(
-        "{:?} was elected in {} with {:?} in the place of {entry}, which was committed in {term}",
+        "{:?} was elected in {} with {} in the place of {entry}, which was committed in {term}",
         elected.who,
         elected.term,
-        elected.log.term_at(entry.index),
+        match elected.log.term_at(entry.index) {
+            Some(other) => format!("an entry of {other}"),
+            None => "nothing".to_owned(),
+        },
     )
 }
 

@@ -10,6 +10,8 @@ use std::collections::BTreeMap;
 use raft_core::configuration::Configuration;
 use raft_core::ids::{ClusterId, Incarnation, NodeId, Peer};
 
+use super::words;
+
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Lives {
@@ -37,8 +39,14 @@ impl Lives {
             ));
         }
         if !founders.admits(me) {
+            let founders = founders.halves().flatten();
+            let founders = founders.map(|(id, member)| {
+                let founder = Peer::new(*id, member.incarnation);
+                format!("{founder:?}")
+            });
             return Err(format!(
-                "{me:?} takes itself for a member, but the founders are {founders:?}"
+                "{me:?} takes itself for a member, but the founders are {}",
+                words::list(founders)
             ));
         }
         let first = *self.lives.entry(me.id).or_insert(life);

@@ -8,7 +8,7 @@ use raft_core::time::Time;
 
 use super::client::{ClientFact, Fate, SubmissionId};
 use super::observation::{Observation, Runs};
-use super::{Violation, property};
+use super::{Violation, property, words};
 use crate::spy::{AppliedFact, EntryFact, Fact, Found, Journal, WriteFact, fingerprint, mix};
 
 /// All that was seen of a world so far.
@@ -138,10 +138,16 @@ impl Model {
             text,
         };
         let Some(fact) = self.submissions.get_mut(id.0) else {
-            return Err(wrong(None, format!("{id:?} was resolved but never made")));
+            let text = format!("{} was resolved but never made", words::submission(id));
+            return Err(wrong(None, text));
         };
         if let Some(earlier) = fact.fate {
-            let text = format!("{id:?} was resolved twice: {earlier:?}, then {fate:?}");
+            let (id, first, second) = (
+                words::submission(id),
+                words::fate(earlier),
+                words::fate(fate),
+            );
+            let text = format!("{id} was resolved twice: {first}, then {second}");
             return Err(wrong(Some(fact.node), text));
         }
         fact.fate = Some(fate);
@@ -246,7 +252,8 @@ impl NodeModel {
         while !state.is(found) {
             let Some(write) = writes.next() else {
                 self.lost = Some(format!(
-                    "reopening found {found:?}; durable was {}, and no later write left that",
+                    "reopening found {}; durable was {}, and no later write left that",
+                    words::found(found),
                     self.durable
                 ));
                 return;
@@ -337,6 +344,7 @@ impl LogModel {
 
 impl core::fmt::Display for LogModel {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "{:?} with the log up to {}", self.hard, self.last_id())
+        let (hard, last) = (words::hard(self.hard), self.last_id());
+        write!(f, "{hard} with the log up to {last}")
     }
 }

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use raft_core::ids::{Boot, EntryId, NodeId, Term};
 use raft_core::log::HardState;
 
-use super::{Checker, Observation, Sight, View, Violation, property};
+use super::{Checker, Observation, Sight, View, Violation, property, words};
 use crate::spy::{Fact, Promise};
 
 /// See the module.
@@ -77,7 +77,7 @@ impl Monotonic {
                 (hard.term, hard.vote),
             )
         {
-            let text = format!("wrote {hard:?} after {earlier:?}");
+            let text = format!("wrote {} after {}", words::hard(hard), words::hard(earlier));
             return Err(sight.violation(self.name(), text));
         }
         Ok(())
@@ -98,8 +98,10 @@ impl Monotonic {
             return Some(format!("boot {} came after {earlier}", after.boot));
         }
         let written = self.written.get(&after.me.id)?;
-        (after.term < written.term)
-            .then(|| format!("started in {} though {written:?} was on disk", after.term))
+        (after.term < written.term).then(|| {
+            let written = words::hard(*written);
+            format!("started in {} though {written} was on disk", after.term)
+        })
     }
 }
 
@@ -113,7 +115,8 @@ fn fell_within_a_boot(before: &Observation, after: &Observation) -> Option<Strin
         ));
     }
     if vote_changed(after.me.id, was, is) {
-        return Some(format!("the vote changed from {was:?} to {is:?}"));
+        let (was, is) = (words::vote_in(was), words::vote_in(is));
+        return Some(format!("the vote changed from {was} to {is}"));
     }
     if after.commit < before.commit {
         let (from, to) = (before.commit, after.commit);
@@ -132,8 +135,14 @@ fn match_fell(before: &Observation, after: &Observation) -> Option<String> {
     let mut pairs = before.matches.iter().zip(&after.matches);
     let fell = |(was, is): (&(_, EntryId), &(_, EntryId))| is.1.index < was.1.index;
     (same_office && pairs.any(fell)).then(|| {
-        let (from, to) = (&before.matches, &after.matches);
-        format!("a match index fell: from {from:?} to {to:?}")
+        let told = |matches: &[(NodeId, EntryId)]| {
+            words::each(
+                matches.iter().map(|(id, entry)| (id, entry)),
+                EntryId::to_string,
+            )
+        };
+        let (from, to) = (told(&before.matches), told(&after.matches));
+        format!("a match index fell: from {from} to {to}")
     })
 }
 

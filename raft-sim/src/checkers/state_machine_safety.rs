@@ -6,7 +6,7 @@
 
 use raft_core::ids::EntryId;
 
-use super::{Checker, Sight, View, Violation, property};
+use super::{Checker, Sight, View, Violation, property, words};
 use crate::spy::Fact;
 
 /// See the module.
@@ -36,7 +36,11 @@ impl Checker for StateMachineSafety {
             return Ok(());
         };
         if first.id.index == applied.id.index && first != applied {
-            let text = format!("applied {applied:?} where another node applied {first:?}");
+            let text = format!(
+                "applied {} where another node applied {}",
+                words::applied(applied),
+                words::applied(first)
+            );
             return Err(sight.violation(self.name(), text));
         }
         Ok(())

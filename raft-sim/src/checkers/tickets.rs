@@ -4,7 +4,7 @@
 
 use raft_core::time::Time;
 
-use super::{Checker, ClientFact, End, Fate, Model, Sight, Violation, property};
+use super::{Checker, ClientFact, End, Fate, Model, Sight, Violation, property, words};
 use crate::spy::Fact;
 
 /// See the module.
@@ -38,7 +38,10 @@ impl Checker for Tickets {
                 property: self.name(),
                 node: Some(fact.node),
                 time: now,
-                text: format!("{:?} was refused, but it is applied", fact.id),
+                text: format!(
+                    "{} was refused, but it is applied",
+                    words::submission(fact.id)
+                ),
             });
         }
         Ok(())
@@ -57,8 +60,9 @@ impl Checker for Tickets {
                 node: Some(fact.node),
                 time: end.now,
                 text: format!(
-                    "{:?}, made at {:?}, was never answered",
-                    fact.id, fact.submitted
+                    "{}, made at {:?}, was never answered",
+                    words::submission(fact.id),
+                    fact.submitted
                 ),
             }),
         }

@@ -17,7 +17,8 @@ use raft_core::states::Role;
 use raft_core::time::Time;
 
 use super::observation::voters_of;
-use super::property;
+use super::{property, words};
+use crate::script::print::role;
 use crate::spy::{Passing, Says, Talk};
 
 /// Follows every node's timers from outside.
@@ -227,8 +228,9 @@ impl Course {
         let spoke = |passing: &Passing| leader_of(passing, is.term);
         let leader = step.passings.iter().find_map(spoke)?;
         let text = format!(
-            "is {:?} in {}, though it has just heard {leader}, who leads that term",
-            is.role, is.term
+            "is {} in {}, though it has just heard {leader}, who leads that term",
+            role(is.role),
+            is.term
         );
         Some((property::NEEDLESS_ELECTIONS, text))
     }
@@ -312,8 +314,9 @@ impl Course {
             return None;
         }
         let text = format!(
-            "leads {}, though for {patience:?} no majority has said a word: {:?}",
-            step.after.term, office.heard
+            "leads {}, though for {patience:?} no majority has said a word: {}",
+            step.after.term,
+            words::each(&office.heard, |at| format!("{at:?}"))
         );
         Some((property::LIVENESS, text))
     }
@@ -334,8 +337,10 @@ impl Course {
         };
         is_majority(&office.halves, answered).then(|| {
             let text = format!(
-                "gave up leading {}, though it leads since {:?} and was answered lately: {:?}",
-                was.term, office.since, office.answered
+                "gave up leading {}, though it leads since {:?} and was answered lately: {}",
+                was.term,
+                office.since,
+                words::each(&office.answered, |at| format!("{at:?}"))
             );
             (property::NEEDLESS_ELECTIONS, text)
         })
@@ -354,9 +359,10 @@ impl Course {
         let granted = |id: &NodeId| *id == step.node || self.votes.contains(id);
         is_majority(&voters(), granted).then(|| {
             let text = format!(
-                "is a candidate of {} still, though {:?} gave it their votes, and its own is \
+                "is a candidate of {} still, though {} gave it their votes, and its own is \
                  durable",
-                is.term, self.votes
+                is.term,
+                words::list(&self.votes)
             );
             (property::NEEDLESS_ELECTIONS, text)
         })

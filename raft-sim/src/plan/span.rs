@@ -32,6 +32,16 @@ impl Visitor<'_> for SpanVisitor {
     }
 }
 
+/// A span as a person would say it: rounded.
+pub(crate) fn short(span: Duration) -> String {
+    let rounded = match span {
+        _ if span >= Duration::from_secs(10) => Duration::from_secs(span.as_secs()),
+        _ if span >= Duration::from_millis(10) => Duration::from_millis(span.as_millis() as u64),
+        _ => Duration::from_micros(span.as_micros() as u64),
+    };
+    format!("{rounded:?}")
+}
+
 /// Spans that may be missing.
 pub(crate) mod optional {
     use std::time::Duration;

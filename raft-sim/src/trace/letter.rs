@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use raft_core::ids::Term;
+use raft_core::ids::{LogIndex, Term};
 use raft_core::message::{AppendVerdict, Body, Message};
 use raft_node::frame::{FrameLimits, decode};
 use raft_node::letter::Packet;
@@ -35,6 +35,19 @@ fn whole(packet: &Packet) -> String {
     }
 }
 
+fn numbers(reads: &[u64]) -> String {
+    let numbers: Vec<String> = reads.iter().map(u64::to_string).collect();
+    numbers.join(" ")
+}
+
+/// A read and from which index on it can be answered.
+fn read((number, index): &(u64, Option<LogIndex>)) -> String {
+    match index {
+        Some(index) => format!("{number} at {index}"),
+        None => format!("{number} without an index"),
+    }
+}
+
 /// What a packet says, without its name and term.
 pub(super) fn text(packet: &Packet) -> String {
     match packet {
@@ -49,10 +62,20 @@ pub(super) fn text(packet: &Packet) -> String {
             let names: Vec<String> = commands
                 .map(|command| format!("{}#{}", command.session, command.serial))
                 .collect();
-            format!("[{}] reads {:?}", names.join(" "), forward.reads)
+            format!("[{}] reads [{}]", names.join(" "), numbers(&forward.reads))
         }
         Packet::ForwardReply(reply) => {
-            format!("refused {:?} reads {:?}", reply.refused, reply.reads)
+            let refused = reply.refused.iter();
+            let refused: Vec<String> = refused
+                .map(|(session, serial)| format!("{session}#{serial}"))
+                .collect();
+            let reads = reply.reads.iter();
+            let reads: Vec<String> = reads.map(read).collect();
+            format!(
+                "refused [{}] reads [{}]",
+                refused.join(" "),
+                reads.join(" ")
+            )
         }
         Packet::Hello => String::new(),
     }

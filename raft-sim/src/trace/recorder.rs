@@ -6,7 +6,6 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use bytes::Bytes;
 use raft_core::chunk::Chunk;
@@ -25,6 +24,7 @@ use super::{
 };
 use crate::checkers::Violation;
 use crate::network::node_id;
+use crate::plan::span::short;
 use crate::plan::{Delay, Plan, RarePlan};
 use crate::script::print;
 
@@ -438,16 +438,6 @@ fn settings(plan: &Plan) -> Vec<(String, String)> {
         rows.push(("rare behaviour, of a thousand".to_owned(), sites.join(", ")));
     }
     rows
-}
-
-/// A span as a person would say it.
-fn short(span: Duration) -> String {
-    let rounded = match span {
-        _ if span >= Duration::from_secs(10) => Duration::from_secs(span.as_secs()),
-        _ if span >= Duration::from_millis(10) => Duration::from_millis(span.as_millis() as u64),
-        _ => Duration::from_micros(span.as_micros() as u64),
-    };
-    format!("{rounded:?}")
 }
 
 fn delay(delay: Delay) -> String {

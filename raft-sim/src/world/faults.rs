@@ -40,7 +40,10 @@ impl<S: Subject> World<'_, S> {
         }
         self.counters.faults += 1;
         let fault = planned.fault;
-        self.tell(cause, format_args!("fault {place}: {fault:?}"));
+        if self.trace.is_some() {
+            let text = fault.in_words(self.nodes.len());
+            self.tell(cause, format_args!("fault {place}: {text}"));
+        }
         match fault {
             Fault::Blackout { loss, down } => {
                 self.record_fault(place, None, &fault);
@@ -243,12 +246,10 @@ impl<S: Subject> World<'_, S> {
         }
         self.counters.unsynced_crashes += u64::from(lost_some);
         self.fold(u64::from(lost_some));
-        self.tell(
-            Some(number),
-            format_args!("is down; unsynced data suffers {loss:?}: {lost_some}"),
-        );
+        let why = what_is_left(loss, lost_some);
+        self.tell(Some(number), format_args!("{why}"));
         self.record(Some(number), || What::Stopped {
-            why: what_is_left(loss, lost_some).to_owned(),
+            why: why.to_owned(),
         });
         self.desert(number)
     }

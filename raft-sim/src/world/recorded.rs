@@ -81,16 +81,13 @@ impl<S: Subject> World<'_, S> {
         links: Links,
     ) {
         self.record(node, || {
-            let text = format!("{fault:?}");
-            let end = text.find(|letter: char| !letter.is_ascii_alphanumeric());
+            let written = format!("{fault:?}");
+            let name = written.split(|letter: char| !letter.is_ascii_alphanumeric());
             What::Struck(Struck {
                 fault: place as u64,
-                name: text
-                    .get(..end.unwrap_or(text.len()))
-                    .unwrap_or_default()
-                    .to_owned(),
+                name: name.take(1).collect(),
                 links: pairs(links, self.nodes.len()),
-                text,
+                text: fault.in_words(self.nodes.len()),
             })
         });
     }

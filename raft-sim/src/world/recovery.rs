@@ -20,6 +20,7 @@ use super::World;
 use super::progress::{Found, Sight};
 use crate::network::{node_id, node_number};
 use crate::process::{Node, Process};
+use crate::script::print;
 use crate::subject::Subject;
 
 impl<S: Subject> World<'_, S> {
@@ -124,8 +125,8 @@ impl<S: Subject> World<'_, S> {
             false => String::new(),
         };
         format!(
-            "{:?} in {}, last {last}{disk}, commit {commit}, applied {applied}; {what}; its timer fires {timer}",
-            hull.role(),
+            "{} in {}, last {last}{disk}, commit {commit}, applied {applied}; {what}; its timer fires {timer}",
+            print::role(hull.role()),
             hull.term()
         )
     }

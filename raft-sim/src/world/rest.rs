@@ -115,8 +115,10 @@ impl<S: Subject> World<'_, S> {
                 }
                 if leads != Some(leader) {
                     let text = format!(
-                        "nobody asked for anything and nothing failed, yet {leader:?} did not \
-                         go on leading: {}",
+                        "nobody asked for anything and nothing failed, yet {}, the leader of {}, \
+                         did not go on leading: {}",
+                        node_id(leader.node),
+                        leader.term,
                         self.describe()
                     );
                     return Err(self.violation(property::LIVENESS, text));

@@ -14,6 +14,7 @@ use crate::checkers::{Violation, property};
 use crate::lot::Key;
 use crate::markers::Marker;
 use crate::nemesis::{Loss, Occasion};
+use crate::network::node_id;
 use crate::node_log::NotOpened;
 use crate::panics::caught;
 use crate::process::{Glimpse, Polled};
@@ -184,7 +185,10 @@ impl<S: Subject> World<'_, S> {
                 | NodeFault::Genesis(_)
                 | NodeFault::Apply(_),
             ) => {
-                let text = format!("node {} ended: {exit:?}", number + 1);
+                let text = match exit {
+                    Exit::Shutdown => format!("{} ended as if it was asked to", node_id(number)),
+                    Exit::Fault(fault) => format!("{} ended: {fault}", node_id(number)),
+                };
                 return Err(self.violation(property::NO_PANIC, text));
             }
         };
