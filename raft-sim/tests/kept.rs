@@ -22,3 +22,16 @@ fn leader_completeness_holds_in_a_world_of_seed_181220471() {
 fn idle_holds_in_a_world_of_seed_12336() {
     holds(include_str!("kept/seed-12336.plan"));
 }
+
+/// Violated leader_completeness when a promised vote left only after the leader of that term had
+/// brought the voter's log up to date: the checker looked at the log of then.
+#[test]
+fn leader_completeness_holds_in_a_world_of_seed_113847() {
+    holds(include_str!("kept/seed-113847.plan"));
+}
+
+/// Violated liveness when a rest began in the moment in which nodes were told of a lost connection.
+#[test]
+fn liveness_holds_in_a_world_of_seed_158806() {
+    holds(include_str!("kept/seed-158806.plan"));
+}
