@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 
 use raft_core::ids::{EntryId, NodeId, Term};
+use raft_core::log::HardState;
 use raft_core::states::Role;
 
 use super::{Checker, Model, Sight, View, Violation, property};
@@ -18,6 +19,17 @@ use crate::spy::{Fact, Promise};
 pub struct ElectionRestriction {
     /// By candidate and term: the last entry it asked with.
     asked: BTreeMap<(NodeId, Term), EntryId>,
+    /// By voter, its last vote.
+    voted: BTreeMap<NodeId, Vote>,
+}
+
+/// A vote as it was written.
+#[derive(Clone, Copy, Debug)]
+struct Vote {
+    to: NodeId,
+    term: Term,
+    /// The last entry of the voter's log then; nothing where that can't be told.
+    last: Option<EntryId>,
 }
 
 impl Checker for ElectionRestriction {
@@ -37,12 +49,16 @@ impl Checker for ElectionRestriction {
                 term,
                 promise: Promise::Vote,
             } => self.check_vote(sight, *to, *term),
-            Fact::Promised { .. }
-            | Fact::Opened(_)
-            | Fact::Begun(_)
-            | Fact::Durable(_)
-            | Fact::LogFailed
-            | Fact::Applied(_) => Ok(()),
+            Fact::Begun(write) => {
+                let alone = write.append.is_empty() && write.truncate_from.is_none();
+                self.note_vote(sight, write.hard, alone);
+                Ok(())
+            }
+            Fact::Opened(found) => {
+                self.note_vote(sight, found.hard, false);
+                Ok(())
+            }
+            Fact::Promised { .. } | Fact::Durable(_) | Fact::LogFailed | Fact::Applied(_) => Ok(()),
         }
     }
 
@@ -63,19 +79,39 @@ impl Checker for ElectionRestriction {
 }
 
 impl ElectionRestriction {
+    /// A promise may leave long after the vote was given, when the log has grown by what the leader
+    /// of the term has sent. So the log is looked at when the vote is written, `alone` with no other
+    /// change of the log.
+    fn note_vote(&mut self, sight: &Sight<'_>, hard: HardState, alone: bool) {
+        let Some(to) = hard.vote else {
+            self.voted.remove(&sight.node);
+            return;
+        };
+        let known = self.voted.get(&sight.node);
+        if known.is_some_and(|vote| (vote.to, vote.term) == (to, hard.term)) {
+            return;
+        }
+        let last = sight.own().map(|own| own.log.last_id());
+        let vote = Vote {
+            to,
+            term: hard.term,
+            last: last.filter(|_| alone),
+        };
+        self.voted.insert(sight.node, vote);
+    }
+
     fn check_vote(&self, sight: &Sight<'_>, to: NodeId, term: Term) -> Result<(), Violation> {
-        let (Some(own), Some(asked)) = (sight.own(), self.asked.get(&(to, term))) else {
+        let vote = self.voted.get(&sight.node);
+        let vote = vote.filter(|vote| (vote.to, vote.term) == (to, term));
+        let last = vote.and_then(|vote| vote.last);
+        let (Some(last), Some(asked)) = (last, self.asked.get(&(to, term))) else {
             return Ok(());
         };
-        let last = own.log.last_id();
-        // Entries of this term or a later one came after the vote, which a doubled request may
-        // have called for again.
-        let since = last.term >= term || own.log.hard.term != term;
-        if since || last <= *asked {
+        if last <= *asked {
             return Ok(());
         }
         let text = format!(
-            "voted in {term} for {to}, whose log ends with {asked}, though its own ends with {last}"
+            "voted in {term} for {to}, whose log ends with {asked}, though its own ended with {last}"
         );
         Err(sight.violation(self.name(), text))
     }
@@ -149,6 +185,22 @@ mod tests {
             .promise(2, 1, 3, Promise::Vote)
             .write(2, None, &[(3, 3, 'c')])
             .promise(2, 1, 3, Promise::Vote);
+        assert_eq!(story.verdict(), None);
+    }
+
+    /// The leader that was elected instead brings the log up to date from where it ended, and the
+    /// promise leaves only then.
+    #[test]
+    fn a_promise_may_leave_when_the_log_has_grown() {
+        let mut story = Story::of(ElectionRestriction::default());
+        story
+            .write(2, None, &[(1, 1, 'a')])
+            .vote(2, 4, 1)
+            .ask(1, 4, id(1, 2))
+            .write(2, None, &[(2, 2, 'b'), (3, 3, 'c')])
+            .promise(2, 1, 4, Promise::Vote)
+            .restart(2)
+            .promise(2, 1, 4, Promise::Vote);
         assert_eq!(story.verdict(), None);
     }
 

@@ -67,7 +67,9 @@ impl<S: Subject> World<'_, S> {
     /// answers whether the world is over.
     pub(super) fn rest_or_end(&mut self) -> bool {
         let now = self.schedule.now();
+        // A node that was told of a lost connection looks for votes a little later.
         let settled = self.network.settled_from();
+        let settled = settled.after(self.plan.tuning.election_timeout);
         let lasts = self.plan.ending.rest;
         let leader = self.leader_of_all();
         let before = self.sent_so_far();
