@@ -35,3 +35,10 @@ fn leader_completeness_holds_in_a_world_of_seed_113847() {
 fn liveness_holds_in_a_world_of_seed_158806() {
     holds(include_str!("kept/seed-158806.plan"));
 }
+
+/// Violated liveness when letters that another build had written, and that never reach a driver,
+/// counted as a flood that it took in.
+#[test]
+fn liveness_holds_in_a_world_of_seed_196230() {
+    holds(include_str!("kept/seed-196230.plan"));
+}
