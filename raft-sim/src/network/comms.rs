@@ -119,8 +119,7 @@ impl Comms<Letter> for SimComms {
                 inbox.waker = Some(cx.waker().clone());
                 return Poll::Pending;
             };
-            self.journal.took_in();
-            return Poll::Ready(match arrival {
+            let event = match arrival {
                 Arrival::Lost(peer) => {
                     self.journal.passed(Passing::ConnectionLost(peer));
                     CommsEvent::ConnectionLost(peer)
@@ -142,7 +141,10 @@ impl Comms<Letter> for SimComms {
                         continue;
                     }
                 },
-            });
+            };
+            // What is refused here, the driver never sees: however much of it comes, it is no flood.
+            self.journal.took_in();
+            return Poll::Ready(event);
         }
     }
 }
