@@ -29,6 +29,7 @@ use crate::states::{Next, Role, State, voter};
 use crate::time::Time;
 use crate::trace::{Event, EventKind, RuleKey};
 
+mod commands;
 mod fingerprint;
 mod input;
 mod open;
@@ -117,16 +118,6 @@ impl Hull {
         if self.common.fault.is_some() && self.role() != Role::Follower {
             self.transition(Next::Follower);
         }
-    }
-
-    /// A stopped hull takes nothing in; what waits for an answer gets one.
-    fn decline(&mut self, input: Input) -> Next {
-        if let Input::Propose(proposals) = input {
-            self.common
-                .resolved
-                .refused(proposals.tickets, Refusal::Stopped);
-        }
-        Next::Stay
     }
 
     fn stop(&mut self, error: LogError) -> Next {
@@ -264,19 +255,6 @@ impl Hull {
             State::Candidate(candidate) => candidate.on_deadline(&mut self.common),
             State::Leader(leader) => leader.on_deadline(&mut self.common),
         }
-    }
-
-    fn on_propose(&mut self, proposals: Proposals) -> Next {
-        if let State::Leader(leader) = &mut self.state {
-            leader.propose(&mut self.common, proposals);
-        } else {
-            // [S5.1.5] Only the leader takes proposals; others say who that is.
-            let refusal = Refusal::NotLeader {
-                leader: self.leader(),
-            };
-            self.common.resolved.refused(proposals.tickets, refusal);
-        }
-        Next::Stay
     }
 
     fn on_durable(&mut self) -> Next {
@@ -566,13 +544,7 @@ impl Hull {
 fn note_of(input: &Input, now: Time) -> InputNote {
     let (name, from) = match input {
         Input::Message(message) => (message.body.name(), Some((message.from.id, message.term))),
-        Input::ConnectionLost(_) => ("ConnectionLost", None),
-        Input::DeadlinePassed => ("DeadlinePassed", None),
-        Input::Propose(_) => ("Propose", None),
-        Input::Durable(_) => ("Durable", None),
-        Input::WriteFailed(_) => ("WriteFailed", None),
-        Input::Loaded(_) => ("Loaded", None),
-        Input::Applied(_) => ("Applied", None),
+        other => (other.name(), None),
     };
     InputNote { now, name, from }
 }

@@ -30,6 +30,22 @@ pub enum Input {
     Applied(LogIndex),
 }
 
+impl Input {
+    /// The name of what happened.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Message(_) => "Message",
+            Self::ConnectionLost(_) => "ConnectionLost",
+            Self::DeadlinePassed => "DeadlinePassed",
+            Self::Propose(_) => "Propose",
+            Self::Durable(_) => "Durable",
+            Self::WriteFailed(_) => "WriteFailed",
+            Self::Loaded(_) => "Loaded",
+            Self::Applied(_) => "Applied",
+        }
+    }
+}
+
 /// Records to append, each with its ticket. They are laid out as they come, so that a batch of any
 /// size costs one allocation or two.
 #[derive(Debug, Default)]
