@@ -133,7 +133,7 @@ impl Configuration {
             .collect()
     }
 
-    /// The one or two sets of members that must each agree (paper 6: separate majorities).
+    /// [S6.16] The one or two sets of members that must each agree, by its own majority.
     pub fn halves(&self) -> impl Iterator<Item = &BTreeMap<NodeId, Member>> {
         core::iter::once(&self.members).chain(self.outgoing.as_ref())
     }

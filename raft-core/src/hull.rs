@@ -293,6 +293,8 @@ impl Hull {
         if message.to != self.common.me {
             Err(Dropped::NotForMe)
         } else if from.id == self.common.me.id
+            // [T3.8.11] Another life of a member is not that member. [T4.1.37] [T4.1.39] Who is no
+            // member here may be one already where it leads or campaigns.
             || (member.is_some() && !self.common.configuration().admits(from))
         {
             Err(Dropped::Stranger)

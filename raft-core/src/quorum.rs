@@ -50,6 +50,7 @@ pub fn committed_index(
 }
 
 fn voters(half: &BTreeMap<NodeId, Member>) -> impl Iterator<Item = NodeId> {
+    // [S6.33b] Learners are sent entries like all members, and no majority is counted of them.
     half.iter()
         .filter(|(_, member)| member.role.votes())
         .map(|(id, _)| *id)
@@ -161,6 +162,7 @@ mod tests {
         }
     }
 
+    /// [S6.16]
     #[test]
     fn a_joint_configuration_needs_both_halves() {
         let configuration = Configuration {
@@ -182,6 +184,7 @@ mod tests {
         assert_eq!(committed_index(&configuration, held), LogIndex::new(4));
     }
 
+    /// [S6.33b]
     #[test]
     fn learners_count_for_nothing_and_witnesses_count() {
         let mut members = voters_of(&[1, 2, 3, 4, 5]);

@@ -27,8 +27,8 @@ pub enum Record<'a> {
         /// The command, in the cluster's payload codec.
         payload: &'a [u8],
     },
-    /// A configuration, encoded ([`crate::configuration::Configuration::decode`]). In force from
-    /// its append on, not from its commit (paper 6).
+    /// [S6.19] A configuration, encoded ([`crate::configuration::Configuration::decode`]). In force
+    /// from its append on, not from its commit.
     Config(&'a [u8]),
     /// A kind this build does not know. It is stored and replicated as it is; what applies
     /// entries must stop before it, since skipping it would let replicas diverge.

@@ -96,14 +96,17 @@ impl<S: StateMachine> Sessions<S> {
     }
 
     fn apply_command(&mut self, header: ClientHeader, command: Command<'_>) -> Answer {
+        // [T6.3.45] Without its session nobody can say whether a command is new.
         let Some(session) = self.sessions.get_mut(&header.session) else {
             return Answer::Expired;
         };
+        // [T6.3.33] Who was here last is told by the log, so that it is the same everywhere.
         session.last_used = command.id.index;
         session.settle(header.settled);
         if header.serial < session.settled {
             return Answer::Settled;
         }
+        // [S8.11] Answered before: the same answer, and the machine hears nothing of it.
         if let Some(reply) = session.answers.get(&header.serial) {
             return Answer::Reply(reply.clone());
         }
@@ -155,9 +158,11 @@ impl<S: StateMachine> Sessions<S> {
         if let Some(number) = opened_before {
             return number;
         }
+        // [T6.3.34] There is room for so many and no more.
         while self.sessions.len() >= self.limits.max_sessions.max(1) as usize {
             self.evict();
         }
+        // [T6.3.44] Its number is its entry's, so that there is no second one of that number.
         self.sessions
             .insert(index.get(), Session::new(opener, index));
         index.get()
@@ -182,6 +187,7 @@ struct Session {
     opener: Opener,
     last_used: LogIndex,
     settled: u64,
+    /// [T6.3.26] By serial, in whatever order they came.
     answers: BTreeMap<u64, Bytes>,
     answer_bytes: u64,
     /// Serials that were applied, but whose replies were too much to keep.
@@ -200,7 +206,8 @@ impl Session {
         }
     }
 
-    /// Forgets the answers below `settled`. An older command may come later with a lower value.
+    /// [T6.3.27] Forgets the answers below `settled`. An older command may come later with a lower
+    /// value.
     fn settle(&mut self, settled: u64) {
         self.settled = self.settled.max(settled);
         while let Some(first) = self.answers.first_entry() {
@@ -224,6 +231,7 @@ impl Session {
     /// large replies cost only those whose first answer was lost, and never exactly-once.
     fn keep(&mut self, serial: u64, reply: Bytes, limits: SessionLimits) {
         self.answer_bytes = self.answer_bytes.saturating_add(reply.len() as u64);
+        // [S8.10] What was answered is part of the replicated state.
         self.answers.insert(serial, reply);
         while self.answer_bytes > limits.max_answer_bytes {
             let Some((serial, reply)) = self.answers.pop_first() else {

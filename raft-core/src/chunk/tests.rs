@@ -331,6 +331,7 @@ fn a_chunk_of_just_the_limits_is_read_and_is_as_long_as_they_say() {
     assert_eq!(Chunk::parse(bytes, one_less, crc32c), Err(refused));
 }
 
+/// [S6.19]
 #[test]
 fn a_configuration_stands_alone_and_whole_in_its_chunk() {
     let voters = Configuration::of_voters([Peer::new(NodeId::new(1), Incarnation::new(1))]);

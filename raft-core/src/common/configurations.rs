@@ -33,6 +33,7 @@ impl Configurations {
 
     /// The configuration in force.
     pub(crate) fn active(&self) -> &Configuration {
+        // [S6.21] The latest in the log, whether it is committed or not.
         self.in_log
             .last()
             .map_or(&self.base, |(_, configuration)| configuration)
@@ -53,6 +54,7 @@ impl Configurations {
     }
 
     pub(crate) fn on_truncate(&mut self, from: LogIndex) {
+        // [T4.1.35] What stood before an overwritten one is in force again.
         self.in_log.retain(|(index, _)| *index < from);
     }
 

@@ -146,6 +146,7 @@ impl Leader {
 
     /// The log time now: it goes on from the highest one seen, at this node's own pace.
     fn log_time(&self, now: Time) -> LogTime {
+        // [T6.3.36] No stamp is lower than the one before it, whichever clock that came from.
         self.elected_log_time.after(now.since(self.elected))
     }
 

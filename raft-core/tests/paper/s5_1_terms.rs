@@ -309,6 +309,7 @@ fn a_silent_follower_holds_up_no_other() {
     }
 }
 
+/// [T3.8.11]
 #[test]
 fn a_message_from_another_life_of_a_member_is_dropped() {
     for body in every_body() {

@@ -2,13 +2,17 @@
 
 use raft_core::checksum::crc32c;
 use raft_core::chunk::{Chunk, ChunkBuilder};
-use raft_core::configuration::Configuration;
+use raft_core::configuration::{Configuration, Member, MemberRole};
 use raft_core::ids::{NodeId, Term};
+use raft_core::log::memory::MemoryLog;
 use raft_core::states::Role;
 use raft_core::time::LogTime;
 
-use crate::support::{Node, append, chunks, id, index, peer, vote_reply};
+use crate::support::{
+    self, Node, append, chunks, id, ids, index, matched, peer, request_vote, vote_reply,
+};
 
+/// [S6.21]
 #[test]
 fn a_configuration_is_in_force_as_soon_as_it_is_appended() {
     let mut node = Node::holding(5, &[1]);
@@ -29,6 +33,7 @@ fn entries_of_other_kinds_leave_the_configuration_as_it_is() {
     assert_eq!(members(&node), [1, 2, 3]);
 }
 
+/// [T4.1.35]
 #[test]
 fn a_configuration_that_is_overwritten_gives_way_to_the_one_before_it() {
     let mut node = Node::holding(5, &[1]);
@@ -43,6 +48,55 @@ fn a_configuration_that_is_overwritten_gives_way_to_the_one_before_it() {
         (members(&node), node.terms()),
         (vec![1, 2, 3], vec![1, 7, 7])
     );
+}
+
+/// [T4.1.37] Its own configuration may be older than the entry that made the sender a member.
+#[test]
+fn entries_of_a_leader_outside_the_configuration_are_taken() {
+    let mut node = Node::holding(5, &[1]);
+    node.receive(4, 6, append(id(1, 1), vec![configuration(2, 6, 4)], 2));
+    assert_eq!(node.hull.leader(), Some(NodeId::new(4)));
+    assert_eq!((node.terms(), node.commit()), (vec![1, 6], 2));
+    assert_eq!(members(&node), [1, 2, 3, 4]);
+    assert_eq!(node.sent_to(4), [matched(1, 2)]);
+}
+
+/// [T4.1.39]
+#[test]
+fn a_candidate_outside_the_configuration_gets_the_vote_it_deserves() {
+    for (last, granted) in [(id(2, 2), true), (id(9, 1), false)] {
+        let mut node = Node::holding(5, &[1, 2]);
+        node.receive(4, 6, request_vote(last));
+        assert_eq!(node.sent_to(4), [vote_reply(granted)]);
+        let vote = granted.then(|| NodeId::new(4));
+        assert_eq!((node.term(), node.hull.vote()), (6, vote));
+    }
+}
+
+/// [S6.33b]
+#[test]
+fn a_learner_is_sent_entries_and_commits_nothing() {
+    let mut setup = support::setup(1, 3);
+    let member = |id: u64| Member::voter(peer(id).incarnation);
+    let learner = Member {
+        role: MemberRole::Learner,
+        ..member(4)
+    };
+    setup.founding.members.insert(NodeId::new(4), learner);
+    let mut node = Node::with_setup(setup, MemoryLog::new());
+    node.elect();
+    node.propose(b"x");
+    node.acknowledge(4, 1);
+    assert_eq!(ids(&node.appends_to(4)[0].chunks), [id(2, 1)]);
+    node.acknowledge(4, 2);
+    assert_eq!(node.hull.match_index(NodeId::new(4)), Some(index(2)));
+    assert_eq!(
+        node.commit(),
+        0,
+        "a voter and a learner are no majority of three"
+    );
+    node.acknowledge(3, 2);
+    assert_eq!(node.commit(), 2);
 }
 
 /// The ids of the configuration in force.

@@ -232,6 +232,7 @@ fn a_ticket_is_answered_before_its_entry_is_applied() {
     assert_eq!(node.applied.len(), 1);
 }
 
+/// [T6.3.36]
 #[test]
 fn log_time_goes_on_with_the_leaders_clock_and_never_falls() {
     let mut node = Node::leading();

@@ -22,6 +22,8 @@ impl StateMachine for Journal {
 struct Log {
     sessions: Sessions<Journal>,
     next: LogIndex,
+    /// Everything so far, with what came of it here.
+    history: Vec<(Chunk, Result<Applied, Halt>)>,
 }
 
 const SMALL: SessionLimits = SessionLimits {
@@ -35,6 +37,7 @@ impl Log {
         Self {
             sessions: Sessions::new(Journal::default(), limits),
             next: LogIndex::new(1),
+            history: Vec::new(),
         }
     }
 
@@ -45,8 +48,9 @@ impl Log {
             .seal(Term::new(1), self.next, LogTime::ZERO, crc32c)
             .unwrap();
         self.next = self.next.next();
-        let entry = chunk.entries().next().unwrap();
-        self.sessions.apply(entry)
+        let applied = self.sessions.apply(chunk.entries().next().unwrap());
+        self.history.push((chunk, applied.clone()));
+        applied
     }
 
     fn open(&mut self, serial: u64) -> u64 {
@@ -91,6 +95,7 @@ fn reply(number: u8) -> Answer {
     Answer::Reply(Bytes::copy_from_slice(&[number]))
 }
 
+/// [T6.3.44]
 #[test]
 fn a_session_is_numbered_by_its_entry() {
     let mut log = Log::new(SMALL);
@@ -99,6 +104,7 @@ fn a_session_is_numbered_by_its_entry() {
     assert_eq!(log.sessions.applied(), LogIndex::new(2));
 }
 
+/// [S8.10] [S8.11]
 #[test]
 fn a_command_that_comes_again_gets_the_first_answer() {
     let mut log = Log::new(SMALL);
@@ -109,6 +115,7 @@ fn a_command_that_comes_again_gets_the_first_answer() {
     assert_eq!(log.applied(), 2);
 }
 
+/// [T6.3.26]
 #[test]
 fn five_after_six_is_no_duplicate() {
     let mut log = Log::new(SMALL);
@@ -118,6 +125,7 @@ fn five_after_six_is_no_duplicate() {
     assert_eq!(log.applied(), 2);
 }
 
+/// [T6.3.27]
 #[test]
 fn what_is_settled_is_forgotten_and_not_applied_again() {
     let mut log = Log::new(SMALL);
@@ -134,6 +142,7 @@ fn what_is_settled_is_forgotten_and_not_applied_again() {
     assert_eq!(log.applied(), 19);
 }
 
+/// [T6.3.45]
 #[test]
 fn an_unknown_session_is_told_so_and_its_command_is_not_applied() {
     let mut log = Log::new(SMALL);
@@ -141,6 +150,7 @@ fn an_unknown_session_is_told_so_and_its_command_is_not_applied() {
     assert_eq!((log.applied(), log.sessions.open_sessions()), (0, 0));
 }
 
+/// [T6.3.34]
 #[test]
 fn the_session_used_least_recently_goes_first() {
     let mut log = Log::new(SMALL);
@@ -151,6 +161,43 @@ fn the_session_used_least_recently_goes_first() {
     assert_eq!(log.command(first, 1, 1), reply(1));
     assert_eq!(log.command(third, 1, 1), reply(2));
     assert_eq!(log.sessions.open_sessions(), 2);
+}
+
+/// [T6.3.33] Also a command that changes nothing counts as use, everywhere.
+#[test]
+fn whoever_applies_the_log_anew_ends_the_same_sessions() {
+    let mut log = Log::new(SMALL);
+    let mut open = vec![log.open(1), log.open(2)];
+    for step in 0..200 {
+        let session = open[step % open.len()];
+        let serial = (step / 3) as u64;
+        log.command(session, serial, serial.saturating_sub(1));
+        if step % 7 == 6 {
+            open.push(log.open(step as u64));
+        }
+    }
+    let mut anew = Sessions::new(Journal::default(), SMALL);
+    for (chunk, applied) in &log.history {
+        assert_eq!(&anew.apply(chunk.entries().next().unwrap()), applied);
+    }
+    let ended = |(_, applied): &&(Chunk, Result<Applied, Halt>)| {
+        matches!(
+            applied,
+            Ok(Applied::Command {
+                answer: Answer::Expired,
+                ..
+            })
+        )
+    };
+    assert!(log.history.iter().filter(ended).count() > 10);
+    assert_eq!(anew.machine().0, log.sessions.machine().0);
+    // What was used last stays, be it by a command that is settled already.
+    let mut log = Log::new(SMALL);
+    let (first, second) = (log.open(1), log.open(2));
+    assert_eq!(log.command(first, 1, 2), Answer::Settled);
+    log.open(3);
+    assert_eq!(log.command(second, 1, 1), Answer::Expired);
+    assert_eq!(log.command(first, 2, 2), reply(1));
 }
 
 #[test]
@@ -214,6 +261,7 @@ fn what_is_forgotten_counts_among_the_answers_until_it_is_settled() {
     assert_eq!(log.command(session, 21, 18), Answer::Expired);
 }
 
+/// [T6.3.44]
 #[test]
 fn an_opening_that_comes_twice_opens_one_session() {
     let mut log = Log::new(SMALL);

@@ -156,6 +156,7 @@ impl OwnSession {
             return None;
         }
         let waiting = self.waiting.pop_front()?;
+        // [S8.9] A serial is given once, and stays with its command however often that is sent.
         let serial = self.next_serial;
         self.next_serial = serial.saturating_add(1);
         Some((serial, waiting))

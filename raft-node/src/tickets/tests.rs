@@ -191,6 +191,7 @@ fn a_command_that_may_stand_in_a_log_is_never_called_failed() {
     assert_eq!(node.outcomes(), [(ask, unknown(2))]);
 }
 
+/// [S8.9]
 #[test]
 fn a_forwarded_command_is_sent_again_under_the_same_name() {
     let mut node = Node::with_session();
@@ -319,6 +320,7 @@ fn the_own_session_is_asked_for_again_without_waiting_ever_longer() {
     }
 }
 
+/// [S8.9]
 #[test]
 fn commands_of_an_ended_session_go_under_a_new_one() {
     let mut node = Node::with_session();

@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use super::Places;
-use super::book::{Book, Rule, Section};
+use super::book::{Book, Rule};
+use super::section::Section;
 use super::tags::Tag;
 
 const OPENING: &str = "\
@@ -23,19 +24,27 @@ pub(super) fn map(book: &Book, places: &BTreeMap<&str, Places<'_>>) -> String {
     let mut page = OPENING.to_owned();
     for section in &book.sections {
         let rules: Vec<&Rule> = section_rules(book, section).collect();
+        let _ = write!(page, "\n## {}: {}\n\n", section.id, section.edition);
+        let _ = writeln!(page, "{}", counts(section, rules.len()));
         if rules.is_empty() {
             continue;
         }
-        let _ = write!(page, "\n## {}: {}\n\n", section.id, section.edition);
-        if let Some(partial) = &section.partial {
-            let _ = write!(page, "In part: {partial}.\n\n");
-        }
+        page.push('\n');
         page.push_str("| key | rule | home | tests |\n|---|---|---|---|\n");
         for rule in rules {
             page.push_str(&row(rule, places.get(rule.key.as_str())));
         }
     }
     page
+}
+
+/// How the section's sentences divide, so that a reader can count them.
+fn counts(section: &Section, rules: usize) -> String {
+    let (again, none) = section.others();
+    format!(
+        "Sentences: {}. Rules: {rules}. Sentences that say a rule again: {again}; that are none: {none}.",
+        section.sentences
+    )
 }
 
 fn section_rules<'a>(book: &'a Book, section: &'a Section) -> impl Iterator<Item = &'a Rule> {

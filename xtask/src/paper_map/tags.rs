@@ -1,7 +1,7 @@
 //! Keys in the code: `// [F2.AE.3] …` at a rule's home, `[F2.AE.3]` in a test's comment.
 //!
-//! A home is a comment outside tests: in raft-core, or for Figure 3's properties in raft-sim's
-//! checkers. In documentation only the keys it begins with are at home; others, and those of a
+//! A home is a comment outside tests: in raft-core, for Figure 3's properties in raft-sim's
+//! checkers, for others where docs/rules.toml says. In documentation only the keys it begins with are at home; others, and those of a
 //! file's header, are mentions. Keys in strings (what a trace event names as its cause) are
 //! mentions too, so that they can't be misspelt.
 
@@ -37,11 +37,8 @@ pub(crate) enum Kind {
     Mention,
 }
 
-const CORE: &str = "raft-core/src/";
-const CHECKERS: &str = "raft-sim/src/checkers";
-
-/// All keys in one file.
-pub(crate) fn find(file: &File) -> Vec<Tag> {
+/// All keys in one file; `home_of` says what the path of a key's home begins with.
+pub(crate) fn find(file: &File, home_of: &dyn Fn(&str) -> String) -> Vec<Tag> {
     if file.path.starts_with("xtask/") {
         return Vec::new(); // samples
     }
@@ -65,7 +62,8 @@ pub(crate) fn find(file: &File) -> Vec<Tag> {
         let Some(comment) = comment else { continue };
         let leading = leading_keys(comment.text);
         for key in bracketed_keys(comment.text) {
-            let is_home = is_home(&file.path, &comment, key, leading.contains(&key));
+            let is_there = file.path.starts_with(&home_of(key));
+            let is_home = is_there && may_be_home(&comment, key, leading.contains(&key));
             add(
                 key,
                 match (in_test, is_home) {
@@ -79,16 +77,13 @@ pub(crate) fn find(file: &File) -> Vec<Tag> {
     tags
 }
 
-fn is_home(path: &str, comment: &Comment<'_>, key: &str, leads: bool) -> bool {
-    if key.starts_with("F3.") {
-        return path.starts_with(CHECKERS) && leads;
+fn may_be_home(comment: &Comment<'_>, key: &str, leads: bool) -> bool {
+    match comment.form {
+        // Each of Figure 3's properties is a file of its own.
+        Form::Header => key.starts_with("F3.") && leads,
+        Form::Plain => leads || !key.starts_with("F3."),
+        Form::Documentation => leads,
     }
-    path.starts_with(CORE)
-        && match comment.form {
-            Form::Plain => true,
-            Form::Documentation => leads,
-            Form::Header => false,
-        }
 }
 
 /// What follows `//` on a line.
@@ -202,7 +197,15 @@ mod tests {
             path: path.to_owned(),
             text: text.to_owned(),
         };
-        find(&file)
+        let home_of = |key: &str| {
+            let home = match key {
+                _ if key.starts_with("F3.") => "raft-sim/src/checkers",
+                "S8.11" => "raft-node/src/",
+                _ => "raft-core/src/",
+            };
+            home.to_owned()
+        };
+        find(&file, &home_of)
             .into_iter()
             .map(|tag| (tag.key, tag.kind))
             .collect()
@@ -251,6 +254,16 @@ mod tests {
         assert_eq!(
             kinds("raft-core/src/hull.rs", line),
             one("F3.ES", Kind::Mention)
+        );
+    }
+
+    #[test]
+    fn a_rule_lives_where_the_book_says() {
+        let line = "// [S8.11] Not twice.\n";
+        assert_eq!(kinds("raft-node/src/a.rs", line), one("S8.11", Kind::Home));
+        assert_eq!(
+            kinds("raft-core/src/a.rs", line),
+            one("S8.11", Kind::Mention)
         );
     }
 
