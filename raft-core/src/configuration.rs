@@ -103,6 +103,12 @@ impl Configuration {
         self.outgoing.is_some()
     }
 
+    /// Whether `id` counts in an election or a commitment: in one of the halves it does.
+    pub fn votes(&self, id: NodeId) -> bool {
+        self.halves()
+            .any(|half| half.get(&id).is_some_and(|member| member.role.votes()))
+    }
+
     /// The member `id`; in a joint configuration the incoming half is asked first.
     pub fn member(&self, id: NodeId) -> Option<&Member> {
         self.members.get(&id).or_else(|| {

@@ -97,6 +97,7 @@ impl Hull {
             Input::ConnectionLost(node) => self.on_connection_lost(node),
             Input::DeadlinePassed => self.on_deadline(),
             Input::Propose(proposals) => self.on_propose(proposals),
+            Input::Read(tickets) => self.on_read(tickets),
             Input::Durable(durable) => {
                 self.common.disk.on_durable(durable, self.common.hard.boot);
                 let disk = &self.common.disk;
@@ -210,9 +211,9 @@ impl Hull {
                     self.drop_message(from, Dropped::StaleReply, "F2.LEAD.4")
                 }
             },
-            Body::HeartbeatReply(_) => match &mut self.state {
+            Body::HeartbeatReply(reply) => match &mut self.state {
                 State::Leader(leader) => {
-                    leader.on_heartbeat_reply(common, from);
+                    leader.on_heartbeat_reply(common, from, reply);
                     Next::Stay
                 }
                 State::Follower(_) | State::PreCandidate(_) | State::Candidate(_) => {
@@ -313,9 +314,8 @@ impl Hull {
                 request: request.request,
                 verdict: AppendVerdict::StaleTerm,
             }),
-            Body::Heartbeat(heartbeat) => Body::HeartbeatReply(HeartbeatReply {
-                round: heartbeat.round,
-            }),
+            // It answers in this term, whose leader counts rounds of its own.
+            Body::Heartbeat(_) => Body::HeartbeatReply(HeartbeatReply { round: None }),
             Body::RequestVote(_) => Body::RequestVoteReply(RequestVoteReply { granted: false }),
             Body::PreVote(_)
             | Body::PreVoteReply(_)

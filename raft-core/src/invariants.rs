@@ -77,6 +77,12 @@ mod checks {
                 invariant!(hull.common_mut(), false, "{statement}");
             }
         }
+        let (common, state) = hull.parts();
+        if let State::Leader(leader) = state {
+            if let Err(statement) = reads_hold(common, leader) {
+                invariant!(hull.common_mut(), false, "{statement}");
+            }
+        }
     }
 
     /// The role changes along Figure 4's arrows.
@@ -219,6 +225,34 @@ mod checks {
                     alloc::format!("{bytes} bytes in flight are counted, {pinned} pinned")
                 })?;
             }
+        }
+        Ok(())
+    }
+
+    /// What is known of reads, and of who has answered which round.
+    fn reads_hold(common: &Common, leader: &Leader) -> Result<(), alloc::string::String> {
+        let (round, commit) = (leader.round(), common.commit_index);
+        for progress in leader.followers().values() {
+            let answered = progress.answered();
+            if answered > round {
+                return Err(alloc::format!("round {answered} is answered, of {round}"));
+            }
+        }
+        let asked = leader.reads().asked();
+        if !asked.clone().is_sorted_by(|one, next| one.0 < next.0) {
+            return Err("each round has one batch of reads, in their order".into());
+        }
+        let foreseen = asked
+            .clone()
+            .find(|(at, index)| *at > round || *index > commit);
+        if let Some((at, index)) = foreseen {
+            return Err(alloc::format!(
+                "reads wait for round {at} of {round}, at {index}, committed to {commit}"
+            ));
+        }
+        let (pending, limit) = (leader.reads().pending(), common.settings.max_pending_reads);
+        if pending > limit {
+            return Err(alloc::format!("{pending} reads wait, of at most {limit}"));
         }
         Ok(())
     }

@@ -4,8 +4,8 @@
 //! the user's and all arrive at the same state. One node is elected leader for a term; it alone
 //! appends; what a majority holds durably is committed and never lost. Read the paper beside this
 //! code: "In Search of an Understandable Consensus Algorithm (Extended Version)" for sections 5
-//! to 8 and the figures, Ongaro's thesis for what the paper leaves out (pre-vote 9.6, writing to
-//! the disk in parallel 10.2.1). Comments such as `[F2.AE.3]` name a sentence of either by its key
+//! to 8 and the figures, Ongaro's thesis for what the paper leaves out (reads 6.4, pre-vote 9.6,
+//! writing to the disk in parallel 10.2.1). Comments such as `[F2.AE.3]` name a sentence of either by its key
 //! in `docs/rules.toml`; `docs/paper-map.md` leads from each key to its line here and its tests.
 //!
 //! # The map
@@ -35,10 +35,9 @@
 //!
 //! # What is left out, and what that costs
 //!
-//! Membership changes, snapshots, leadership transfer and read index are not built yet. Their
-//! types are in the formats, so that they can come without a new format: until then a log is never
-//! compacted, a follower catches up entry by entry, and a linearizable read costs a no-op in the
-//! log.
+//! Membership changes, snapshots and leadership transfer are not built yet. Their types are in the
+//! formats, so that they can come without a new format: until then a log is never compacted, and a
+//! follower catches up entry by entry.
 
 #![no_std]
 #![cfg_attr(

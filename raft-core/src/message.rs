@@ -128,7 +128,7 @@ pub enum AppendVerdict {
 /// Says that the leader is alive.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct Heartbeat {
-    /// The round's number; the reply names it.
+    /// The round's number; the reply names it. Rounds of one term ascend.
     pub round: u64,
     /// The leader's commit index, but at most what this follower is known to hold durably in
     /// this term, because a heartbeat has no previous entry to check.
@@ -138,8 +138,10 @@ pub struct Heartbeat {
 /// Answers a [`Heartbeat`] at once, waiting for nothing. Never moves a match index.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct HeartbeatReply {
-    /// The round answered.
-    pub round: u64,
+    /// The round answered, of the leader of the message's term: its sender followed that leader
+    /// after the round began. `None` in answer to a heartbeat of an earlier term, whose rounds a
+    /// leader of this one must not take for its own.
+    pub round: Option<u64>,
 }
 
 /// The queues towards one peer. What stands in one never waits behind what stands in another.

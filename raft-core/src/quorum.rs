@@ -1,4 +1,5 @@
-//! Counting: which index a quorum holds, and whether a vote is won (paper 5.2, 5.3, 6).
+//! Counting: which index a quorum holds, which round it has answered, and whether a vote is won
+//! (paper 5.2, 5.3, 6; thesis 6.4).
 //!
 //! Pure functions of a [`Configuration`] and what is known of each member. In a joint
 //! configuration both halves must agree, each by its own majority (paper 6).
@@ -44,9 +45,19 @@ pub fn committed_index(
 ) -> LogIndex {
     configuration
         .halves()
-        .map(|half| majority_index(half, &matched))
+        .map(|half| reached_by_majority(half, &matched))
         .min()
-        .unwrap_or(LogIndex::ZERO)
+        .unwrap_or_default()
+}
+
+/// The last heartbeat round that a majority (of each half) has answered, or a later one; zero when
+/// there are no voters.
+pub fn answered_round(configuration: &Configuration, answered: impl Fn(NodeId) -> u64) -> u64 {
+    configuration
+        .halves()
+        .map(|half| reached_by_majority(half, &answered))
+        .min()
+        .unwrap_or_default()
 }
 
 fn voters(half: &BTreeMap<NodeId, Member>) -> impl Iterator<Item = NodeId> {
@@ -69,15 +80,16 @@ fn tally_half(half: &BTreeMap<NodeId, Member>, vote: impl Fn(NodeId) -> Option<b
     }
 }
 
-fn majority_index(
+/// The highest value that a majority of one half has reached.
+fn reached_by_majority<T: Ord + Copy + Default>(
     half: &BTreeMap<NodeId, Member>,
-    matched: impl Fn(NodeId) -> LogIndex,
-) -> LogIndex {
+    reached: impl Fn(NodeId) -> T,
+) -> T {
     let needed = majority(voters(half).count());
-    let holders = |index| voters(half).filter(|id| matched(*id) >= index).count();
-    let held_by_majority = |index: &LogIndex| holders(*index) >= needed;
-    let highest = voters(half).map(&matched).filter(held_by_majority).max();
-    highest.unwrap_or(LogIndex::ZERO)
+    let beyond = |value| voters(half).filter(|id| reached(*id) >= value).count();
+    let by_majority = |value: &T| beyond(*value) >= needed;
+    let highest = voters(half).map(&reached).filter(by_majority).max();
+    highest.unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -160,6 +172,23 @@ mod tests {
                 assert_eq!(committed_index(&configuration, matched), expected);
             }
         }
+    }
+
+    /// [S8.20]
+    #[test]
+    fn a_round_is_answered_when_more_than_half_answered_it_or_a_later_one() {
+        let five = Configuration {
+            members: voters_of(&[1, 2, 3, 4, 5]),
+            outgoing: None,
+        };
+        let answered = |id: NodeId| [9, 7, 4, 4, 0][id.get() as usize - 1];
+        assert_eq!(answered_round(&five, answered), 4);
+        let joint = Configuration {
+            members: voters_of(&[1, 2]),
+            outgoing: Some(voters_of(&[3, 4, 5])),
+        };
+        assert_eq!(answered_round(&joint, answered), 4);
+        assert_eq!(answered_round(&Configuration::new([]), answered), 0);
     }
 
     /// [S6.16]

@@ -42,6 +42,10 @@ pub struct Settings {
     /// Bytes of payload proposed and not yet committed, beyond which proposals are refused. At
     /// least [`Self::max_payload_bytes`].
     pub max_uncommitted_bytes: usize,
+    /// Reads that may wait for this leader to be confirmed, beyond which they are refused. At least
+    /// one. Choose as many as may come within a heartbeat interval, which is what one lost heartbeat
+    /// costs.
+    pub max_pending_reads: usize,
     /// Bytes of one command. Larger ones are refused.
     pub max_payload_bytes: usize,
     /// Bytes of recent entries kept in memory for followers that lag a little; what is needed
@@ -101,7 +105,7 @@ impl Settings {
     }
 
     /// What must hold between the limits.
-    fn checks_of_limits(&self) -> [(bool, SettingsProblem); 5] {
+    fn checks_of_limits(&self) -> [(bool, SettingsProblem); 6] {
         let chunk_bytes = self.chunk_limits.max_payload_bytes as usize;
         [
             (
@@ -115,6 +119,7 @@ impl Settings {
                 self.max_writes_in_flight > 0 && self.max_appends_in_flight > 0,
                 SettingsProblem::NothingInFlight,
             ),
+            (self.max_pending_reads > 0, SettingsProblem::NoReads),
             (
                 self.max_bytes_in_flight >= self.max_append_bytes,
                 SettingsProblem::WindowSmallerThanMessage {
@@ -154,6 +159,7 @@ impl Default for Settings {
             max_bytes_in_flight: 64 << 20,
             max_append_bytes: 1 << 20,
             max_uncommitted_bytes: 64 << 20,
+            max_pending_reads: 65_536,
             max_payload_bytes: 8 << 20,
             max_cached_bytes: 16 << 20,
             max_applying_bytes: 4 << 20,
@@ -212,6 +218,9 @@ pub enum SettingsProblem {
     /// Nothing could ever be written or sent.
     #[error("max_writes_in_flight and max_appends_in_flight must each be at least 1")]
     NothingInFlight,
+    /// No read could ever be confirmed.
+    #[error("max_pending_reads is 0; it must be at least 1")]
+    NoReads,
     /// The window would never admit a full message.
     #[error(
         "max_bytes_in_flight is {max_bytes_in_flight}; it must be at least max_append_bytes, {max_append_bytes}"

@@ -83,6 +83,13 @@ pub enum EventKind {
         /// To this index.
         commit: LogIndex,
     },
+    /// A quorum confirmed the leader after reads had been handed in (thesis 6.4).
+    ReadsConfirmed {
+        /// From which index on they may be answered.
+        index: LogIndex,
+        /// How many.
+        count: usize,
+    },
     /// A leader no longer hears a quorum and steps down.
     QuorumLost {
         /// The term it led.

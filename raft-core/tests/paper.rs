@@ -45,6 +45,8 @@ mod t10_2_1_parallel_disk;
 mod t4_2_3_stickiness;
 #[path = "paper/t6_2_check_quorum.rs"]
 mod t6_2_check_quorum;
+#[path = "paper/t6_4_reads.rs"]
+mod t6_4_reads;
 #[path = "paper/t9_6_pre_vote.rs"]
 mod t9_6_pre_vote;
 #[path = "paper/tickets.rs"]

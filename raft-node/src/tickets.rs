@@ -187,6 +187,7 @@ impl Tickets {
         self.proposed_bytes = self.proposed_bytes.saturating_sub(bytes);
         match resolved.outcome {
             Outcome::Committed(id) => self.on_committed(key, id.index),
+            Outcome::ReadAt(index) => self.on_committed(key, index),
             Outcome::Refused(Refusal::TooLarge { payload_bytes }) => {
                 self.on_too_large(key, payload_bytes);
             }

@@ -266,7 +266,7 @@ fn body_of(body: &FalseBody, node: &Node) -> Body {
             commit: index_of(*commit, node),
         }),
         FalseBody::HeartbeatReply { round } => Body::HeartbeatReply(HeartbeatReply {
-            round: plain(round),
+            round: Some(plain(round)),
         }),
     }
 }

@@ -153,6 +153,10 @@ impl Waiting {
             (Body::RequestVoteReply(reply), Body::RequestVoteReply(earlier)) => {
                 reply.granted |= earlier.granted;
             }
+            // Where heartbeats overtake each other, the later round is still the one answered.
+            (Body::HeartbeatReply(reply), Body::HeartbeatReply(earlier)) => {
+                reply.round = reply.round.max(earlier.round);
+            }
             _ => {}
         }
         self

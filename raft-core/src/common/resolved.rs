@@ -4,7 +4,7 @@ use alloc::collections::VecDeque;
 use alloc::vec::{IntoIter, Vec};
 
 use crate::hull::{Doubt, Outcome, Refusal, Resolved};
-use crate::ids::{EntryId, Ticket};
+use crate::ids::{EntryId, LogIndex, Ticket};
 
 /// Tickets that are resolved and not yet taken, in runs of consecutive entries.
 #[derive(Clone, Debug, Default)]
@@ -22,6 +22,7 @@ struct Run {
 #[derive(Clone, Debug)]
 enum Verdict {
     Committed { first: EntryId },
+    ReadAt(LogIndex),
     Refused(Refusal),
     Unknown { first: EntryId, why: Doubt },
 }
@@ -29,6 +30,10 @@ enum Verdict {
 impl ResolvedQueue {
     pub(crate) fn committed(&mut self, tickets: Vec<Ticket>, first: EntryId) {
         self.push(tickets, Verdict::Committed { first });
+    }
+
+    pub(crate) fn read_at(&mut self, tickets: Vec<Ticket>, index: LogIndex) {
+        self.push(tickets, Verdict::ReadAt(index));
     }
 
     pub(crate) fn refused(&mut self, tickets: Vec<Ticket>, refusal: Refusal) {
@@ -67,6 +72,7 @@ impl Verdict {
     fn next(&mut self) -> Outcome {
         match self {
             Self::Committed { first } => Outcome::Committed(step(first)),
+            Self::ReadAt(index) => Outcome::ReadAt(*index),
             Self::Refused(refusal) => Outcome::Refused(*refusal),
             Self::Unknown { first, why } => Outcome::Unknown {
                 id: step(first),

@@ -1,18 +1,28 @@
 //! What a driver asks of a hull: only a leader can do it, and others say who that is.
 
+use alloc::vec::Vec;
+
 use super::Hull;
 use super::input::{Input, Proposals};
 use super::output::Refusal;
+use crate::ids::Ticket;
 use crate::states::{Next, State};
 
 impl Hull {
     /// A stopped hull takes nothing in; what waits for an answer gets one.
     pub(super) fn decline(&mut self, input: Input) -> Next {
-        if let Input::Propose(proposals) = input {
-            self.common
-                .resolved
-                .refused(proposals.tickets, Refusal::Stopped);
-        }
+        let tickets = match input {
+            Input::Propose(proposals) => proposals.tickets,
+            Input::Read(tickets) => tickets,
+            Input::Message(_)
+            | Input::ConnectionLost(_)
+            | Input::DeadlinePassed
+            | Input::Durable(_)
+            | Input::WriteFailed(_)
+            | Input::Loaded(_)
+            | Input::Applied(_) => return Next::Stay,
+        };
+        self.common.resolved.refused(tickets, Refusal::Stopped);
         Next::Stay
     }
 
@@ -25,6 +35,17 @@ impl Hull {
                 leader: self.leader(),
             };
             self.common.resolved.refused(proposals.tickets, refusal);
+        }
+        Next::Stay
+    }
+    pub(super) fn on_read(&mut self, tickets: Vec<Ticket>) -> Next {
+        if let State::Leader(leader) = &mut self.state {
+            leader.read(&mut self.common, tickets);
+        } else {
+            let refusal = Refusal::NotLeader {
+                leader: self.leader(),
+            };
+            self.common.resolved.refused(tickets, refusal);
         }
         Next::Stay
     }

@@ -19,6 +19,9 @@ pub enum Input {
     DeadlinePassed,
     /// Append these records, if this node leads.
     Propose(Proposals),
+    /// Find out from which index on the state machine may be read (thesis 6.4), if this node leads:
+    /// each ticket comes back with [`Outcome::ReadAt`](crate::hull::Outcome::ReadAt) or refused.
+    Read(Vec<Ticket>),
     /// A write, and all before it, are durable.
     Durable(Durable),
     /// The log failed. Final: the hull stops.
@@ -38,6 +41,7 @@ impl Input {
             Self::ConnectionLost(_) => "ConnectionLost",
             Self::DeadlinePassed => "DeadlinePassed",
             Self::Propose(_) => "Propose",
+            Self::Read(_) => "Read",
             Self::Durable(_) => "Durable",
             Self::WriteFailed(_) => "WriteFailed",
             Self::Loaded(_) => "Loaded",

@@ -34,18 +34,21 @@ impl Apply {
 /// A ticket and what became of it. Every ticket comes back exactly once.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Resolved {
-    /// The ticket handed in with the proposal.
+    /// The ticket handed in with the proposal or the read.
     pub ticket: Ticket,
-    /// What became of the proposal.
+    /// What became of it.
     pub outcome: Outcome,
 }
 
-/// What became of a proposal.
+/// What became of a proposal or a read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Outcome {
     /// Committed as this entry. It will be applied on every node.
     Committed(EntryId),
-    /// Not in any log, and never will be. Propose it again where the refusal points.
+    /// A state machine that has applied all up to this index, on any node, reflects everything that
+    /// was committed anywhere before the read was handed in. Wait for that, then read there.
+    ReadAt(LogIndex),
+    /// Not in any log, and never will be. Hand it in again where the refusal points.
     Refused(Refusal),
     /// It was appended as this entry and may or may not be committed, now or later. Retrying is
     /// safe only under the same session and serial (thesis 6.3).
@@ -57,7 +60,7 @@ pub enum Outcome {
     },
 }
 
-/// Why a proposal was refused. Nothing was appended.
+/// Why a proposal or a read was refused. Nothing was appended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Refusal {
     /// Another node leads, or none is known to.
@@ -82,6 +85,18 @@ pub enum Refusal {
         /// Bytes in the batch.
         payload_bytes: usize,
     },
+    /// More reads wait for this leader to be confirmed than may; wait for outcomes, then try again.
+    #[error("{pending} reads wait to be confirmed, of at most {limit} (max_pending_reads)")]
+    TooManyReads {
+        /// Reads that wait now.
+        pending: usize,
+        /// The limit in the settings.
+        limit: usize,
+    },
+    /// This node led when the read was handed in, and lost leadership before a quorum confirmed it.
+    /// Reads change nothing, so this one may be tried again at once, wherever the leader is.
+    #[error("leadership was lost before the read was confirmed")]
+    LeadershipLost,
     /// The hull has stopped; see [`crate::hull::Hull::fault`].
     #[error("this node has stopped after a fault")]
     Stopped,

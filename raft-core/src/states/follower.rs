@@ -132,7 +132,7 @@ impl Follower {
         common.advance_commit(commit, "S5.3.15");
         // At once, whatever the disk does: it says that this node is here, and nothing of its log.
         let reply = HeartbeatReply {
-            round: heartbeat.round,
+            round: Some(heartbeat.round),
         };
         common.say(from, Body::HeartbeatReply(reply));
     }

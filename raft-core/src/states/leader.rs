@@ -1,5 +1,5 @@
 //! Leaders: they take proposals, replicate them, and decide what is committed
-//! (Figure 2 Leaders; paper 5.3, 5.4.2; thesis 6.2, 10.2.1).
+//! (Figure 2 Leaders; paper 5.3, 5.4.2, 8; thesis 6.2, 6.4, 10.2.1).
 
 use crate::chunk::ChunkBuilder;
 use crate::common::Common;
@@ -15,10 +15,12 @@ use core::hash::{Hash, Hasher};
 
 mod commit;
 pub(crate) mod progress;
+mod reads;
 mod replicate;
 mod tickets;
 
 use progress::Progress;
+use reads::Reads;
 use tickets::Tickets;
 
 /// The leader of the current term.
@@ -30,6 +32,9 @@ pub(crate) struct Leader {
     term: Term,
     followers: BTreeMap<NodeId, Progress>,
     tickets: Tickets,
+    reads: Reads,
+    /// The entry it took office with. Once that is committed, so is all that was committed before.
+    first: LogIndex,
     /// The last heartbeat round begun.
     round: u64,
     heartbeat_due: Time,
@@ -53,6 +58,8 @@ impl Leader {
             term: common.term(),
             followers,
             tickets: Tickets::default(),
+            reads: Reads::default(),
+            first: next,
             round: 0,
             heartbeat_due: now.after(common.settings.heartbeat_interval),
             woke_late: false,
@@ -77,17 +84,29 @@ impl Leader {
             term,
             followers,
             tickets,
+            reads,
+            first,
             round,
             heartbeat_due: _,
             woke_late,
             elected: _,
             elected_log_time: _,
         } = self;
-        (term, tickets, round, woke_late).hash(into);
+        (term, tickets, first, round, woke_late).hash(into);
+        reads.fingerprint(followers.values(), into);
         self.log_time(common.now).hash(into);
         for progress in followers.values() {
             progress.fingerprint(common, into);
         }
+    }
+
+    pub(crate) const fn reads(&self) -> &Reads {
+        &self.reads
+    }
+
+    /// The last heartbeat round begun.
+    pub(crate) const fn round(&self) -> u64 {
+        self.round
     }
 
     pub(crate) const fn followers(&self) -> &BTreeMap<NodeId, Progress> {
@@ -164,12 +183,6 @@ impl Leader {
         self.advance_commit(common);
     }
 
-    pub(crate) fn on_heartbeat_reply(&mut self, common: &Common, from: Peer) {
-        if let Some(progress) = self.progress_of(from) {
-            progress.hear(common.now);
-        }
-    }
-
     pub(crate) fn on_connection_lost(&mut self, node: NodeId) {
         if let Some(progress) = self.followers.get_mut(&node) {
             progress.suspect_loss();
@@ -209,10 +222,11 @@ impl Leader {
             return Next::Follower;
         }
         self.heartbeat_due = common.now.after(interval);
-        self.round = self.round.saturating_add(1);
         for progress in self.followers.values_mut() {
             progress.on_tick(common);
         }
+        self.begin_round(common);
+        self.advance_reads(common);
         Next::Stay
     }
 
@@ -263,6 +277,7 @@ impl Leader {
             Doubt::LeadershipLost
         };
         common.loads.forget_peers();
+        self.reads.abandon(common);
         self.tickets.abandon(common, self.term, why);
     }
 

@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hasher};
 
 use raft_core::states::Role;
 
-use crate::support::{Node, append, chunks, heartbeat, id, vote_reply};
+use crate::support::{Node, append, chunks, heartbeat, heartbeat_reply, id, vote_reply};
 
 #[test]
 fn a_log_counts_as_what_it_holds_and_not_as_how_it_came_about() {
@@ -77,6 +77,34 @@ fn what_a_leader_knows_of_its_followers_counts() {
     assert_eq!(told(&[2, 3]), told(&[2, 3]));
     assert_ne!(told(&[2]), told(&[3]));
     assert_ne!(told(&[2, 3]), told(&[2]));
+}
+
+#[test]
+fn who_answered_a_round_counts_while_a_read_waits_for_it() {
+    let answered = |reads: bool, by: &[u64]| {
+        let mut node = Node::new(1, 5);
+        node.elect();
+        for follower in 2..=5 {
+            node.acknowledge(follower, 1);
+        }
+        node.time_out();
+        if reads {
+            node.read();
+        }
+        node.sent();
+        for follower in 2..=5 {
+            node.receive(follower, 1, heartbeat_reply(1));
+        }
+        for follower in by {
+            node.receive(*follower, 1, heartbeat_reply(if reads { 2 } else { 1 }));
+        }
+        fingerprint(&mut node)
+    };
+    assert_eq!(answered(true, &[2]), answered(true, &[2, 2]));
+    assert_ne!(answered(true, &[2]), answered(true, &[3]));
+    assert_ne!(answered(true, &[]), answered(true, &[2]));
+    assert_ne!(answered(true, &[]), answered(false, &[]));
+    assert_eq!(answered(false, &[]), answered(false, &[3]));
 }
 
 /// What tells this node apart from others, once it has said all it has to say.

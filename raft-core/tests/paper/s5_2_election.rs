@@ -7,7 +7,7 @@ use raft_core::configuration::{Configuration, Member, MemberRole};
 use raft_core::hull::Input;
 use raft_core::ids::NodeId;
 use raft_core::log::memory::MemoryLog;
-use raft_core::message::{Body, Lane, RequestVote};
+use raft_core::message::{Body, HeartbeatReply, Lane, RequestVote};
 use raft_core::states::Role;
 use raft_core::time::Time;
 
@@ -292,7 +292,8 @@ fn a_candidate_refuses_a_leader_of_an_earlier_term_and_goes_on() {
     node.sent();
     node.receive(2, 5, heartbeat(4, 0));
     assert_eq!(node.hull.role(), Role::Candidate);
-    assert_eq!(node.sent_to(2), [heartbeat_reply(4)]);
+    let reply = HeartbeatReply { round: None };
+    assert_eq!(node.sent_to(2), [Body::HeartbeatReply(reply)]);
     node.receive(2, 6, vote_reply(true));
     assert_eq!(node.hull.role(), Role::Leader);
 }

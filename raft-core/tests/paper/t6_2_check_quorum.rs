@@ -137,7 +137,7 @@ fn a_leader_that_was_stopped_itself_listens_before_it_gives_up_but_not_for_ever(
         "one heartbeat, not one for each missed"
     );
     assert!(node.hull.deadline().unwrap() > node.now);
-    node.receive(2, 1, heartbeat_reply(2));
+    node.receive(2, 1, heartbeat_reply(1));
     node.wait(Duration::from_millis(500));
     assert_eq!(node.hull.role(), Role::Leader);
     for _ in 0..2 {

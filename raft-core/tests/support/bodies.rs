@@ -50,7 +50,7 @@ pub(crate) fn heartbeat(round: u64, commit: u64) -> Body {
 }
 
 pub(crate) fn heartbeat_reply(round: u64) -> Body {
-    Body::HeartbeatReply(HeartbeatReply { round })
+    Body::HeartbeatReply(HeartbeatReply { round: Some(round) })
 }
 
 pub(crate) fn matched(request: u64, at: u64) -> Body {

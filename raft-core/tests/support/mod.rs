@@ -478,6 +478,24 @@ impl Node {
         ticket
     }
 
+    /// Asks for a read; its ticket is returned.
+    pub(crate) fn read(&mut self) -> Ticket {
+        self.next_ticket += 1;
+        let ticket = Ticket::new(self.next_ticket);
+        self.step(Input::Read(vec![ticket]));
+        ticket
+    }
+
+    /// The rounds of the heartbeats that go out now, each with whom it goes to.
+    pub(crate) fn rounds(&mut self) -> Vec<(u64, u64)> {
+        let sent = self.sent().into_iter();
+        sent.filter_map(|message| match message.body {
+            Body::Heartbeat(beat) => Some((message.to.id.get(), beat.round)),
+            _ => None,
+        })
+        .collect()
+    }
+
     pub(crate) fn outcome(&self, ticket: Ticket) -> Option<Outcome> {
         let mut found = self
             .resolved

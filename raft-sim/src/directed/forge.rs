@@ -46,7 +46,7 @@ pub fn blank(kind: MessageKind, from: Peer, to: Peer) -> Message {
             round: 0,
             commit: LogIndex::ZERO,
         }),
-        MessageKind::HeartbeatReply => Body::HeartbeatReply(HeartbeatReply { round: 0 }),
+        MessageKind::HeartbeatReply => Body::HeartbeatReply(HeartbeatReply { round: None }),
     };
     Message {
         from,
@@ -178,7 +178,7 @@ impl Change {
                 reply.verdict = AppendVerdict::StaleTerm;
             }
             (Self::Round(round), Body::Heartbeat(beat)) => beat.round = *round,
-            (Self::Round(round), Body::HeartbeatReply(reply)) => reply.round = *round,
+            (Self::Round(round), Body::HeartbeatReply(reply)) => reply.round = Some(*round),
             _ => return false,
         }
         true

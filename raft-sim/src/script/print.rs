@@ -74,11 +74,12 @@ pub(crate) fn record(record: &Record<'_>) -> String {
     }
 }
 
-/// What became of a proposal.
+/// What became of a proposal or a read.
 pub(crate) fn resolved(resolved: &Resolved) -> String {
     let ticket = resolved.ticket;
     match &resolved.outcome {
         Outcome::Committed(id) => format!("answers {ticket}: committed as {id}"),
+        Outcome::ReadAt(index) => format!("answers {ticket}: read at {index}"),
         Outcome::Refused(refusal) => format!("answers {ticket}: refused, {refusal}"),
         Outcome::Unknown { id, why } => format!("answers {ticket}: unknown ({id}), {why}"),
     }
@@ -107,6 +108,9 @@ pub(crate) fn happened(kind: &EventKind) -> String {
         EventKind::AppendRefused { previous } => format!("does not hold {previous}"),
         EventKind::Truncated { from } => format!("removes {from} and all after it"),
         EventKind::AdvanceCommitIndex { commit } => format!("knows {commit} to be committed"),
+        EventKind::ReadsConfirmed { index, count } => {
+            format!("confirms {count} reads at {index}")
+        }
         EventKind::QuorumLost { term } => format!("hears no quorum in {term}"),
         EventKind::MessageDropped { from, why } => format!("drops {from}'s message: {why}"),
         EventKind::Stopped => "stops".to_owned(),

@@ -137,6 +137,11 @@ fn fill(message: &Message, put: &mut dyn FnMut(&'static str, String)) {
             put("round", beat.round.to_string());
             put("commit", beat.commit.get().to_string());
         }
-        Body::HeartbeatReply(reply) => put("round", reply.round.to_string()),
+        Body::HeartbeatReply(reply) => put(
+            "round",
+            reply
+                .round
+                .map_or("none".to_owned(), |round| round.to_string()),
+        ),
     }
 }

@@ -19,5 +19,6 @@ impl Leader {
         let commit = commit::of_leader(common.commit_index, &stored);
         common.advance_commit(commit, "F2.LEAD.6");
         self.tickets.resolve_through(common);
+        self.advance_reads(common);
     }
 }

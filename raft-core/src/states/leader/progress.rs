@@ -31,6 +31,8 @@ pub(crate) struct Progress {
     pub(super) request: u64,
     /// When the follower last said anything in this term.
     heard: Time,
+    /// The last heartbeat round that it answered in this term.
+    answered: u64,
     /// Whether a heartbeat is due to it.
     pub(super) heartbeat_due: bool,
     /// The commit index it was last told.
@@ -86,6 +88,7 @@ impl Progress {
             window: usize::MAX,
             request: 0,
             heard: now,
+            answered: 0,
             // [F2.LEAD.1] The first heartbeat goes out at once.
             heartbeat_due: true,
             told_commit: LogIndex::ZERO,
@@ -126,6 +129,16 @@ impl Progress {
         self.heard = self.heard.max(now);
     }
 
+    /// Takes note of an answered round; late and doubled answers change nothing.
+    pub(crate) fn answer(&mut self, round: u64) {
+        self.answered = self.answered.max(round);
+    }
+
+    /// The last heartbeat round that it answered.
+    pub(crate) const fn answered(&self) -> u64 {
+        self.answered
+    }
+
     /// What counts in [`crate::hull::Hull::fingerprint`]. Times count as ages, up to where older
     /// makes no difference.
     pub(crate) fn fingerprint(&self, common: &Common, into: &mut impl Hasher) {
@@ -137,6 +150,8 @@ impl Progress {
             window,
             request,
             heard,
+            // It counts while a read waits for it: `Reads` says so.
+            answered: _,
             heartbeat_due,
             told_commit,
             loading,
