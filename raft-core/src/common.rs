@@ -258,13 +258,28 @@ impl Common {
 
     /// Whether this node may campaign: it is to lead some day, and its disk answers.
     pub(crate) fn may_campaign(&self) -> bool {
-        self.configuration().may_lead(self.me.id) && !self.is_disk_stalled()
+        self.may_lead() && !self.is_disk_stalled()
+    }
+
+    /// Whether the configuration lets this node lead.
+    pub(crate) fn may_lead(&self) -> bool {
+        self.configuration().may_lead(self.me.id)
     }
 
     pub(crate) fn is_disk_stalled(&self) -> bool {
+        self.is_disk_stalled_at(self.now)
+    }
+
+    /// Whether the disk counts as stalled, if nothing becomes durable before `now`.
+    pub(crate) fn is_disk_stalled_at(&self, now: Time) -> bool {
         self.disk
             .stalls_at(self.settings.stalled_write_after)
-            .is_some_and(|at| at <= self.now)
+            .is_some_and(|at| at <= now)
+    }
+
+    /// Whether the write that opened this boot is durable.
+    pub(crate) fn is_boot_durable(&self) -> bool {
+        self.disk.is_durable(BatchNumber::ZERO.next())
     }
 
     /// Up to where entries may be applied here.

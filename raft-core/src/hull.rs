@@ -30,6 +30,7 @@ use crate::time::Time;
 use crate::trace::{Event, EventKind, RuleKey};
 
 mod commands;
+mod explain;
 mod fingerprint;
 mod input;
 mod open;
@@ -381,7 +382,10 @@ impl Hull {
             let common = &mut self.common;
             let (state, following) = match next {
                 Next::Stay => return,
-                Next::Follower => (State::Follower(Follower::new(common)), Next::Stay),
+                Next::Follower => {
+                    let follower = Follower::after(common, &self.state);
+                    (State::Follower(follower), Next::Stay)
+                }
                 Next::PreCandidate => {
                     self.attempts = self.attempts.saturating_add(1);
                     let candidate = PreCandidate::new(common, self.attempts);

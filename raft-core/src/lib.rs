@@ -18,7 +18,7 @@
 //! - [`message`]: what nodes say to each other.
 //! - [`mod@log`] and [`comms`]: what the hull asks of a disk and of a network; numbered contracts.
 //! - [`configuration`], [`settings`], [`ids`], [`time`]: the vocabulary.
-//! - [`error`] and [`trace`]: what can go wrong, and what happened.
+//! - [`error`] and [`trace`]: what can go wrong, and what happened; [`explain`]: why nothing does.
 //!
 //! # How it holds together
 //!
@@ -57,6 +57,7 @@ mod common;
 pub mod comms;
 pub mod configuration;
 pub mod error;
+pub mod explain;
 pub mod hull;
 pub mod ids;
 mod invariants;

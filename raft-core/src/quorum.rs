@@ -60,7 +60,8 @@ pub fn answered_round(configuration: &Configuration, answered: impl Fn(NodeId) -
         .unwrap_or_default()
 }
 
-fn voters(half: &BTreeMap<NodeId, Member>) -> impl Iterator<Item = NodeId> {
+/// The members that count.
+pub(crate) fn voters(half: &BTreeMap<NodeId, Member>) -> impl Iterator<Item = NodeId> {
     // [S6.33b] Learners are sent entries like all members, and no majority is counted of them.
     half.iter()
         .filter(|(_, member)| member.role.votes())

@@ -6,6 +6,7 @@ mod support;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use raft_core::explain::NoLeader;
 use raft_core::hull::Input;
 use raft_core::ids::{EntryId, NodeId};
 use raft_core::message::{Lane, Message};
@@ -143,6 +144,55 @@ fn silent_to_all_but_destinations(node: &mut Node) {
                 assert_eq!(node.hull.next_send(id, lane, usize::MAX), None);
             }
         }
+    }
+}
+
+/// Whenever something is missing a reason is given, and none when nothing is; and the reasons are
+/// what can be seen from outside.
+#[test]
+fn explanations_are_given_when_something_is_missing_and_only_then() {
+    for seed in 100..106 {
+        let mut world = World::new(seed, 3 + 2 * (seed % 2));
+        for _ in 0..1_500 {
+            world.act(true);
+            for node in &world.nodes {
+                look_at_explanations(node, &world.leaders);
+            }
+        }
+    }
+}
+
+fn look_at_explanations(node: &Node, leaders: &BTreeMap<u64, NodeId>) {
+    let (hull, now) = (&node.hull, node.now);
+    let why = hull.why_no_leader(now);
+    assert!(!why.is_empty() || hull.leader().is_some(), "nothing said");
+    for reason in &why {
+        let seen = match reason {
+            NoLeader::LeaderSilent { leader, silent, .. } => {
+                hull.leader() == Some(*leader) && *silent >= hull.settings().election_timeout
+            }
+            NoLeader::ConnectionLost { leader, .. } => hull.leader() == Some(*leader),
+            NoLeader::GaveUp { term } => leaders.get(&term.get()) == Some(&hull.me().id),
+            NoLeader::NoneHeard { term } => hull.term() == *term && hull.leader().is_none(),
+            NoLeader::VoteGiven { candidate, .. } => hull.vote() == Some(*candidate),
+            NoLeader::BootNotDurable(_) => !hull.is_boot_durable(),
+            NoLeader::Waits { after } => hull.deadline().map(|at| at.since(now)) == Some(*after),
+            NoLeader::OwnVoteNotDurable { .. } => hull.role() == Role::Candidate,
+            NoLeader::VotesMissing { granted, .. } => {
+                hull.role() != Role::Follower
+                    && granted.len() * 2 <= hull.configuration().ids().len()
+            }
+            NoLeader::Refused { .. } => hull.role() == Role::Follower,
+            NoLeader::NotDriven { .. } => hull.deadline().is_some_and(|at| at <= now),
+            NoLeader::DiskStalled { .. } => !node.writes.is_empty(),
+            NoLeader::Stopped(_) | NoLeader::MayNotLead { .. } => false,
+        };
+        assert!(seen, "{reason}: {:?}", hull.status(now));
+    }
+    let (commit, last) = (hull.commit_index(), hull.last().index);
+    for index in [commit, commit.next(), last, last.next()] {
+        let why = hull.why_not_committed(index, now);
+        assert_eq!(why.is_empty(), index <= commit, "{index}: {why:?}");
     }
 }
 

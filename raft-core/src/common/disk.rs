@@ -141,9 +141,19 @@ impl Disk {
         self.durable_index
     }
 
+    /// How many writes the log has not acknowledged.
+    pub(crate) fn writes_in_flight(&self) -> usize {
+        self.in_flight.len()
+    }
+
+    /// When the oldest of them was handed out.
+    pub(crate) fn oldest_write(&self) -> Option<Time> {
+        self.in_flight.front().map(|batch| batch.since)
+    }
+
     /// When the oldest write in flight counts as stalled.
     pub(crate) fn stalls_at(&self, after: Duration) -> Option<Time> {
-        self.in_flight.front().map(|batch| batch.since.after(after))
+        self.oldest_write().map(|since| since.after(after))
     }
 
     /// How many batches must become durable before `batch` is.

@@ -113,6 +113,12 @@ impl Entries {
         self.runs.get(after.checked_sub(1)?).map(|run| run.term)
     }
 
+    /// The first entry of `term`, if one is kept.
+    pub(crate) fn first_of(&self, term: Term) -> Option<LogIndex> {
+        let run = self.runs.iter().rev().find(|run| run.term <= term)?;
+        (run.term == term).then_some(run.index)
+    }
+
     /// The id of the entry at `index`, if there is one.
     pub(crate) fn id_at(&self, index: LogIndex) -> Option<EntryId> {
         self.term_at(index).map(|term| EntryId::new(term, index))

@@ -1,7 +1,6 @@
 //! Opening a hull from what its log recovered, and looking at one.
 
 use super::*;
-use crate::log::BatchNumber;
 use crate::states::leader::progress::Progress;
 
 impl Hull {
@@ -68,7 +67,7 @@ impl Hull {
     /// Whether a crash can no longer take back which start this is. The hull says nothing before
     /// that; whoever names the boot elsewhere must wait for it, too.
     pub fn is_boot_durable(&self) -> bool {
-        self.common.disk.is_durable(BatchNumber::ZERO.next())
+        self.common.is_boot_durable()
     }
 
     /// The highest index known to be committed.

@@ -77,17 +77,24 @@ impl Candidate {
         self.count(common)
     }
 
+    /// The vote of node `id`, if it is known by now.
+    pub(crate) fn vote_of(&self, common: &Common, id: NodeId) -> Option<bool> {
+        if id == common.me.id {
+            self.has_own_vote(common).then_some(true)
+        } else {
+            self.votes.get(&id).copied()
+        }
+    }
+
+    /// Whether this node's own vote is durable, and counts.
+    pub(crate) fn has_own_vote(&self, common: &Common) -> bool {
+        common.disk.is_durable(self.own_vote)
+    }
+
     /// What the votes so far lead to. Losing changes nothing before the timer does: another
     /// candidate of this term may win, and if none does this one tries again.
     pub(crate) fn count(&self, common: &Common) -> Next {
-        let vote = |id| {
-            if id == common.me.id {
-                common.disk.is_durable(self.own_vote).then_some(true)
-            } else {
-                self.votes.get(&id).copied()
-            }
-        };
-        match quorum::tally(common.configuration(), vote) {
+        match quorum::tally(common.configuration(), |id| self.vote_of(common, id)) {
             // [F2.CAN.5] A majority makes a leader.
             Tally::Won => Next::Leader,
             Tally::Lost | Tally::Pending => Next::Stay,

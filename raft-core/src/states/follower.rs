@@ -1,6 +1,7 @@
 //! Followers: they answer leaders and candidates, and campaign when they hear neither
 //! (Figure 2 AppendEntries and Followers; paper 5.2, 5.3).
 
+use alloc::vec::Vec;
 use core::hash::{Hash, Hasher};
 
 use crate::chunk::Chunk;
@@ -12,7 +13,7 @@ use crate::message::{
 };
 use crate::rules::append::{self, PreviousVerdict};
 use crate::rules::commit;
-use crate::states::Next;
+use crate::states::{Next, State};
 use crate::time::Time;
 use crate::trace::EventKind;
 
@@ -25,6 +26,10 @@ pub(crate) struct Follower {
     leader: Option<NodeId>,
     heard: Option<Time>,
     deadline: Time,
+    /// Who refused this node's last attempt to be elected. Only to explain.
+    refused_by: Vec<NodeId>,
+    /// Whether this node led the current term itself, in this boot. Only to explain.
+    gave_up: bool,
 }
 
 impl Follower {
@@ -34,7 +39,20 @@ impl Follower {
             leader: None,
             heard: None,
             deadline,
+            refused_by: Vec::new(),
+            gave_up: false,
         }
+    }
+
+    /// A follower that was something else before.
+    pub(crate) fn after(common: &mut Common, before: &State) -> Self {
+        let mut follower = Self::new(common);
+        match before {
+            State::PreCandidate(candidate) => follower.refused_by = candidate.refused_by(),
+            State::Leader(leader) => follower.gave_up = leader.term() == common.term(),
+            State::Follower(_) | State::Candidate(_) => {}
+        }
+        follower
     }
 
     pub(crate) const fn leader(&self) -> Option<NodeId> {
@@ -44,6 +62,16 @@ impl Follower {
     /// When a current leader was last heard.
     pub(crate) const fn heard(&self) -> Option<Time> {
         self.heard
+    }
+
+    /// Who refused this node's last attempt to be elected, unless a leader was heard since.
+    pub(crate) fn refused_by(&self) -> &[NodeId] {
+        &self.refused_by
+    }
+
+    /// Whether this node led the current term itself, in this boot.
+    pub(crate) const fn gave_up(&self) -> bool {
+        self.gave_up
     }
 
     pub(crate) const fn deadline(&self) -> Time {
@@ -56,6 +84,8 @@ impl Follower {
             leader,
             heard: _,
             deadline: _,
+            refused_by: _,
+            gave_up: _,
         } = self;
         leader.hash(into);
     }
@@ -64,6 +94,7 @@ impl Follower {
     pub(crate) fn forget_leader(&mut self) {
         self.leader = None;
         self.heard = None;
+        self.gave_up = false;
     }
 
     /// Waits for a whole election timeout from now on.
@@ -91,6 +122,7 @@ impl Follower {
                         term,
                     },
                 );
+                self.refused_by = Vec::new();
             }
         }
         self.heard = Some(common.now);

@@ -14,6 +14,7 @@ use alloc::collections::BTreeMap;
 use core::hash::{Hash, Hasher};
 
 mod commit;
+mod lag;
 pub(crate) mod progress;
 mod reads;
 mod replicate;
@@ -78,6 +79,11 @@ impl Leader {
         self.heartbeat_due
     }
 
+    /// The term it leads, or led.
+    pub(crate) const fn term(&self) -> Term {
+        self.term
+    }
+
     /// What counts in [`crate::hull::Hull::fingerprint`].
     pub(crate) fn fingerprint(&self, common: &Common, into: &mut impl Hasher) {
         let Self {
@@ -111,6 +117,11 @@ impl Leader {
 
     pub(crate) const fn followers(&self) -> &BTreeMap<NodeId, Progress> {
         &self.followers
+    }
+
+    /// Bytes of payload proposed and not committed.
+    pub(crate) const fn uncommitted_bytes(&self) -> usize {
+        self.tickets.bytes()
     }
 
     /// The first follower after `after`, or of all, to whom there may be something to send.
@@ -289,7 +300,7 @@ impl Leader {
     }
 
     /// The highest index known to be on the disk of node `id`.
-    fn matched(&self, common: &Common, id: NodeId) -> LogIndex {
+    pub(crate) fn matched(&self, common: &Common, id: NodeId) -> LogIndex {
         if id == common.me.id {
             // [T10.2.1.6] The leader itself counts with what is durable on its own disk.
             common.disk.durable_index()

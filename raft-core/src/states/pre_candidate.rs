@@ -2,6 +2,7 @@
 //! (thesis 9.6).
 
 use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
 use core::hash::{Hash, Hasher};
 
 use crate::common::Common;
@@ -69,9 +70,20 @@ impl PreCandidate {
         self.count(common)
     }
 
+    /// What node `id` has answered, if it has.
+    pub(crate) fn vote_of(&self, id: NodeId) -> Option<bool> {
+        self.votes.get(&id).copied()
+    }
+
+    /// Who has refused.
+    pub(crate) fn refused_by(&self) -> Vec<NodeId> {
+        let refused = self.votes.iter().filter(|(_, granted)| !**granted);
+        refused.map(|(id, _)| *id).collect()
+    }
+
     /// What the answers so far lead to.
     pub(crate) fn count(&self, common: &Common) -> Next {
-        match quorum::tally(common.configuration(), |id| self.votes.get(&id).copied()) {
+        match quorum::tally(common.configuration(), |id| self.vote_of(id)) {
             // The disk may have stalled since the question went out: then no vote could be given.
             Tally::Won if common.may_campaign() => Next::Candidate,
             Tally::Won => Next::Follower,

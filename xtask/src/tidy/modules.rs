@@ -31,7 +31,7 @@ const ORDER: [&str; 18] = [
 ];
 
 /// Modules that serve all others: they may name everything, and everything may name them.
-const SERVING: [&str; 4] = ["checksum", "error", "invariants", "trace"];
+const SERVING: [&str; 5] = ["checksum", "error", "explain", "invariants", "trace"];
 
 /// What the rules never name, whatever the order says.
 const NOT_FOR_RULES: [&str; 4] = ["common", "states", "log", "hull"];

@@ -249,7 +249,7 @@ impl Progress {
         commit > self.told_commit && self.next > common.last().index
     }
 
-    fn is_window_full(&self, common: &Common) -> bool {
+    pub(super) fn is_window_full(&self, common: &Common) -> bool {
         match &self.mode {
             Mode::Probe { outstanding, .. } => outstanding.is_some(),
             // One request is always let through, or an entry larger than the window would wait

@@ -1,0 +1,446 @@
+//! Why nothing moves, in sentences for whoever is called at night: data, and what it says.
+//!
+//! All of it is computed from a hull's state when somebody asks ([`crate::hull::Hull::status`],
+//! [`crate::hull::Hull::why_no_leader`], [`crate::hull::Hull::why_not_committed`]), and nothing is
+//! kept for it but who refused the last attempt to be elected. A reason is a value, so that programs
+//! can tell reasons apart, and a sentence that needs no other. Each is a fact about *this* node's
+//! state; what a node can't know (why another one is silent) is not guessed.
+//!
+//! Further features bring their reasons along.
+
+use alloc::vec::Vec;
+use core::fmt;
+use core::time::Duration;
+
+use crate::configuration::MemberRole;
+use crate::error::Fault;
+use crate::ids::{Boot, EntryId, LogIndex, NodeId, Peer, Term};
+use crate::states::Role;
+use crate::time::Time;
+
+/// The figures of a hull, by value. Ages are as of the time that was handed in.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct HullStatus {
+    /// This node.
+    pub me: Peer,
+    /// Its role in the current term.
+    pub role: Role,
+    /// The current term, durable or not.
+    pub term: Term,
+    /// Whom it voted for in that term.
+    pub vote: Option<NodeId>,
+    /// Who leads that term, as far as this node knows.
+    pub leader: Option<NodeId>,
+    /// Which start of the data folder this is.
+    pub boot: Boot,
+    /// Whether that is durable. Nothing is said before.
+    pub is_boot_durable: bool,
+    /// The highest index known to be committed.
+    pub commit_index: LogIndex,
+    /// The highest index handed to the state machine.
+    pub handed_out_index: LogIndex,
+    /// The highest index that the state machine has applied.
+    pub applied_index: LogIndex,
+    /// The highest index that is durable on this node.
+    pub durable_index: LogIndex,
+    /// The last entry of the log, durable or not.
+    pub last: EntryId,
+    /// What this node takes part in; `None` when the configuration in force does not have it.
+    pub member: Option<MemberRole>,
+    /// The entry that put the configuration in force, if it is in the log.
+    pub configuration_index: Option<LogIndex>,
+    /// Whether that configuration is joint.
+    pub is_joint: bool,
+    /// Writes that the log has not acknowledged.
+    pub writes_in_flight: usize,
+    /// For how long the oldest of them has been outstanding.
+    pub oldest_write: Option<Duration>,
+    /// Bytes of payload that the state machine was given and has not applied.
+    pub applying_bytes: usize,
+    /// Bytes of payload proposed to this leader and not committed.
+    pub uncommitted_bytes: usize,
+    /// For a leader, each follower as it sees it, by ascending id.
+    pub followers: Vec<FollowerStatus>,
+    /// When the hull wants to be stepped whatever else happens.
+    pub deadline: Option<Time>,
+    /// What stopped the hull.
+    pub fault: Option<Fault>,
+}
+
+/// One follower, as its leader sees it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FollowerStatus {
+    /// Which life of which node.
+    pub peer: Peer,
+    /// What it is known to hold durably.
+    pub matched: LogIndex,
+    /// The next entry to be sent to it.
+    pub next: LogIndex,
+    /// How it is sent to.
+    pub sending: Sending,
+    /// For how long it has said nothing.
+    pub silent: Duration,
+}
+
+/// How a leader sends to a follower.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Sending {
+    /// It looks for where the logs agree, one request at a time.
+    Probe {
+        /// For how long the request has been unanswered, if one is.
+        unanswered: Option<Duration>,
+    },
+    /// It sends without waiting for answers.
+    Replicate {
+        /// Requests that are not answered.
+        requests: usize,
+        /// The bytes of memory that they keep alive.
+        bytes: usize,
+        /// For how long the oldest has been unanswered, if there is one.
+        unanswered: Option<Duration>,
+    },
+}
+
+/// One reason why a node follows no leader that it hears, and does not lead.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum NoLeader {
+    /// The hull has stopped. Then no other reason is given.
+    #[error("this node has stopped: {0}")]
+    Stopped(Fault),
+    /// The hull asked to be stepped and was not, for an election timeout or longer.
+    #[error(
+        "this node was to be woken {overdue:?} ago and was not: its process is stopped or overloaded"
+    )]
+    NotDriven {
+        /// For how long the hull's deadline has passed.
+        overdue: Duration,
+    },
+    /// The write that makes this start of the data folder durable is not done.
+    #[error("this node says nothing before the number of its start is durable: {0}")]
+    BootNotDurable(OldestWrite),
+    /// The disk counts as stalled, so this node neither leads nor campaigns.
+    #[error(
+        "this node does not campaign: its disk is stalled, with a write outstanding for {outstanding:?} (stalled_write_after: {limit:?})"
+    )]
+    DiskStalled {
+        /// For how long a write has been outstanding.
+        outstanding: Duration,
+        /// For how long it may be.
+        limit: Duration,
+    },
+    /// The configuration in force does not let this node lead.
+    #[error("this node never campaigns: it is {}", MemberName(*role))]
+    MayNotLead {
+        /// What it takes part in; `None` when it is no member.
+        role: Option<MemberRole>,
+    },
+    /// This node led the current term itself and gave up.
+    #[error("this node led {term} itself and gave up: it heard no majority, or its disk stalled")]
+    GaveUp {
+        /// The current term.
+        term: Term,
+    },
+    /// Nobody was heard that leads the current term.
+    #[error("nobody has been heard that leads {term}")]
+    NoneHeard {
+        /// The current term.
+        term: Term,
+    },
+    /// The leader was known and is silent.
+    #[error("{leader}, the leader of {term}, has not been heard for {silent:?}")]
+    LeaderSilent {
+        /// Who it is.
+        leader: NodeId,
+        /// The current term.
+        term: Term,
+        /// For how long it has been silent: an election timeout or longer.
+        silent: Duration,
+    },
+    /// The connection to the leader was reported lost, and nothing was heard since.
+    #[error("the connection to {leader}, the leader of {term}, is lost")]
+    ConnectionLost {
+        /// Who it is.
+        leader: NodeId,
+        /// The current term.
+        term: Term,
+    },
+    /// This node gave its vote to another one, which has not been heard as the leader.
+    #[error("this node voted for {candidate} in {term} and has not heard that it leads")]
+    VoteGiven {
+        /// Who got the vote.
+        candidate: NodeId,
+        /// The current term.
+        term: Term,
+    },
+    /// This node's last attempt to be elected was refused by some, and none has begun since.
+    #[error(
+        "when this node asked last whether it would be elected, {} refused: they hear a leader, or \
+         hold more of the log",
+        Names(by)
+    )]
+    Refused {
+        /// Who refused.
+        by: Vec<NodeId>,
+    },
+    /// A follower's patience has not ended yet.
+    #[error("this node campaigns in {after:?} if it hears no leader before")]
+    Waits {
+        /// How long that will be.
+        after: Duration,
+    },
+    /// This node's own vote is not durable, so neither counts it nor are others asked.
+    #[error("this node's own vote in {term} is not durable, and nobody is asked before: {write}")]
+    OwnVoteNotDurable {
+        /// The term it campaigns in.
+        term: Term,
+        /// What holds it up.
+        write: OldestWrite,
+    },
+    /// This node campaigns, and has no majority of these voters (of each half of a joint
+    /// configuration that it has none of, one reason).
+    #[error(
+        "{ballot} must be granted by {needed} of {half}: {} did, {} refused, {} did not answer",
+        Names(granted),
+        Names(refused),
+        Names(silent)
+    )]
+    VotesMissing {
+        /// What it asked for.
+        ballot: Ballot,
+        /// Of whom.
+        half: Half,
+        /// How many must grant it.
+        needed: usize,
+        /// Who did.
+        granted: Vec<NodeId>,
+        /// Who refused.
+        refused: Vec<NodeId>,
+        /// Who has not answered; not this node itself.
+        silent: Vec<NodeId>,
+    },
+}
+
+/// One reason why an entry does not count as committed on a node.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum NotCommitted {
+    /// The hull has stopped. Then no other reason is given.
+    #[error("this node has stopped: {0}")]
+    Stopped(Fault),
+    /// This node's log ends before it.
+    #[error("the log of this node ends at {last}")]
+    NotInLog {
+        /// The last entry.
+        last: LogIndex,
+    },
+    /// Only a leader decides, and another node leads.
+    #[error("{leader} leads and has not told that it is committed; ask there")]
+    LeaderDecides {
+        /// Who leads.
+        leader: NodeId,
+    },
+    /// Only a leader decides, and this node neither leads nor knows who does
+    /// ([`crate::hull::Hull::why_no_leader`]).
+    #[error("only a leader can commit it, and this node knows of none")]
+    NobodyLeads,
+    /// The entry is of an earlier term, and no entry of the leader's own term is committed yet
+    /// (paper 5.4.2).
+    #[error("it is of an earlier term, {}, and is committed with {with}, the first entry of this leader", entry.term)]
+    EarlierTerm {
+        /// The entry.
+        entry: EntryId,
+        /// The entry with which it will be committed.
+        with: LogIndex,
+    },
+    /// Too few voters hold it durably (of each half of a joint configuration in which they are too
+    /// few, one reason).
+    #[error(
+        "{index} must be durable on {needed} of {half}: it is on {}",
+        Names(holders)
+    )]
+    TooFewHold {
+        /// The entry that must be held: the one asked about, or [`NotCommitted::EarlierTerm`]'s.
+        index: LogIndex,
+        /// Of which voters.
+        half: Half,
+        /// How many must hold it.
+        needed: usize,
+        /// Who does, as far as is known.
+        holders: Vec<NodeId>,
+    },
+    /// A voter that does not hold it, and why.
+    #[error("{voter} is known to hold up to {matched}: {lag}")]
+    Lags {
+        /// Who lags.
+        voter: NodeId,
+        /// What it is known to hold durably.
+        matched: LogIndex,
+        /// Why.
+        lag: Lag,
+    },
+}
+
+/// Why a voter is not known to hold an entry.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Lag {
+    /// It is the leader itself.
+    #[error("it is not durable on the leader itself, {0}")]
+    OwnDisk(OldestWrite),
+    /// Nothing has been heard of it for an election timeout or longer.
+    #[error("nothing has been heard of it for {silent:?}: it is down or cut off")]
+    Silent {
+        /// For how long.
+        silent: Duration,
+    },
+    /// What it lacks is no longer in the leader's log.
+    #[error("the leader's log no longer holds what it lacks, from {next} on")]
+    NeedsSnapshot {
+        /// The first entry it lacks.
+        next: LogIndex,
+    },
+    /// It is not known where its log and the leader's agree.
+    #[error(
+        "the leader looks for where the logs agree, {} {previous}",
+        Asked(*unanswered)
+    )]
+    Probing {
+        /// The entry asked about.
+        previous: LogIndex,
+        /// For how long the question has been unanswered; `None` when it is about to be asked.
+        unanswered: Option<Duration>,
+    },
+    /// What it lacks is being read back from the leader's disk.
+    #[error("the leader reads what it lacks back from its own disk, from {next} on")]
+    Loading {
+        /// The first entry to be sent.
+        next: LogIndex,
+    },
+    /// So much is unanswered that no more may be sent.
+    #[error(
+        "{requests} requests of {bytes} bytes are unanswered, as many as may be, the oldest for \
+         {unanswered:?}"
+    )]
+    WindowFull {
+        /// Requests that are not answered.
+        requests: usize,
+        /// The bytes of memory that they keep alive.
+        bytes: usize,
+        /// For how long the oldest has been unanswered.
+        unanswered: Duration,
+    },
+    /// The entry was sent.
+    #[error("it was sent up to there, and has not acknowledged that for {unanswered:?}")]
+    Unanswered {
+        /// For how long the oldest request has been unanswered.
+        unanswered: Duration,
+    },
+    /// The entry may be sent, and the driver did not take it.
+    #[error(
+        "entries from {next} on wait to be sent: the transport takes no more, or its driver is busy"
+    )]
+    NotSent {
+        /// The next entry to be sent.
+        next: LogIndex,
+    },
+}
+
+/// What holds up a write that has to be durable.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum OldestWrite {
+    /// The log was given it, or one before it, and has not acknowledged it.
+    #[error("a write has been outstanding at the log for {0:?}")]
+    Outstanding(Duration),
+    /// The driver has not handed it to the log.
+    #[error("the driver has not begun the write")]
+    NotBegun,
+}
+
+/// What a node asks others for when it campaigns.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ballot {
+    /// Whether it would be elected (thesis 9.6).
+    PreVote,
+    /// Their votes in this term.
+    Vote {
+        /// The term.
+        term: Term,
+    },
+}
+
+/// Which voters: all, or a half of a joint configuration.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Half {
+    /// All voters; the configuration is not joint.
+    All(Vec<NodeId>),
+    /// The voters of the incoming configuration.
+    Incoming(Vec<NodeId>),
+    /// The voters of the outgoing configuration.
+    Outgoing(Vec<NodeId>),
+}
+
+impl Half {
+    /// The voters, by ascending id.
+    pub fn voters(&self) -> &[NodeId] {
+        match self {
+            Self::All(voters) | Self::Incoming(voters) | Self::Outgoing(voters) => voters,
+        }
+    }
+}
+
+impl fmt::Display for Half {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::All(_) => "the voters",
+            Self::Incoming(_) => "the incoming voters",
+            Self::Outgoing(_) => "the outgoing voters",
+        })?;
+        write!(f, " ({})", Names(self.voters()))
+    }
+}
+
+impl fmt::Display for Ballot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::PreVote => f.write_str("a pre-vote"),
+            Self::Vote { term } => write!(f, "a vote in {term}"),
+        }
+    }
+}
+
+/// Nodes, by name.
+struct Names<'a>(&'a [NodeId]);
+
+impl fmt::Display for Names<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some((first, others)) = self.0.split_first() else {
+            return f.write_str("nobody");
+        };
+        write!(f, "{first}")?;
+        others.iter().try_for_each(|id| write!(f, ", {id}"))
+    }
+}
+
+/// What a node takes part in, with its article.
+struct MemberName(Option<MemberRole>);
+
+impl fmt::Display for MemberName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            Some(MemberRole::Voter) => "a voter",
+            Some(MemberRole::Learner) => "a learner",
+            Some(MemberRole::Witness) => "a witness",
+            None => "no member of the configuration in force",
+        })
+    }
+}
+
+/// How long ago a question was asked, if it was.
+struct Asked(Option<Duration>);
+
+impl fmt::Display for Asked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(span) => write!(f, "and has had no answer for {span:?} about"),
+            None => f.write_str("and is about to ask about"),
+        }
+    }
+}

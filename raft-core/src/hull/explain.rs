@@ -1,0 +1,294 @@
+//! Computing what [`crate::explain`] says. Nothing here changes anything, and each reason is decided
+//! by what decides the matter itself: [`Common::may_campaign`], the votes as they are counted, what
+//! a follower is known to hold.
+
+use alloc::collections::BTreeSet;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use super::Hull;
+use crate::common::Common;
+use crate::explain::{Ballot, Half, HullStatus, Lag, NoLeader, NotCommitted, OldestWrite};
+use crate::ids::{EntryId, LogIndex, NodeId};
+use crate::quorum;
+use crate::rules::vote;
+use crate::states::State;
+use crate::states::candidate::Candidate;
+use crate::states::follower::Follower;
+use crate::states::leader::Leader;
+use crate::states::leader::progress::Progress;
+use crate::time::Time;
+
+/// How it stands.
+impl Hull {
+    /// The figures of this hull, by value. `now` is what ages are told by.
+    pub fn status(&self, now: Time) -> HullStatus {
+        let common = &self.common;
+        let now = common.now.max(now);
+        let leader = self.as_leader();
+        let follower = |progress: &Progress| progress.status(now);
+        HullStatus {
+            me: common.me,
+            role: self.role(),
+            term: self.term(),
+            vote: self.vote(),
+            leader: self.leader(),
+            boot: self.boot(),
+            is_boot_durable: self.is_boot_durable(),
+            commit_index: self.commit_index(),
+            handed_out_index: common.applying.handed_out(),
+            applied_index: self.applied_index(),
+            durable_index: self.durable_index(),
+            last: self.last(),
+            member: member_role(common),
+            configuration_index: common.configurations.active_since(),
+            is_joint: common.configuration().is_joint(),
+            writes_in_flight: common.disk.writes_in_flight(),
+            oldest_write: age_of_oldest_write(common, now),
+            applying_bytes: common.applying.bytes(),
+            uncommitted_bytes: leader.map_or(0, Leader::uncommitted_bytes),
+            followers: leader.map_or_else(Vec::new, |leader| {
+                leader.followers().values().map(follower).collect()
+            }),
+            deadline: self.deadline(),
+            fault: common.fault.clone(),
+        }
+    }
+
+    /// Why this node neither leads nor hears a leader: all that is known of it here. Empty when it
+    /// does. `now` is what ages are told by.
+    pub fn why_no_leader(&self, now: Time) -> Vec<NoLeader> {
+        let common = &self.common;
+        let now = common.now.max(now);
+        if let Some(fault) = &common.fault {
+            return vec![NoLeader::Stopped(fault.clone())];
+        }
+        let mut why = self.not_driven(now);
+        match &self.state {
+            State::Leader(_) => return why,
+            State::Follower(follower) => {
+                let patience = common.settings.election_timeout;
+                if vote::hears_leader(follower.heard(), now, patience) {
+                    return why;
+                }
+                why.extend(unable(common, now));
+                why.extend(of_follower(common, follower, now));
+            }
+            State::PreCandidate(candidate) => {
+                why.extend(unable(common, now));
+                why.extend(votes_missing(common, Ballot::PreVote, |id| {
+                    candidate.vote_of(id)
+                }));
+            }
+            State::Candidate(candidate) => {
+                why.extend(unable(common, now));
+                why.extend(of_candidate(common, candidate, now));
+            }
+        }
+        why
+    }
+
+    /// Why the entry at `index` does not count as committed on this node: all that is known of it
+    /// here. Empty when it does. `now` is what ages are told by.
+    pub fn why_not_committed(&self, index: LogIndex, now: Time) -> Vec<NotCommitted> {
+        let common = &self.common;
+        let now = common.now.max(now);
+        if index <= common.commit_index {
+            return Vec::new();
+        }
+        if let Some(fault) = &common.fault {
+            return vec![NotCommitted::Stopped(fault.clone())];
+        }
+        let last = common.last().index;
+        let mut why = Vec::new();
+        if index > last {
+            why.push(NotCommitted::NotInLog { last });
+        }
+        match (&self.state, self.leader()) {
+            (State::Leader(_), _) if index > last => {}
+            (State::Leader(leader), _) => why.extend(of_leader(common, leader, index, now)),
+            (_, Some(leader)) => why.push(NotCommitted::LeaderDecides { leader }),
+            (_, None) => why.push(NotCommitted::NobodyLeads),
+        }
+        why
+    }
+
+    fn not_driven(&self, now: Time) -> Vec<NoLeader> {
+        let overdue = self.deadline().map(|deadline| now.since(deadline));
+        let late = overdue.filter(|overdue| *overdue >= self.common.settings.election_timeout);
+        late.into_iter()
+            .map(|overdue| NoLeader::NotDriven { overdue })
+            .collect()
+    }
+
+    const fn as_leader(&self) -> Option<&Leader> {
+        match &self.state {
+            State::Leader(leader) => Some(leader),
+            State::Follower(_) | State::PreCandidate(_) | State::Candidate(_) => None,
+        }
+    }
+}
+
+/// What keeps a node from campaigning or from being heard, whatever its role.
+fn unable(common: &Common, now: Time) -> Vec<NoLeader> {
+    let mut why = Vec::new();
+    if !common.is_boot_durable() {
+        why.push(NoLeader::BootNotDurable(oldest_write(common, now)));
+    }
+    let outstanding = age_of_oldest_write(common, now).unwrap_or_default();
+    let limit = common.settings.stalled_write_after;
+    if outstanding >= limit {
+        why.push(NoLeader::DiskStalled { outstanding, limit });
+    }
+    if !common.may_lead() {
+        let role = member_role(common);
+        why.push(NoLeader::MayNotLead { role });
+    }
+    why
+}
+
+/// Whom a follower waits for, and for how long still.
+fn of_follower(common: &Common, follower: &Follower, now: Time) -> Vec<NoLeader> {
+    let term = common.term();
+    let mut why = Vec::new();
+    match (follower.leader(), follower.heard()) {
+        (Some(leader), Some(heard)) => why.push(NoLeader::LeaderSilent {
+            leader,
+            term,
+            silent: now.since(heard),
+        }),
+        (Some(leader), None) => why.push(NoLeader::ConnectionLost { leader, term }),
+        (None, _) => why.push(match common.hard.vote {
+            _ if follower.gave_up() => NoLeader::GaveUp { term },
+            Some(candidate) if candidate != common.me.id => NoLeader::VoteGiven { candidate, term },
+            Some(_) | None => NoLeader::NoneHeard { term },
+        }),
+    }
+    if !follower.refused_by().is_empty() {
+        let by = follower.refused_by().to_vec();
+        why.push(NoLeader::Refused { by });
+    }
+    if common.may_lead() && !common.is_disk_stalled_at(now) {
+        let after = follower.deadline().since(now);
+        why.push(NoLeader::Waits { after });
+    }
+    why
+}
+
+fn of_candidate(common: &Common, candidate: &Candidate, now: Time) -> Vec<NoLeader> {
+    let term = common.term();
+    let mut why = Vec::new();
+    if !candidate.has_own_vote(common) {
+        let write = oldest_write(common, now);
+        why.push(NoLeader::OwnVoteNotDurable { term, write });
+    }
+    let ballot = Ballot::Vote { term };
+    why.extend(votes_missing(common, ballot, |id| {
+        candidate.vote_of(common, id)
+    }));
+    why
+}
+
+/// Which half of the configuration has not granted enough.
+fn votes_missing(
+    common: &Common,
+    ballot: Ballot,
+    vote: impl Fn(NodeId) -> Option<bool>,
+) -> Vec<NoLeader> {
+    let mut why = Vec::new();
+    for half in halves(common) {
+        let needed = quorum::majority(half.voters().len());
+        let said = |answer: Option<bool>| -> Vec<NodeId> {
+            let voters = half.voters().iter().copied();
+            voters.filter(|id| vote(*id) == answer).collect()
+        };
+        let granted = said(Some(true));
+        if granted.len() < needed {
+            let mut silent = said(None);
+            silent.retain(|id| *id != common.me.id);
+            why.push(NoLeader::VotesMissing {
+                ballot,
+                needed,
+                granted,
+                refused: said(Some(false)),
+                silent,
+                half,
+            });
+        }
+    }
+    why
+}
+
+/// Why a leader has not committed an entry that its log holds.
+fn of_leader(common: &Common, leader: &Leader, index: LogIndex, now: Time) -> Vec<NotCommitted> {
+    let mut why = Vec::new();
+    let mut needs = index;
+    if let (Some(term), Some(with)) = (common.entries.term_at(index), own_first(common)) {
+        if term < common.term() {
+            let entry = EntryId::new(term, index);
+            why.push(NotCommitted::EarlierTerm { entry, with });
+            needs = with;
+        }
+    }
+    let mut lagging = BTreeSet::new();
+    for half in halves(common) {
+        let holds = |id: &NodeId| leader.matched(common, *id) >= needs;
+        let (holders, others): (Vec<NodeId>, Vec<NodeId>) =
+            half.voters().iter().copied().partition(holds);
+        let needed = quorum::majority(half.voters().len());
+        if holders.len() < needed {
+            lagging.extend(others);
+            why.push(NotCommitted::TooFewHold {
+                index: needs,
+                half,
+                needed,
+                holders,
+            });
+        }
+    }
+    for voter in lagging {
+        let lag = match leader.followers().get(&voter) {
+            Some(progress) => progress.lag(common, now, needs),
+            None => Lag::OwnDisk(oldest_write(common, now)),
+        };
+        let matched = leader.matched(common, voter);
+        why.push(NotCommitted::Lags {
+            voter,
+            matched,
+            lag,
+        });
+    }
+    why
+}
+
+/// The first entry of the current term, of which a leader always has one.
+fn own_first(common: &Common) -> Option<LogIndex> {
+    common.entries.first_of(common.term())
+}
+
+fn halves(common: &Common) -> Vec<Half> {
+    let configuration = common.configuration();
+    let names: [fn(Vec<NodeId>) -> Half; 2] = if configuration.is_joint() {
+        [Half::Incoming, Half::Outgoing]
+    } else {
+        [Half::All, Half::All]
+    };
+    let halves = configuration.halves().zip(names);
+    halves
+        .map(|(half, name)| name(quorum::voters(half).collect()))
+        .collect()
+}
+
+fn member_role(common: &Common) -> Option<crate::configuration::MemberRole> {
+    let member = common.configuration().member(common.me.id)?;
+    (member.incarnation == common.me.incarnation).then_some(member.role)
+}
+
+fn oldest_write(common: &Common, now: Time) -> OldestWrite {
+    age_of_oldest_write(common, now).map_or(OldestWrite::NotBegun, OldestWrite::Outstanding)
+}
+
+fn age_of_oldest_write(common: &Common, now: Time) -> Option<Duration> {
+    common.disk.oldest_write().map(|since| now.since(since))
+}
