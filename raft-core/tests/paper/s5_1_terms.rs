@@ -378,6 +378,7 @@ fn a_leader_drops_entries_of_another_in_its_own_term() {
     assert_eq!((node.hull.role(), node.terms()), (Role::Leader, vec![1]));
 }
 
+/// [F2.RV.2]
 #[test]
 fn a_leader_grants_no_vote_in_its_own_term() {
     let mut node = Node::leading();

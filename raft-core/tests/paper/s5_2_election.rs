@@ -7,7 +7,9 @@ use raft_core::configuration::{Configuration, Member, MemberRole};
 use raft_core::hull::Input;
 use raft_core::ids::NodeId;
 use raft_core::log::memory::MemoryLog;
-use raft_core::message::{Body, HeartbeatReply, Lane, RequestVote};
+use raft_core::message::{
+    AppendEntriesReply, AppendVerdict, Body, HeartbeatReply, Lane, RequestVote,
+};
 use raft_core::states::Role;
 use raft_core::time::Time;
 
@@ -294,8 +296,38 @@ fn a_candidate_refuses_a_leader_of_an_earlier_term_and_goes_on() {
     assert_eq!(node.hull.role(), Role::Candidate);
     let reply = HeartbeatReply { round: None };
     assert_eq!(node.sent_to(2), [Body::HeartbeatReply(reply)]);
+    let deadline = node.hull.deadline();
+    node.receive(2, 5, append(id(1, 1), chunks(2, &[5]), 1));
+    assert_eq!((node.hull.role(), node.term()), (Role::Candidate, 6));
+    assert_eq!((node.terms(), node.commit()), (vec![1], 0));
+    assert_eq!(node.hull.deadline(), deadline, "nor does it wait longer");
+    assert!(matches!(
+        node.sent_to(2)[..],
+        [Body::AppendEntriesReply(AppendEntriesReply {
+            verdict: AppendVerdict::StaleTerm,
+            ..
+        })]
+    ));
     node.receive(2, 6, vote_reply(true));
     assert_eq!(node.hull.role(), Role::Leader);
+}
+
+/// [S5.2.22] Nor does a node that starts again wait as it did before.
+#[test]
+fn every_follower_that_waits_anew_draws_anew() {
+    let mut node = Node::holding(5, &[1]);
+    let mut waits = BTreeSet::new();
+    for round in 0..40 {
+        node.receive(2, 5, heartbeat(round, 0));
+        waits.insert(node.hull.deadline().unwrap().since(node.now));
+    }
+    assert!(waits.len() > 36, "{}", waits.len());
+    let before = waits.len();
+    for _ in 0..8 {
+        node.restart();
+        waits.insert(node.hull.deadline().unwrap().since(node.now));
+    }
+    assert!(waits.len() > before + 6, "{}", waits.len());
 }
 
 /// [S5.2.22]

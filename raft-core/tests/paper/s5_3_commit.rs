@@ -6,7 +6,7 @@ use raft_core::settings::Settings;
 use raft_core::states::Role;
 
 use crate::support::{
-    Node, heartbeat_reply, id, ids, ids_of, index, matched, settings, vote_reply,
+    Node, append, heartbeat, heartbeat_reply, id, ids, ids_of, index, matched, settings, vote_reply,
 };
 
 /// [F2.LEAD.6]
@@ -69,6 +69,18 @@ fn all_before_a_committed_entry_is_committed_with_it() {
     assert_eq!(node.commit(), 3);
     let applied: Vec<_> = node.applied.iter().map(|(id, _)| *id).collect();
     assert_eq!(applied, ids_of(1, &[1, 2, 6]));
+}
+
+/// [S5.3.13] By whichever way a follower learns of it.
+#[test]
+fn a_follower_commits_all_before_the_index_it_is_told() {
+    for told in [heartbeat(1, 3), append(id(4, 3), Vec::new(), 3)] {
+        let mut node = Node::holding(5, &[1, 1, 2, 3]);
+        node.receive(2, 5, told);
+        assert_eq!(node.commit(), 3);
+        let applied: Vec<_> = node.applied.iter().map(|(id, _)| *id).collect();
+        assert_eq!(applied, ids_of(1, &[1, 1, 2]));
+    }
 }
 
 /// [S5.3.15]

@@ -23,6 +23,25 @@ fn a_new_leader_begins_right_after_its_last_entry() {
     assert_eq!(ids(&sent[0].chunks), ids_of(3, &[6]));
 }
 
+/// [F2.STATE.7] [F2.STATE.8] Followers may have lost to another leader what they once told it.
+#[test]
+fn a_leader_that_is_elected_again_begins_anew() {
+    let mut node = Node::leading();
+    node.propose(b"x");
+    node.sent();
+    node.acknowledge(2, 2);
+    node.hear(3, 2);
+    assert_eq!(node.elect(), 3);
+    assert_eq!((match_index(&node, 2), match_index(&node, 3)), (0, 0));
+    let next = |follower| node.hull.next_index(NodeId::new(follower));
+    // Its no-op of term 3 is under way with the first request already.
+    assert_eq!((next(2), next(3)), (Some(index(3)), Some(index(3))));
+    node.receive(2, 3, conflict(node.last_request(2), 2, id(1, 1)));
+    let sent = node.appends_to(2);
+    assert_eq!(sent[0].previous, id(1, 1));
+    assert_eq!(ids(&sent[0].chunks), ids_of(2, &[1, 3]));
+}
+
 /// [F2.STATE.8]
 #[test]
 fn a_new_leader_knows_of_nothing_that_matches() {
@@ -248,6 +267,7 @@ fn a_command_is_appended_and_answered_once_it_is_committed_and_applied_then() {
     assert_eq!(node.applied[1], (id(2, 1), b"x".to_vec()));
 }
 
+/// [F2.STATE.8]
 #[test]
 fn an_acknowledgement_from_an_earlier_term_of_the_same_leader_counts_for_nothing() {
     let mut node = Node::leading();
@@ -381,6 +401,7 @@ fn bytes_in_flight_bound_the_window_but_let_one_request_through() {
     assert_eq!(node.appends_to(2).len(), 1);
 }
 
+/// [F2.LEAD.3] [S5.3.24]
 #[test]
 fn a_bounded_request_takes_entries_in_order_and_leaves_none_out() {
     let mut node = Node::leading_with(Settings {

@@ -1,5 +1,7 @@
 //! Entries that earlier leaders left behind (paper 5.4.2; Figure 8).
 
+use raft_core::ids::Term;
+
 use crate::support::{Node, conflict, id, ids, ids_of};
 
 /// [S5.4.2.5]
@@ -25,6 +27,27 @@ fn an_entry_of_the_term_before_is_not_committed_by_counting_either() {
     node.acknowledge(2, 2);
     node.acknowledge(3, 2);
     assert_eq!(node.commit(), 0);
+}
+
+/// [S5.4.2.8] Also those that have to be read back from disk.
+#[test]
+fn entries_keep_their_term_however_far_they_lie_back() {
+    let mut node = Node::holding(9, &[1, 1, 3, 7]);
+    node.restart();
+    assert_eq!(node.hull.cached_bytes(), 0, "nothing of them is in memory");
+    assert_eq!(node.elect(), 10);
+    node.receive(3, 10, conflict(node.last_request(3), 4, id(1, 1)));
+    let mut entries = Vec::new();
+    for _ in 0..6 {
+        for append in node.appends_to(3) {
+            assert!(append.previous.term <= Term::new(7) || append.previous == id(5, 10));
+            let sent = ids(&append.chunks);
+            let upto = sent.last().map_or(append.previous, |last| *last);
+            entries.extend(sent);
+            node.acknowledge(3, upto.index.get());
+        }
+    }
+    assert_eq!(entries, ids_of(2, &[1, 3, 7, 10]));
 }
 
 /// [S5.4.2.8]

@@ -1,4 +1,4 @@
-//! Which configuration is in force: the latest in the log, committed or not (paper 6).
+//! Which configuration is in force, and who counts in it (paper 6).
 
 use raft_core::checksum::crc32c;
 use raft_core::chunk::{Chunk, ChunkBuilder};
@@ -9,7 +9,8 @@ use raft_core::states::Role;
 use raft_core::time::LogTime;
 
 use crate::support::{
-    self, Node, append, chunks, id, ids, index, matched, peer, request_vote, vote_reply,
+    self, Node, append, chunks, heartbeat_reply, id, ids, index, matched, peer, request_vote,
+    settings, vote_reply,
 };
 
 /// [S6.21]
@@ -26,6 +27,7 @@ fn a_configuration_is_in_force_as_soon_as_it_is_appended() {
     assert_eq!(node.hull.role(), Role::Leader);
 }
 
+/// [S6.21]
 #[test]
 fn entries_of_other_kinds_leave_the_configuration_as_it_is() {
     let mut node = Node::holding(5, &[1]);
@@ -97,6 +99,99 @@ fn a_learner_is_sent_entries_and_commits_nothing() {
     );
     node.acknowledge(3, 2);
     assert_eq!(node.commit(), 2);
+}
+
+/// [S6.16]
+#[test]
+fn a_joint_election_needs_a_majority_of_each_half() {
+    for (voters, role) in [
+        (&[2, 3][..], Role::Candidate),
+        (&[4, 5], Role::Candidate),
+        (&[2, 4], Role::Candidate),
+        (&[2, 4, 5], Role::Leader),
+        (&[3, 4, 6], Role::Leader),
+    ] {
+        // 1 to 3 go, 4 to 6 come: node 1 counts among those who go only.
+        let mut node = joint(&[1, 2, 3], &[4, 5, 6]);
+        let term = node.stand();
+        for from in voters {
+            node.receive(*from, term, vote_reply(true));
+        }
+        assert_eq!(node.hull.role(), role, "{voters:?}");
+    }
+}
+
+/// [S6.16]
+#[test]
+fn a_joint_pre_vote_needs_a_majority_of_each_half() {
+    let mut node = joint(&[1, 2, 3], &[4, 5, 6]);
+    node.ask();
+    for from in [2, 3, 4] {
+        node.pre_vote(from, true);
+        assert_eq!((node.hull.role(), node.term()), (Role::PreCandidate, 5));
+    }
+    node.pre_vote(6, true);
+    assert_eq!((node.hull.role(), node.term()), (Role::Candidate, 6));
+}
+
+/// [S6.16]
+#[test]
+fn a_joint_configuration_commits_with_a_majority_of_each_half() {
+    let mut node = joint(&[1, 2, 3], &[3, 4, 5]);
+    node.elect();
+    for (from, committed) in [(2, 0), (4, 0), (3, 3)] {
+        node.acknowledge(from, 3);
+        assert_eq!(node.commit(), committed, "{from}");
+    }
+}
+
+/// [S6.16]
+#[test]
+fn a_leader_of_a_joint_configuration_that_loses_either_half_steps_down() {
+    for (heard, role) in [
+        (&[2, 3][..], Role::Follower),
+        (&[4, 5], Role::Follower),
+        (&[3, 4], Role::Leader),
+    ] {
+        let mut node = joint(&[1, 2, 3], &[3, 4, 5]);
+        let term = node.elect();
+        for round in 0..6 {
+            node.wait(settings().heartbeat_interval * 3);
+            for from in heard {
+                node.receive(*from, term, heartbeat_reply(round));
+            }
+        }
+        assert_eq!(node.hull.role(), role, "{heard:?}");
+    }
+}
+
+/// [S6.19] [S6.21] Only the log knows of it: nothing else is kept.
+#[test]
+fn a_configuration_outlives_a_restart_committed_or_not() {
+    let mut node = Node::holding(5, &[1]);
+    node.receive(2, 5, append(id(1, 1), vec![configuration(2, 5, 5)], 0));
+    node.restart();
+    assert_eq!((node.commit(), members(&node)), (0, vec![1, 2, 3, 4, 5]));
+    node.receive(3, 6, append(id(1, 1), chunks(2, &[6]), 0));
+    node.settle();
+    node.restart();
+    assert_eq!(members(&node), [1, 2, 3]);
+}
+
+/// Node 1 in term 5, whose log ends in a joint configuration of these.
+fn joint(outgoing: &[u64], incoming: &[u64]) -> Node {
+    let voters = |ids: &[u64]| Configuration::of_voters(ids.iter().map(|id| peer(*id)));
+    let joint = Configuration {
+        outgoing: Some(voters(outgoing).members),
+        ..voters(incoming)
+    };
+    let mut builder = ChunkBuilder::new();
+    builder.push_config(&joint).unwrap();
+    let entry = builder.seal(Term::new(5), index(2), LogTime::ZERO, crc32c);
+    let mut node = Node::holding(5, &[1]);
+    node.receive(2, 5, append(id(1, 1), vec![entry.unwrap()], 0));
+    node.sent();
+    node
 }
 
 /// The ids of the configuration in force.

@@ -16,6 +16,22 @@ fn a_leader_sends_entries_before_they_are_durable_on_itself() {
     assert_eq!(ids(&node.appends_to(2)[0].chunks), ids_of(2, &[1]));
 }
 
+/// [T10.2.1.5] However long its disk takes: the others go on alone.
+#[test]
+fn a_leader_whose_disk_lags_holds_up_nobody() {
+    let mut node = Node::leading();
+    node.auto_sync = false;
+    for at in 2..10 {
+        node.propose(b"x");
+        assert_eq!(ids(&node.appends_to(2)[0].chunks), ids_of(at, &[1]));
+        node.sent();
+        node.acknowledge(2, at);
+        node.acknowledge(3, at);
+        assert_eq!(node.commit(), at);
+    }
+    assert_eq!(node.hull.durable_index(), LogIndex::new(1));
+}
+
 /// [T10.2.1.6]
 #[test]
 fn a_leader_counts_itself_only_with_what_is_durable() {

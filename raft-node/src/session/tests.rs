@@ -200,6 +200,7 @@ fn whoever_applies_the_log_anew_ends_the_same_sessions() {
     assert_eq!(log.command(first, 2, 2), reply(1));
 }
 
+/// [T6.3.45]
 #[test]
 fn a_client_that_settles_nothing_loses_its_session() {
     let mut log = Log::new(SMALL);
@@ -213,6 +214,7 @@ fn a_client_that_settles_nothing_loses_its_session() {
     assert_eq!(log.applied(), 3);
 }
 
+/// [S8.11]
 #[test]
 fn replies_beyond_the_bytes_kept_are_forgotten_and_nothing_is_applied_twice() {
     let mut log = Log::new(SessionLimits {
@@ -244,6 +246,7 @@ fn a_reply_larger_than_may_be_kept_is_given_once() {
     assert_eq!(log.applied(), 1);
 }
 
+/// [T6.3.27]
 #[test]
 fn what_is_forgotten_counts_among_the_answers_until_it_is_settled() {
     let mut log = Log::new(SessionLimits {

@@ -108,6 +108,7 @@ mod tests {
         assert_eq!(story.verdict(), None);
     }
 
+    /// [F3.ES]
     #[test]
     fn votes_of_another_term_do_not_elect() {
         let mut story = Story::of(ElectionSafety::default());
@@ -119,6 +120,7 @@ mod tests {
         assert_eq!(story.verdict(), Some(property::ELECTION_SAFETY));
     }
 
+    /// [F3.ES]
     #[test]
     fn an_own_vote_that_may_be_lost_does_not_count() {
         let mut story = Story::of(ElectionSafety::default());
@@ -129,6 +131,7 @@ mod tests {
         assert_eq!(story.verdict(), Some(property::ELECTION_SAFETY));
     }
 
+    /// [F3.ES]
     #[test]
     fn a_restarted_node_may_not_lead_its_term_again() {
         let mut story = Story::of(ElectionSafety::default());

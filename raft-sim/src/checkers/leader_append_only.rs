@@ -138,6 +138,7 @@ mod tests {
         assert_eq!(story.verdict(), Some(property::LEADER_APPEND_ONLY));
     }
 
+    /// [F3.LAO]
     #[test]
     fn a_leader_may_not_overwrite() {
         let mut story = Story::of(LeaderAppendOnly::default());

@@ -128,6 +128,7 @@ mod tests {
         assert_eq!(story.verdict(), Some(property::LEADER_COMPLETENESS));
     }
 
+    /// [F3.LC]
     #[test]
     fn nor_hold_another_entry_there() {
         let mut story = Story::of(LeaderCompleteness::default());
@@ -138,6 +139,7 @@ mod tests {
         assert_eq!(story.verdict(), Some(property::LEADER_COMPLETENESS));
     }
 
+    /// [F3.LC]
     #[test]
     fn nor_when_the_commitment_becomes_known_later() {
         let mut story = Story::of(LeaderCompleteness::default());

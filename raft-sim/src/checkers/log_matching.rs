@@ -103,6 +103,7 @@ mod tests {
         assert_eq!(story.verdict(), Some(property::LOG_MATCHING));
     }
 
+    /// [F3.LM]
     #[test]
     fn equal_entries_may_not_follow_different_ones() {
         let mut story = Story::of(LogMatching::default());

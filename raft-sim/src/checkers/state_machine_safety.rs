@@ -129,6 +129,7 @@ mod tests {
         assert_eq!(story.verdict(), Some(property::STATE_MACHINE_SAFETY));
     }
 
+    /// [F3.SMS]
     #[test]
     fn two_nodes_may_not_apply_different_commands() {
         let mut story = Story::of(StateMachineSafety::default());
@@ -140,6 +141,7 @@ mod tests {
         assert_eq!(story.verdict(), Some(property::STATE_MACHINE_SAFETY));
     }
 
+    /// [F3.SMS]
     #[test]
     fn nothing_may_be_applied_before_it_is_committed() {
         let mut story = Story::of(StateMachineSafety::default());
@@ -157,6 +159,7 @@ mod tests {
         assert_eq!(story.verdict(), Some(property::STATE_MACHINE_SAFETY));
     }
 
+    /// [F3.SMS]
     #[test]
     fn another_entry_than_the_committed_one_may_not_be_applied() {
         let mut story = Story::of(StateMachineSafety::default());
