@@ -1,9 +1,11 @@
 //! Keys in the code: `// [F2.AE.3] …` at a rule's home, `[F2.AE.3]` in a test's comment.
 //!
 //! A home is a comment outside tests: in raft-core, for Figure 3's properties in raft-sim's
-//! checkers, for others where docs/rules.toml says. In documentation only the keys it begins with are at home; others, and those of a
-//! file's header, are mentions. Keys in strings (what a trace event names as its cause) are
-//! mentions too, so that they can't be misspelt.
+//! checkers, for others where docs/rules.toml says. In documentation only the keys it begins with
+//! are at home; others, and those of a file's header, are mentions. In test code a key counts only
+//! in the documentation of what is marked as a test: in a helper or in a body it proves nothing.
+//! Keys in strings (what a trace event names as its cause) are mentions too, so that they can't be
+//! misspelt.
 
 use std::ops::RangeInclusive;
 
@@ -20,7 +22,7 @@ pub(crate) struct Tag {
     pub(crate) path: String,
     /// The line, from 1.
     pub(crate) line: usize,
-    /// The function that follows, or that holds it.
+    /// For a test's key: the test.
     pub(crate) function: Option<String>,
     /// What the key says there.
     pub(crate) kind: Kind,
@@ -46,12 +48,13 @@ pub(crate) fn find(file: &File, home_of: &dyn Fn(&str) -> String) -> Vec<Tag> {
     let mut tags = Vec::new();
     for (number, line) in file.lines() {
         let in_test = file.is_test() || tests.iter().any(|lines| lines.contains(&number));
+        let test = in_test.then(|| test_after(&file.text, number)).flatten();
         let mut add = |key: &str, kind| {
             tags.push(Tag {
                 key: key.to_owned(),
                 path: file.path.clone(),
                 line: number,
-                function: function_after(&file.text, number),
+                function: test.clone(),
                 kind,
             });
         };
@@ -67,9 +70,9 @@ pub(crate) fn find(file: &File, home_of: &dyn Fn(&str) -> String) -> Vec<Tag> {
             add(
                 key,
                 match (in_test, is_home) {
-                    (true, _) => Kind::Test,
+                    (true, _) if test.is_some() => Kind::Test,
                     (false, true) => Kind::Home,
-                    (false, false) => Kind::Mention,
+                    (true | false, _) => Kind::Mention,
                 },
             );
         }
@@ -157,15 +160,26 @@ fn is_key(text: &str) -> bool {
     edition && is_number && !rest.is_empty() && rest.iter().all(|part| is_part(part))
 }
 
-/// The name of the first function declared on or after a line.
-fn function_after(text: &str, number: usize) -> Option<String> {
-    let mut lines = text.lines().skip(number.saturating_sub(1));
-    lines.find_map(|line| {
-        let code = line.split("//").next()?;
-        let (_, after) = code.split_once("fn ")?;
-        let end = after.find(|letter: char| !letter.is_alphanumeric() && letter != '_')?;
-        Some(after[..end].to_owned())
-    })
+/// The test that the documentation on this line belongs to: only more of it, and attributes of which
+/// one says that it is a test, stand between them.
+fn test_after(text: &str, number: usize) -> Option<String> {
+    let mut is_test = false;
+    let lines = text.lines().map(str::trim_start);
+    let mut lines = lines.skip(number.saturating_sub(1)).peekable();
+    if !lines.peek()?.starts_with("///") {
+        return None;
+    }
+    for line in lines {
+        if line.starts_with("#[") {
+            is_test |= line.contains("test]") || line.contains("test(");
+        } else if !line.starts_with("///") {
+            let (before, after) = line.split_once("fn ")?;
+            let end = after.find(|letter: char| !letter.is_alphanumeric() && letter != '_')?;
+            let is_plain = matches!(before.trim(), "" | "async" | "pub" | "pub async");
+            return (is_test && is_plain).then(|| after[..end].to_owned());
+        }
+    }
+    None
 }
 
 /// The lines of items that are only built for tests.
@@ -269,12 +283,12 @@ mod tests {
 
     #[test]
     fn a_test_module_and_a_test_folder_are_tests() {
-        let inside = "fn f() {}\n#[cfg(test)]\nmod tests {\n    /// [F2.RV.1]\n    fn g() {}\n}\n";
+        let inside = "fn f() {}\n#[cfg(test)]\nmod tests {\n    /// [F2.RV.1]\n    #[test]\n    fn g() {}\n}\n";
         assert_eq!(
             kinds("raft-core/src/a.rs", inside),
             one("F2.RV.1", Kind::Test)
         );
-        let whole = "/// [F2.RV.1]\nfn g() {}\n";
+        let whole = "/// [F2.RV.1]\n#[test]\nfn g() {}\n";
         assert_eq!(
             kinds("raft-core/tests/paper/a.rs", whole),
             one("F2.RV.1", Kind::Test)
@@ -292,8 +306,26 @@ mod tests {
     }
 
     #[test]
-    fn the_function_after_a_key_names_the_test() {
+    fn what_is_no_test_proves_nothing() {
+        let path = "raft-core/tests/paper/a.rs";
+        for text in [
+            "/// [F2.RV.1]\nfn helper() {}\n#[test]\nfn g() {}\n",
+            "//! [F2.RV.1]\n\n#[test]\nfn g() {}\n",
+            "#[test]\nfn g() {\n    // [F2.RV.1]\n    f();\n}\n#[test]\nfn h() {}\n",
+            "#[test]\nfn g() {} // [F2.RV.1]\n",
+        ] {
+            assert_eq!(kinds(path, text), one("F2.RV.1", Kind::Mention), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_key_names_its_test() {
+        let name = |text| test_after(text, 1);
         let text = "/// [F2.RV.1] x\n#[test]\nfn refuses_the_past() {}\n";
-        assert_eq!(function_after(text, 1).as_deref(), Some("refuses_the_past"));
+        assert_eq!(name(text).as_deref(), Some("refuses_the_past"));
+        let text =
+            "/// [F2.RV.1] x\n/// y\n#[tokio::test(start_paused = true)]\nasync fn waits() {}\n";
+        assert_eq!(name(text).as_deref(), Some("waits"));
+        assert_eq!(name("/// [F2.RV.1] x\n#[test]\nstruct Fn;\n"), None);
     }
 }
