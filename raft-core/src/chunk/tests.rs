@@ -139,6 +139,32 @@ fn a_lost_payload_leaves_its_ids() {
     );
 }
 
+/// What is damaged must not come in as a configuration: it would be in force at once.
+#[test]
+fn a_damaged_configuration_leaves_its_id_only() {
+    let mut builder = ChunkBuilder::new();
+    let voters = Configuration::of_voters([Peer::new(NodeId::new(1), Incarnation::new(1))]);
+    builder.push_config(&voters).unwrap();
+    let sealed = builder.seal(Term::new(3), LogIndex::new(7), LogTime::ZERO, crc32c);
+    let whole = sealed.unwrap().encode(crc32c);
+    let ids = |bytes: Bytes| Chunk::parse_ids(bytes, ChunkLimits::default(), crc32c).unwrap();
+    let undamaged = ids(whole.clone());
+    assert!(matches!(
+        undamaged.entries().next().unwrap().record,
+        Record::Config(_)
+    ));
+    for at in HEADER_BYTES..whole.len() - ROW_BYTES {
+        let mut bytes = whole.to_vec();
+        bytes[at] ^= 1;
+        let chunk = ids(bytes.into());
+        let entry = chunk.entries().next().unwrap();
+        let absent = Record::Absent { kind: kind::CONFIG };
+        assert_eq!((entry.id, entry.record), (undamaged.last_id(), absent));
+        let again = chunk.encode(crc32c);
+        assert!(Chunk::parse(again, ChunkLimits::default(), crc32c).is_ok());
+    }
+}
+
 #[test]
 fn a_view_shows_its_entries_and_knows_its_base() {
     let chunk = five();
