@@ -71,14 +71,12 @@ impl Chunk {
         checksum: Checksum,
     ) -> Result<Self, ChunkError> {
         let (chunk, payload_checksum) = Self::parse_frame(bytes, limits, checksum)?;
-        if !chunk.ids_only && checksum(0, chunk.payloads()) != payload_checksum {
-            return Err(ChunkError::PayloadChecksum);
-        }
-        chunk.check_records()?;
+        chunk.check_payloads(payload_checksum, checksum)?;
         Ok(chunk)
     }
 
-    /// Reads only the ids of a chunk whose payloads may be damaged.
+    /// Reads only the ids of a chunk whose payloads may be damaged, as [`Chunk::ids_only`] would
+    /// leave it. A configuration is kept only if it is whole.
     ///
     /// # Errors
     ///
@@ -88,8 +86,13 @@ impl Chunk {
         limits: ChunkLimits,
         checksum: Checksum,
     ) -> Result<Self, ChunkError> {
-        let (chunk, _) = Self::parse_frame(bytes, limits, checksum)?;
-        Ok(chunk.ids_only(checksum))
+        let (chunk, payload_checksum) = Self::parse_frame(bytes, limits, checksum)?;
+        let is_whole = chunk.check_payloads(payload_checksum, checksum).is_ok();
+        Ok(if chunk.is_config() && !is_whole {
+            chunk.encoded_anew(true, checksum)
+        } else {
+            chunk.ids_only(checksum)
+        })
     }
 
     /// How long the chunk that starts with these bytes claims to be, or `None` when they are
@@ -296,6 +299,14 @@ impl Chunk {
         } else {
             Err(ChunkError::Malformed)
         }
+    }
+
+    /// The payloads, where there are any, must be those that were sealed.
+    fn check_payloads(&self, sealed: u32, checksum: Checksum) -> Result<(), ChunkError> {
+        if !self.ids_only && checksum(0, self.payloads()) != sealed {
+            return Err(ChunkError::PayloadChecksum);
+        }
+        self.check_records()
     }
 
     /// Each kind this build knows must have the shape of its kind.
