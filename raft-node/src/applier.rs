@@ -145,6 +145,7 @@ impl<S: StateMachine> Applier<S> {
             }
         }
         while let Some((index, number)) = self.waiting.first().copied() {
+            // [T6.4.23] A read waits for this node's own state machine.
             if index > self.sessions.applied() {
                 break;
             }

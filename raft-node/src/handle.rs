@@ -51,8 +51,8 @@ impl<S: StateMachine> Handle<S> {
     }
 
     /// Runs `look` on the state, which then reflects everything that was acknowledged anywhere
-    /// before this call (a linearizable read; paper 8). Costs an entry in the log for all reads
-    /// that are queued together.
+    /// before this call (a linearizable read; paper 8). Costs a round of heartbeats for all reads
+    /// that are queued together, and writes nothing; docs/reads.md says more.
     ///
     /// `look` runs in the node's own task: while it does, the node does nothing else, and a panic
     /// in it ends the node.

@@ -31,7 +31,7 @@ pub enum Packet {
     Raft(Message),
     /// Founders agreeing on how their cluster begins.
     Genesis(News),
-    /// Commands and reads that the receiver is asked to propose, being leader.
+    /// Commands that the receiver is asked to propose, and reads to confirm, being leader.
     Forward(Forward),
     /// What became of a [`Packet::Forward`].
     ForwardReply(ForwardReply),
@@ -51,7 +51,7 @@ pub struct News {
     pub wants_answer: bool,
 }
 
-/// Commands and reads for a leader to propose.
+/// Commands for a leader to propose, and reads for it to confirm.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Forward {
     /// Commands. There is no reply when they are committed: the sender will see them applied.

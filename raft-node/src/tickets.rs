@@ -1,9 +1,11 @@
 //! Everything under way at a node, and what has become of it.
 //!
-//! A request is a command or a read, asked for here or forwarded by another node. It is proposed
-//! at the own hull or forwarded to the leader, rests when it was refused, is sent again when
-//! nothing was heard, and ends once: when this node applies it, or when its time is over. A retry
-//! has the same session and serial, so that sending too often is never wrong.
+//! A request is a command or a read, asked for here or forwarded by another node. It is handed to
+//! the own hull or forwarded to the leader, rests when it was refused, is sent again when nothing
+//! was heard, and ends once: when this node applies it (a read: when this node has applied up to
+//! the index that a leader has confirmed for it), or when its time is over. A retry of a command
+//! has the same session and serial, so that sending too often is never wrong; one of a read is
+//! confirmed anew.
 //!
 //! ```text
 //!             ┌───────────── refused, lost, leader changed ─────────────┐
@@ -38,7 +40,7 @@ mod forward;
 mod own;
 mod slab;
 
-pub(crate) use forward::BatchLimits;
+pub(crate) use forward::{Batch, BatchLimits};
 use own::OwnSession;
 use slab::{Key, Slab};
 
@@ -138,7 +140,8 @@ enum State {
     Forwarded {
         until: Time,
     },
-    /// In the log for good, still to be applied here.
+    /// In the log for good, still to be applied here; a read: confirmed, and what it must see still
+    /// to be applied here.
     Committed,
 }
 
@@ -186,8 +189,8 @@ impl Tickets {
         let bytes = request.bytes();
         self.proposed_bytes = self.proposed_bytes.saturating_sub(bytes);
         match resolved.outcome {
-            Outcome::Committed(id) => self.on_committed(key, id.index),
-            Outcome::ReadAt(index) => self.on_committed(key, index),
+            Outcome::Committed(_) => self.on_committed(key),
+            Outcome::ReadAt(index) => self.on_confirmed(key, index),
             Outcome::Refused(Refusal::TooLarge { payload_bytes }) => {
                 self.on_too_large(key, payload_bytes);
             }
@@ -323,7 +326,8 @@ impl Tickets {
         self.by_command.is_empty()
     }
 
-    fn on_committed(&mut self, key: Key, index: LogIndex) {
+    /// A leader has confirmed a read: it may be answered from this index on.
+    fn on_confirmed(&mut self, key: Key, index: LogIndex) {
         let Some(request) = self.request_mut(key) else {
             return;
         };
@@ -337,6 +341,16 @@ impl Tickets {
                 self.answer_read(key, Some(index));
                 self.remove(key);
             }
+            (_, Work::Command { .. }) | (Source::Desk { .. } | Source::OwnSession, _) => {}
+        }
+    }
+
+    fn on_committed(&mut self, key: Key) {
+        let Some(request) = self.request_mut(key) else {
+            return;
+        };
+        request.state = State::Committed;
+        match (&request.source, &request.work) {
             // Whoever opens a session does so rarely, and recognises it by more than its name.
             (Source::Node { .. }, Work::Command { header, .. })
                 if header.session == CONTROL_SESSION =>
@@ -345,7 +359,7 @@ impl Tickets {
             }
             // Those who forwarded will see it applied. It stays until it is applied here, so that
             // a copy of it meets it and is not proposed again.
-            (Source::Node { .. }, Work::Command { .. })
+            (Source::Node { .. }, _)
             | (Source::Desk { .. } | Source::OwnSession | Source::Read, _) => {}
         }
     }
@@ -381,7 +395,6 @@ impl Tickets {
         };
         request.exposed = true;
         if matches!(request.source, Source::Node { .. }) {
-            self.refuse_read(key);
             self.remove(key);
         } else {
             self.make_ready(key);

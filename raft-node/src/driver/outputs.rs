@@ -15,7 +15,7 @@ use crate::error::{Exit, NodeFault};
 use crate::letter::{Letter, Packet};
 use crate::rare::Site;
 use crate::state_machine::StateMachine;
-use crate::tickets::BatchLimits;
+use crate::tickets::{Batch, BatchLimits};
 
 impl<L: Log, C: Comms<Letter>, K: Clock, S: StateMachine> Driver<L, C, K, S> {
     /// Takes the log's acknowledgements, up to a bound; whether there may be more.
@@ -98,10 +98,15 @@ impl<L: Log, C: Comms<Letter>, K: Clock, S: StateMachine> Driver<L, C, K, S> {
                 unresolved_bytes: raft.max_uncommitted_bytes,
             };
             for _ in 0..MAX_BATCHES_PER_TURN {
-                let Some(proposals) = self.tickets.take_proposals(limits) else {
+                let Some(Batch { proposals, reads }) = self.tickets.take_batch(limits) else {
                     return false;
                 };
-                hull.step(self.clock.now(), Input::Propose(proposals));
+                if !reads.is_empty() {
+                    hull.step(self.clock.now(), Input::Read(reads));
+                }
+                if !proposals.is_empty() {
+                    hull.step(self.clock.now(), Input::Propose(proposals));
+                }
                 self.touched = true;
             }
             return true;

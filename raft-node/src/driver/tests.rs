@@ -192,21 +192,22 @@ fn nothing_is_forwarded_before_the_boot_is_durable() {
     world.crash(follower);
     world.disk(follower).stall(true);
     world.start(follower);
-    let mut read = world.handle(follower).read(|journal| journal.0.len());
+    let submission = world.handle(follower).submit(payload("x"));
     let before = world.driver(leader).hull().unwrap().last();
     world.until(|world| world.handle(follower).status().leader);
     world.run(100);
     assert_eq!(world.driver(leader).hull().unwrap().last(), before);
     world.disk(follower).stall(false);
-    assert_eq!(world.until(|_| poll(&mut read)), Ok(0));
+    assert_eq!(outcome(&mut world, submission), reply(1));
 }
 
+/// [S8.12]
 #[test]
-fn reads_that_wait_together_share_one_entry() {
+fn reads_write_nothing_on_any_node() {
     let mut world = World::of(3);
     let leader = world.elect();
     for id in [leader, leader % 3 + 1] {
-        let last = world.driver(leader).hull().unwrap().last().index;
+        let last = world.driver(leader).hull().unwrap().last();
         let handle = world.handle(id);
         let mut reads: Vec<_> = (0..100)
             .map(|_| handle.read(|journal| journal.0.len()))
@@ -214,9 +215,42 @@ fn reads_that_wait_together_share_one_entry() {
         for read in &mut reads {
             assert_eq!(world.until(|_| poll(read)), Ok(0));
         }
-        let now = world.driver(leader).hull().unwrap().last().index;
-        assert_eq!(now.distance_from(last), 1, "on {id}");
+        assert_eq!(world.driver(leader).hull().unwrap().last(), last, "on {id}");
     }
+}
+
+/// [T6.4.23]
+#[test]
+fn a_read_waits_until_its_own_node_has_applied_what_it_must_see() {
+    let mut world = World::of(3);
+    let leader = world.elect();
+    let follower = leader % 3 + 1;
+    world.disk(follower).stall(true);
+    let submission = world.handle(leader).submit(payload("x"));
+    assert_eq!(outcome(&mut world, submission), reply(1));
+    let mut read = world.handle(follower).read(|journal| journal.0.len());
+    world.run(100);
+    assert_eq!(
+        poll(&mut read),
+        None,
+        "its disk, and so its state, is behind"
+    );
+    world.disk(follower).stall(false);
+    assert_eq!(world.until(|_| poll(&mut read)), Ok(1));
+}
+
+#[test]
+fn a_leader_that_was_cut_off_answers_no_read_from_what_it_has() {
+    let mut world = World::of(3);
+    let old = world.elect();
+    world.run(100);
+    world.net.borrow_mut().cut.insert(old);
+    let mut read = world.handle(old).read(|journal| journal.0.len());
+    let submission = world.handle(old % 3 + 1).submit(payload("x"));
+    assert_eq!(outcome(&mut world, submission), reply(1));
+    assert_eq!(poll(&mut read), None, "it would be nothing");
+    world.net.borrow_mut().cut.clear();
+    assert_eq!(world.until(|_| poll(&mut read)), Ok(1));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Sending what is ready: to the own hull when this node leads, otherwise to the leader.
 
 use raft_core::hull::Proposals;
-use raft_core::ids::{Boot, LogIndex, NodeId, Peer};
+use raft_core::ids::{Boot, LogIndex, NodeId, Peer, Ticket};
 use raft_core::record::ClientHeader;
 use raft_core::time::Time;
 
@@ -9,10 +9,17 @@ use super::{Key, Request, Source, State, Tickets, Work};
 use crate::letter::{Forward, ForwardReply, ForwardedCommand};
 use crate::session::{CONTROL_SESSION, Control};
 
-/// What one batch of proposals may hold.
+/// What goes to the own hull at once.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    pub(crate) proposals: Proposals,
+    pub(crate) reads: Vec<Ticket>,
+}
+
+/// What one batch may hold.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct BatchLimits {
-    /// Records.
+    /// Commands and reads.
     pub(crate) entries: usize,
     /// Bytes; a single larger command still goes alone.
     pub(crate) bytes: usize,
@@ -21,17 +28,17 @@ pub(crate) struct BatchLimits {
 }
 
 impl Tickets {
-    /// Takes what is ready as one batch for the own hull; `None` when there is nothing, or no
+    /// Takes what is ready as one batch for the own hull, which leads; `None` when there is nothing, or no
     /// room for it now.
-    pub(crate) fn take_proposals(&mut self, limits: BatchLimits) -> Option<Proposals> {
-        let mut batch = Vec::new();
+    pub(crate) fn take_batch(&mut self, limits: BatchLimits) -> Option<Batch> {
+        let mut taken = Vec::new();
         let mut bytes = 0usize;
         while let Some(key) = self.next_ready() {
             let size = self.request(key).map_or(0, Request::bytes);
             let total = bytes.saturating_add(size);
             let unresolved = self.proposed_bytes.saturating_add(total);
-            let full = batch.len() >= limits.entries || total > limits.bytes;
-            if !batch.is_empty() && full {
+            let full = taken.len() >= limits.entries || total > limits.bytes;
+            if !taken.is_empty() && full {
                 break;
             }
             if unresolved > limits.unresolved_bytes && unresolved > size {
@@ -39,17 +46,20 @@ impl Tickets {
             }
             self.ready.pop_front();
             bytes = total;
-            batch.push(key);
+            taken.push(key);
         }
-        if batch.is_empty() {
+        if taken.is_empty() {
             return None;
         }
         let settled = self.own_settled();
-        let mut proposals = Proposals::with_capacity(batch.len(), bytes);
-        for key in batch {
-            self.propose(key, settled, &mut proposals);
+        let mut batch = Batch {
+            proposals: Proposals::with_capacity(taken.len(), bytes),
+            reads: Vec::new(),
+        };
+        for key in taken {
+            self.hand_in(key, settled, &mut batch);
         }
-        Some(proposals)
+        Some(batch)
     }
 
     /// Takes what is ready as one letter for the leader, of `max_bytes` and what the lane has `room`
@@ -93,6 +103,7 @@ impl Tickets {
                         payload: payload.clone(),
                     });
                 }
+                // [T6.4.31] A node that does not lead asks for the index only.
                 Work::Read { number } => forward.reads.push(*number),
             }
             request.exposed = true;
@@ -165,10 +176,11 @@ impl Tickets {
             let (Some(index), Some(key)) = (index, self.by_read.get(number).copied()) else {
                 continue;
             };
-            // Any attempt's index will do: each was committed after the read had begun.
+            // Any attempt's index will do, however late or often its answer comes: whichever leader
+            // gave it was confirmed after the attempt was sent, and nobody joined the read since.
             let request = self.request(key);
             if request.is_some_and(|request| request.state != State::Committed) {
-                self.on_committed(key, *index);
+                self.on_confirmed(key, *index);
             }
         }
     }
@@ -185,10 +197,6 @@ impl Tickets {
         }
     }
 
-    pub(super) fn refuse_read(&mut self, key: Key) {
-        self.answer_read(key, None);
-    }
-
     /// Tells whoever forwarded it that nothing was appended, and forgets it.
     pub(super) fn refuse_forwarded(&mut self, key: Key) {
         let Some(request) = self.request(key) else {
@@ -200,7 +208,7 @@ impl Tickets {
                 let name = (header.session, header.serial);
                 self.reply_to(from, boot).refused.push(name);
             }
-            (Source::Node { .. }, Work::Read { .. }) => self.refuse_read(key),
+            (Source::Node { .. }, Work::Read { .. }) => self.answer_read(key, None),
             (Source::Desk { .. } | Source::OwnSession | Source::Read, _) => return,
         }
         self.remove(key);
@@ -240,18 +248,22 @@ impl Tickets {
         None
     }
 
-    fn propose(&mut self, key: Key, settled: u64, proposals: &mut Proposals) {
+    fn hand_in(&mut self, key: Key, settled: u64, batch: &mut Batch) {
         let Some(request) = self.request_mut(key) else {
             return;
         };
         let pushed = match &request.work {
             Work::Command { header, payload } => {
                 let header = with_settled(*header, &request.source, settled);
-                proposals.push_client(key.ticket(), header, payload)
+                let pushed = batch.proposals.push_client(key.ticket(), header, payload);
+                pushed.is_ok()
             }
-            Work::Read { .. } => proposals.push_no_op(key.ticket()),
+            Work::Read { .. } => {
+                batch.reads.push(key.ticket());
+                true
+            }
         };
-        if pushed.is_ok() {
+        if pushed {
             request.state = State::Proposed;
             request.attempts = request.attempts.saturating_add(1);
             let bytes = request.bytes();

@@ -86,12 +86,12 @@ impl Node {
         ask
     }
 
-    /// Proposes all that is ready; how many records that is.
+    /// Hands in all that is ready; how many requests that is.
     fn propose(&mut self) -> usize {
         let ready: Vec<Key> = self.tickets.ready.iter().copied().collect();
         let mut count = 0;
-        while let Some(proposals) = self.tickets.take_proposals(LIMITS) {
-            count += proposals.len();
+        while let Some(batch) = self.tickets.take_batch(LIMITS) {
+            count += batch.proposals.len() + batch.reads.len();
         }
         let taken = |key: &Key| {
             let request = self.tickets.request(*key);
@@ -350,10 +350,14 @@ fn proposals_keep_within_the_bytes_that_may_be_unresolved() {
         unresolved_bytes: 2 * 34,
         ..LIMITS
     };
-    assert_eq!(node.tickets.take_proposals(limits).unwrap().len(), 2);
-    assert!(node.tickets.take_proposals(limits).is_none());
+    let take = |node: &mut Node| {
+        let batch = node.tickets.take_batch(limits)?;
+        Some(batch.proposals.len())
+    };
+    assert_eq!(take(&mut node), Some(2));
+    assert_eq!(take(&mut node), None);
     node.applied(2, b"done");
-    assert_eq!(node.tickets.take_proposals(limits).unwrap().len(), 1);
+    assert_eq!(take(&mut node), Some(1));
 }
 
 fn forwarded(names: &[(u64, u64)], reads: &[u64]) -> Forward {
@@ -399,8 +403,8 @@ fn whoever_forwarded_is_told_of_refusals_and_reads() {
     node.tickets.accept(other(), boot, forward, node.now);
     assert_eq!(node.propose(), 3);
     node.resolve(REFUSED);
-    node.resolve(COMMITTED);
-    node.resolve(IN_DOUBT);
+    node.resolve(Outcome::ReadAt(LogIndex::new(9)));
+    node.resolve(Outcome::Refused(Refusal::LeadershipLost));
     let reply = node.tickets.replies.remove(&(other(), boot)).unwrap();
     assert_eq!(reply.refused, [(SESSION, 1)]);
     assert_eq!(reply.reads, [(4, Some(LogIndex::new(9))), (5, None)]);
@@ -451,6 +455,45 @@ fn a_command_wanted_here_and_forwarded_here_is_one() {
     node.applied(1, b"done");
     assert_eq!(node.outcomes(), [(ask, reply(b"done"))]);
     assert_eq!(node.tickets.forwarded_here, 0);
+}
+
+/// [T6.4.31]
+#[test]
+fn a_read_is_handed_to_the_own_hull_or_its_number_to_the_leader_and_never_into_the_log() {
+    let mut node = Node::new();
+    node.tickets.read(1, node.now, node.now);
+    let batch = node.tickets.take_batch(LIMITS).unwrap();
+    assert_eq!((batch.proposals.len(), batch.reads.len()), (0, 1));
+    let ticket = batch.reads[0];
+    let outcome = Outcome::Refused(Refusal::LeadershipLost);
+    node.tickets
+        .on_resolved(Resolved { ticket, outcome }, node.now);
+    assert_eq!(node.forward().1, [], "it rests first");
+    node.wait(100);
+    assert_eq!(node.forward().1, [1]);
+}
+
+/// Once something was sent for a read, its index may be older than the newcomer.
+#[test]
+fn nobody_joins_a_read_that_was_sent() {
+    let mut node = Node::new();
+    node.tickets.read(1, node.now, node.now);
+    assert!(node.tickets.may_join_read(1, node.now));
+    assert_eq!(node.propose(), 1);
+    assert!(!node.tickets.may_join_read(1, node.now));
+    node.resolve(REFUSED);
+    assert!(
+        node.tickets.may_join_read(1, node.now),
+        "nothing came of it"
+    );
+    node.wait(100);
+    assert_eq!(node.forward().1, [1]);
+    assert!(!node.tickets.may_join_read(1, node.now));
+    node.tickets.on_leader();
+    assert!(
+        !node.tickets.may_join_read(1, node.now),
+        "an answer to the first attempt may still come"
+    );
 }
 
 #[test]

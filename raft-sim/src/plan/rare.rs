@@ -57,8 +57,8 @@ impl RareSite {
         match self {
             // Each costs a file, and the files of a world are all kept.
             Self::Log(LogSite::RollEarly) => 10,
-            // Copies of what opens a session, and of reads, become entries: a log of thousands of
-            // them takes a slow network minutes to catch up with, and no bug is found meanwhile.
+            // Copies of what opens a session become entries: a log of thousands of them takes a slow
+            // network minutes to catch up with, and no bug is found meanwhile.
             Self::Node(NodeSite::SendAgain) => 6,
             // These take a turn, or letters, that would not have been.
             Self::Node(NodeSite::EarlyDeadline | NodeSite::NoRoom) => 60,
