@@ -7,8 +7,8 @@
 //! Nothing here uses `raft_core::rules`, or knows how the hull comes to its decisions: a mistake
 //! there must not be repeated by what looks for it.
 
-use raft_core::hull::Hull;
-use raft_core::ids::{ClusterId, Incarnation, NodeId};
+use raft_core::hull::{Hull, Outcome};
+use raft_core::ids::{ClusterId, Incarnation, LogIndex, NodeId, Ticket};
 use raft_core::time::Time;
 
 use crate::markers::{Marker, Reached, Watch};
@@ -29,6 +29,7 @@ pub mod model;
 pub mod monotonic;
 pub mod no_panic;
 pub mod observation;
+mod reads;
 pub mod state_machine_safety;
 #[cfg(test)]
 mod story;
@@ -40,6 +41,7 @@ pub use client::{ClientFact, Fate, SubmissionId};
 use lives::Lives;
 pub use model::{LogModel, Model, NodeModel};
 pub use observation::Observation;
+use reads::Reads;
 use timers::{Pace, Stand, Step, Timers, Wrong};
 
 /// Declares the properties, and the list of all.
@@ -73,6 +75,8 @@ pub mod property {
         TICKETS: "tickets",
         /// Client histories have an order in which each operation took effect at one moment.
         LINEARIZABILITY: "linearizability",
+        /// A linearizable read sees all that was committed before it was asked for.
+        READS: "reads",
         /// Each command is applied once, and only what was submitted is applied.
         EXACTLY_ONCE: "exactly_once",
         /// At the end all live nodes have applied the same commands.
@@ -104,6 +108,7 @@ pub struct Checks {
     watch: Watch,
     timers: Timers,
     lives: Lives,
+    reads: Reads,
 }
 
 impl Checks {
@@ -117,6 +122,7 @@ impl Checks {
             watch: Watch::default(),
             timers: Timers::default(),
             lives: Lives::default(),
+            reads: Reads::default(),
         }
     }
 
@@ -209,6 +215,8 @@ impl Checks {
             return Ok(());
         }
         let after = hull.map(|hull| Observation::of(hull, before.as_ref()));
+        self.reads
+            .committed(hull.map_or(LogIndex::ZERO, Hull::commit_index));
         self.compare(now, node, before.as_ref(), after)
     }
 
@@ -312,6 +320,47 @@ impl Checks {
         self.checkers
             .iter_mut()
             .try_for_each(|checker| checker.told(now, &fact, &self.model))
+    }
+
+    /// How many commands a linearizable read must see that is asked for now.
+    pub(crate) fn due_now(&self) -> usize {
+        self.model.applied().len()
+    }
+
+    /// A client's read was answered on `node` by a state machine that had applied `seen` commands;
+    /// it was asked for when it had to see `due`.
+    ///
+    /// # Errors
+    ///
+    /// It has not seen enough.
+    pub(crate) fn read_answered(
+        &self,
+        now: Time,
+        node: NodeId,
+        due: usize,
+        seen: usize,
+    ) -> Result<(), Violation> {
+        reads::judge(now, node, due, seen)
+    }
+
+    /// A read is handed in to a bare hull.
+    pub(crate) fn read_asked(&mut self, node: NodeId, ticket: Ticket) {
+        self.reads.asked(node, ticket);
+    }
+
+    /// A bare hull resolves a ticket, maybe that of a read.
+    ///
+    /// # Errors
+    ///
+    /// What it says of a read is wrong.
+    pub(crate) fn read_resolved(
+        &mut self,
+        now: Time,
+        node: NodeId,
+        ticket: Ticket,
+        outcome: Outcome,
+    ) -> Result<(), Violation> {
+        self.reads.resolved(now, node, ticket, outcome)
     }
 
     /// The world has healed and come to rest: what must hold at the end, of the nodes that live.

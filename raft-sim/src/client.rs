@@ -64,15 +64,26 @@ pub(crate) struct Current<M> {
 pub(crate) enum Waiting {
     Session(OpeningSession),
     Answer(Submission),
-    Read(Reading<Bytes>),
+    /// A read, and how many commands it must see.
+    Read {
+        /// The answer, and how many commands it shows.
+        reading: Reading<(Bytes, usize)>,
+        due: usize,
+    },
 }
 
 /// What came of one try.
 pub(crate) enum Outcome {
     /// The session is open; now the command itself can be submitted.
     SessionOpened,
-    /// The answer of the state machine, or of a read of it.
+    /// The answer of the state machine.
     Answered(Bytes),
+    /// The answer to a read, how many commands it must show, and how many it does.
+    Read {
+        reply: Bytes,
+        due: usize,
+        seen: usize,
+    },
     /// Nothing.
     Failed(Conclusion),
 }
@@ -112,14 +123,20 @@ impl<M: StateMachine> Client<M> {
 
     /// Turns to a node: submits, reads, or opens a session first.
     ///
-    /// Answers the command if one was submitted.
-    pub(crate) fn turn_to(&mut self, node: usize, handle: &NodeHandle<M>) -> Option<Bytes> {
+    /// Answers the command if one was submitted. `due`: how many commands a read must see.
+    pub(crate) fn turn_to(
+        &mut self,
+        node: usize,
+        handle: &NodeHandle<M>,
+        due: usize,
+    ) -> Option<Bytes> {
         let current = self.current.as_mut()?;
         current.node = node;
         let payload = &current.asked.command;
         if let Some(read) = current.read.clone() {
-            let look = move |machine: &SpyMachine<M>| read(machine.inner());
-            current.waiting = Some(Waiting::Read(handle.read(look)));
+            let look = move |machine: &SpyMachine<M>| (read(machine.inner()), machine.applied());
+            let reading = handle.read(look);
+            current.waiting = Some(Waiting::Read { reading, due });
             return None;
         }
         let waiting = match self.plan.manner {
@@ -167,9 +184,13 @@ impl<M: StateMachine> Client<M> {
                 Poll::Ready(Ok(reply)) => Outcome::Answered(reply),
                 Poll::Ready(Err(error)) => Outcome::Failed(judge(&error)),
             },
-            Some(Waiting::Read(reading)) => match Pin::new(reading).poll(cx) {
+            Some(Waiting::Read { reading, due }) => match Pin::new(reading).poll(cx) {
                 Poll::Pending => return Poll::Pending,
-                Poll::Ready(Ok(reply)) => Outcome::Answered(reply),
+                Poll::Ready(Ok((reply, seen))) => Outcome::Read {
+                    reply,
+                    due: *due,
+                    seen,
+                },
                 Poll::Ready(Err(
                     ReadError::Overloaded { .. } | ReadError::TimedOut | ReadError::Stopped,
                 )) => Outcome::Failed(Conclusion::Harmless),
@@ -225,7 +246,7 @@ impl<M: StateMachine> Client<M> {
                     None => "nothing yet",
                     Some(Waiting::Session(_)) => "a session",
                     Some(Waiting::Answer(_)) => "an answer",
-                    Some(Waiting::Read(_)) => "a read",
+                    Some(Waiting::Read { .. }) => "a read",
                 };
                 format!(
                     "for {what} of node {}, try {}",

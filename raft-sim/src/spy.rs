@@ -119,6 +119,11 @@ impl<S> SpyMachine<S> {
     pub const fn inner(&self) -> &S {
         &self.inner
     }
+
+    /// How many commands it has applied.
+    pub(crate) const fn applied(&self) -> usize {
+        self.applied
+    }
 }
 
 impl<S: StateMachine> StateMachine for SpyMachine<S> {

@@ -374,6 +374,10 @@ const WORDS: &[(&str, &str)] = &[
         "What clients saw could have come from one copy of the state machine (Raft paper, section 8).",
     ),
     (
+        property::READS,
+        "A linearizable read sees all that was committed before it was asked for (Raft paper, section 8; thesis, section 6.4).",
+    ),
+    (
         property::EXACTLY_ONCE,
         "Each command is applied once, and only what was submitted is applied (Raft paper, section 8; thesis, section 6.3).",
     ),

@@ -32,6 +32,8 @@ pub enum Action {
     Wait(Duration, Option<NodeId>),
     /// [`super::Cluster::propose`]
     Propose(NodeId, Vec<Bytes>),
+    /// [`super::Cluster::read`]
+    Read(NodeId),
     /// [`super::Cluster::lose`]
     Lose(Which),
     /// [`super::Cluster::double`]

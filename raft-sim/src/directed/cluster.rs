@@ -23,6 +23,7 @@ use crate::trace::Recorder;
 
 mod movement;
 mod network;
+mod reads;
 #[cfg(test)]
 mod tests;
 mod work;
@@ -413,6 +414,7 @@ impl Cluster {
                 self.tickets += commands.len() as u64;
                 self.stepped(id);
             }
+            Action::Read(id) => return self.begin_read(id),
             Action::Lose(which) => return self.lose_now(&which),
             Action::Double(which) => return self.network.double(&which),
             Action::Corrupt(which, changes) => return self.network.corrupt(&which, &changes),
@@ -576,6 +578,7 @@ const fn is_input(action: &Action) -> bool {
             | Action::TimeOut(_)
             | Action::Disconnect { .. }
             | Action::Propose(..)
+            | Action::Read(_)
             | Action::Resume(_)
             | Action::Sync(_)
             | Action::Unstall(_)

@@ -169,6 +169,7 @@ fn action(words: &mut Words<'_>) -> Result<Action, Unexpected> {
             Action::Wait(span, node.map(|_| words.node()).transpose()?)
         }
         "propose" => Action::Propose(words.node()?, proposals(words)?),
+        "read" => Action::Read(words.node()?),
         "drop" => Action::Lose(words.which()?),
         "copy" => Action::Double(words.which()?),
         "corrupt" => {
@@ -308,7 +309,7 @@ const fn usage(usage: &'static str, says: &'static str) -> Usage {
 }
 
 /// All commands, in the order in which one meets them.
-pub const COMMANDS: [Usage; 38] = [
+pub const COMMANDS: [Usage; 39] = [
     usage(
         "cluster N [single] [plain]",
         "`N` nodes that have never run; `single`: leaders send one entry at a time; `plain`: without pre-vote and check-quorum",
@@ -338,6 +339,10 @@ pub const COMMANDS: [Usage; 38] = [
         "all clocks, or only `N`'s, go on by `D`, but nobody looks at them",
     ),
     usage("propose N A B …", "proposes commands on `N`"),
+    usage(
+        "read N",
+        "asks `N` from which index on the state machine may be read",
+    ),
     usage(
         "deliver [first] [PATTERN] [until TRIGGER]",
         "delivers what is under way; without `first` and pattern also the answers, and theirs",
@@ -425,7 +430,7 @@ pub const COMMANDS: [Usage; 38] = [
 ];
 
 /// What [`Command::Expect`] can name.
-const PROPERTIES: [&str; 8] = [
+const PROPERTIES: [&str; 9] = [
     property::ELECTION_SAFETY,
     property::LEADER_APPEND_ONLY,
     property::LOG_MATCHING,
@@ -433,6 +438,7 @@ const PROPERTIES: [&str; 8] = [
     property::STATE_MACHINE_SAFETY,
     property::DURABILITY,
     property::MONOTONIC,
+    property::READS,
     property::NO_PANIC,
 ];
 

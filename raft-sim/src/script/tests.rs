@@ -189,7 +189,7 @@ const TRIGGERS: [&str; 10] = [
     "18446744073709551615 times lost",
     "2 follows any then 2 votes 1 then answered 0 then 1 sends commit 1",
 ];
-const LINES: [&str; 38] = [
+const LINES: [&str; 39] = [
     "cluster N single",
     "cluster N plain",
     "campaign N",
@@ -202,6 +202,7 @@ const LINES: [&str; 38] = [
     "step",
     "wait 18446744073709551615s N",
     "propose N a b",
+    "read N",
     "deliver",
     "deliver",
     "deliver L",

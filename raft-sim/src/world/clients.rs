@@ -65,6 +65,12 @@ impl<S: Subject> World<'_, S> {
             Poll::Pending => Ok(()),
             Poll::Ready(Outcome::SessionOpened) => self.turn(number),
             Poll::Ready(Outcome::Answered(reply)) => self.answered(number, reply),
+            Poll::Ready(Outcome::Read { reply, due, seen }) => {
+                let now = self.schedule.now();
+                let node = node_id(asked.unwrap_or_default());
+                self.checks.read_answered(now, node, due, seen)?;
+                self.answered(number, reply)
+            }
             Poll::Ready(Outcome::Failed(conclusion)) => self.conclude(number, conclusion),
         }
     }
@@ -192,7 +198,7 @@ impl<S: Subject> World<'_, S> {
             // Nobody answers there: on to the next one.
             return self.rest(number, LATER);
         };
-        let submitted = client.turn_to(node, handle);
+        let submitted = client.turn_to(node, handle, self.checks.due_now());
         self.record(Some(node), || What::Turned {
             client: number as u64,
         });

@@ -84,7 +84,7 @@ impl Cluster {
                 self.network.send(message.clone())?;
                 self.note(Happening::Sent(message));
             }
-            Piece::Resolved(resolved) => self.note(Happening::Resolved { node: id, resolved }),
+            Piece::Resolved(resolved) => self.resolved(id, resolved),
             Piece::Applied(chunks) => self.note(Happening::Applied { node: id, chunks }),
         }
         Ok(true)
