@@ -100,4 +100,25 @@ mod tests {
         assert_eq!(later.as_nanos(), 2_003_000);
         assert_eq!(later.since(Time::from_millis(2)), Duration::from_micros(3));
     }
+
+    /// Spans come from settings, and times from clocks that may be wrong.
+    #[test]
+    fn time_never_wraps() {
+        let last = Time::from_nanos(u64::MAX);
+        assert_eq!(Time::from_millis(1).after(Duration::MAX), last);
+        assert_eq!(last.after(Duration::from_nanos(1)), last);
+        assert_eq!(Time::from_millis(u64::MAX), last);
+        assert_eq!(Time::ZERO.since(last), Duration::ZERO);
+        let last = LogTime::from_millis(u64::MAX);
+        assert_eq!(LogTime::ZERO.after(Duration::MAX), last);
+        assert_eq!(last.after(Duration::from_secs(1)), last);
+        let next = LogTime::from_millis(7).after(Duration::from_micros(1_999));
+        assert_eq!(next.as_millis(), 8, "whole milliseconds only");
+    }
+
+    #[test]
+    fn a_time_reads_as_seconds() {
+        let time = Time::from_nanos(12_000_345_678);
+        assert_eq!(alloc::format!("{time:?}"), "12.000345s");
+    }
 }

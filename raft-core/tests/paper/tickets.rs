@@ -1,11 +1,14 @@
 //! Each ticket comes back exactly once, with what became of its proposal: committed, refused, or
 //! unknown. `Node::outcome` fails when one comes back twice.
 
+use raft_core::checksum::crc32c;
+use raft_core::chunk::ChunkBuilder;
 use raft_core::hull::{Doubt, Input, Outcome, Proposals, Refusal};
-use raft_core::ids::{NodeId, Ticket};
+use raft_core::ids::{LogIndex, NodeId, Term, Ticket};
 use raft_core::record::{ClientHeader, Record};
 use raft_core::settings::Settings;
 use raft_core::states::Role;
+use raft_core::time::LogTime;
 
 use crate::support::{Node, append, chunks, heartbeat_reply, id, settings};
 
@@ -254,6 +257,30 @@ fn log_time_goes_on_with_the_leaders_clock_and_never_falls() {
     assert!(stamp(&mut node) >= second);
 }
 
+/// [T6.3.36] Whoever stamped it: a leader's own clock may be far behind.
+#[test]
+fn a_leader_goes_on_from_the_highest_stamp_in_its_log() {
+    let mut node = Node::holding(5, &[1]);
+    for (at, time) in [(2, 70_000), (3, 60_000)] {
+        let mut builder = ChunkBuilder::new();
+        builder.push_no_op().unwrap();
+        let time = LogTime::from_millis(time);
+        let chunk = builder.seal(Term::new(5), LogIndex::new(at), time, crc32c);
+        let previous = id(at - 1, if at == 2 { 1 } else { 5 });
+        node.receive(2, 5, append(previous, vec![chunk.unwrap()], 0));
+    }
+    for restarted in [false, true] {
+        if restarted {
+            node.restart();
+            node.settle();
+        }
+        node.elect();
+        let last = node.hull.last().index;
+        let no_op = node.log.read(last..last.next(), 1).unwrap();
+        assert_eq!(no_op[0].time(), LogTime::from_millis(70_000));
+    }
+}
+
 #[test]
 fn a_command_reaches_the_log_with_its_header() {
     let mut node = Node::leading();
@@ -273,6 +300,6 @@ fn a_command_reaches_the_log_with_its_header() {
     assert_eq!(entry.record, Record::Client { header, payload });
 }
 
-fn index_after(node: &Node) -> raft_core::ids::LogIndex {
+fn index_after(node: &Node) -> LogIndex {
     node.hull.last().index.next()
 }
