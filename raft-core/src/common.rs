@@ -237,8 +237,19 @@ impl Common {
     /// How long to wait for a leader this time.
     pub(crate) fn draw_election_timeout(&mut self) -> Duration {
         // [S5.2.22] Drawn anew each time, so that nodes rarely campaign together.
-        self.random
-            .between_once_and_twice(self.settings.election_timeout)
+        let drawn = self
+            .random
+            .between_once_and_twice(self.settings.election_timeout);
+        drawn.saturating_add(self.deference(self.settings.election_timeout))
+    }
+
+    /// How much longer than the most preferred this node waits, of at most `most`: so that one of
+    /// those leads, if one is there. It only waits; it refuses nobody.
+    fn deference(&self, most: Duration) -> Duration {
+        let (ahead, all) = self.configuration().preferred_to(self.me.id);
+        most.saturating_mul(ahead)
+            .checked_div(all)
+            .unwrap_or_default()
     }
 
     /// How long to wait for answers to a pre-vote: it disturbs nobody, so it may be repeated
@@ -252,8 +263,9 @@ impl Common {
     /// A short wait that differs between nodes.
     pub(crate) fn draw_stagger(&mut self) -> Duration {
         let shortest = self.settings.heartbeat_interval.checked_div(8);
-        self.random
-            .between_once_and_twice(shortest.unwrap_or_default())
+        let shortest = shortest.unwrap_or_default();
+        let drawn = self.random.between_once_and_twice(shortest);
+        drawn.saturating_add(self.deference(shortest))
     }
 
     /// Whether this node may campaign: it is to lead some day, and its disk answers.

@@ -132,6 +132,23 @@ impl Configuration {
             .any(|half| half.get(&id).is_some_and(|member| member.role.may_lead()))
     }
 
+    /// How many of those that may lead are preferred to `id`, by their priority, and how many may
+    /// lead at all. In a joint configuration the incoming half counts. `(0, …)` for who is not in
+    /// it: nothing is known of how it compares.
+    pub fn preferred_to(&self, id: NodeId) -> (u32, u32) {
+        let Some(own) = self.members.get(&id) else {
+            return (0, 1);
+        };
+        let able = self
+            .members
+            .values()
+            .filter(|member| member.role.may_lead());
+        able.fold((0, 0), |(ahead, all), member| {
+            let is_ahead = u32::from(member.priority > own.priority);
+            (ahead.saturating_add(is_ahead), all.saturating_add(1))
+        })
+    }
+
     /// The ids of all members of both halves, ascending.
     pub fn ids(&self) -> BTreeSet<NodeId> {
         self.halves()

@@ -68,6 +68,14 @@ pub enum Dropped {
     /// It claims what can't be: another leader in this node's own term, an index never sent.
     #[error("the message claims what can't be")]
     Impossible,
+    /// It asks to take over leadership, and its sender has gone on since: a later round of it was
+    /// heard, or the logs are not equal (any more).
+    #[error("the request to take over comes late")]
+    LateTakeover,
+    /// It asks to take over leadership, and this node may not lead now: it is no voter, or its
+    /// disk does not answer.
+    #[error("this node may not take over leadership now")]
+    MayNotLead,
     /// It asks to overwrite an entry that is committed here.
     #[error("the message would overwrite committed entry {committed} by {offered}")]
     OverwritesCommitted {

@@ -4,6 +4,8 @@
 //! replaced, and what goes out. No rule of a single role stands here: those are in
 //! [`crate::states`] and [`crate::rules`].
 
+use alloc::boxed::Box;
+
 use crate::chunk::{Checksum, Chunk};
 use crate::common::Common;
 use crate::common::entries::portion;
@@ -16,7 +18,7 @@ use crate::invariants::{self, Before};
 use crate::log::{LogError, Recovered, Write};
 use crate::message::{
     AppendEntriesReply, AppendVerdict, Body, HeartbeatReply, Lane, Message, RequestVote,
-    RequestVoteReply,
+    RequestVoteReply, TimeoutNow,
 };
 use crate::rules::term::{self, TermVerdict};
 use crate::rules::vote;
@@ -36,8 +38,8 @@ mod input;
 mod open;
 mod output;
 
-pub use input::{Input, Loaded, Proposals};
-pub use output::{Apply, Doubt, Load, Outcome, Refusal, Resolved};
+pub use input::{Input, Loaded, Proposals, Transfer};
+pub use output::{Apply, Doubt, Load, NotHandedOver, Outcome, Refusal, Resolved};
 
 /// One node's Raft: hand in what happened with [`Hull::step`], then pull what is to be done until
 /// nothing is left, in any order.
@@ -99,6 +101,7 @@ impl Hull {
             Input::DeadlinePassed => self.on_deadline(),
             Input::Propose(proposals) => self.on_propose(proposals),
             Input::Read(tickets) => self.on_read(tickets),
+            Input::Transfer(request) => self.on_transfer(request),
             Input::Durable(durable) => {
                 self.common.disk.on_durable(durable, self.common.hard.boot);
                 let disk = &self.common.disk;
@@ -221,6 +224,18 @@ impl Hull {
                     self.drop_message(from, Dropped::StaleReply, "F2.LEAD.1")
                 }
             },
+            Body::TimeoutNow(request) => self.on_timeout_now(from, request),
+        }
+    }
+
+    fn on_timeout_now(&mut self, from: Peer, request: TimeoutNow) -> Next {
+        match &self.state {
+            State::Follower(follower) => follower.on_timeout_now(&mut self.common, from, request),
+            // Who campaigns already has given that leader up: if it leads on, it says so.
+            State::PreCandidate(_) | State::Candidate(_) => {
+                self.drop_message(from, Dropped::LateTakeover, "T3.10.18")
+            }
+            State::Leader(_) => self.drop_message(from, Dropped::Impossible, "F3.ES"),
         }
     }
 
@@ -322,7 +337,8 @@ impl Hull {
             | Body::PreVoteReply(_)
             | Body::RequestVoteReply(_)
             | Body::AppendEntriesReply(_)
-            | Body::HeartbeatReply(_) => {
+            | Body::HeartbeatReply(_)
+            | Body::TimeoutNow(_) => {
                 return self.drop_message(from, Dropped::StaleTerm, "F2.ALL.2");
             }
         };
@@ -393,8 +409,12 @@ impl Hull {
                     let following = candidate.count(common);
                     (State::PreCandidate(candidate), following)
                 }
-                Next::Candidate => (State::Candidate(Candidate::new(common)), Next::Stay),
-                Next::Leader => (State::Leader(Leader::new(common)), Next::Stay),
+                Next::Candidate => {
+                    let candidate = Candidate::new(common, false);
+                    (State::Candidate(candidate), Next::Stay)
+                }
+                Next::TakeOver => (State::Candidate(Candidate::new(common, true)), Next::Stay),
+                Next::Leader => (State::Leader(Box::new(Leader::new(common))), Next::Stay),
             };
             let (from, to) = (self.state.role(), state.role());
             invariants::arrow(common, from, to);

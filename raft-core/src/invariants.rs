@@ -33,6 +33,7 @@ pub(crate) struct Before {
     commit_index: LogIndex,
     applied_index: LogIndex,
     last_index: LogIndex,
+    transferring_to: Option<NodeId>,
 }
 
 impl Before {
@@ -45,6 +46,7 @@ impl Before {
             commit_index: hull.commit_index(),
             applied_index: hull.applied_index(),
             last_index: hull.last().index,
+            transferring_to: hull.transferring_to(),
         }
     }
 }
@@ -99,6 +101,8 @@ mod checks {
         let (commit, applied) = (hull.commit_index(), hull.applied_index());
         let (last, boot) = (hull.last().index, hull.boot());
         let led = before.role == Role::Leader && hull.role() == Role::Leader;
+        let transferring_to = hull.transferring_to();
+        let hands_over = transferring_to.is_some() && transferring_to == before.transferring_to;
         let common = hull.common_mut();
         invariant!(
             common,
@@ -134,6 +138,12 @@ mod checks {
             common,
             !led || last >= before.last_index,
             "a leader's log only grows: {last} is no less than {}",
+            before.last_index
+        );
+        invariant!(
+            common,
+            !hands_over || last == before.last_index,
+            "who hands over appends nothing: {last} is {}",
             before.last_index
         );
         invariant!(
@@ -211,6 +221,11 @@ mod checks {
                 hull.term()
             )
         })?;
+        let to = leader.transferring_to();
+        require(
+            to.is_none_or(|to| leader.followers().contains_key(&to)),
+            &|| alloc::format!("who is handed over to is followed: {to:?}"),
+        )?;
         for progress in leader.followers().values() {
             let (matched, next) = (progress.matched(), progress.next());
             require(matched < next && next <= last.index.next(), &|| {

@@ -43,6 +43,8 @@ pub enum Body {
     Heartbeat(Heartbeat),
     /// The answer to [`Body::Heartbeat`]: contact, and nothing about the log.
     HeartbeatReply(HeartbeatReply),
+    /// Campaign at once: the leader hands over to you (thesis 3.10).
+    TimeoutNow(TimeoutNow),
 }
 
 /// Asks whether a vote would be granted in the term after the message's.
@@ -144,10 +146,21 @@ pub struct HeartbeatReply {
     pub round: Option<u64>,
 }
 
+/// Asks a follower that holds all of the leader's log to campaign at once (thesis 3.10). It has no
+/// reply: a candidate's requests say that it was obeyed.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct TimeoutNow {
+    /// The heartbeat round in which it was sent. It is good for that round only: who has heard of
+    /// a later one knows that it comes late, and is told anew if it still holds.
+    pub round: u64,
+    /// The leader's last entry when it was sent, which the receiver had acknowledged.
+    pub last: EntryId,
+}
+
 /// The queues towards one peer. What stands in one never waits behind what stands in another.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum Lane {
-    /// Votes, heartbeats and replies: small and urgent.
+    /// Votes, heartbeats, replies and the word to take over: small and urgent.
     Control,
     /// Entries.
     Entries,
@@ -172,6 +185,7 @@ impl Body {
             Self::AppendEntriesReply(_) => "AppendEntriesReply",
             Self::Heartbeat(_) => "Heartbeat",
             Self::HeartbeatReply(_) => "HeartbeatReply",
+            Self::TimeoutNow(_) => "TimeoutNow",
         }
     }
 
@@ -182,6 +196,7 @@ impl Body {
                 Some(*last)
             }
             Self::AppendEntries(AppendEntries { previous, .. }) => Some(*previous),
+            Self::TimeoutNow(TimeoutNow { last, .. }) => Some(*last),
             Self::AppendEntriesReply(AppendEntriesReply {
                 verdict: AppendVerdict::Conflict { hint, .. },
                 ..
@@ -204,7 +219,8 @@ impl Body {
             | Self::RequestVoteReply(_)
             | Self::AppendEntriesReply(_)
             | Self::Heartbeat(_)
-            | Self::HeartbeatReply(_) => Lane::Control,
+            | Self::HeartbeatReply(_)
+            | Self::TimeoutNow(_) => Lane::Control,
         }
     }
 }

@@ -7,10 +7,12 @@
 //! | [`vote`] | RequestVote, 5.2 and 5.4.1; PreVote, thesis 9.6 |
 //! | [`append`] | AppendEntries, 5.3: where logs agree, and where to look when they don't |
 //! | [`commit`] | Leaders and AppendEntries, 5.3 and 5.4.2: how far the log is committed |
+//! | [`transfer`] | thesis 3.10: to whom leadership goes, and when |
 //!
 //! Nothing here knows a log, a state or a message's way.
 
 pub mod append;
 pub mod commit;
 pub mod term;
+pub mod transfer;
 pub mod vote;

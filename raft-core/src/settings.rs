@@ -21,6 +21,11 @@ pub struct Settings {
     /// How long a write may be outstanding before the disk counts as stalled and a leader steps
     /// down. At least one [`Self::election_timeout`].
     pub stalled_write_after: Duration,
+    /// How long a follower of a higher priority must have kept up without a break before the leader
+    /// hands over to it (thesis 3.10); after an attempt that failed twice that, and so on. At least
+    /// two [`Self::election_timeout`]s. Choose more than a node needs to show whether it is well:
+    /// while it is handed over to, no proposals are taken. `None`: only when asked to.
+    pub hand_over_after: Option<Duration>,
     /// Ask before campaigning, so that a node that was cut off disturbs nobody when it returns
     /// (thesis 9.6).
     pub pre_vote: bool,
@@ -71,7 +76,8 @@ impl Settings {
     }
 
     /// What must hold between the spans of time, each with what is wrong if it does not.
-    fn checks_of_times(&self) -> [(bool, SettingsProblem); 4] {
+    fn checks_of_times(&self) -> [(bool, SettingsProblem); 5] {
+        let hand_over_after = self.hand_over_after.unwrap_or(Duration::MAX);
         [
             (
                 self.heartbeat_interval >= Duration::from_millis(1),
@@ -98,6 +104,13 @@ impl Settings {
                 self.stalled_write_after >= self.election_timeout,
                 SettingsProblem::StalledWriteTooEarly {
                     stalled_write_after: self.stalled_write_after,
+                    election_timeout: self.election_timeout,
+                },
+            ),
+            (
+                hand_over_after >= self.election_timeout.saturating_mul(2),
+                SettingsProblem::HandsOverTooSoon {
+                    hand_over_after,
                     election_timeout: self.election_timeout,
                 },
             ),
@@ -152,6 +165,7 @@ impl Default for Settings {
             heartbeat_interval: Duration::from_millis(100),
             resend_after: Duration::from_millis(300),
             stalled_write_after: Duration::from_secs(5),
+            hand_over_after: Some(Duration::from_secs(10)),
             pre_vote: true,
             check_quorum: true,
             max_writes_in_flight: 4,
@@ -204,6 +218,16 @@ pub enum SettingsProblem {
     StalledWriteTooEarly {
         /// The value given.
         stalled_write_after: Duration,
+        /// The value it disagrees with.
+        election_timeout: Duration,
+    },
+    /// Leadership would go to and fro with every hiccup.
+    #[error(
+        "hand_over_after is {hand_over_after:?}; it must be at least twice election_timeout, {election_timeout:?}"
+    )]
+    HandsOverTooSoon {
+        /// The value given.
+        hand_over_after: Duration,
         /// The value it disagrees with.
         election_timeout: Duration,
     },

@@ -15,6 +15,8 @@
 //! Without PreVote the pre-candidate is passed over. Handlers return `Next`; only
 //! `Hull::transition` replaces the state.
 
+use alloc::boxed::Box;
+
 use crate::common::Common;
 use crate::ids::NodeId;
 
@@ -63,7 +65,8 @@ pub(crate) enum State {
     Follower(Follower),
     PreCandidate(PreCandidate),
     Candidate(Candidate),
-    Leader(Leader),
+    /// Aside, because it is far larger than the others, and most nodes never lead.
+    Leader(Box<Leader>),
 }
 
 impl State {
@@ -98,6 +101,8 @@ pub(crate) enum Next {
     PreCandidate,
     /// A candidate in a new term.
     Candidate,
+    /// A candidate in a new term, by the leader's own wish.
+    TakeOver,
     /// The leader of the current term.
     Leader,
 }

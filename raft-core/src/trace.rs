@@ -34,6 +34,23 @@ pub enum EventKind {
         /// The term.
         term: Term,
     },
+    /// The leader begins to hand over.
+    TransferBegan {
+        /// To whom.
+        to: NodeId,
+    },
+    /// The leader gives up handing over, and takes proposals again.
+    TransferEnded {
+        /// To whom.
+        to: NodeId,
+    },
+    /// A follower campaigns because its leader told it to.
+    TookOver {
+        /// The leader.
+        from: NodeId,
+        /// The term it leads.
+        term: Term,
+    },
     /// A later term was learned (TLA+ `UpdateTerm`).
     UpdateTerm {
         /// The new term.

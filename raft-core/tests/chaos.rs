@@ -81,6 +81,10 @@ impl World {
                 let lost = self.dice.roll(self.nodes.len() as u64) + 1;
                 self.nodes[who].step(Input::ConnectionLost(NodeId::new(lost)));
             }
+            99 => {
+                let to = self.dice.roll(self.nodes.len() as u64 + 1);
+                self.nodes[who].hand_over((to > 0).then_some(to));
+            }
             _ => {}
         }
         self.gather();

@@ -41,6 +41,10 @@ mod s6_configuration;
 mod solo;
 #[path = "paper/t10_2_1_parallel_disk.rs"]
 mod t10_2_1_parallel_disk;
+#[path = "paper/t3_10_priority.rs"]
+mod t3_10_priority;
+#[path = "paper/t3_10_transfer.rs"]
+mod t3_10_transfer;
 #[path = "paper/t4_2_3_stickiness.rs"]
 mod t4_2_3_stickiness;
 #[path = "paper/t6_2_check_quorum.rs"]

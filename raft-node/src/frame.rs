@@ -446,7 +446,7 @@ mod kind {
 /// The length of a frame's header.
 pub const HEADER_BYTES: usize = 84;
 /// The version of the layout above.
-pub const FORMAT_VERSION: u16 = 1;
+pub const FORMAT_VERSION: u16 = 2;
 const CHECKSUM_AT: usize = 80;
 /// Where the whole length ends, counted from the start: what [`claimed_length`] needs.
 const LENGTH_END: usize = 12;

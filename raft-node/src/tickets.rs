@@ -196,6 +196,8 @@ impl Tickets {
             }
             Outcome::Refused(_) => self.on_refused(key, now),
             Outcome::Unknown { .. } => self.on_unknown(key),
+            // Of requests to hand over, which are no tickets of these.
+            Outcome::HandedOver { .. } | Outcome::NotHandedOver(_) => {}
         }
     }
 

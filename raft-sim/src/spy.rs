@@ -21,6 +21,10 @@ use crate::subject::StateLook;
 use crate::trace::Recorder;
 use crate::witness::{Applicant, Place, Witness};
 
+mod talk;
+
+pub use talk::{Answered, Says, Talk};
+
 /// A log that is watched. Behaves as the log inside.
 #[derive(Debug)]
 pub struct SpyLog<L> {
@@ -197,7 +201,8 @@ impl Journal {
             | Body::RequestVoteReply(_)
             | Body::AppendEntries(_)
             | Body::Heartbeat(_)
-            | Body::HeartbeatReply(_) => return,
+            | Body::HeartbeatReply(_)
+            | Body::TimeoutNow(_) => return,
         };
         self.note(Fact::Promised {
             to: message.to.id,
@@ -326,113 +331,6 @@ pub enum Passing {
     Read,
     /// The node sent something in the name of its boot before that boot was durable.
     NamedItself,
-}
-
-/// A message as a spy remembers it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Talk {
-    /// The other node: the sender of what was taken in, the receiver of what was sent.
-    pub peer: NodeId,
-    /// The message's term.
-    pub term: Term,
-    /// What it says.
-    pub says: Says,
-}
-
-impl Talk {
-    fn of(message: &Message, peer: NodeId) -> Self {
-        let says = match &message.body {
-            Body::PreVote(_) => Says::PreVote,
-            Body::PreVoteReply(reply) => Says::PreVoteReply {
-                asked: reply.asked,
-                granted: reply.granted,
-            },
-            Body::RequestVote(ask) => Says::RequestVote { last: ask.last },
-            Body::RequestVoteReply(reply) => Says::RequestVoteReply {
-                granted: reply.granted,
-            },
-            Body::AppendEntries(append) => Says::Append {
-                previous: append.previous,
-                last: append.chunks.last().map_or(append.previous, Chunk::last_id),
-                commit: append.commit,
-                bytes: append.chunks.iter().map(Chunk::payload_bytes).sum(),
-            },
-            Body::AppendEntriesReply(reply) => Says::AppendReply(match reply.verdict {
-                AppendVerdict::Matched(index) => Answered::Matched(index),
-                AppendVerdict::Conflict { refused, hint } => Answered::Conflict { refused, hint },
-                AppendVerdict::StaleTerm => Answered::Stale,
-            }),
-            Body::Heartbeat(heartbeat) => Says::Heartbeat {
-                commit: heartbeat.commit,
-            },
-            Body::HeartbeatReply(_) => Says::HeartbeatReply,
-        };
-        Self {
-            peer,
-            term: message.term,
-            says,
-        }
-    }
-}
-
-/// What a message says, without its entries.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Says {
-    /// Would you vote for me?
-    PreVote,
-    /// Whether its sender would, in this term.
-    PreVoteReply {
-        /// The term.
-        asked: Term,
-        /// Whether.
-        granted: bool,
-    },
-    /// Vote for me.
-    RequestVote {
-        /// The candidate's last entry.
-        last: EntryId,
-    },
-    /// Whether its sender does.
-    RequestVoteReply {
-        /// Whether.
-        granted: bool,
-    },
-    /// Entries.
-    Append {
-        /// The entry before the first.
-        previous: EntryId,
-        /// The last one; without any, the one before.
-        last: EntryId,
-        /// The leader's commit index.
-        commit: LogIndex,
-        /// What the payloads weigh.
-        bytes: usize,
-    },
-    /// What became of entries.
-    AppendReply(Answered),
-    /// The leader is alive.
-    Heartbeat {
-        /// The commit index it tells.
-        commit: LogIndex,
-    },
-    /// The follower is.
-    HeartbeatReply,
-}
-
-/// What a follower answers to entries.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Answered {
-    /// All matches up to here.
-    Matched(LogIndex),
-    /// The entry before them is not there.
-    Conflict {
-        /// That entry's index.
-        refused: LogIndex,
-        /// The last one that could match.
-        hint: EntryId,
-    },
-    /// They are of a term that is over.
-    Stale,
 }
 
 /// What a message can promise for ever, also across a crash.

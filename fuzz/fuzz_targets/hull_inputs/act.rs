@@ -49,6 +49,8 @@ pub(crate) enum Act {
     Propose { node: u8, lengths: Vec<u8> },
     /// A barrier.
     ProposeNoOp { node: u8 },
+    /// Hand over leadership; 0 is to whoever is fit.
+    Transfer { node: u8, to: u8 },
     /// A connection is lost.
     ConnectionLost { node: u8, other: u8 },
     /// A write or a load fails.
@@ -110,6 +112,10 @@ pub(crate) enum FalseBody {
     },
     HeartbeatReply {
         round: Number,
+    },
+    TimeoutNow {
+        round: Number,
+        last: Id,
     },
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use raft_core::checksum::crc32c;
 use raft_core::configuration::Configuration;
 use raft_core::error::Fault;
-use raft_core::hull::{Hull, Input, Load, Loaded, Outcome, Proposals, Setup};
+use raft_core::hull::{Hull, Input, Load, Loaded, Outcome, Proposals, Setup, Transfer};
 use raft_core::ids::{EntryId, Incarnation, LogIndex, NodeId, Peer, Ticket};
 use raft_core::log::memory::MemoryLog;
 use raft_core::log::{LogError, Write};
@@ -125,6 +125,13 @@ impl Node {
                 .expect("a small batch is not full");
         }
         self.step(Input::Propose(proposals));
+    }
+
+    /// Asks to hand over leadership.
+    pub(crate) fn transfer(&mut self, to: u8) {
+        let ticket = self.ticket();
+        let to = (to > 0).then(|| NodeId::new(to.into()));
+        self.step(Input::Transfer(Transfer { ticket, to }));
     }
 
     fn ticket(&mut self) -> Ticket {

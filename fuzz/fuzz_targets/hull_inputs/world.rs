@@ -10,7 +10,7 @@ use raft_core::hull::Input;
 use raft_core::ids::{EntryId, Incarnation, LogIndex, NodeId, Peer, Term};
 use raft_core::message::{
     AppendEntries, AppendEntriesReply, AppendVerdict, Body, Heartbeat, HeartbeatReply, Message,
-    PreVote, PreVoteReply, RequestVote, RequestVoteReply,
+    PreVote, PreVoteReply, RequestVote, RequestVoteReply, TimeoutNow,
 };
 use raft_core::states::Role;
 use raft_core::time::LogTime;
@@ -93,6 +93,7 @@ impl World {
                 self.node(*node).propose(lengths, false);
             }
             Act::ProposeNoOp { node } => self.node(*node).propose(&[], true),
+            Act::Transfer { node, to } => self.node(*node).transfer(*to % 5),
             Act::ConnectionLost { node, other } => {
                 let other = NodeId::new(u64::from(*other % 5));
                 self.node(*node).step(Input::ConnectionLost(other));
@@ -267,6 +268,10 @@ fn body_of(body: &FalseBody, node: &Node) -> Body {
         }),
         FalseBody::HeartbeatReply { round } => Body::HeartbeatReply(HeartbeatReply {
             round: Some(plain(round)),
+        }),
+        FalseBody::TimeoutNow { round, last } => Body::TimeoutNow(TimeoutNow {
+            round: plain(round),
+            last: id_of(last, node),
         }),
     }
 }

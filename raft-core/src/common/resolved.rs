@@ -21,10 +21,17 @@ struct Run {
 /// What became of all tickets of a run; `first` is the entry of the next one to be taken.
 #[derive(Clone, Debug)]
 enum Verdict {
-    Committed { first: EntryId },
+    Committed {
+        first: EntryId,
+    },
     ReadAt(LogIndex),
     Refused(Refusal),
-    Unknown { first: EntryId, why: Doubt },
+    Unknown {
+        first: EntryId,
+        why: Doubt,
+    },
+    /// Not of an entry.
+    Plain(Outcome),
 }
 
 impl ResolvedQueue {
@@ -42,6 +49,11 @@ impl ResolvedQueue {
 
     pub(crate) fn unknown(&mut self, tickets: Vec<Ticket>, first: EntryId, why: Doubt) {
         self.push(tickets, Verdict::Unknown { first, why });
+    }
+
+    /// What became of something that is no proposal.
+    pub(crate) fn decided(&mut self, ticket: Ticket, outcome: Outcome) {
+        self.push(alloc::vec![ticket], Verdict::Plain(outcome));
     }
 
     pub(crate) fn next(&mut self) -> Option<Resolved> {
@@ -74,6 +86,7 @@ impl Verdict {
             Self::Committed { first } => Outcome::Committed(step(first)),
             Self::ReadAt(index) => Outcome::ReadAt(*index),
             Self::Refused(refusal) => Outcome::Refused(*refusal),
+            Self::Plain(outcome) => *outcome,
             Self::Unknown { first, why } => Outcome::Unknown {
                 id: step(first),
                 why: *why,

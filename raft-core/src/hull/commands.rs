@@ -1,9 +1,10 @@
 //! What a driver asks of a hull: only a leader can do it, and others say who that is.
 
+use alloc::vec;
 use alloc::vec::Vec;
 
 use super::Hull;
-use super::input::{Input, Proposals};
+use super::input::{Input, Proposals, Transfer};
 use super::output::Refusal;
 use crate::ids::Ticket;
 use crate::states::{Next, State};
@@ -14,6 +15,7 @@ impl Hull {
         let tickets = match input {
             Input::Propose(proposals) => proposals.tickets,
             Input::Read(tickets) => tickets,
+            Input::Transfer(request) => vec![request.ticket],
             Input::Message(_)
             | Input::ConnectionLost(_)
             | Input::DeadlinePassed
@@ -45,6 +47,19 @@ impl Hull {
             let refusal = Refusal::NotLeader {
                 leader: self.leader(),
             };
+            self.common.resolved.refused(tickets, refusal);
+        }
+        Next::Stay
+    }
+
+    pub(super) fn on_transfer(&mut self, request: Transfer) -> Next {
+        if let State::Leader(leader) = &mut self.state {
+            leader.transfer(&mut self.common, request);
+        } else {
+            let refusal = Refusal::NotLeader {
+                leader: self.leader(),
+            };
+            let tickets = vec![request.ticket];
             self.common.resolved.refused(tickets, refusal);
         }
         Next::Stay

@@ -22,6 +22,8 @@ pub enum Input {
     /// Find out from which index on the state machine may be read (thesis 6.4), if this node leads:
     /// each ticket comes back with [`Outcome::ReadAt`](crate::hull::Outcome::ReadAt) or refused.
     Read(Vec<Ticket>),
+    /// Hand over leadership, if this node leads.
+    Transfer(Transfer),
     /// A write, and all before it, are durable.
     Durable(Durable),
     /// The log failed. Final: the hull stops.
@@ -42,6 +44,7 @@ impl Input {
             Self::DeadlinePassed => "DeadlinePassed",
             Self::Propose(_) => "Propose",
             Self::Read(_) => "Read",
+            Self::Transfer(_) => "Transfer",
             Self::Durable(_) => "Durable",
             Self::WriteFailed(_) => "WriteFailed",
             Self::Loaded(_) => "Loaded",
@@ -117,6 +120,16 @@ impl Proposals {
     pub fn payload_bytes(&self) -> usize {
         self.builder.payload_bytes()
     }
+}
+
+/// Asks a leader to hand over to another member (thesis 3.10). Until that has succeeded or failed,
+/// which takes an election timeout at most, it takes no proposals.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Transfer {
+    /// Comes back once it is known what became of it.
+    pub ticket: Ticket,
+    /// Who is to lead; `None` for whoever is fit, of the highest priority.
+    pub to: Option<NodeId>,
 }
 
 /// The answer to a [`crate::hull::Load`].

@@ -116,6 +116,14 @@ impl Hull {
         self.progress_of(follower).map(Progress::bytes_in_flight)
     }
 
+    /// For a leader: to whom it is handing over, taking no proposals meanwhile.
+    pub fn transferring_to(&self) -> Option<NodeId> {
+        match &self.state {
+            State::Leader(leader) => leader.transferring_to(),
+            State::Follower(_) | State::PreCandidate(_) | State::Candidate(_) => None,
+        }
+    }
+
     /// The bytes of memory that entries keep alive here, for whoever still has to get them. Looks
     /// at each chunk in memory.
     pub fn cached_bytes(&self) -> usize {

@@ -34,13 +34,13 @@ impl Apply {
 /// A ticket and what became of it. Every ticket comes back exactly once.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Resolved {
-    /// The ticket handed in with the proposal or the read.
+    /// The ticket handed in with the proposal, the read or the request.
     pub ticket: Ticket,
     /// What became of it.
     pub outcome: Outcome,
 }
 
-/// What became of a proposal or a read.
+/// What became of a proposal, a read, or a request to hand over leadership.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Outcome {
     /// Committed as this entry. It will be applied on every node.
@@ -58,9 +58,17 @@ pub enum Outcome {
         /// Why nobody here can say.
         why: Doubt,
     },
+    /// Leadership was handed over: `to` was told to take over, and this node gave up office in a
+    /// later term. That it is `to` who wins that term is likely, not certain.
+    HandedOver {
+        /// Who was told to take over.
+        to: NodeId,
+    },
+    /// Leadership was to be handed over, and was not.
+    NotHandedOver(NotHandedOver),
 }
 
-/// Why a proposal or a read was refused. Nothing was appended.
+/// Why a proposal, a read, or a request to hand over leadership was refused. Nothing was begun.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Refusal {
     /// Another node leads, or none is known to.
@@ -97,8 +105,52 @@ pub enum Refusal {
     /// Reads change nothing, so this one may be tried again at once, wherever the leader is.
     #[error("leadership was lost before the read was confirmed")]
     LeadershipLost,
+    /// Leadership is being handed over. Try again soon: here if that fails, at the new leader
+    /// otherwise.
+    #[error("leadership is being handed over to {to}")]
+    Transferring {
+        /// To whom.
+        to: NodeId,
+    },
+    /// The node that was to lead already does.
+    #[error("this node leads already")]
+    AlreadyLeads,
+    /// The node that was to lead never may: it is no voter in the configuration in force.
+    #[error("{node} is not a voter that may lead")]
+    MayNotLead {
+        /// That node.
+        node: NodeId,
+    },
+    /// The node that was to lead, or every one that may, has not been heard for an election
+    /// timeout. Name another, or try again when it is back.
+    #[error("nobody was heard lately that could take over")]
+    NobodyToLead,
     /// The hull has stopped; see [`crate::hull::Hull::fault`].
     #[error("this node has stopped after a fault")]
+    Stopped,
+}
+
+/// Why leadership was not handed over, although that was begun.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum NotHandedOver {
+    /// It did not take over within an election timeout. This node leads on and takes proposals
+    /// again, unless it is deposed yet.
+    #[error("{to} did not take over within an election timeout")]
+    TimedOut {
+        /// Who was to lead.
+        to: NodeId,
+    },
+    /// The configuration in force no longer lets it lead. This node leads on.
+    #[error("{to} may not lead any more")]
+    MayNotLead {
+        /// Who was to lead.
+        to: NodeId,
+    },
+    /// This node lost leadership for another reason before the other was told to take over.
+    #[error("leadership was lost before it was handed over")]
+    LeadershipLost,
+    /// This node stopped after a fault.
+    #[error("this node stopped before leadership was handed over")]
     Stopped,
 }
 

@@ -24,13 +24,15 @@ pub(crate) struct Candidate {
 }
 
 impl Candidate {
-    /// Opens a new term and asks all other members.
-    pub(crate) fn new(common: &mut Common) -> Self {
+    /// Opens a new term and asks all other members. `transfer`: the leader wants this election, so
+    /// that to have heard from it is no reason to refuse. Nothing keeps it: the next election is
+    /// an ordinary one again.
+    pub(crate) fn new(common: &mut Common, transfer: bool) -> Self {
         common.open_term();
         // [S5.4.1.10] The request tells the last entry's index and term.
         let request = RequestVote {
             last: common.last(),
-            transfer: false,
+            transfer,
         };
         // [F2.CAN.4] Ask all others. The request waits until term, own vote and the entries it
         // boasts of are durable: after a crash the old answers of this term would still count.

@@ -9,10 +9,11 @@ use crate::common::Common;
 use crate::error::Dropped;
 use crate::ids::{EntryId, LogIndex, NodeId, Peer, Term};
 use crate::message::{
-    AppendEntries, AppendEntriesReply, AppendVerdict, Body, Heartbeat, HeartbeatReply,
+    AppendEntries, AppendEntriesReply, AppendVerdict, Body, Heartbeat, HeartbeatReply, TimeoutNow,
 };
 use crate::rules::append::{self, PreviousVerdict};
 use crate::rules::commit;
+use crate::rules::transfer::{self, Told};
 use crate::states::{Next, State};
 use crate::time::Time;
 use crate::trace::EventKind;
@@ -25,6 +26,8 @@ use crate::trace::EventKind;
 pub(crate) struct Follower {
     leader: Option<NodeId>,
     heard: Option<Time>,
+    /// The latest heartbeat round heard of this leader.
+    round: u64,
     deadline: Time,
     /// Who refused this node's last attempt to be elected. Only to explain.
     refused_by: Vec<NodeId>,
@@ -38,6 +41,7 @@ impl Follower {
         Self {
             leader: None,
             heard: None,
+            round: 0,
             deadline,
             refused_by: Vec::new(),
             gave_up: false,
@@ -83,11 +87,12 @@ impl Follower {
         let Self {
             leader,
             heard: _,
+            round,
             deadline: _,
             refused_by: _,
             gave_up: _,
         } = self;
-        leader.hash(into);
+        (leader, round).hash(into);
     }
 
     /// A new term has no leader yet. The timer runs on: a later term is no sign of life.
@@ -95,6 +100,7 @@ impl Follower {
         self.leader = None;
         self.heard = None;
         self.gave_up = false;
+        self.round = 0;
     }
 
     /// Waits for a whole election timeout from now on.
@@ -157,6 +163,7 @@ impl Follower {
         if !self.recognise(common, from) {
             return;
         }
+        self.round = self.round.max(heartbeat.round);
         // The leader tells no more than it knows this node to hold; the bound here is against
         // messages that can't be.
         let last = common.last().index;
@@ -167,6 +174,41 @@ impl Follower {
             round: Some(heartbeat.round),
         };
         common.say(from, Body::HeartbeatReply(reply));
+    }
+
+    /// The leader hands over to this node, unless it comes late or can't be.
+    pub(crate) fn on_timeout_now(
+        &self,
+        common: &mut Common,
+        from: Peer,
+        request: TimeoutNow,
+    ) -> Next {
+        let told = Told {
+            by_leader: self.leader == Some(from.id),
+            round: request.round,
+            heard_round: self.round,
+            leader_last: request.last,
+            last: common.last(),
+        };
+        let why = if !transfer::holds_still(&told) {
+            Dropped::LateTakeover
+        } else if !common.may_campaign() {
+            Dropped::MayNotLead
+        } else {
+            // [T3.10.18] It is as if the election timeout had passed, and nobody need be asked
+            // before: the leader has seen to it that this node can win.
+            let term = common.term();
+            common.event(
+                "T3.10.18",
+                EventKind::TookOver {
+                    from: from.id,
+                    term,
+                },
+            );
+            return Next::TakeOver;
+        };
+        common.event("T3.10.18", EventKind::MessageDropped { from: from.id, why });
+        Next::Stay
     }
 
     pub(crate) fn on_deadline(&mut self, common: &mut Common) -> Next {

@@ -19,10 +19,12 @@ pub(crate) mod progress;
 mod reads;
 mod replicate;
 mod tickets;
+mod transfer;
 
 use progress::Progress;
 use reads::Reads;
 use tickets::Tickets;
+use transfer::{Handover, Preference};
 
 /// The leader of the current term.
 ///
@@ -41,6 +43,9 @@ pub(crate) struct Leader {
     heartbeat_due: Time,
     /// Whether the last tick came late and no quorum had been heard: it was given one more round.
     woke_late: bool,
+    /// Leadership on its way to another; no proposals are taken meanwhile.
+    handover: Option<Handover>,
+    preference: Preference,
     elected: Time,
     /// Log time when this leader was elected.
     elected_log_time: LogTime,
@@ -64,6 +69,8 @@ impl Leader {
             round: 0,
             heartbeat_due: now.after(common.settings.heartbeat_interval),
             woke_late: false,
+            handover: None,
+            preference: Preference::default(),
             elected: now,
             elected_log_time: common.entries.time(),
         };
@@ -75,8 +82,9 @@ impl Leader {
         leader
     }
 
-    pub(crate) const fn deadline(&self) -> Time {
-        self.heartbeat_due
+    pub(crate) fn deadline(&self) -> Time {
+        let transfer = self.transfer_deadline();
+        transfer.map_or(self.heartbeat_due, |at| at.min(self.heartbeat_due))
     }
 
     /// The term it leads, or led.
@@ -95,11 +103,15 @@ impl Leader {
             round,
             heartbeat_due: _,
             woke_late,
+            handover,
+            preference,
             elected: _,
             elected_log_time: _,
         } = self;
         (term, tickets, first, round, woke_late).hash(into);
         reads.fingerprint(followers.values(), into);
+        handover.as_ref().map(Handover::identity).hash(into);
+        preference.fingerprint(into);
         self.log_time(common.now).hash(into);
         for progress in followers.values() {
             progress.fingerprint(common, into);
@@ -130,7 +142,10 @@ impl Leader {
         let is_later = |id: NodeId| after.is_none_or(|after| id > after);
         self.followers
             .iter()
-            .find(|(id, progress)| is_later(**id) && progress.has_something(common))
+            .find(|(id, progress)| {
+                let something = progress.has_something(common);
+                is_later(**id) && (something || self.is_takeover_due(common, **id))
+            })
             .map(|(id, _)| *id)
     }
 
@@ -155,6 +170,10 @@ impl Leader {
 
     /// What speaks against appending these records, if anything.
     fn objection(&self, common: &Common, records: &ChunkBuilder) -> Option<Refusal> {
+        // [T3.10.15] Who hands over takes nothing new, so that the other can have all of it.
+        if let Some(to) = self.transferring_to() {
+            return Some(Refusal::Transferring { to });
+        }
         let payload_bytes = records.payload_bytes();
         let limits = common.settings.chunk_limits;
         if payload_bytes > limits.max_payload_bytes as usize
@@ -212,6 +231,7 @@ impl Leader {
 
     /// Begins a heartbeat round, unless the leader has to give up.
     pub(crate) fn on_deadline(&mut self, common: &mut Common) -> Next {
+        self.check_transfer(common);
         if common.now < self.heartbeat_due {
             return Next::Stay;
         }
@@ -238,6 +258,7 @@ impl Leader {
         }
         self.begin_round(common);
         self.advance_reads(common);
+        self.yield_to_preferred(common);
         Next::Stay
     }
 
@@ -266,11 +287,13 @@ impl Leader {
             Lane::Control => {
                 // [S5.3.15] Each heartbeat tells how far the log is committed, but no further
                 // than this follower is known to hold it.
-                let commit = progress.take_heartbeat(common)?;
-                Body::Heartbeat(Heartbeat {
-                    round: self.round,
-                    commit,
-                })
+                match progress.take_heartbeat(common) {
+                    Some(commit) => Body::Heartbeat(Heartbeat {
+                        round: self.round,
+                        commit,
+                    }),
+                    None => Body::TimeoutNow(self.take_takeover(common, to)?),
+                }
             }
             // [T10.2.1.5] Entries go out as soon as they are appended, side by side with the own
             // write to disk.
@@ -281,7 +304,8 @@ impl Leader {
     }
 
     /// Gives up office: what is not committed is now for a later leader to decide.
-    pub(crate) fn resign(self, common: &mut Common) {
+    pub(crate) fn resign(mut self, common: &mut Common) {
+        self.end_transfer(common);
         let why = if common.fault.is_some() {
             Doubt::Stopped
         } else {

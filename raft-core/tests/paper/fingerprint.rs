@@ -63,6 +63,33 @@ fn who_granted_a_candidate_its_vote_counts() {
 }
 
 #[test]
+fn leadership_on_its_way_counts() {
+    let handing_over = |to: Option<u64>| {
+        let mut node = Node::leading();
+        if let Some(to) = to {
+            node.hand_over(Some(to));
+        }
+        fingerprint(&mut node)
+    };
+    assert_ne!(handing_over(None), handing_over(Some(2)));
+    assert_ne!(handing_over(Some(3)), handing_over(Some(2)));
+    assert_eq!(handing_over(Some(2)), handing_over(Some(2)));
+}
+
+#[test]
+fn which_round_of_its_leader_a_follower_has_heard_counts() {
+    let heard = |rounds: &[u64]| {
+        let mut node = Node::holding(5, &[1]);
+        for round in rounds {
+            node.receive(2, 6, heartbeat(*round, 0));
+        }
+        fingerprint(&mut node)
+    };
+    assert_ne!(heard(&[1]), heard(&[1, 2]));
+    assert_eq!(heard(&[1, 2]), heard(&[2, 1]));
+}
+
+#[test]
 fn what_a_leader_knows_of_its_followers_counts() {
     let told = |acknowledged: &[u64]| {
         let mut node = Node::leading();

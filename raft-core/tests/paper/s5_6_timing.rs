@@ -70,7 +70,7 @@ fn each_bound_on_settings_holds_at_its_edge_and_not_beyond() {
     let append = settings().max_append_bytes as u64;
     let payload = settings().max_payload_bytes as u64;
     // What to change, and the least value that will do.
-    let bounds: [(Change, u64); 8] = [
+    let bounds: [(Change, u64); 9] = [
         (
             |s, us| s.heartbeat_interval = Duration::from_micros(us),
             1_000,
@@ -79,6 +79,10 @@ fn each_bound_on_settings_holds_at_its_edge_and_not_beyond() {
         (
             |s, us| s.stalled_write_after = Duration::from_micros(us),
             1_000_000,
+        ),
+        (
+            |s, us| s.hand_over_after = Some(Duration::from_micros(us)),
+            2_000_000,
         ),
         (|s, n| s.max_writes_in_flight = n as usize, 1),
         (|s, n| s.max_appends_in_flight = n as usize, 1),

@@ -4,7 +4,7 @@ use raft_core::chunk::Chunk;
 use raft_core::ids::{EntryId, Term};
 use raft_core::message::{
     AppendEntries, AppendEntriesReply, AppendVerdict, Body, Heartbeat, HeartbeatReply, PreVote,
-    PreVoteReply, RequestVote, RequestVoteReply,
+    PreVoteReply, RequestVote, RequestVoteReply, TimeoutNow,
 };
 
 use super::{chunks, id, index};
@@ -78,6 +78,10 @@ pub(crate) fn every_body() -> Vec<Body> {
         conflict(1, 2, id(1, 1)),
         heartbeat(1, 2),
         heartbeat_reply(1),
+        Body::TimeoutNow(TimeoutNow {
+            round: 1,
+            last: id(2, 2),
+        }),
     ]
 }
 

@@ -16,7 +16,7 @@ use raft_core::checksum::crc32c;
 use raft_core::chunk::{Chunk, ChunkBuilder};
 use raft_core::configuration::Configuration;
 use raft_core::error::Dropped;
-use raft_core::hull::{Hull, Input, Load, Loaded, Outcome, Proposals, Resolved, Setup};
+use raft_core::hull::{Hull, Input, Load, Loaded, Outcome, Proposals, Resolved, Setup, Transfer};
 use raft_core::ids::{Boot, EntryId, Incarnation, LogIndex, NodeId, Peer, Term, Ticket};
 use raft_core::log::memory::MemoryLog;
 use raft_core::log::{HardState, LogError, Write};
@@ -494,6 +494,15 @@ impl Node {
             _ => None,
         })
         .collect()
+    }
+
+    /// Asks the node to hand over leadership, to whoever is fit if nobody is named.
+    pub(crate) fn hand_over(&mut self, to: Option<u64>) -> Ticket {
+        self.next_ticket += 1;
+        let ticket = Ticket::new(self.next_ticket);
+        let to = to.map(NodeId::new);
+        self.step(Input::Transfer(Transfer { ticket, to }));
+        ticket
     }
 
     pub(crate) fn outcome(&self, ticket: Ticket) -> Option<Outcome> {

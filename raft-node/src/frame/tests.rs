@@ -4,7 +4,7 @@ use bytes::BytesMut;
 use proptest::prelude::*;
 use raft_core::chunk::ChunkBuilder;
 use raft_core::ids::{EntryId, LogIndex, Term};
-use raft_core::message::{AppendEntries, Heartbeat};
+use raft_core::message::{AppendEntries, Heartbeat, TimeoutNow};
 use raft_core::record::ClientHeader;
 use raft_core::time::LogTime;
 
@@ -85,6 +85,10 @@ fn packets() -> Vec<Packet> {
             reads: vec![(1, None), (2, Some(LogIndex::new(5)))],
             leader: Some(NodeId::new(3)),
         }),
+        message(Body::TimeoutNow(TimeoutNow {
+            round: 300,
+            last: EntryId::new(Term::new(2), LogIndex::new(6)),
+        })),
     ]
 }
 
@@ -123,9 +127,9 @@ fn chunks_are_shared_not_copied() {
 }
 
 #[test]
-fn golden_bytes_of_version_1() {
+fn golden_bytes_of_version_2() {
     let mut golden = b"QRFM".to_vec();
-    golden.extend_from_slice(&[1, 0, 1, 2]);
+    golden.extend_from_slice(&[2, 0, 1, 2]);
     golden.extend_from_slice(&84u32.to_le_bytes());
     golden.extend_from_slice(&[0; 8]);
     golden.extend_from_slice(&[1, 0, 0, 0]);
@@ -142,7 +146,7 @@ fn golden_bytes_of_version_1() {
 /// The bodies' bytes, after the header (and its table): a change of any of these is a new version.
 #[test]
 fn golden_bytes_of_bodies_in_postcard() {
-    let golden: [&[u8]; 7] = [
+    let golden: [&[u8]; 8] = [
         &[],
         &[1, 0x81, 2, 2, 0x82, 2, 3, 6, 5, 0xac, 2],
         &[1, 0x81, 2, 2, 0x82, 2, 3, 4, 9, 0, 0, 0],
@@ -154,6 +158,7 @@ fn golden_bytes_of_bodies_in_postcard() {
             1, 7, 8, 6, 7, b'p', b'a', b'y', b'l', b'o', b'a', b'd', 2, 1, 2,
         ],
         &[2, 0x82, 2, 1, 1, 7, 8, 2, 1, 0, 2, 1, 5, 1, 3],
+        &[1, 0x81, 2, 2, 0x82, 2, 3, 8, 0xac, 2, 2, 6],
     ];
     for (packet, golden) in packets().into_iter().zip(golden) {
         let chunks = chunks_of(&packet).len();
@@ -165,7 +170,7 @@ fn golden_bytes_of_bodies_in_postcard() {
 #[cfg(feature = "bincode")]
 #[test]
 fn golden_bytes_of_bodies_in_bincode() {
-    let golden: [&[u8]; 7] = [
+    let golden: [&[u8]; 8] = [
         &[],
         &[1, 251, 1, 1, 2, 251, 2, 1, 3, 6, 5, 251, 0x2c, 1],
         &[1, 251, 1, 1, 2, 251, 2, 1, 3, 4, 9, 0, 0, 0],
@@ -177,6 +182,7 @@ fn golden_bytes_of_bodies_in_bincode() {
             1, 7, 8, 6, 7, b'p', b'a', b'y', b'l', b'o', b'a', b'd', 2, 1, 2,
         ],
         &[2, 251, 2, 1, 1, 1, 7, 8, 2, 1, 0, 2, 1, 5, 1, 3],
+        &[1, 251, 1, 1, 2, 251, 2, 1, 3, 8, 251, 0x2c, 1, 2, 6],
     ];
     for (packet, golden) in packets().into_iter().zip(golden) {
         let chunks = chunks_of(&packet).len();
@@ -233,9 +239,9 @@ fn a_hostile_start_is_an_error_as_soon_as_it_shows() {
         claimed(&start(9, 100)),
         Err(FrameError::UnknownVersion { version: 9 })
     );
-    assert_eq!(claimed(&start(1, 3)), Err(FrameError::Malformed));
+    assert_eq!(claimed(&start(2, 3)), Err(FrameError::Malformed));
     assert_eq!(
-        claimed(&start(1, u32::MAX)),
+        claimed(&start(2, u32::MAX)),
         Err(FrameError::TooLong {
             claimed: u64::from(u32::MAX),
             limit: limits.max_frame_bytes as u64

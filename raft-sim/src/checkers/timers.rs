@@ -463,7 +463,9 @@ fn only_asked_for_votes(passings: &[Passing], term: Term) -> Option<NodeId> {
     for passing in passings {
         match passing {
             Passing::Taken(talk) if talk.term > term => match talk.says {
-                Says::RequestVote { .. } => asked = Some(talk.peer),
+                Says::RequestVote {
+                    transfer: false, ..
+                } => asked = Some(talk.peer),
                 _ => return None,
             },
             Passing::Taken(_)

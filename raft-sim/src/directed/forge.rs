@@ -7,7 +7,7 @@ use raft_core::chunk::{Chunk, ChunkBuilder};
 use raft_core::ids::{EntryId, Incarnation, LogIndex, Peer, Term};
 use raft_core::message::{
     AppendEntries, AppendEntriesReply, AppendVerdict, Body, Heartbeat, HeartbeatReply, Message,
-    PreVote, PreVoteReply, RequestVote, RequestVoteReply,
+    PreVote, PreVoteReply, RequestVote, RequestVoteReply, TimeoutNow,
 };
 use raft_core::record::ClientHeader;
 use raft_core::time::LogTime;
@@ -47,6 +47,7 @@ pub fn blank(kind: MessageKind, from: Peer, to: Peer) -> Message {
             commit: LogIndex::ZERO,
         }),
         MessageKind::HeartbeatReply => Body::HeartbeatReply(HeartbeatReply { round: None }),
+        MessageKind::TimeoutNow => Body::TimeoutNow(TimeoutNow { round: 0, last }),
     };
     Message {
         from,
@@ -179,6 +180,7 @@ impl Change {
             }
             (Self::Round(round), Body::Heartbeat(beat)) => beat.round = *round,
             (Self::Round(round), Body::HeartbeatReply(reply)) => reply.round = Some(*round),
+            (Self::Round(round), Body::TimeoutNow(told)) => told.round = *round,
             _ => return false,
         }
         true

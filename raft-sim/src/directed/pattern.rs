@@ -26,11 +26,13 @@ pub enum MessageKind {
     Heartbeat,
     /// The answer to it.
     HeartbeatReply,
+    /// Take over.
+    TimeoutNow,
 }
 
 impl MessageKind {
     /// All kinds.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::PreVote,
         Self::PreVoteReply,
         Self::RequestVote,
@@ -39,6 +41,7 @@ impl MessageKind {
         Self::AppendEntriesReply,
         Self::Heartbeat,
         Self::HeartbeatReply,
+        Self::TimeoutNow,
     ];
 
     /// The kind of what a message says.
@@ -52,6 +55,7 @@ impl MessageKind {
             Body::AppendEntriesReply(_) => Self::AppendEntriesReply,
             Body::Heartbeat(_) => Self::Heartbeat,
             Body::HeartbeatReply(_) => Self::HeartbeatReply,
+            Body::TimeoutNow(_) => Self::TimeoutNow,
         }
     }
 
@@ -71,6 +75,7 @@ impl MessageKind {
             Self::AppendEntriesReply => "AppendEntriesReply",
             Self::Heartbeat => "Heartbeat",
             Self::HeartbeatReply => "HeartbeatReply",
+            Self::TimeoutNow => "TimeoutNow",
         }
     }
 }
@@ -229,13 +234,14 @@ impl From<Pattern> for Which {
 }
 
 /// The indexes a message speaks of: of the entries it carries (of the one before them, when it
-/// carries none), of the last entry of who asks for a vote, of what is matched or refused, of what
+/// carries none), of the last entry of who asks for a vote or hands over, of what is matched or refused, of what
 /// a heartbeat says to be committed. Zero when it speaks of none.
 pub fn indexes(message: &Message) -> RangeInclusive<LogIndex> {
     let at = |index: LogIndex| index..=index;
     match &message.body {
         Body::PreVote(ask) => at(ask.last.index),
         Body::RequestVote(ask) => at(ask.last.index),
+        Body::TimeoutNow(told) => at(told.last.index),
         Body::AppendEntries(append) => {
             let first = append.chunks.first().map(Chunk::first_index);
             let last = append.chunks.last().map(Chunk::last_index);

@@ -242,7 +242,8 @@ fn commit_in(message: &raft_core::message::Message) -> Option<LogIndex> {
         | Body::RequestVote(_)
         | Body::RequestVoteReply(_)
         | Body::AppendEntriesReply(_)
-        | Body::HeartbeatReply(_) => None,
+        | Body::HeartbeatReply(_)
+        | Body::TimeoutNow(_) => None,
     }
 }
 

@@ -102,7 +102,8 @@ impl Standing {
                 | Body::PreVoteReply(_)
                 | Body::RequestVote(_)
                 | Body::AppendEntries(_)
-                | Body::Heartbeat(_) => false,
+                | Body::Heartbeat(_)
+                | Body::TimeoutNow(_) => false,
             }
     }
 }

@@ -107,7 +107,8 @@ impl Watch {
             | Says::Append { .. }
             | Says::AppendReply(_)
             | Says::Heartbeat { .. }
-            | Says::HeartbeatReply => {}
+            | Says::HeartbeatReply
+            | Says::TimeoutNow { .. } => {}
         }
     }
 

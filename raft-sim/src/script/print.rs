@@ -20,6 +20,7 @@ pub(crate) fn content(message: &Message) -> String {
     match &message.body {
         Body::PreVote(ask) => format!("last {}", ask.last),
         Body::PreVoteReply(reply) => granted(reply.granted).to_owned(),
+        Body::RequestVote(ask) if ask.transfer => format!("last {} by the leader's wish", ask.last),
         Body::RequestVote(ask) => format!("last {}", ask.last),
         Body::RequestVoteReply(reply) => granted(reply.granted).to_owned(),
         Body::AppendEntries(append) => format!(
@@ -37,6 +38,7 @@ pub(crate) fn content(message: &Message) -> String {
         },
         Body::Heartbeat(beat) => format!("commit {}", beat.commit),
         Body::HeartbeatReply(_) => String::new(),
+        Body::TimeoutNow(told) => format!("last {}", told.last),
     }
 }
 
@@ -74,7 +76,7 @@ pub(crate) fn record(record: &Record<'_>) -> String {
     }
 }
 
-/// What became of a proposal or a read.
+/// What became of a proposal, a read or a request.
 pub(crate) fn resolved(resolved: &Resolved) -> String {
     let ticket = resolved.ticket;
     match &resolved.outcome {
@@ -82,6 +84,8 @@ pub(crate) fn resolved(resolved: &Resolved) -> String {
         Outcome::ReadAt(index) => format!("answers {ticket}: read at {index}"),
         Outcome::Refused(refusal) => format!("answers {ticket}: refused, {refusal}"),
         Outcome::Unknown { id, why } => format!("answers {ticket}: unknown ({id}), {why}"),
+        Outcome::HandedOver { to } => format!("answers {ticket}: handed over to {to}"),
+        Outcome::NotHandedOver(why) => format!("answers {ticket}: not handed over, {why}"),
     }
 }
 
@@ -111,6 +115,9 @@ pub(crate) fn happened(kind: &EventKind) -> String {
         EventKind::ReadsConfirmed { index, count } => {
             format!("confirms {count} reads at {index}")
         }
+        EventKind::TransferBegan { to } => format!("begins to hand over to {to}"),
+        EventKind::TransferEnded { to } => format!("no longer hands over to {to}"),
+        EventKind::TookOver { from, term } => format!("is told by {from} to take over from {term}"),
         EventKind::QuorumLost { term } => format!("hears no quorum in {term}"),
         EventKind::MessageDropped { from, why } => format!("drops {from}'s message: {why}"),
         EventKind::Stopped => "stops".to_owned(),

@@ -143,5 +143,9 @@ fn fill(message: &Message, put: &mut dyn FnMut(&'static str, String)) {
                 .round
                 .map_or("none".to_owned(), |round| round.to_string()),
         ),
+        Body::TimeoutNow(told) => {
+            put("round", told.round.to_string());
+            put("last", told.last.to_string());
+        }
     }
 }

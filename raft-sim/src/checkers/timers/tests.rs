@@ -104,7 +104,8 @@ const fn heartbeat(term: u64) -> Passing {
 
 const fn asks(term: u64) -> Passing {
     let last = raft_core::ids::EntryId::ORIGIN;
-    taken(OTHER, term, Says::RequestVote { last })
+    let transfer = false;
+    taken(OTHER, term, Says::RequestVote { last, transfer })
 }
 
 fn campaign(stand: &mut Stand) {
