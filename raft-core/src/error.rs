@@ -11,7 +11,7 @@ use crate::settings::SettingsProblem;
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum OpenError {
     /// The settings contradict each other.
-    #[error("settings can't be used: {problems:?}")]
+    #[error("the settings can't be used: {}", Listed(problems))]
     Settings {
         /// All that is wrong.
         problems: Vec<SettingsProblem>,
@@ -22,6 +22,19 @@ pub enum OpenError {
         /// What does not fit.
         reason: &'static str,
     },
+}
+
+/// Prints all of several problems.
+struct Listed<'a>(&'a [SettingsProblem]);
+
+impl core::fmt::Display for Listed<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        for (place, problem) in self.0.iter().enumerate() {
+            let between = if place == 0 { "" } else { "; " };
+            write!(f, "{between}{problem}")?;
+        }
+        Ok(())
+    }
 }
 
 /// What stopped a hull. A stopped hull sends, writes and applies nothing more.

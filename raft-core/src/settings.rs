@@ -13,13 +13,16 @@ pub struct Settings {
     /// anew between this and twice this (paper 5.2). At least three [`Self::heartbeat_interval`]s.
     /// Choose ten times the slower of a round trip and a sync.
     pub election_timeout: Duration,
-    /// How often a leader speaks to followers that hear nothing else from it. At least 1 ms.
+    /// How often a leader speaks to followers that hear nothing else from it. At least 1 ms. Choose a
+    /// tenth of [`Self::election_timeout`]: more often only costs, and of seldomer ones a few that
+    /// are lost start an election.
     pub heartbeat_interval: Duration,
     /// How long a leader waits for an answer to entries before it sends them again. At least one
     /// [`Self::heartbeat_interval`]; choose more than a round trip and a sync take.
     pub resend_after: Duration,
     /// How long a write may be outstanding before the disk counts as stalled and a leader steps
-    /// down. At least one [`Self::election_timeout`].
+    /// down. At least one [`Self::election_timeout`]. Choose several times the longest sync that the
+    /// disk needs when it is well: another leader costs more than a slow write.
     pub stalled_write_after: Duration,
     /// How long a follower of a higher priority must have kept up without a break before the leader
     /// hands over to it (thesis 3.10); after an attempt that failed twice that, and so on. At least
@@ -33,32 +36,43 @@ pub struct Settings {
     /// that hear a leader refuse votes (thesis 4.2.3, 6.2). Turn off only with [`Self::pre_vote`]
     /// off: a vote refused for the sake of a leader that can't commit would be refused for ever.
     pub check_quorum: bool,
-    /// Writes that may be outstanding at the log. At least 1. More hides the latency of a sync.
+    /// Writes that may be outstanding at the log. At least 1. More hides the latency of a sync; what
+    /// comes meanwhile goes together into the next, so that a few are enough.
     pub max_writes_in_flight: usize,
     /// AppendEntries that may be unanswered by one follower. At least 1. After a refusal only half
     /// of what was under way may be, and one more with each that is answered: over a network that
     /// reorders, all that overtakes is sent for nothing.
     pub max_appends_in_flight: usize,
     /// Bytes of memory that unanswered entries to one follower may keep alive. At least
-    /// [`Self::max_append_bytes`].
+    /// [`Self::max_append_bytes`]. Choose what the link carries in a round trip and a sync; each
+    /// follower may cost that much.
     pub max_bytes_in_flight: usize,
-    /// Bytes of payload in one AppendEntries; a single larger entry still goes alone.
+    /// Bytes of payload in one AppendEntries; a single larger entry still goes alone, so that any
+    /// number will do. Choose what the link carries in a few milliseconds: heartbeats have a lane of
+    /// their own, but share the link.
     pub max_append_bytes: usize,
     /// Bytes of payload proposed and not yet committed, beyond which proposals are refused. At
-    /// least [`Self::max_payload_bytes`].
+    /// least [`Self::max_payload_bytes`]. Choose what may wait at once: it stays in memory until a
+    /// majority has it, for as long as there is none.
     pub max_uncommitted_bytes: usize,
     /// Reads that may wait for this leader to be confirmed, beyond which they are refused. At least
     /// one. Choose as many as may come within a heartbeat interval, which is what one lost heartbeat
     /// costs.
     pub max_pending_reads: usize,
-    /// Bytes of one command. Larger ones are refused.
+    /// Bytes of one command. Larger ones are refused. At most [`Self::max_uncommitted_bytes`], and
+    /// with what a record carries at most what [`Self::chunk_limits`] allow. Choose the largest that
+    /// the state machine means to take: it is copied, checksummed and sent as one.
     pub max_payload_bytes: usize,
     /// Bytes of recent entries kept in memory for followers that lag a little; what is needed
-    /// for durability, for apply or for a reply stays beyond it.
+    /// for durability, for apply or for a reply stays beyond it. Any number will do; with none, what
+    /// a follower lacks is read back from disk. Choose what is written while a follower restarts.
     pub max_cached_bytes: usize,
-    /// Bytes of payload handed to the state machine and not yet applied.
+    /// Bytes of payload handed to the state machine and not yet applied. At least 1; what goes beyond
+    /// is still handed out as one portion. Choose what it applies in some tens of milliseconds.
     pub max_applying_bytes: usize,
-    /// What an arriving chunk may hold.
+    /// What a chunk may hold, one's own and an arriving one. At least one entry, and a command of
+    /// [`Self::max_payload_bytes`]. The same on all nodes: a chunk that one makes must be taken by
+    /// all others.
     pub chunk_limits: ChunkLimits,
 }
 
@@ -68,6 +82,7 @@ impl Settings {
         let checks = self
             .checks_of_times()
             .into_iter()
+            .chain(self.checks_of_zeros())
             .chain(self.checks_of_limits());
         checks
             .filter(|(holds, _)| !holds)
@@ -117,8 +132,22 @@ impl Settings {
         ]
     }
 
+    /// What must not be zero, each with what could never be done if it were.
+    fn checks_of_zeros(&self) -> [(bool, SettingsProblem); 5] {
+        let positive =
+            |name, value: usize, never| (value > 0, SettingsProblem::Zero { name, never });
+        let max_entries = self.chunk_limits.max_entries as usize;
+        [
+            positive("max_writes_in_flight", self.max_writes_in_flight, "written"),
+            positive("max_appends_in_flight", self.max_appends_in_flight, "sent"),
+            positive("max_pending_reads", self.max_pending_reads, "read"),
+            positive("max_applying_bytes", self.max_applying_bytes, "applied"),
+            positive("chunk_limits.max_entries", max_entries, "appended"),
+        ]
+    }
+
     /// What must hold between the limits.
-    fn checks_of_limits(&self) -> [(bool, SettingsProblem); 6] {
+    fn checks_of_limits(&self) -> [(bool, SettingsProblem); 4] {
         let chunk_bytes = self.chunk_limits.max_payload_bytes as usize;
         [
             (
@@ -128,11 +157,6 @@ impl Settings {
                     check_quorum: self.check_quorum,
                 },
             ),
-            (
-                self.max_writes_in_flight > 0 && self.max_appends_in_flight > 0,
-                SettingsProblem::NothingInFlight,
-            ),
-            (self.max_pending_reads > 0, SettingsProblem::NoReads),
             (
                 self.max_bytes_in_flight >= self.max_append_bytes,
                 SettingsProblem::WindowSmallerThanMessage {
@@ -182,7 +206,7 @@ impl Default for Settings {
     }
 }
 
-/// Two settings that can't both hold, with their values.
+/// A setting that can't be used, or two that can't both hold, with their values and what would do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum SettingsProblem {
     /// Heartbeats would come more often than once a millisecond.
@@ -239,12 +263,14 @@ pub enum SettingsProblem {
         /// The value it disagrees with.
         check_quorum: bool,
     },
-    /// Nothing could ever be written or sent.
-    #[error("max_writes_in_flight and max_appends_in_flight must each be at least 1")]
-    NothingInFlight,
-    /// No read could ever be confirmed.
-    #[error("max_pending_reads is 0; it must be at least 1")]
-    NoReads,
+    /// A limit of nothing at all.
+    #[error("{name} is 0; it must be at least 1, or nothing could ever be {never}")]
+    Zero {
+        /// The setting.
+        name: &'static str,
+        /// What could never be done.
+        never: &'static str,
+    },
     /// The window would never admit a full message.
     #[error(
         "max_bytes_in_flight is {max_bytes_in_flight}; it must be at least max_append_bytes, {max_append_bytes}"

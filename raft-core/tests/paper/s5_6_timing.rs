@@ -64,41 +64,168 @@ fn pre_vote_and_check_quorum_are_set_both_or_neither() {
     assert_eq!(neither.validate(), []);
 }
 
+/// How to change a setting that has a bound, the least value that will do, and what is said of one
+/// less.
+type Bound = (fn(&mut Settings, u64), u64, &'static str);
+
+fn assert_bounds(bounds: &[Bound]) {
+    for (change, least, said) in bounds {
+        let mut changed = settings();
+        change(&mut changed, *least);
+        assert_eq!(changed.validate(), [], "the edge of: {said}");
+        change(&mut changed, least - 1);
+        let problems: Vec<String> = changed.validate().iter().map(ToString::to_string).collect();
+        assert_eq!(problems, [*said]);
+    }
+}
+
 #[test]
-fn each_bound_on_settings_holds_at_its_edge_and_not_beyond() {
-    type Change = fn(&mut Settings, u64);
-    let append = settings().max_append_bytes as u64;
-    let payload = settings().max_payload_bytes as u64;
-    // What to change, and the least value that will do.
-    let bounds: [(Change, u64); 9] = [
+fn each_bound_on_times_holds_at_its_edge_and_is_told_beyond() {
+    assert_bounds(&[
         (
             |s, us| s.heartbeat_interval = Duration::from_micros(us),
             1_000,
+            "heartbeat_interval is 999µs; it must be at least 1 ms",
         ),
-        (|s, us| s.resend_after = Duration::from_micros(us), 100_000),
+        (
+            |s, us| s.election_timeout = Duration::from_micros(us),
+            300_000,
+            "election_timeout is 299.999ms; with heartbeat_interval 100ms it must be at least \
+             three times that",
+        ),
+        (
+            |s, us| s.resend_after = Duration::from_micros(us),
+            100_000,
+            "resend_after is 99.999ms; it must be at least heartbeat_interval, 100ms",
+        ),
         (
             |s, us| s.stalled_write_after = Duration::from_micros(us),
             1_000_000,
+            "stalled_write_after is 999.999ms; it must be at least election_timeout, 1s",
         ),
         (
             |s, us| s.hand_over_after = Some(Duration::from_micros(us)),
             2_000_000,
+            "hand_over_after is 1.999999s; it must be at least twice election_timeout, 1s",
         ),
-        (|s, n| s.max_writes_in_flight = n as usize, 1),
-        (|s, n| s.max_appends_in_flight = n as usize, 1),
-        (|s, n| s.max_bytes_in_flight = n as usize, append),
-        (|s, n| s.max_uncommitted_bytes = n as usize, payload),
+    ]);
+}
+
+#[test]
+fn each_limit_of_nothing_is_told() {
+    assert_bounds(&[
+        (
+            |s, n| s.max_writes_in_flight = n as usize,
+            1,
+            "max_writes_in_flight is 0; it must be at least 1, or nothing could ever be written",
+        ),
+        (
+            |s, n| s.max_appends_in_flight = n as usize,
+            1,
+            "max_appends_in_flight is 0; it must be at least 1, or nothing could ever be sent",
+        ),
+        (
+            |s, n| s.max_pending_reads = n as usize,
+            1,
+            "max_pending_reads is 0; it must be at least 1, or nothing could ever be read",
+        ),
+        (
+            |s, n| s.max_applying_bytes = n as usize,
+            1,
+            "max_applying_bytes is 0; it must be at least 1, or nothing could ever be applied",
+        ),
+        (
+            |s, n| s.chunk_limits.max_entries = n as u32,
+            1,
+            "chunk_limits.max_entries is 0; it must be at least 1, or nothing could ever be \
+             appended",
+        ),
+    ]);
+}
+
+#[test]
+fn each_bound_on_limits_holds_at_its_edge_and_is_told_beyond() {
+    let append = settings().max_append_bytes as u64;
+    let payload = settings().max_payload_bytes as u64;
+    assert_bounds(&[
+        (
+            |s, n| s.max_bytes_in_flight = n as usize,
+            append,
+            "max_bytes_in_flight is 1048575; it must be at least max_append_bytes, 1048576",
+        ),
+        (
+            |s, n| s.max_uncommitted_bytes = n as usize,
+            payload,
+            "max_payload_bytes is 8388608; it must be at most max_uncommitted_bytes, 8388607",
+        ),
         (
             |s, n| s.chunk_limits.max_payload_bytes = n as u32,
             payload + 24,
+            "max_payload_bytes is 8388608; with what a record carries it must fit \
+             chunk_limits.max_payload_bytes, 8388631",
         ),
-    ];
-    for (number, (change, least)) in bounds.into_iter().enumerate() {
-        let mut changed = settings();
-        change(&mut changed, least);
-        assert_eq!(changed.validate(), [], "bound {number}");
-        change(&mut changed, least - 1);
-        assert_eq!(changed.validate().len(), 1, "bound {number}");
+    ]);
+}
+
+#[test]
+fn all_problems_with_settings_are_told_at_once() {
+    let mut wrong = Settings {
+        heartbeat_interval: Duration::from_micros(999),
+        election_timeout: Duration::from_millis(2),
+        resend_after: Duration::ZERO,
+        stalled_write_after: Duration::ZERO,
+        hand_over_after: Some(Duration::ZERO),
+        pre_vote: false,
+        max_writes_in_flight: 0,
+        max_appends_in_flight: 0,
+        max_pending_reads: 0,
+        max_applying_bytes: 0,
+        max_bytes_in_flight: 0,
+        max_uncommitted_bytes: 0,
+        ..settings()
+    };
+    wrong.chunk_limits.max_entries = 0;
+    wrong.chunk_limits.max_payload_bytes = 0;
+    assert_eq!(wrong.validate().len(), 14, "{:#?}", wrong.validate());
+    let mut setup = support::setup(1, 3);
+    setup.settings = wrong;
+    let error = Hull::open(setup, Recovered::default(), Time::ZERO).unwrap_err();
+    let problems = wrong.validate();
+    assert_eq!(error, OpenError::Settings { problems });
+    // Whoever only prints the error reads every remedy.
+    let text = error.to_string();
+    for problem in wrong.validate() {
+        assert!(text.contains(&problem.to_string()), "{problem} in {text}");
+    }
+}
+
+/// What these limits are for: each of them at nothing would leave a hull stuck for ever.
+#[test]
+fn the_least_that_settings_allow_still_gets_on() {
+    let mut least = Settings {
+        max_writes_in_flight: 1,
+        max_appends_in_flight: 1,
+        max_pending_reads: 1,
+        max_applying_bytes: 1,
+        max_append_bytes: 0,
+        max_bytes_in_flight: 0,
+        max_cached_bytes: 0,
+        max_payload_bytes: 8,
+        max_uncommitted_bytes: 8,
+        ..settings()
+    };
+    least.chunk_limits.max_entries = 1;
+    least.chunk_limits.max_payload_bytes = 32;
+    assert_eq!(least.validate(), []);
+    let mut node = Node::leading_with(least);
+    for at in 2..5 {
+        node.propose(b"8 bytes.");
+        node.sent();
+        node.acknowledge(2, at);
+        assert_eq!(
+            (node.commit(), node.hull.applied_index()),
+            (at, LogIndex::new(at))
+        );
     }
 }
 

@@ -438,7 +438,8 @@ fn settings_that_allow_no_read_are_refused() {
         max_pending_reads: 0,
         ..settings()
     };
-    assert_eq!(none.validate(), [SettingsProblem::NoReads]);
+    let (name, never) = ("max_pending_reads", "read");
+    assert_eq!(none.validate(), [SettingsProblem::Zero { name, never }]);
 }
 
 #[test]

@@ -119,7 +119,6 @@ impl NodeSettings {
         let positive = |name, value, why| SettingsProblem::if_small(name, value, 1, why);
         let refused = "everything would be refused";
         let stuck = "nothing would ever be taken up";
-        let chunks = self.raft.chunk_limits;
         vec![
             positive("max_requests", self.max_requests, refused),
             positive("max_forwarded", self.max_forwarded, refused),
@@ -129,16 +128,6 @@ impl NodeSettings {
                 "max_apply_bytes_per_turn",
                 self.max_apply_bytes_per_turn,
                 stuck,
-            ),
-            positive(
-                "raft.max_applying_bytes",
-                self.raft.max_applying_bytes,
-                stuck,
-            ),
-            positive(
-                "raft.chunk_limits.max_entries",
-                chunks.max_entries as usize,
-                refused,
             ),
             positive(
                 "sessions.max_sessions",
@@ -280,14 +269,8 @@ mod tests {
             named(|all| all.max_apply_bytes_per_turn = 0),
             ["max_apply_bytes_per_turn"]
         );
-        assert_eq!(
-            named(|all| all.raft.max_applying_bytes = 0),
-            ["raft.max_applying_bytes"]
-        );
-        assert_eq!(
-            named(|all| all.raft.chunk_limits.max_entries = 0),
-            ["raft.chunk_limits.max_entries"]
-        );
+        assert_eq!(named(|all| all.raft.max_applying_bytes = 0), ["raft"]);
+        assert_eq!(named(|all| all.raft.chunk_limits.max_entries = 0), ["raft"]);
         assert_eq!(
             named(|all| all.sessions.max_sessions = 0),
             ["sessions.max_sessions"]
