@@ -22,12 +22,14 @@ use raft_core::comms::Comms;
 use raft_core::hull::{Hull, Setup};
 use raft_core::ids::{Boot, ClusterId, NodeId, Term};
 use raft_core::log::{Loading, Log, Recovered};
+use raft_core::time::Time;
 use raft_core::trace::Event;
 
 use crate::applier::Applier;
 use crate::clock::Clock;
 use crate::desk::{Desk, DeskLimits, Request, Sought};
 use crate::error::{Exit, NodeFault, StartError};
+use crate::explain::{Explanation, Inquiries};
 use crate::genesis::Genesis;
 use crate::handle::{Handle, ReadDesk, STOPPED};
 use crate::identity::GenesisRecord;
@@ -55,6 +57,7 @@ pub struct Driver<L, C, K, S> {
     clock: K,
     desk: Arc<Desk>,
     reads: Arc<ReadDesk<S>>,
+    inquiries: Arc<Inquiries>,
     genesis: Genesis,
     hull: Option<Hull>,
     cluster: Option<ClusterId>,
@@ -108,7 +111,8 @@ impl<L: Log, C: Comms<Letter>, K: Clock, S: StateMachine> Driver<L, C, K, S> {
         let status = Status::new(setup.id);
         let desk = Arc::new(Desk::new(limits, status.clone()));
         let reads = Arc::new(ReadDesk::new(settings.max_requests));
-        let handle = Handle::new(desk.clone(), reads.clone());
+        let inquiries = Arc::new(Inquiries::new(settings.max_requests));
+        let handle = Handle::new(desk.clone(), reads.clone(), inquiries.clone());
         let sessions = Sessions::new(parts.state_machine, settings.sessions);
         let mut driver = Self {
             tickets: Tickets::new(TicketLimits::new(settings)),
@@ -118,6 +122,7 @@ impl<L: Log, C: Comms<Letter>, K: Clock, S: StateMachine> Driver<L, C, K, S> {
             clock: parts.clock,
             desk,
             reads,
+            inquiries,
             genesis,
             hull: None,
             cluster: None,
@@ -167,6 +172,7 @@ impl<L: Log, C: Comms<Letter>, K: Clock, S: StateMachine> Driver<L, C, K, S> {
         if self.desk.take(&mut self.requests, cx) {
             return Err(Exit::Shutdown);
         }
+        self.answer_inquiries();
         let mut again = self.take_requests();
         again |= self.take_letters(cx)?;
         again |= self.take_durable(cx)?;
@@ -196,6 +202,23 @@ impl<L: Log, C: Comms<Letter>, K: Clock, S: StateMachine> Driver<L, C, K, S> {
             self.tickets.assign(now);
         }
         again
+    }
+
+    /// Says what was asked of how the node stands. Changes nothing, so that nobody need look again.
+    fn answer_inquiries(&mut self) {
+        let inquiries = self.inquiries.take();
+        if inquiries.is_empty() {
+            return;
+        }
+        self.refresh_status();
+        let now = self.clock.now();
+        for inquiry in inquiries {
+            let (status, entry) = (self.status.clone(), inquiry.entry);
+            inquiry.answer(match &self.hull {
+                Some(hull) => Explanation::of_hull(status, hull, entry, now),
+                None => Explanation::of_status(status, None, entry),
+            });
+        }
     }
 
     /// Moves the founding on: writes and letters out of it, and the hull when it is complete.
@@ -310,6 +333,9 @@ impl<L, C, K, S> Driver<L, C, K, S> {
             self.status.fault = Some(fault.clone());
         }
         self.exit = Some(exit);
+        let hull = self.hull.as_ref().map(|hull| hull.status(Time::ZERO));
+        let last_word = Explanation::of_status(self.status.clone(), hull, None);
+        self.inquiries.close(&last_word);
         self.desk
             .settle(&mut self.tickets.outcomes, Some(&self.status));
     }

@@ -189,7 +189,7 @@ impl Inquiries {
     }
 
     /// For the driver's end: the last word, also to those who will ask.
-    pub(crate) fn close(&self, end: Explanation) {
+    pub(crate) fn close(&self, end: &Explanation) {
         let waiting = {
             let mut queue = self.lock();
             queue.end = Some(Box::new(end.clone()));

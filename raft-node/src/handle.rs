@@ -7,9 +7,11 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use futures_channel::oneshot;
+use raft_core::ids::LogIndex;
 
 use crate::desk::{Answered, Ask, Desk, Sought};
 use crate::error::{NotSent, ReadError, SubmitError};
+use crate::explain::{Explaining, Inquiries};
 use crate::state_machine::StateMachine;
 use crate::status::Status;
 
@@ -19,11 +21,20 @@ use crate::status::Status;
 pub struct Handle<S> {
     desk: Arc<Desk>,
     reads: Arc<ReadDesk<S>>,
+    inquiries: Arc<Inquiries>,
 }
 
 impl<S: StateMachine> Handle<S> {
-    pub(crate) const fn new(desk: Arc<Desk>, reads: Arc<ReadDesk<S>>) -> Self {
-        Self { desk, reads }
+    pub(crate) const fn new(
+        desk: Arc<Desk>,
+        reads: Arc<ReadDesk<S>>,
+        inquiries: Arc<Inquiries>,
+    ) -> Self {
+        Self {
+            desk,
+            reads,
+            inquiries,
+        }
     }
 
     /// Submits a command to the cluster: applied exactly once if the reply is a success, by the
@@ -77,6 +88,19 @@ impl<S: StateMachine> Handle<S> {
         self.desk.status()
     }
 
+    /// Asks why the node does not get on: which leader it lacks and why, and why the first entry
+    /// that it does not count as committed is not. The answer prints as a few lines.
+    ///
+    /// A node whose driver gets no turns does not answer, and its [`Handle::status`] stands still.
+    pub fn explain(&self) -> Explaining {
+        self.inquire(None)
+    }
+
+    /// The same, about the entry at `index`.
+    pub fn explain_entry(&self, index: LogIndex) -> Explaining {
+        self.inquire(Some(index))
+    }
+
     /// Asks the driver to end. Everything under way is given its outcome first; the driver then
     /// ends with [`Exit::Shutdown`](crate::error::Exit::Shutdown).
     pub fn shutdown(&self) {
@@ -88,6 +112,12 @@ impl<S: StateMachine> Handle<S> {
             desk: self.desk.clone(),
             ask: self.desk.ask(sought),
         }
+    }
+
+    fn inquire(&self, entry: Option<LogIndex>) -> Explaining {
+        let explaining = self.inquiries.ask(entry);
+        self.desk.wake_driver();
+        explaining
     }
 
     fn queue_read<R: Send + 'static>(
@@ -111,6 +141,7 @@ impl<S> Clone for Handle<S> {
         Self {
             desk: self.desk.clone(),
             reads: self.reads.clone(),
+            inquiries: self.inquiries.clone(),
         }
     }
 }

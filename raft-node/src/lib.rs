@@ -9,6 +9,7 @@
 //!
 //! - [`driver`]: the loop, its order, what it owns; [`handle`]: what the rest of the program holds.
 //! - [`session`]: exactly-once sessions around the user's [`state_machine`].
+//! - [`status`] and [`explain`]: how a node stands, and why it does not get on.
 //! - [`genesis`] and [`identity`]: how a cluster is founded, and what of it is kept on disk.
 //! - [`letter`], [`frame`], [`codec`]: what nodes send each other, and as which bytes.
 //! - [`rare`]: where a simulator may ask for rare behaviour that is allowed.
@@ -19,6 +20,7 @@ pub mod codec;
 mod desk;
 pub mod driver;
 pub mod error;
+pub mod explain;
 pub mod frame;
 pub mod genesis;
 pub mod handle;

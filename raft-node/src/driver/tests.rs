@@ -12,6 +12,7 @@ use crate::error::{NotSent, ReadError, SubmitError, Uncertain};
 use crate::handle::{SessionCommand, Submission};
 use crate::session::Halt;
 
+mod explaining;
 mod starts;
 mod world;
 use world::World;
