@@ -107,20 +107,28 @@ impl Common {
         self.configurations.active()
     }
 
-    /// The members' peers in the configuration, except this node.
+    /// All that receive the log, except this node.
     pub(crate) fn others(&self) -> Vec<Peer> {
+        let peers = self.configuration().peers();
+        peers.filter(|peer| peer.id != self.me.id).collect()
+    }
+
+    /// All whose votes count, except this node.
+    pub(crate) fn other_voters(&self) -> Vec<Peer> {
         let configuration = self.configuration();
-        let peer = |id| {
-            configuration
-                .member(id)
-                .map(|member| Peer::new(id, member.incarnation))
-        };
-        configuration
-            .ids()
-            .into_iter()
-            .filter(|id| *id != self.me.id)
-            .filter_map(peer)
-            .collect()
+        let mut others = self.others();
+        others.retain(|peer| configuration.votes(peer.id));
+        others
+    }
+
+    /// Whether the member `id` of the configuration is this node, and not another life of it.
+    pub(crate) fn is_me(&self, id: NodeId) -> bool {
+        id == self.me.id && self.configuration().admits(self.me)
+    }
+
+    /// Whether the configuration in force is known to be committed.
+    pub(crate) fn is_configuration_committed(&self) -> bool {
+        self.configurations.is_committed(self.commit_index)
     }
 
     /// Takes over a later term.
@@ -157,16 +165,29 @@ impl Common {
     /// Adds entries right after the last one, in memory and on the way to disk.
     pub(crate) fn append(&mut self, chunk: Chunk) {
         self.configurations.on_append(&chunk);
+        if let Some(since) = self
+            .configurations
+            .active_since()
+            .filter(|since| *since == chunk.first_index())
+        {
+            self.event("S6.21", EventKind::ConfigurationInForce { since });
+        }
         self.disk.append(chunk.clone());
         self.entries.append(chunk);
     }
 
     /// Removes `from` and all after it.
     pub(crate) fn truncate(&mut self, from: LogIndex) {
+        let active_before = self.configurations.active_since();
         self.configurations.on_truncate(from);
         self.disk.truncate(from);
         self.entries.truncate(from);
         self.event("F2.AE.3", EventKind::Truncated { from });
+        if self.configurations.active_since() != active_before {
+            let since = self.configurations.active_since();
+            let since = since.unwrap_or(LogIndex::ZERO);
+            self.event("T4.1.35", EventKind::ConfigurationInForce { since });
+        }
     }
 
     /// Seals records as the next entries of the current term and appends them. `None` when there
@@ -268,14 +289,15 @@ impl Common {
         drawn.saturating_add(self.deference(shortest))
     }
 
-    /// Whether this node may campaign: it is to lead some day, and its disk answers.
+    /// Whether this node may campaign: it may lead, as far as it knows, and its disk answers.
     pub(crate) fn may_campaign(&self) -> bool {
         self.may_lead() && !self.is_disk_stalled()
     }
 
-    /// Whether the configuration lets this node lead.
+    /// Whether this node may lead, as far as it knows.
     pub(crate) fn may_lead(&self) -> bool {
-        self.configuration().may_lead(self.me.id)
+        self.configurations.may_lead(self.me, self.commit_index)
+            && !self.configurations.is_removed()
     }
 
     pub(crate) fn is_disk_stalled(&self) -> bool {

@@ -1,27 +1,41 @@
 //! Who belongs to the cluster, and how a configuration is written down (paper 6, thesis 4).
 //!
-//! A [`Configuration`] is one set of members, or two while a joint change is under way. It knows
-//! nothing of votes or indexes: counting is [`crate::quorum`]'s.
+//! A [`Configuration`] is one set of members, or two while a joint change is under way, or one and
+//! the target that it is to become. It knows nothing of votes or indexes: counting is
+//! [`crate::quorum`]'s, and what may follow what is [`crate::rules::reconfigure`]'s.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
-use alloc::vec::Vec;
+use core::iter;
 
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{Incarnation, NodeId, Peer};
 
+mod encoding;
+
+pub use encoding::ConfigurationError;
+
+/// A set of members: each node at most once.
+pub type Members = BTreeMap<NodeId, Member>;
+
 /// The members of a cluster: one set, or the incoming and the outgoing one while a joint change
-/// is under way (paper 6).
+/// is under way (paper 6), or one and the target that it is to become (thesis 4.2.1).
 ///
-/// - A node appears at most once in each half.
-/// - Both halves have at least one voting member; [`Configuration::decode`] refuses others.
+/// Of those that stand in a log ([`Configuration::decode`] refuses others):
+///
+/// - A node appears at most once in each set, and everywhere in the same life.
+/// - Each set has at least one voting member.
+/// - A joint configuration has no target: it is on its way to its incoming half.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
 pub struct Configuration {
     /// The members; in a joint configuration the incoming half (the paper's C_new).
-    pub members: BTreeMap<NodeId, Member>,
+    pub members: Members,
     /// In a joint configuration the outgoing half (the paper's C_old).
-    pub outgoing: Option<BTreeMap<NodeId, Member>>,
+    pub outgoing: Option<Members>,
+    /// What the members are to become once those of the target that are new have caught up. Until
+    /// then these receive the log and count for nothing.
+    pub target: Option<Members>,
 }
 
 /// One member and what the cluster must know of it.
@@ -86,6 +100,7 @@ impl Configuration {
         Self {
             members: members.into_iter().collect(),
             outgoing: None,
+            target: None,
         }
     }
 
@@ -103,33 +118,34 @@ impl Configuration {
         self.outgoing.is_some()
     }
 
-    /// Whether `id` counts in an election or a commitment: in one of the halves it does.
+    /// Whether no change is under way: it is what somebody wanted it to be.
+    pub const fn is_settled(&self) -> bool {
+        self.outgoing.is_none() && self.target.is_none()
+    }
+
+    /// The member `id`: as the incoming half knows it, else the outgoing one, else the target.
+    pub fn member(&self, id: NodeId) -> Option<&Member> {
+        self.sets().find_map(|set| set.get(&id))
+    }
+
+    /// Whether exactly this life of the node is a member, or is to become one.
+    pub fn admits(&self, peer: Peer) -> bool {
+        let is_it = |member: &Member| member.incarnation == peer.incarnation;
+        self.sets().any(|set| set.get(&peer.id).is_some_and(is_it))
+    }
+
+    /// Whether exactly this life of the node may become leader.
+    pub fn may_lead(&self, peer: Peer) -> bool {
+        let may =
+            |member: &Member| member.role.may_lead() && member.incarnation == peer.incarnation;
+        self.halves()
+            .any(|half| half.get(&peer.id).is_some_and(may))
+    }
+
+    /// Whether node `id` counts in an election or a commitment: in one of the halves it does.
     pub fn votes(&self, id: NodeId) -> bool {
         self.halves()
             .any(|half| half.get(&id).is_some_and(|member| member.role.votes()))
-    }
-
-    /// The member `id`; in a joint configuration the incoming half is asked first.
-    pub fn member(&self, id: NodeId) -> Option<&Member> {
-        self.members.get(&id).or_else(|| {
-            self.outgoing
-                .as_ref()
-                .and_then(|outgoing| outgoing.get(&id))
-        })
-    }
-
-    /// Whether exactly this life of the node is a member of either half.
-    pub fn admits(&self, peer: Peer) -> bool {
-        self.halves().any(|half| {
-            half.get(&peer.id)
-                .is_some_and(|member| member.incarnation == peer.incarnation)
-        })
-    }
-
-    /// Whether `id` may become leader.
-    pub fn may_lead(&self, id: NodeId) -> bool {
-        self.halves()
-            .any(|half| half.get(&id).is_some_and(|member| member.role.may_lead()))
     }
 
     /// How many of those that may lead are preferred to `id`, by their priority, and how many may
@@ -149,154 +165,26 @@ impl Configuration {
         })
     }
 
-    /// The ids of all members of both halves, ascending.
+    /// The ids of all that receive the log, ascending: the members of both halves and of the
+    /// target.
     pub fn ids(&self) -> BTreeSet<NodeId> {
-        self.halves()
-            .flat_map(|half| half.keys().copied())
-            .collect()
+        self.sets().flat_map(|set| set.keys().copied()).collect()
+    }
+
+    /// All that receive the log, each in the life that was admitted.
+    pub fn peers(&self) -> impl Iterator<Item = Peer> {
+        let peer = |id| Some(Peer::new(id, self.member(id)?.incarnation));
+        self.ids().into_iter().filter_map(peer)
     }
 
     /// [S6.16] The one or two sets of members that must each agree, by its own majority.
-    pub fn halves(&self) -> impl Iterator<Item = &BTreeMap<NodeId, Member>> {
-        core::iter::once(&self.members).chain(self.outgoing.as_ref())
+    pub fn halves(&self) -> impl Iterator<Item = &Members> {
+        iter::once(&self.members).chain(self.outgoing.as_ref())
     }
 
-    /// Appends the encoded configuration to `out`. The layout is part of the log format: version
-    /// (u16), number of halves (u8), then each half: number of members (u16), then each member:
-    /// id (u64), role (u8), priority (u8), incarnation (u128), address length (u16), address.
-    /// All little-endian.
-    pub fn encode(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&ENCODING_VERSION.to_le_bytes());
-        out.push(if self.is_joint() { 2 } else { 1 });
-        for half in self.halves() {
-            let count = u16::try_from(half.len()).unwrap_or(u16::MAX);
-            out.extend_from_slice(&count.to_le_bytes());
-            for (id, member) in half.iter().take(usize::from(count)) {
-                member.encode(*id, out);
-            }
-        }
-    }
-
-    /// Reads what [`Configuration::encode`] wrote. All bytes must be consumed.
-    ///
-    /// # Errors
-    ///
-    /// Says what was wrong with the bytes; nothing of them is used.
-    pub fn decode(bytes: &[u8]) -> Result<Self, ConfigurationError> {
-        let mut reader = Reader { bytes };
-        let version = u16::from_le_bytes(reader.take()?);
-        if version != ENCODING_VERSION {
-            return Err(ConfigurationError::UnknownVersion { version });
-        }
-        let [halves] = reader.take()?;
-        let members = reader.half()?;
-        let outgoing = match halves {
-            1 => None,
-            2 => Some(reader.half()?),
-            _ => return Err(ConfigurationError::Malformed),
-        };
-        if !reader.bytes.is_empty() {
-            return Err(ConfigurationError::Malformed);
-        }
-        Ok(Self { members, outgoing })
-    }
-}
-
-impl Member {
-    fn encode(&self, id: NodeId, out: &mut Vec<u8>) {
-        out.extend_from_slice(&id.get().to_le_bytes());
-        out.push(match self.role {
-            MemberRole::Voter => 1,
-            MemberRole::Learner => 2,
-            MemberRole::Witness => 3,
-        });
-        out.push(self.priority);
-        out.extend_from_slice(&self.incarnation.get().to_le_bytes());
-        let address = self.address.as_bytes();
-        let address = address.get(..MAX_ADDRESS_BYTES).unwrap_or(address);
-        let length = u16::try_from(address.len()).unwrap_or(0);
-        out.extend_from_slice(&length.to_le_bytes());
-        out.extend_from_slice(address);
-    }
-}
-
-/// Why bytes are not a configuration.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum ConfigurationError {
-    /// Written by a later version of this library.
-    #[error("configuration has format version {version}; this build reads {ENCODING_VERSION}")]
-    UnknownVersion {
-        /// The version found.
-        version: u16,
-    },
-    /// The bytes end early, go on too long, or hold an impossible value.
-    #[error("configuration bytes are malformed")]
-    Malformed,
-    /// A half has no voting member, so that nothing could ever be decided.
-    #[error("configuration has no voting member")]
-    NoVoters,
-}
-
-/// Takes fixed-size fields off the front of a slice.
-struct Reader<'a> {
-    bytes: &'a [u8],
-}
-
-impl Reader<'_> {
-    fn take<const N: usize>(&mut self) -> Result<[u8; N], ConfigurationError> {
-        let (head, rest) = self
-            .bytes
-            .split_first_chunk::<N>()
-            .ok_or(ConfigurationError::Malformed)?;
-        self.bytes = rest;
-        Ok(*head)
-    }
-
-    fn half(&mut self) -> Result<BTreeMap<NodeId, Member>, ConfigurationError> {
-        let count = u16::from_le_bytes(self.take()?);
-        let mut half = BTreeMap::new();
-        for _ in 0..count {
-            let (id, member) = self.member()?;
-            if half.insert(id, member).is_some() {
-                return Err(ConfigurationError::Malformed);
-            }
-        }
-        if half.values().any(|member| member.role.votes()) {
-            Ok(half)
-        } else {
-            Err(ConfigurationError::NoVoters)
-        }
-    }
-
-    fn member(&mut self) -> Result<(NodeId, Member), ConfigurationError> {
-        let id = NodeId::new(u64::from_le_bytes(self.take()?));
-        let role = match self.take()? {
-            [1] => MemberRole::Voter,
-            [2] => MemberRole::Learner,
-            [3] => MemberRole::Witness,
-            _ => return Err(ConfigurationError::Malformed),
-        };
-        let [priority] = self.take()?;
-        let incarnation = Incarnation::new(u128::from_le_bytes(self.take()?));
-        let length = usize::from(u16::from_le_bytes(self.take()?));
-        if length > MAX_ADDRESS_BYTES {
-            return Err(ConfigurationError::Malformed);
-        }
-        let (address, rest) = self
-            .bytes
-            .split_at_checked(length)
-            .ok_or(ConfigurationError::Malformed)?;
-        self.bytes = rest;
-        let address = core::str::from_utf8(address).map_err(|_| ConfigurationError::Malformed)?;
-        Ok((
-            id,
-            Member {
-                role,
-                incarnation,
-                address: String::from(address),
-                priority,
-            },
-        ))
+    /// The sets of all that receive the log.
+    pub(crate) fn sets(&self) -> impl Iterator<Item = &Members> {
+        self.halves().chain(self.target.as_ref())
     }
 }
 
@@ -306,13 +194,11 @@ pub const MAX_ADDRESS_BYTES: usize = 256;
 /// The priority of a member that was given none.
 pub const DEFAULT_PRIORITY: u8 = 128;
 
-/// The version [`Configuration::encode`] writes.
-const ENCODING_VERSION: u16 = 1;
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use alloc::vec;
+    use alloc::vec::Vec;
 
     fn peer(id: u64) -> Peer {
         Peer::new(NodeId::new(id), Incarnation::new(u128::from(id) * 100))
@@ -350,6 +236,59 @@ mod tests {
     }
 
     #[test]
+    fn golden_bytes_of_version_2() {
+        let mut configuration = Configuration::of_voters([peer(7)]);
+        configuration.target = Some(Configuration::of_voters([peer(8)]).members);
+        let mut bytes = vec![];
+        configuration.encode(&mut bytes);
+        let mut expected = vec![2, 0, 3, 1, 0, 7, 0, 0, 0, 0, 0, 0, 0, 1, 128];
+        expected.extend_from_slice(&700u128.to_le_bytes());
+        expected.extend_from_slice(&[0, 0, 1, 0, 8, 0, 0, 0, 0, 0, 0, 0, 1, 128]);
+        expected.extend_from_slice(&800u128.to_le_bytes());
+        expected.extend_from_slice(&[0, 0]);
+        assert_eq!(bytes, expected);
+        assert_eq!(Configuration::decode(&bytes), Ok(configuration));
+        // The shape is none that the first version had.
+        bytes[0] = 1;
+        let refused = Configuration::decode(&bytes);
+        assert_eq!(refused, Err(ConfigurationError::Malformed));
+        bytes[0] = 3;
+        let refused = Configuration::decode(&bytes);
+        assert_eq!(
+            refused,
+            Err(ConfigurationError::UnknownVersion { version: 3 })
+        );
+    }
+
+    #[test]
+    fn refuses_two_lives_of_one_node() {
+        let other_life = [(NodeId::new(1), Member::voter(Incarnation::new(9)))];
+        let mut joint = Configuration::of_voters([peer(1)]);
+        joint.outgoing = Some(other_life.clone().into());
+        let mut growing = Configuration::of_voters([peer(1)]);
+        growing.target = Some(other_life.into());
+        for configuration in [joint, growing] {
+            let mut bytes = vec![];
+            configuration.encode(&mut bytes);
+            let node = NodeId::new(1);
+            let refused = Configuration::decode(&bytes);
+            assert_eq!(refused, Err(ConfigurationError::TwoLives { node }));
+        }
+    }
+
+    #[test]
+    fn the_target_receives_the_log_and_counts_for_nothing() {
+        let mut configuration = Configuration::of_voters([peer(1)]);
+        configuration.target = Some(Configuration::of_voters([peer(1), peer(2)]).members);
+        assert!(configuration.admits(peer(2)));
+        let peers: Vec<Peer> = configuration.peers().collect();
+        assert_eq!(peers, [peer(1), peer(2)]);
+        assert!(configuration.votes(NodeId::new(1)));
+        assert!(!configuration.votes(NodeId::new(2)));
+        assert!(!configuration.may_lead(peer(2)));
+    }
+
+    #[test]
     fn an_address_is_read_back_up_to_its_limit_and_refused_beyond() {
         let mut member = Member::voter(Incarnation::new(1));
         member.address = "a".repeat(MAX_ADDRESS_BYTES);
@@ -380,9 +319,11 @@ mod tests {
         ]);
         configuration.outgoing = Some([member(4, MemberRole::Voter)].into());
         let leaders: Vec<u64> = (1..=5)
-            .filter(|id| configuration.may_lead(NodeId::new(*id)))
+            .filter(|id| configuration.may_lead(Peer::new(NodeId::new(*id), Incarnation::new(1))))
             .collect();
         assert_eq!(leaders, [1, 4], "the last one votes in the outgoing half");
+        let another_life = Peer::new(NodeId::new(1), Incarnation::new(2));
+        assert!(!configuration.may_lead(another_life));
     }
 
     #[test]

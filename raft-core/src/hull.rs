@@ -5,6 +5,7 @@
 //! [`crate::states`] and [`crate::rules`].
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 
 use crate::chunk::{Checksum, Chunk};
 use crate::common::Common;
@@ -35,11 +36,12 @@ mod commands;
 mod explain;
 mod fingerprint;
 mod input;
+mod membership;
 mod open;
 mod output;
 
-pub use input::{Input, Loaded, Proposals, Transfer};
-pub use output::{Apply, Doubt, Load, NotHandedOver, Outcome, Refusal, Resolved};
+pub use input::{Input, Loaded, Proposals, Reconfigure, Transfer};
+pub use output::{Apply, Doubt, Load, NotHandedOver, Outcome, Refusal, Resolved, Withdrawal};
 
 /// One node's Raft: hand in what happened with [`Hull::step`], then pull what is to be done until
 /// nothing is left, in any order.
@@ -102,6 +104,8 @@ impl Hull {
             Input::Propose(proposals) => self.on_propose(proposals),
             Input::Read(tickets) => self.on_read(tickets),
             Input::Transfer(request) => self.on_transfer(request),
+            Input::Reconfigure(wish) => self.on_reconfigure(wish),
+            Input::CancelReconfigure(ticket) => self.on_cancel_reconfigure(ticket),
             Input::Durable(durable) => {
                 self.common.disk.on_durable(durable, self.common.hard.boot);
                 let disk = &self.common.disk;
@@ -137,6 +141,9 @@ impl Hull {
         let Message {
             from, term, body, ..
         } = message;
+        if matches!(body, Body::PreVote(_) | Body::RequestVote(_)) {
+            self.tell_removed(from);
+        }
         if let Body::PreVote(request) = body {
             let hears_leader = self.hears_leader();
             voter::on_pre_vote(&mut self.common, from, term, request, hears_leader);
@@ -157,8 +164,9 @@ impl Hull {
             return Next::Stay;
         }
         match term::compare(self.common.term(), term) {
-            // It answers an attempt, not a term: who is behind in term speaks in its own.
-            TermVerdict::Stale if matches!(body, Body::PreVoteReply(_)) => {}
+            // It answers an attempt, not a term: who is behind in term speaks in its own. And what
+            // is committed is so in every term.
+            TermVerdict::Stale if matches!(body, Body::PreVoteReply(_) | Body::Removed(_)) => {}
             TermVerdict::Stale => return self.answer_stale(from, &body),
             TermVerdict::Newer => self.follow_term(term),
             TermVerdict::Current => {}
@@ -175,6 +183,7 @@ impl Hull {
         // [F2.FOL.1] Followers answer candidates and leaders; the others, what is below.
         match body {
             Body::PreVote(_) => Next::Stay, // answered before terms are compared
+            Body::Removed(removed) => self.on_removed(from, removed),
             Body::RequestVote(request) => self.on_request_vote(from, request),
             Body::AppendEntries(request) => match &mut self.state {
                 State::Follower(follower) => {
@@ -207,10 +216,7 @@ impl Hull {
                 }
             },
             Body::AppendEntriesReply(reply) => match &mut self.state {
-                State::Leader(leader) => {
-                    leader.on_append_reply(common, from, reply);
-                    Next::Stay
-                }
+                State::Leader(leader) => leader.on_append_reply(common, from, reply),
                 State::Follower(_) | State::PreCandidate(_) | State::Candidate(_) => {
                     self.drop_message(from, Dropped::StaleReply, "F2.LEAD.4")
                 }
@@ -277,10 +283,7 @@ impl Hull {
     fn on_durable(&mut self) -> Next {
         match &mut self.state {
             State::Candidate(candidate) => candidate.count(&self.common),
-            State::Leader(leader) => {
-                leader.advance_commit(&mut self.common);
-                Next::Stay
-            }
+            State::Leader(leader) => leader.advance_commit(&mut self.common),
             State::Follower(_) | State::PreCandidate(_) => Next::Stay,
         }
     }
@@ -338,7 +341,8 @@ impl Hull {
             | Body::RequestVoteReply(_)
             | Body::AppendEntriesReply(_)
             | Body::HeartbeatReply(_)
-            | Body::TimeoutNow(_) => {
+            | Body::TimeoutNow(_)
+            | Body::Removed(_) => {
                 return self.drop_message(from, Dropped::StaleTerm, "F2.ALL.2");
             }
         };
@@ -523,7 +527,7 @@ impl Hull {
         from: LogIndex,
         through: LogIndex,
         max_bytes: usize,
-    ) -> Option<alloc::vec::Vec<Chunk>> {
+    ) -> Option<Vec<Chunk>> {
         let common = &mut self.common;
         let loaded = &common.applying.loaded;
         let starts_here = loaded

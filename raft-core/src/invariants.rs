@@ -57,14 +57,23 @@ pub(crate) fn check(_hull: &mut Hull, _before: &Before) {}
 #[cfg(no_invariants)]
 pub(crate) fn arrow(_common: &mut crate::common::Common, _from: Role, _to: Role) {}
 
+#[cfg(no_invariants)]
+pub(crate) fn follows(
+    _common: &mut crate::common::Common,
+    _next: &crate::configuration::Configuration,
+) {
+}
+
 #[cfg(not(no_invariants))]
-pub(crate) use checks::{arrow, check};
+pub(crate) use checks::{arrow, check, follows};
 
 #[cfg(not(no_invariants))]
 mod checks {
     use super::Before;
     use crate::common::Common;
+    use crate::configuration::Configuration;
     use crate::hull::Hull;
+    use crate::rules::reconfigure;
     use crate::states::leader::Leader;
     use crate::states::leader::progress::Mode;
     use crate::states::{Role, State};
@@ -93,6 +102,20 @@ mod checks {
             common,
             from.may_become(to),
             "Figure 4 has an arrow from {from:?} to {to:?}"
+        );
+    }
+
+    /// A leader appends a configuration only when the one before it is committed, and only one
+    /// whose quorums have a node in common with each of that one's.
+    pub(crate) fn follows(common: &mut Common, next: &Configuration) {
+        let active = common.configuration();
+        let fits = reconfigure::may_follow(active, next);
+        let committed = common.is_configuration_committed();
+        let active = active.clone();
+        invariant!(
+            common,
+            fits && committed,
+            "{next:?} may follow {active:?}, which is committed: {committed}"
         );
     }
 
@@ -226,6 +249,21 @@ mod checks {
             to.is_none_or(|to| leader.followers().contains_key(&to)),
             &|| alloc::format!("who is handed over to is followed: {to:?}"),
         )?;
+        let (followers, configuration) = (leader.followers(), common.configuration());
+        let all_admitted = followers
+            .values()
+            .all(|progress| configuration.admits(progress.peer()));
+        let mut sets = configuration.sets();
+        let all_followed = sets.all(|set| {
+            set.keys()
+                .all(|id| *id == common.me.id || followers.contains_key(id))
+        });
+        require(all_admitted && all_followed, &|| {
+            let followed = followers.keys();
+            alloc::format!(
+                "a leader sends to all of {configuration:?} and nobody else: {followed:?}"
+            )
+        })?;
         for progress in leader.followers().values() {
             let (matched, next) = (progress.matched(), progress.next());
             require(matched < next && next <= last.index.next(), &|| {

@@ -35,9 +35,9 @@
 //!
 //! # What is left out, and what that costs
 //!
-//! Membership changes, snapshots and leadership transfer are not built yet. Their types are in the
-//! formats, so that they can come without a new format: until then a log is never compacted, and a
-//! follower catches up entry by entry.
+//! Snapshots and leadership transfer are not built yet. Their types are in the formats, so that they
+//! can come without a new format: until then a log is never compacted, and a follower catches up
+//! entry by entry.
 
 #![no_std]
 #![cfg_attr(

@@ -45,6 +45,8 @@ pub enum Body {
     HeartbeatReply(HeartbeatReply),
     /// Campaign at once: the leader hands over to you (thesis 3.10).
     TimeoutNow(TimeoutNow),
+    /// You are no member any more: told to who asks for votes or pre-votes (thesis 4.2.3).
+    Removed(Removed),
 }
 
 /// Asks whether a vote would be granted in the term after the message's.
@@ -157,6 +159,14 @@ pub struct TimeoutNow {
     pub last: EntryId,
 }
 
+/// Says that a committed configuration does not hold the receiver. A fact for ever, whatever the
+/// message's term: it only keeps from campaigning who knows of no later configuration.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct Removed {
+    /// The index of the configuration's entry.
+    pub configuration: LogIndex,
+}
+
 /// The queues towards one peer. What stands in one never waits behind what stands in another.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum Lane {
@@ -186,6 +196,7 @@ impl Body {
             Self::Heartbeat(_) => "Heartbeat",
             Self::HeartbeatReply(_) => "HeartbeatReply",
             Self::TimeoutNow(_) => "TimeoutNow",
+            Self::Removed(_) => "Removed",
         }
     }
 
@@ -205,7 +216,8 @@ impl Body {
             | Self::RequestVoteReply(_)
             | Self::AppendEntriesReply(_)
             | Self::Heartbeat(_)
-            | Self::HeartbeatReply(_) => None,
+            | Self::HeartbeatReply(_)
+            | Self::Removed(_) => None,
         }
     }
 
@@ -220,7 +232,8 @@ impl Body {
             | Self::AppendEntriesReply(_)
             | Self::Heartbeat(_)
             | Self::HeartbeatReply(_)
-            | Self::TimeoutNow(_) => Lane::Control,
+            | Self::TimeoutNow(_)
+            | Self::Removed(_) => Lane::Control,
         }
     }
 }

@@ -118,6 +118,7 @@ mod tests {
             let configuration = Configuration {
                 members: voters_of(&ids),
                 outgoing: None,
+                target: None,
             };
             for code in 0..3u32.pow(size) {
                 let vote = |id: NodeId| match code / 3u32.pow(id.get() as u32 - 1) % 3 {
@@ -156,6 +157,7 @@ mod tests {
             let configuration = Configuration {
                 members: voters_of(&ids),
                 outgoing: None,
+                target: None,
             };
             for code in 0..4u64.pow(size) {
                 let matched = |id: NodeId| LogIndex::new(code / 4u64.pow(id.get() as u32 - 1) % 4);
@@ -181,12 +183,14 @@ mod tests {
         let five = Configuration {
             members: voters_of(&[1, 2, 3, 4, 5]),
             outgoing: None,
+            target: None,
         };
         let answered = |id: NodeId| [9, 7, 4, 4, 0][id.get() as usize - 1];
         assert_eq!(answered_round(&five, answered), 4);
         let joint = Configuration {
             members: voters_of(&[1, 2]),
             outgoing: Some(voters_of(&[3, 4, 5])),
+            target: None,
         };
         assert_eq!(answered_round(&joint, answered), 4);
         assert_eq!(answered_round(&Configuration::new([]), answered), 0);
@@ -198,6 +202,7 @@ mod tests {
         let configuration = Configuration {
             members: voters_of(&[3, 4, 5]),
             outgoing: Some(voters_of(&[1, 2, 3])),
+            target: None,
         };
         let granted_by =
             |ids: &'static [u64]| move |id: NodeId| ids.contains(&id.get()).then_some(true);
@@ -230,9 +235,13 @@ mod tests {
         let configuration = Configuration {
             members,
             outgoing: None,
+            target: Some(voters_of(&[6, 7, 8, 9])),
         };
+        // Nodes 6 to 9 are to become voters, and are none yet.
         let learners = |id: NodeId| (id.get() == 1 || id.get() >= 4).then_some(true);
         assert_eq!(tally(&configuration, learners), Tally::Pending);
+        let held = |id: NodeId| LogIndex::new(if id.get() == 1 || id.get() >= 4 { 9 } else { 2 });
+        assert_eq!(committed_index(&configuration, held), LogIndex::new(2));
         let witness = |id: NodeId| (id.get() == 1 || id.get() == 3).then_some(true);
         assert_eq!(tally(&configuration, witness), Tally::Won);
     }

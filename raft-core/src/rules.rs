@@ -6,13 +6,17 @@
 //! | [`term`] | All Servers, 5.1: which term is the later one, and what follows |
 //! | [`vote`] | RequestVote, 5.2 and 5.4.1; PreVote, thesis 9.6 |
 //! | [`append`] | AppendEntries, 5.3: where logs agree, and where to look when they don't |
+//! | [`reconfigure`] | paper 6, thesis 4: which configuration may follow which |
+//! | [`catch_up`] | thesis 4.2.1: when a new member is close enough to count |
 //! | [`commit`] | Leaders and AppendEntries, 5.3 and 5.4.2: how far the log is committed |
 //! | [`transfer`] | thesis 3.10: to whom leadership goes, and when |
 //!
 //! Nothing here knows a log, a state or a message's way.
 
 pub mod append;
+pub mod catch_up;
 pub mod commit;
+pub mod reconfigure;
 pub mod term;
 pub mod transfer;
 pub mod vote;

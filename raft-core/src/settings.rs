@@ -29,6 +29,10 @@ pub struct Settings {
     /// two [`Self::election_timeout`]s. Choose more than a node needs to show whether it is well:
     /// while it is handed over to, no proposals are taken. `None`: only when asked to.
     pub hand_over_after: Option<Duration>,
+    /// How long a new member that is to vote may make no progress before the change of members is
+    /// given up (thesis 4.2.1). At least one [`Self::election_timeout`]; choose longer than the
+    /// largest message takes to send and sync.
+    pub catch_up_timeout: Duration,
     /// Ask before campaigning, so that a node that was cut off disturbs nobody when it returns
     /// (thesis 9.6).
     pub pre_vote: bool,
@@ -91,7 +95,7 @@ impl Settings {
     }
 
     /// What must hold between the spans of time, each with what is wrong if it does not.
-    fn checks_of_times(&self) -> [(bool, SettingsProblem); 5] {
+    fn checks_of_times(&self) -> [(bool, SettingsProblem); 6] {
         let hand_over_after = self.hand_over_after.unwrap_or(Duration::MAX);
         [
             (
@@ -126,6 +130,13 @@ impl Settings {
                 hand_over_after >= self.election_timeout.saturating_mul(2),
                 SettingsProblem::HandsOverTooSoon {
                     hand_over_after,
+                    election_timeout: self.election_timeout,
+                },
+            ),
+            (
+                self.catch_up_timeout >= self.election_timeout,
+                SettingsProblem::CatchUpTooImpatient {
+                    catch_up_timeout: self.catch_up_timeout,
                     election_timeout: self.election_timeout,
                 },
             ),
@@ -190,6 +201,7 @@ impl Default for Settings {
             resend_after: Duration::from_millis(300),
             stalled_write_after: Duration::from_secs(5),
             hand_over_after: Some(Duration::from_secs(10)),
+            catch_up_timeout: Duration::from_secs(30),
             pre_vote: true,
             check_quorum: true,
             max_writes_in_flight: 4,
@@ -252,6 +264,16 @@ pub enum SettingsProblem {
     HandsOverTooSoon {
         /// The value given.
         hand_over_after: Duration,
+        /// The value it disagrees with.
+        election_timeout: Duration,
+    },
+    /// A new member would be given up before a lost message could be sent again.
+    #[error(
+        "catch_up_timeout is {catch_up_timeout:?}; it must be at least election_timeout, {election_timeout:?}"
+    )]
+    CatchUpTooImpatient {
+        /// The value given.
+        catch_up_timeout: Duration,
         /// The value it disagrees with.
         election_timeout: Duration,
     },

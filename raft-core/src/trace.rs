@@ -107,6 +107,17 @@ pub enum EventKind {
         /// How many.
         count: usize,
     },
+    /// Another configuration is in force: it was appended, or the one after it was overwritten.
+    ConfigurationInForce {
+        /// The index of its entry; zero for the one before all entries.
+        since: LogIndex,
+    },
+    /// A committed configuration does not hold this node as one that may lead: a leader steps
+    /// down, others no longer campaign.
+    Removed {
+        /// The index of its entry.
+        configuration: LogIndex,
+    },
     /// A leader no longer hears a quorum and steps down.
     QuorumLost {
         /// The term it led.

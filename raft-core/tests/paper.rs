@@ -37,6 +37,8 @@ mod s5_5_crashes;
 mod s5_6_timing;
 #[path = "paper/s6_configuration.rs"]
 mod s6_configuration;
+#[path = "paper/s6_membership.rs"]
+mod s6_membership;
 #[path = "paper/solo.rs"]
 mod solo;
 #[path = "paper/t10_2_1_parallel_disk.rs"]
@@ -47,6 +49,8 @@ mod t3_10_priority;
 mod t3_10_transfer;
 #[path = "paper/t4_2_3_stickiness.rs"]
 mod t4_2_3_stickiness;
+#[path = "paper/t4_2_removal.rs"]
+mod t4_2_removal;
 #[path = "paper/t6_2_check_quorum.rs"]
 mod t6_2_check_quorum;
 #[path = "paper/t6_4_reads.rs"]

@@ -194,7 +194,8 @@ impl Tickets {
             Outcome::Refused(Refusal::TooLarge { payload_bytes }) => {
                 self.on_too_large(key, payload_bytes);
             }
-            Outcome::Refused(_) => self.on_refused(key, now),
+            // Only changes of members are withdrawn; of a command it would say that it is in no log.
+            Outcome::Refused(_) | Outcome::Withdrawn(_) => self.on_refused(key, now),
             Outcome::Unknown { .. } => self.on_unknown(key),
             // Of requests to hand over, which are no tickets of these.
             Outcome::HandedOver { .. } | Outcome::NotHandedOver(_) => {}

@@ -202,7 +202,8 @@ impl Journal {
             | Body::AppendEntries(_)
             | Body::Heartbeat(_)
             | Body::HeartbeatReply(_)
-            | Body::TimeoutNow(_) => return,
+            | Body::TimeoutNow(_)
+            | Body::Removed(_) => return,
         };
         self.note(Fact::Promised {
             to: message.to.id,

@@ -322,6 +322,7 @@ fn builder_of(what: &What) -> ChunkBuilder {
             builder.push_config(&Configuration {
                 members: half(members),
                 outgoing: outgoing.as_ref().map(half),
+                target: None,
             })
         }
     };

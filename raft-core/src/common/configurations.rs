@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use crate::chunk::Chunk;
 use crate::configuration::Configuration;
-use crate::ids::LogIndex;
+use crate::ids::{LogIndex, Peer};
 use crate::log::Recovered;
 use crate::record::Record;
 
@@ -16,6 +16,8 @@ pub(crate) struct Configurations {
     /// In force while the log holds none: the snapshot's, or the founding one.
     base: Configuration,
     in_log: Vec<(LogIndex, Configuration)>,
+    /// The last committed configuration of which others said that it does not hold this node.
+    told_removed: LogIndex,
 }
 
 impl Configurations {
@@ -28,6 +30,7 @@ impl Configurations {
         Self {
             base,
             in_log: recovered.configurations.clone(),
+            told_removed: LogIndex::ZERO,
         }
     }
 
@@ -37,6 +40,38 @@ impl Configurations {
         self.in_log
             .last()
             .map_or(&self.base, |(_, configuration)| configuration)
+    }
+
+    /// Whether a committed configuration later than all here is known not to hold this node: what
+    /// it lacks is on a majority, so that it can win no election.
+    pub(crate) fn is_removed(&self) -> bool {
+        self.told_removed > self.active_since().unwrap_or(LogIndex::ZERO)
+    }
+
+    /// A committed configuration at this index does not hold this node. `false` if a later one is
+    /// known here.
+    pub(crate) fn on_removed(&mut self, configuration: LogIndex) -> bool {
+        self.told_removed = self.told_removed.max(configuration);
+        self.is_removed()
+    }
+
+    /// Whether the configuration in force is known to be committed.
+    pub(crate) fn is_committed(&self, commit: LogIndex) -> bool {
+        self.active_since().is_none_or(|index| index <= commit)
+    }
+
+    /// Whether `peer` may lead in a configuration that may count: the last one known to be
+    /// committed, and those after it.
+    pub(crate) fn may_lead(&self, peer: Peer, commit: LogIndex) -> bool {
+        let committed = self.in_log.iter().rposition(|(index, _)| *index <= commit);
+        let base = committed.is_none().then_some(&self.base);
+        let later = self.in_log.iter().skip(committed.unwrap_or(0));
+        // [T4.2.2.16] Who is not in the latest one may still be needed, until that is committed:
+        // its log may be the only one that lets the others have a leader.
+        // [S6.15] In a joint one either half will do.
+        base.into_iter()
+            .chain(later.map(|(_, configuration)| configuration))
+            .any(|configuration| configuration.may_lead(peer))
     }
 
     pub(crate) fn on_append(&mut self, chunk: &Chunk) {

@@ -4,7 +4,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::Hull;
-use super::input::{Input, Proposals, Transfer};
+use super::input::{Input, Proposals, Reconfigure, Transfer};
 use super::output::Refusal;
 use crate::ids::Ticket;
 use crate::states::{Next, State};
@@ -16,6 +16,8 @@ impl Hull {
             Input::Propose(proposals) => proposals.tickets,
             Input::Read(tickets) => tickets,
             Input::Transfer(request) => vec![request.ticket],
+            Input::Reconfigure(wish) => vec![wish.ticket],
+            Input::CancelReconfigure(ticket) => vec![ticket],
             Input::Message(_)
             | Input::ConnectionLost(_)
             | Input::DeadlinePassed
@@ -61,6 +63,28 @@ impl Hull {
             };
             let tickets = vec![request.ticket];
             self.common.resolved.refused(tickets, refusal);
+        }
+        Next::Stay
+    }
+
+    pub(super) fn on_reconfigure(&mut self, wish: Reconfigure) -> Next {
+        if let State::Leader(leader) = &mut self.state {
+            leader.reconfigure(&mut self.common, wish);
+        } else {
+            let leader = self.leader();
+            let refusal = Refusal::NotLeader { leader };
+            self.common.resolved.refused(vec![wish.ticket], refusal);
+        }
+        Next::Stay
+    }
+
+    pub(super) fn on_cancel_reconfigure(&mut self, ticket: Ticket) -> Next {
+        if let State::Leader(leader) = &mut self.state {
+            leader.cancel_reconfigure(&mut self.common, ticket);
+        } else {
+            let leader = self.leader();
+            let refusal = Refusal::NotLeader { leader };
+            self.common.resolved.refused(vec![ticket], refusal);
         }
         Next::Stay
     }

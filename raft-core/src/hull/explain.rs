@@ -78,7 +78,7 @@ impl Hull {
             State::PreCandidate(candidate) => {
                 why.extend(unable(common, now));
                 why.extend(votes_missing(common, Ballot::PreVote, |id| {
-                    candidate.vote_of(id)
+                    candidate.vote_of(common, id)
                 }));
             }
             State::Candidate(candidate) => {

@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::chunk::{Chunk, ChunkBuilder, PushError};
+use crate::configuration::Members;
 use crate::ids::{LogIndex, NodeId, Ticket};
 use crate::log::{Durable, LogError};
 use crate::message::Message;
@@ -24,6 +25,11 @@ pub enum Input {
     Read(Vec<Ticket>),
     /// Hand over leadership, if this node leads.
     Transfer(Transfer),
+    /// Change the members, if this node leads.
+    Reconfigure(Reconfigure),
+    /// Give up the change of members under way, if this node leads and nobody's vote has been
+    /// touched by it yet. The ticket comes back as committed with the entry that says so.
+    CancelReconfigure(Ticket),
     /// A write, and all before it, are durable.
     Durable(Durable),
     /// The log failed. Final: the hull stops.
@@ -45,6 +51,8 @@ impl Input {
             Self::Propose(_) => "Propose",
             Self::Read(_) => "Read",
             Self::Transfer(_) => "Transfer",
+            Self::Reconfigure(_) => "Reconfigure",
+            Self::CancelReconfigure(_) => "CancelReconfigure",
             Self::Durable(_) => "Durable",
             Self::WriteFailed(_) => "WriteFailed",
             Self::Loaded(_) => "Loaded",
@@ -130,6 +138,18 @@ pub struct Transfer {
     pub ticket: Ticket,
     /// Who is to lead; `None` for whoever is fit, of the highest priority.
     pub to: Option<NodeId>,
+}
+
+/// A wish for other members. It comes back as committed once they alone decide.
+///
+/// The target goes into the log, and any later leader goes on from there; the ticket does not: it
+/// comes back as unknown when this leader loses office.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Reconfigure {
+    /// The wish's ticket.
+    pub ticket: Ticket,
+    /// All members as they are to be, not only those that change.
+    pub target: Members,
 }
 
 /// The answer to a [`crate::hull::Load`].

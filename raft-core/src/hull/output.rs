@@ -5,6 +5,7 @@ use core::ops::Range;
 
 use crate::chunk::Chunk;
 use crate::ids::{EntryId, LogIndex, NodeId, Ticket};
+use crate::rules::reconfigure::TargetProblem;
 
 /// Entries to read back from the log; answer with [`crate::hull::Loaded`] under the same number.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -66,6 +67,23 @@ pub enum Outcome {
     },
     /// Leadership was to be handed over, and was not.
     NotHandedOver(NotHandedOver),
+    /// A change of members was begun and is given up: the members are those they were.
+    Withdrawn(Withdrawal),
+}
+
+/// Why a change of members was given up.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, thiserror::Error)]
+pub enum Withdrawal {
+    /// Somebody asked for that ([`crate::hull::Input::CancelReconfigure`]).
+    #[error("the change was cancelled")]
+    Cancelled,
+    /// A new member is gone, or too slow ever to catch up. See that it runs and is reached under
+    /// its address, and try again.
+    #[error("{node} did not catch up")]
+    NotCaughtUp {
+        /// The new member.
+        node: NodeId,
+    },
 }
 
 /// Why a proposal, a read, or a request to hand over leadership was refused. Nothing was begun.
@@ -125,6 +143,23 @@ pub enum Refusal {
     /// timeout. Name another, or try again when it is back.
     #[error("nobody was heard lately that could take over")]
     NobodyToLead,
+    /// A change of members is not finished: its configuration is not committed, or leads on to
+    /// another one. Wait for it, or cancel it.
+    #[error("the members are changing since {since}")]
+    ChangeUnderWay {
+        /// The index of the latest configuration's entry.
+        since: LogIndex,
+    },
+    /// This leader has committed nothing in its own term yet, and may not know which configuration
+    /// is committed. Try again soon.
+    #[error("nothing is committed in this leader's own term yet")]
+    TermNotCommitted,
+    /// The members can't become what is wanted.
+    #[error("the target can't be: {0}")]
+    Target(TargetProblem),
+    /// There is no change of members that could still be cancelled.
+    #[error("there is no change of members to cancel")]
+    NothingToCancel,
     /// The hull has stopped; see [`crate::hull::Hull::fault`].
     #[error("this node has stopped after a fault")]
     Stopped,

@@ -36,7 +36,7 @@ impl Candidate {
         };
         // [F2.CAN.4] Ask all others. The request waits until term, own vote and the entries it
         // boasts of are durable: after a crash the old answers of this term would still count.
-        for peer in common.others() {
+        for peer in common.other_voters() {
             common.promise(peer, Body::RequestVote(request));
         }
         // [F2.CAN.3] Restart the election timer.
@@ -81,7 +81,8 @@ impl Candidate {
 
     /// The vote of node `id`, if it is known by now.
     pub(crate) fn vote_of(&self, common: &Common, id: NodeId) -> Option<bool> {
-        if id == common.me.id {
+        // [T4.2.2.17] Its own vote counts where it is a voter, and only there.
+        if common.is_me(id) {
             self.has_own_vote(common).then_some(true)
         } else {
             self.votes.get(&id).copied()

@@ -15,12 +15,14 @@ use core::hash::{Hash, Hasher};
 
 mod commit;
 mod lag;
+mod membership;
 pub(crate) mod progress;
 mod reads;
 mod replicate;
 mod tickets;
 mod transfer;
 
+use membership::Membership;
 use progress::Progress;
 use reads::Reads;
 use tickets::Tickets;
@@ -28,7 +30,8 @@ use transfer::{Handover, Preference};
 
 /// The leader of the current term.
 ///
-/// - `followers` holds a progress for each other member of the configuration and nobody else.
+/// - `followers` holds a progress for each other node that the configuration in force sends the log
+///   to, in the life that was admitted, and for nobody else.
 #[derive(Clone, Debug)]
 pub(crate) struct Leader {
     /// The term it leads: while it resigns, the current one may be later already.
@@ -38,6 +41,7 @@ pub(crate) struct Leader {
     reads: Reads,
     /// The entry it took office with. Once that is committed, so is all that was committed before.
     first: LogIndex,
+    membership: Membership,
     /// The last heartbeat round begun.
     round: u64,
     heartbeat_due: Time,
@@ -66,6 +70,7 @@ impl Leader {
             tickets: Tickets::default(),
             reads: Reads::default(),
             first: next,
+            membership: Membership::default(),
             round: 0,
             heartbeat_due: now.after(common.settings.heartbeat_interval),
             woke_late: false,
@@ -100,6 +105,7 @@ impl Leader {
             tickets,
             reads,
             first,
+            membership,
             round,
             heartbeat_due: _,
             woke_late,
@@ -113,6 +119,7 @@ impl Leader {
         handover.as_ref().map(Handover::identity).hash(into);
         preference.fingerprint(into);
         self.log_time(common.now).hash(into);
+        membership.fingerprint(common, into);
         for progress in followers.values() {
             progress.fingerprint(common, into);
         }
@@ -204,13 +211,13 @@ impl Leader {
         common: &mut Common,
         from: Peer,
         reply: AppendEntriesReply,
-    ) {
+    ) -> Next {
         let Some(progress) = self.progress_of(from) else {
-            return;
+            return Next::Stay;
         };
         progress.hear(common.now);
         progress.on_reply(common, reply);
-        self.advance_commit(common);
+        self.advance_commit(common)
     }
 
     pub(crate) fn on_connection_lost(&mut self, node: NodeId) {
@@ -259,7 +266,8 @@ impl Leader {
         self.begin_round(common);
         self.advance_reads(common);
         self.yield_to_preferred(common);
-        Next::Stay
+        // Time alone may decide that a new member is gone.
+        self.advance_membership(common)
     }
 
     /// Whether a majority was heard within the last election timeout.
@@ -268,7 +276,7 @@ impl Leader {
             let recent = |progress: &Progress| {
                 common.now.since(progress.heard()) < common.settings.election_timeout
             };
-            Some(id == common.me.id || self.followers.get(&id).is_some_and(recent))
+            Some(common.is_me(id) || self.followers.get(&id).is_some_and(recent))
         };
         quorum::tally(common.configuration(), heard) == Tally::Won
     }
@@ -314,6 +322,7 @@ impl Leader {
         common.loads.forget_peers();
         self.reads.abandon(common);
         self.tickets.abandon(common, self.term, why);
+        self.membership.abandon(common, self.term, why);
     }
 
     /// The follower's progress, if exactly this life of it is a member.
@@ -325,7 +334,8 @@ impl Leader {
 
     /// The highest index known to be on the disk of node `id`.
     pub(crate) fn matched(&self, common: &Common, id: NodeId) -> LogIndex {
-        if id == common.me.id {
+        // [S6.37] A leader that the configuration in force does not hold counts for nothing in it.
+        if common.is_me(id) {
             // [T10.2.1.6] The leader itself counts with what is durable on its own disk.
             common.disk.durable_index()
         } else {

@@ -27,7 +27,7 @@ impl PreCandidate {
     /// Asks all other members.
     pub(crate) fn new(common: &mut Common, attempt: u64) -> Self {
         let last = common.last();
-        for peer in common.others() {
+        for peer in common.other_voters() {
             common.say(peer, Body::PreVote(PreVote { attempt, last }));
         }
         let votes = BTreeMap::from([(common.me.id, true)]);
@@ -71,8 +71,9 @@ impl PreCandidate {
     }
 
     /// What node `id` has answered, if it has.
-    pub(crate) fn vote_of(&self, id: NodeId) -> Option<bool> {
-        self.votes.get(&id).copied()
+    pub(crate) fn vote_of(&self, common: &Common, id: NodeId) -> Option<bool> {
+        let counts = id != common.me.id || common.is_me(id);
+        self.votes.get(&id).copied().filter(|_| counts)
     }
 
     /// Who has refused.
@@ -83,7 +84,7 @@ impl PreCandidate {
 
     /// What the answers so far lead to.
     pub(crate) fn count(&self, common: &Common) -> Next {
-        match quorum::tally(common.configuration(), |id| self.vote_of(id)) {
+        match quorum::tally(common.configuration(), |id| self.vote_of(common, id)) {
             // The disk may have stalled since the question went out: then no vote could be given.
             Tally::Won if common.may_campaign() => Next::Candidate,
             Tally::Won => Next::Follower,

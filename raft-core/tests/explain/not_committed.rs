@@ -288,6 +288,7 @@ fn of_a_joint_configuration_only_the_half_that_lacks_holders_is_told() {
     setup.founding = Configuration {
         members: Configuration::of_voters([1, 4, 5].map(peer)).members,
         outgoing: Some(Configuration::of_voters([1, 2, 3].map(peer)).members),
+        target: None,
     };
     let mut node = Node::with_setup(setup, MemoryLog::new());
     node.settle();

@@ -5,6 +5,7 @@ use std::time::Duration;
 use raft_core::error::Dropped;
 use raft_core::hull::{Input, Outcome, Refusal};
 use raft_core::ids::{Incarnation, NodeId, Peer, Term};
+use raft_core::log::memory::MemoryLog;
 use raft_core::message::{
     AppendEntriesReply, AppendVerdict, Body, HeartbeatReply, Message, RequestVote, RequestVoteReply,
 };
@@ -12,8 +13,8 @@ use raft_core::states::Role;
 use raft_core::trace::EventKind;
 
 use crate::support::{
-    Node, append, chunks, conflict, every_body, heartbeat, heartbeat_reply, id, matched, peer,
-    pre_vote, request_vote, settings, vote_reply,
+    self, Node, append, chunks, conflict, every_body, heartbeat, heartbeat_reply, id, matched,
+    peer, pre_vote, request_vote, settings, vote_reply,
 };
 
 const ROLES: [Role; 4] = [
@@ -34,8 +35,9 @@ fn the_term_starts_at_zero() {
 fn a_message_of_an_earlier_term_changes_nothing() {
     for role in ROLES {
         for body in every_body() {
-            if matches!(body, Body::PreVoteReply(_)) {
-                continue; // it answers an attempt, not a term (thesis 9.6)
+            if matches!(body, Body::PreVoteReply(_) | Body::Removed(_)) {
+                // They answer an attempt (thesis 9.6), and tell what is committed for good.
+                continue;
             }
             let mut node = Node::in_role(role);
             let (vote, terms) = (node.hull.vote(), node.terms());
@@ -324,6 +326,20 @@ fn a_message_from_another_life_of_a_member_is_dropped() {
         }));
         assert_eq!(node.drops(), [Dropped::Stranger]);
         assert_eq!(node.term(), 5);
+        assert_eq!(node.sent(), []);
+    }
+}
+
+/// [T3.8.11] Not even for itself, where it alone would be a majority.
+#[test]
+fn another_life_of_a_member_is_not_elected_in_its_place() {
+    for size in [1, 3] {
+        let mut setup = support::setup(1, size);
+        setup.me = Peer::new(NodeId::new(1), Incarnation::new(7));
+        let mut node = Node::with_setup(setup, MemoryLog::new());
+        node.settle();
+        node.wait(settings().election_timeout * 20);
+        assert_eq!((node.hull.role(), node.term()), (Role::Follower, 0));
         assert_eq!(node.sent(), []);
     }
 }

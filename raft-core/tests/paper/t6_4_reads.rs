@@ -141,6 +141,7 @@ fn in_a_joint_configuration_both_majorities_confirm_and_who_leaves_counts_for_th
     setup.founding = Configuration {
         members: members(&[2, 3, 4]),
         outgoing: Some(members(&[1, 2, 3])),
+        target: None,
     };
     let mut node = Node::with_setup(setup, MemoryLog::new());
     node.elect();

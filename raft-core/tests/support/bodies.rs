@@ -4,7 +4,7 @@ use raft_core::chunk::Chunk;
 use raft_core::ids::{EntryId, Term};
 use raft_core::message::{
     AppendEntries, AppendEntriesReply, AppendVerdict, Body, Heartbeat, HeartbeatReply, PreVote,
-    PreVoteReply, RequestVote, RequestVoteReply, TimeoutNow,
+    PreVoteReply, Removed, RequestVote, RequestVoteReply, TimeoutNow,
 };
 
 use super::{chunks, id, index};
@@ -66,6 +66,12 @@ pub(crate) fn conflict(request: u64, refused: u64, hint: EntryId) -> Body {
     Body::AppendEntriesReply(AppendEntriesReply { request, verdict })
 }
 
+pub(crate) fn removed(configuration: u64) -> Body {
+    Body::Removed(Removed {
+        configuration: index(configuration),
+    })
+}
+
 /// One message of each kind, all of which would change something if they were believed.
 pub(crate) fn every_body() -> Vec<Body> {
     vec![
@@ -82,6 +88,7 @@ pub(crate) fn every_body() -> Vec<Body> {
             round: 1,
             last: id(2, 2),
         }),
+        removed(9),
     ]
 }
 

@@ -8,6 +8,7 @@
 )]
 
 mod bodies;
+mod members;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -29,6 +30,8 @@ use raft_core::trace::{Event, EventKind};
 
 #[allow(unused_imports, reason = "each test file uses its own part of this")]
 pub(crate) use bodies::*;
+#[allow(unused_imports, reason = "each test file uses its own part of this")]
+pub(crate) use members::*;
 
 /// One node, driven by hand.
 pub(crate) struct Node {
@@ -51,7 +54,7 @@ pub(crate) struct Node {
     pub(crate) applied: Vec<(EntryId, Vec<u8>)>,
     pub(crate) resolved: Vec<Resolved>,
     pub(crate) events: Vec<Event>,
-    next_ticket: u64,
+    pub(super) next_ticket: u64,
     last_attempt: u64,
     /// The number of the last AppendEntries sent to each node.
     last_requests: BTreeMap<NodeId, u64>,

@@ -4,7 +4,7 @@ use bytes::BytesMut;
 use proptest::prelude::*;
 use raft_core::chunk::ChunkBuilder;
 use raft_core::ids::{EntryId, LogIndex, Term};
-use raft_core::message::{AppendEntries, Heartbeat, TimeoutNow};
+use raft_core::message::{AppendEntries, Heartbeat, Removed, TimeoutNow};
 use raft_core::record::ClientHeader;
 use raft_core::time::LogTime;
 
@@ -89,6 +89,9 @@ fn packets() -> Vec<Packet> {
             round: 300,
             last: EntryId::new(Term::new(2), LogIndex::new(6)),
         })),
+        message(Body::Removed(Removed {
+            configuration: LogIndex::new(300),
+        })),
     ]
 }
 
@@ -146,7 +149,7 @@ fn golden_bytes_of_version_2() {
 /// The bodies' bytes, after the header (and its table): a change of any of these is a new version.
 #[test]
 fn golden_bytes_of_bodies_in_postcard() {
-    let golden: [&[u8]; 8] = [
+    let golden: [&[u8]; 9] = [
         &[],
         &[1, 0x81, 2, 2, 0x82, 2, 3, 6, 5, 0xac, 2],
         &[1, 0x81, 2, 2, 0x82, 2, 3, 4, 9, 0, 0, 0],
@@ -159,6 +162,7 @@ fn golden_bytes_of_bodies_in_postcard() {
         ],
         &[2, 0x82, 2, 1, 1, 7, 8, 2, 1, 0, 2, 1, 5, 1, 3],
         &[1, 0x81, 2, 2, 0x82, 2, 3, 8, 0xac, 2, 2, 6],
+        &[1, 0x81, 2, 2, 0x82, 2, 3, 9, 0xac, 2],
     ];
     for (packet, golden) in packets().into_iter().zip(golden) {
         let chunks = chunks_of(&packet).len();
@@ -170,7 +174,7 @@ fn golden_bytes_of_bodies_in_postcard() {
 #[cfg(feature = "bincode")]
 #[test]
 fn golden_bytes_of_bodies_in_bincode() {
-    let golden: [&[u8]; 8] = [
+    let golden: [&[u8]; 9] = [
         &[],
         &[1, 251, 1, 1, 2, 251, 2, 1, 3, 6, 5, 251, 0x2c, 1],
         &[1, 251, 1, 1, 2, 251, 2, 1, 3, 4, 9, 0, 0, 0],
@@ -183,6 +187,7 @@ fn golden_bytes_of_bodies_in_bincode() {
         ],
         &[2, 251, 2, 1, 1, 1, 7, 8, 2, 1, 0, 2, 1, 5, 1, 3],
         &[1, 251, 1, 1, 2, 251, 2, 1, 3, 8, 251, 0x2c, 1, 2, 6],
+        &[1, 251, 1, 1, 2, 251, 2, 1, 3, 9, 251, 0x2c, 1],
     ];
     for (packet, golden) in packets().into_iter().zip(golden) {
         let chunks = chunks_of(&packet).len();

@@ -7,7 +7,7 @@ use raft_core::chunk::{Chunk, ChunkBuilder};
 use raft_core::ids::{EntryId, Incarnation, LogIndex, Peer, Term};
 use raft_core::message::{
     AppendEntries, AppendEntriesReply, AppendVerdict, Body, Heartbeat, HeartbeatReply, Message,
-    PreVote, PreVoteReply, RequestVote, RequestVoteReply, TimeoutNow,
+    PreVote, PreVoteReply, Removed, RequestVote, RequestVoteReply, TimeoutNow,
 };
 use raft_core::record::ClientHeader;
 use raft_core::time::LogTime;
@@ -48,6 +48,9 @@ pub fn blank(kind: MessageKind, from: Peer, to: Peer) -> Message {
         }),
         MessageKind::HeartbeatReply => Body::HeartbeatReply(HeartbeatReply { round: None }),
         MessageKind::TimeoutNow => Body::TimeoutNow(TimeoutNow { round: 0, last }),
+        MessageKind::Removed => Body::Removed(Removed {
+            configuration: LogIndex::ZERO,
+        }),
     };
     Message {
         from,

@@ -28,11 +28,13 @@ pub enum MessageKind {
     HeartbeatReply,
     /// Take over.
     TimeoutNow,
+    /// You are no member any more.
+    Removed,
 }
 
 impl MessageKind {
     /// All kinds.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::PreVote,
         Self::PreVoteReply,
         Self::RequestVote,
@@ -42,6 +44,7 @@ impl MessageKind {
         Self::Heartbeat,
         Self::HeartbeatReply,
         Self::TimeoutNow,
+        Self::Removed,
     ];
 
     /// The kind of what a message says.
@@ -56,6 +59,7 @@ impl MessageKind {
             Body::Heartbeat(_) => Self::Heartbeat,
             Body::HeartbeatReply(_) => Self::HeartbeatReply,
             Body::TimeoutNow(_) => Self::TimeoutNow,
+            Body::Removed(_) => Self::Removed,
         }
     }
 
@@ -76,6 +80,7 @@ impl MessageKind {
             Self::Heartbeat => "Heartbeat",
             Self::HeartbeatReply => "HeartbeatReply",
             Self::TimeoutNow => "TimeoutNow",
+            Self::Removed => "Removed",
         }
     }
 }
@@ -234,8 +239,9 @@ impl From<Pattern> for Which {
 }
 
 /// The indexes a message speaks of: of the entries it carries (of the one before them, when it
-/// carries none), of the last entry of who asks for a vote or hands over, of what is matched or refused, of what
-/// a heartbeat says to be committed. Zero when it speaks of none.
+/// carries none), of the last entry of who asks for a vote or hands over, of what is matched or
+/// refused, of what a heartbeat says to be committed, of the configuration that removes. Zero when it
+/// speaks of none.
 pub fn indexes(message: &Message) -> RangeInclusive<LogIndex> {
     let at = |index: LogIndex| index..=index;
     match &message.body {
@@ -254,6 +260,7 @@ pub fn indexes(message: &Message) -> RangeInclusive<LogIndex> {
             AppendVerdict::StaleTerm => at(LogIndex::ZERO),
         },
         Body::Heartbeat(beat) => at(beat.commit),
+        Body::Removed(removed) => at(removed.configuration),
         Body::PreVoteReply(_) | Body::RequestVoteReply(_) | Body::HeartbeatReply(_) => {
             at(LogIndex::ZERO)
         }

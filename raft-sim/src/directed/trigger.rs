@@ -243,7 +243,8 @@ fn commit_in(message: &raft_core::message::Message) -> Option<LogIndex> {
         | Body::RequestVoteReply(_)
         | Body::AppendEntriesReply(_)
         | Body::HeartbeatReply(_)
-        | Body::TimeoutNow(_) => None,
+        | Body::TimeoutNow(_)
+        | Body::Removed(_) => None,
     }
 }
 

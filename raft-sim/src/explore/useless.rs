@@ -103,7 +103,8 @@ impl Standing {
                 | Body::RequestVote(_)
                 | Body::AppendEntries(_)
                 | Body::Heartbeat(_)
-                | Body::TimeoutNow(_) => false,
+                | Body::TimeoutNow(_)
+                | Body::Removed(_) => false,
             }
     }
 }

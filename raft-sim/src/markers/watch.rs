@@ -108,7 +108,8 @@ impl Watch {
             | Says::AppendReply(_)
             | Says::Heartbeat { .. }
             | Says::HeartbeatReply
-            | Says::TimeoutNow { .. } => {}
+            | Says::TimeoutNow { .. }
+            | Says::Removed { .. } => {}
         }
     }
 

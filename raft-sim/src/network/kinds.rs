@@ -18,7 +18,7 @@ pub(super) fn has_entries(packet: &Packet) -> bool {
 }
 
 /// The kinds of messages, as links number them; the first stands for any other.
-pub const KINDS: [&str; 13] = [
+pub const KINDS: [&str; 14] = [
     "other",
     "PreVote",
     "PreVoteReply",
@@ -32,4 +32,5 @@ pub const KINDS: [&str; 13] = [
     "Genesis",
     "Forward",
     "ForwardReply",
+    "Removed",
 ];

@@ -39,6 +39,7 @@ pub(crate) fn content(message: &Message) -> String {
         Body::Heartbeat(beat) => format!("commit {}", beat.commit),
         Body::HeartbeatReply(_) => String::new(),
         Body::TimeoutNow(told) => format!("last {}", told.last),
+        Body::Removed(removed) => format!("by {}", removed.configuration),
     }
 }
 
@@ -83,6 +84,7 @@ pub(crate) fn resolved(resolved: &Resolved) -> String {
         Outcome::Committed(id) => format!("answers {ticket}: committed as {id}"),
         Outcome::ReadAt(index) => format!("answers {ticket}: read at {index}"),
         Outcome::Refused(refusal) => format!("answers {ticket}: refused, {refusal}"),
+        Outcome::Withdrawn(why) => format!("answers {ticket}: withdrawn, {why}"),
         Outcome::Unknown { id, why } => format!("answers {ticket}: unknown ({id}), {why}"),
         Outcome::HandedOver { to } => format!("answers {ticket}: handed over to {to}"),
         Outcome::NotHandedOver(why) => format!("answers {ticket}: not handed over, {why}"),
@@ -118,6 +120,12 @@ pub(crate) fn happened(kind: &EventKind) -> String {
         EventKind::TransferBegan { to } => format!("begins to hand over to {to}"),
         EventKind::TransferEnded { to } => format!("no longer hands over to {to}"),
         EventKind::TookOver { from, term } => format!("is told by {from} to take over from {term}"),
+        EventKind::ConfigurationInForce { since } => {
+            format!("obeys the configuration of {since}")
+        }
+        EventKind::Removed { configuration } => {
+            format!("has no leading part in the committed configuration of {configuration}")
+        }
         EventKind::QuorumLost { term } => format!("hears no quorum in {term}"),
         EventKind::MessageDropped { from, why } => format!("drops {from}'s message: {why}"),
         EventKind::Stopped => "stops".to_owned(),

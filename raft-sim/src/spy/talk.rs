@@ -45,6 +45,9 @@ impl Talk {
                 commit: heartbeat.commit,
             },
             Body::HeartbeatReply(_) => Says::HeartbeatReply,
+            Body::Removed(removed) => Says::Removed {
+                configuration: removed.configuration,
+            },
             Body::TimeoutNow(told) => Says::TimeoutNow { last: told.last },
         };
         Self {
@@ -99,6 +102,11 @@ pub enum Says {
     },
     /// The follower is.
     HeartbeatReply,
+    /// The receiver is no member any more.
+    Removed {
+        /// Since this committed configuration.
+        configuration: LogIndex,
+    },
     /// Take over.
     TimeoutNow {
         /// The leader's last entry.

@@ -147,5 +147,6 @@ fn fill(message: &Message, put: &mut dyn FnMut(&'static str, String)) {
             put("round", told.round.to_string());
             put("last", told.last.to_string());
         }
+        Body::Removed(removed) => put("configuration", removed.configuration.get().to_string()),
     }
 }

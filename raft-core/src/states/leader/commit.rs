@@ -3,12 +3,14 @@
 use crate::common::Common;
 use crate::quorum;
 use crate::rules::commit::{self, Stored};
+use crate::states::Next;
 
 use super::Leader;
 
 impl Leader {
-    /// Commits what a majority holds by now, and answers those who proposed it.
-    pub(crate) fn advance_commit(&mut self, common: &mut Common) {
+    /// Commits what a majority holds by now, and answers those who proposed it. A change of
+    /// members then goes on, and may end this leader's office.
+    pub(crate) fn advance_commit(&mut self, common: &mut Common) -> Next {
         let by_majority =
             quorum::committed_index(common.configuration(), |id| self.matched(common, id));
         let stored = Stored {
@@ -20,5 +22,6 @@ impl Leader {
         common.advance_commit(commit, "F2.LEAD.6");
         self.tickets.resolve_through(common);
         self.advance_reads(common);
+        self.advance_membership(common)
     }
 }

@@ -115,7 +115,7 @@ impl Leader {
     /// The last round that a majority of the voters has answered: this node has every one.
     fn answered_round(&self, common: &Common) -> u64 {
         quorum::answered_round(common.configuration(), |id| {
-            if id == common.me.id {
+            if common.is_me(id) {
                 self.round
             } else {
                 self.followers.get(&id).map_or(0, Progress::answered)

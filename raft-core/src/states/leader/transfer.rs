@@ -11,7 +11,7 @@ use super::progress::{Mode, Progress};
 use crate::common::Common;
 use crate::hull::{NotHandedOver, Outcome, Refusal, Transfer};
 use crate::ids::{LogIndex, NodeId, Ticket};
-use crate::message::TimeoutNow;
+use crate::message::{Body, TimeoutNow};
 use crate::rules::transfer::{self, Successor};
 use crate::time::Time;
 use crate::trace::EventKind;
@@ -163,6 +163,24 @@ impl Leader {
             round: self.round,
             last: common.last(),
         })
+    }
+
+    /// Gives up office for good: whoever is fittest is told to take over, if it has everything.
+    /// Otherwise, or if the word is lost, the others find out by themselves.
+    pub(super) fn nominate(&self, common: &mut Common) {
+        let followers = self.followers.iter();
+        let fit = followers.filter_map(|(id, progress)| fit(common, *id, progress));
+        let last = common.last();
+        let caught_up =
+            fit.filter(|successor| transfer::is_caught_up(successor.matched, last.index));
+        let chosen = transfer::fittest(caught_up).and_then(|to| self.followers.get(&to));
+        if let Some(progress) = chosen {
+            let round = self.round;
+            common.say(
+                progress.peer(),
+                Body::TimeoutNow(TimeoutNow { round, last }),
+            );
+        }
     }
 
     /// What became of it, now that office is given up.

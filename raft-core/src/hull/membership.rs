@@ -1,0 +1,42 @@
+//! Whoever was removed is told, and disturbs nobody (thesis 4.2.3).
+
+use super::Hull;
+use crate::error::Dropped;
+use crate::ids::Peer;
+use crate::message::{Body, Removed};
+use crate::states::{Next, State};
+use crate::trace::EventKind;
+
+impl Hull {
+    /// Tells who asks for votes that a committed configuration does not hold it, if that is so.
+    /// It is answered all the same: it may have been added again in one that is not known here.
+    pub(super) fn tell_removed(&mut self, candidate: Peer) {
+        let common = &mut self.common;
+        let Some(configuration) = common.configurations.active_since() else {
+            return;
+        };
+        let is_member = common.configuration().member(candidate.id).is_some();
+        if !is_member && common.is_configuration_committed() {
+            let removed = Removed { configuration };
+            common.say(candidate, Body::Removed(removed));
+        }
+    }
+
+    /// A member says that this node is none any more.
+    pub(super) fn on_removed(&mut self, from: Peer, removed: Removed) -> Next {
+        let common = &mut self.common;
+        if !common.configuration().admits(from) {
+            return self.drop_message(from, Dropped::Stranger, "T4.2.2.16");
+        }
+        let Removed { configuration } = removed;
+        if !common.configurations.on_removed(configuration) {
+            // It came late: this node knows of a later configuration.
+            return self.drop_message(from, Dropped::StaleReply, "T4.2.2.16");
+        }
+        common.event("T4.2.2.16", EventKind::Removed { configuration });
+        match &self.state {
+            State::PreCandidate(_) | State::Candidate(_) => Next::Follower,
+            State::Follower(_) | State::Leader(_) => Next::Stay,
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! When a new member is close enough to the leader's log to count (thesis 4.2.1).
+//!
+//! Replication to it is looked at in rounds: each ends when it holds what the leader held when the
+//! round began. A short round means that what is missing now can be sent in as short a time.
+
+use core::time::Duration;
+
+use crate::ids::LogIndex;
+use crate::time::Time;
+
+/// How far one new member has come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Rounds {
+    /// What it must hold for this round to end.
+    goal: LogIndex,
+    began: Time,
+    /// What it was known to hold when it last moved, and when that was.
+    matched: LogIndex,
+    moved: Time,
+    /// Whether the last round that ended was short.
+    was_short: bool,
+    /// How many rounds in a row were not.
+    long_rounds: u32,
+}
+
+/// How long things may take.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Patience {
+    /// A round shorter than this is short: the election timeout, because clients live with a gap
+    /// of that length.
+    pub short_round: Duration,
+    /// Whoever does not move for so long is gone.
+    pub standstill: Duration,
+}
+
+/// What the leader sees of a new member.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Seen {
+    /// The member holds all up to here.
+    pub matched: LogIndex,
+    /// The leader holds all up to here.
+    pub last: LogIndex,
+    /// When.
+    pub now: Time,
+}
+
+/// What follows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    /// Wait.
+    Behind,
+    /// It may count.
+    CaughtUp,
+    /// It is gone, or so slow that it never will.
+    TooSlow,
+}
+
+impl Rounds {
+    /// The first round begins.
+    pub const fn begin(seen: &Seen) -> Self {
+        Self {
+            goal: seen.last,
+            began: seen.now,
+            matched: seen.matched,
+            moved: seen.now,
+            was_short: false,
+            long_rounds: 0,
+        }
+    }
+
+    /// Looks at the member again.
+    pub fn observe(&mut self, seen: &Seen, patience: &Patience) -> Verdict {
+        if seen.matched > self.matched {
+            self.matched = seen.matched;
+            self.moved = seen.now;
+        }
+        let age = seen.now.since(self.began);
+        // [T4.2.1.22] It holds what the leader held when the round began: the round is over,
+        if seen.matched >= self.goal {
+            // [T4.2.1.26] and short if it took less than an election timeout.
+            self.was_short = age < patience.short_round;
+            self.long_rounds = if self.was_short {
+                0
+            } else {
+                self.long_rounds.saturating_add(1)
+            };
+            self.goal = seen.last;
+            self.began = seen.now;
+            self.moved = seen.now;
+        }
+        let behind_again = seen.now.since(self.began) >= patience.short_round;
+        if self.was_short && !behind_again {
+            Verdict::CaughtUp
+        // [T4.2.1.25] It gets so many rounds and no more,
+        } else if self.long_rounds >= MAX_LONG_ROUNDS
+            // [T4.2.1.15] and who does not move at all is not waited for.
+            || seen.now.since(self.moved) >= patience.standstill
+        {
+            Verdict::TooSlow
+        } else {
+            Verdict::Behind
+        }
+    }
+
+    /// What tells two apart that go on alike from now on: times count as ages, up to where older
+    /// makes no difference.
+    pub fn ages(&self, now: Time, patience: &Patience) -> impl core::hash::Hash {
+        let Self {
+            goal,
+            began,
+            matched,
+            moved,
+            was_short,
+            long_rounds,
+        } = self;
+        let age = |at: Time, most: Duration| now.since(at).min(most);
+        (
+            (*goal, *matched, *was_short, *long_rounds),
+            age(*began, patience.short_round),
+            age(*moved, patience.standstill),
+        )
+    }
+}
+
+/// How many rounds in a row may be long.
+pub const MAX_LONG_ROUNDS: u32 = 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PATIENCE: Patience = Patience {
+        short_round: Duration::from_millis(100),
+        standstill: Duration::from_millis(1_000),
+    };
+
+    fn seen(matched: u64, last: u64, now: u64) -> Seen {
+        Seen {
+            matched: LogIndex::new(matched),
+            last: LogIndex::new(last),
+            now: Time::from_millis(now),
+        }
+    }
+
+    /// [T4.2.1.22]
+    #[test]
+    fn a_round_ends_with_what_the_leader_held_when_it_began() {
+        let mut rounds = Rounds::begin(&seen(0, 10, 0));
+        assert_eq!(rounds.observe(&seen(9, 12, 50), &PATIENCE), Verdict::Behind);
+        assert_eq!(
+            rounds.observe(&seen(10, 14, 60), &PATIENCE),
+            Verdict::CaughtUp
+        );
+        // The next one began then, and is for what the leader held then.
+        assert_eq!(
+            rounds.observe(&seen(13, 20, 159), &PATIENCE),
+            Verdict::CaughtUp
+        );
+        assert_eq!(
+            rounds.observe(&seen(13, 20, 160), &PATIENCE),
+            Verdict::Behind
+        );
+        assert_eq!(
+            rounds.observe(&seen(14, 20, 161), &PATIENCE),
+            Verdict::Behind,
+            "that round was long"
+        );
+    }
+
+    /// [T4.2.1.26]
+    #[test]
+    fn a_round_of_an_election_timeout_is_long_and_one_of_less_is_short() {
+        let mut long = Rounds::begin(&seen(0, 10, 0));
+        assert_eq!(long.observe(&seen(10, 10, 100), &PATIENCE), Verdict::Behind);
+        // Nothing is missing: the next round is over at once.
+        assert_eq!(
+            long.observe(&seen(10, 10, 100), &PATIENCE),
+            Verdict::CaughtUp
+        );
+        let mut short = Rounds::begin(&seen(0, 10, 0));
+        assert_eq!(
+            short.observe(&seen(10, 15, 99), &PATIENCE),
+            Verdict::CaughtUp
+        );
+    }
+
+    /// [T4.2.1.25]
+    #[test]
+    fn ten_long_rounds_in_a_row_are_enough() {
+        let mut rounds = Rounds::begin(&seen(0, 10, 0));
+        let mut verdicts = alloc::vec::Vec::new();
+        for round in 1..=10 {
+            let at = seen(round * 10, round * 10 + 10, round * 100);
+            verdicts.push(rounds.observe(&at, &PATIENCE));
+        }
+        assert_eq!(verdicts[..9], [Verdict::Behind; 9]);
+        assert_eq!(verdicts[9], Verdict::TooSlow);
+        // One short round begins the count anew.
+        let mut rounds = Rounds::begin(&seen(0, 10, 0));
+        for round in 1..=9 {
+            rounds.observe(&seen(round * 10, round * 10 + 10, round * 100), &PATIENCE);
+        }
+        rounds.observe(&seen(100, 110, 950), &PATIENCE);
+        let after = rounds.observe(&seen(110, 120, 1_050), &PATIENCE);
+        assert_eq!(after, Verdict::Behind);
+    }
+
+    /// [T4.2.1.15]
+    #[test]
+    fn who_stands_still_is_given_up_and_who_moves_is_not() {
+        let mut rounds = Rounds::begin(&seen(0, 10, 0));
+        assert_eq!(
+            rounds.observe(&seen(1, 10, 900), &PATIENCE),
+            Verdict::Behind
+        );
+        assert_eq!(
+            rounds.observe(&seen(1, 10, 1_899), &PATIENCE),
+            Verdict::Behind
+        );
+        assert_eq!(
+            rounds.observe(&seen(1, 10, 1_900), &PATIENCE),
+            Verdict::TooSlow
+        );
+    }
+}
