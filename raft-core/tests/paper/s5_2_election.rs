@@ -173,6 +173,19 @@ fn votes_of_a_majority_make_a_leader_and_fewer_do_not() {
     }
 }
 
+/// [F2.CAN.5]
+#[test]
+fn a_majority_that_refuses_makes_no_leader() {
+    for refusals in [2..=4, 2..=5, 3..=5] {
+        let mut node = Node::new(1, 5);
+        let term = node.stand();
+        for from in refusals {
+            node.receive(from, term, vote_reply(false));
+            assert_eq!(node.hull.role(), Role::Candidate, "{from}");
+        }
+    }
+}
+
 /// [F2.CAN.6]
 #[test]
 fn a_candidate_that_hears_the_leader_of_its_term_follows_it() {
@@ -357,6 +370,20 @@ fn one_vote_a_term_goes_to_the_first_who_asks() {
     node.receive(3, 6, request_vote(id(9, 5)));
     assert_eq!(node.sent_to(3), [vote_reply(false)]);
     assert_eq!(node.hull.vote(), Some(NodeId::new(2)));
+}
+
+/// [F2.STATE.2] [F2.RV.2]
+#[test]
+fn a_new_term_has_a_vote_to_give() {
+    let mut node = Node::holding(5, &[1]);
+    for (term, candidate) in [(6, 2), (7, 3), (9, 2)] {
+        node.receive(candidate, term, request_vote(id(1, 1)));
+        assert_eq!(node.sent_to(candidate), [vote_reply(true)], "{term}");
+        assert_eq!(node.hard().vote, Some(NodeId::new(candidate)), "durably");
+        node.restart();
+        node.settle();
+        assert_eq!(node.hull.vote(), Some(NodeId::new(candidate)));
+    }
 }
 
 /// [F2.RV.2]

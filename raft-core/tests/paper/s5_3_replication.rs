@@ -227,6 +227,16 @@ fn committed_entries_and_only_those_are_applied_once_and_in_order() {
 
 /// [F2.ALL.1]
 #[test]
+fn entries_that_came_in_one_chunk_are_applied_once_each() {
+    let mut node = Node::holding(2, &[1]);
+    node.receive(2, 2, append(id(1, 1), chunks(2, &[2, 2, 2]), 3));
+    assert_eq!(applied(&node), ids_of(1, &[1, 2, 2]));
+    node.receive(2, 2, heartbeat(1, 4));
+    assert_eq!(applied(&node), ids_of(1, &[1, 2, 2, 2]));
+}
+
+/// [F2.ALL.1]
+#[test]
 fn portions_of_any_size_skip_and_repeat_nothing() {
     let mut node = Node::holding(2, &[1, 1, 2, 2, 2]);
     node.auto_apply = false;
@@ -259,7 +269,7 @@ fn a_refusal_hints_at_the_last_entry_that_could_agree() {
     assert_eq!(nothing, [conflict(1, 2, id(0, 0))], "the beginning");
 }
 
-/// [F2.STATE.4]
+/// [F2.STATE.4] [T3.8.3]
 #[test]
 fn an_acknowledgement_leaves_only_when_the_entries_are_durable() {
     let mut node = Node::holding(2, &[1]);
@@ -273,7 +283,7 @@ fn an_acknowledgement_leaves_only_when_the_entries_are_durable() {
     assert_eq!(node.sent_to(2), [matched(2, 3)]);
 }
 
-/// [F2.STATE.4]
+/// [F2.STATE.4] [T3.8.3]
 #[test]
 fn an_acknowledgement_of_entries_held_waits_until_they_are_durable() {
     let mut node = Node::holding(2, &[1]);

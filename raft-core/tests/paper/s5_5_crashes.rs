@@ -60,6 +60,20 @@ fn entries_that_arrive_twice_are_appended_once_and_answered_twice_the_same() {
     assert_eq!(node.terms(), [1, 5, 5]);
 }
 
+/// [S5.5.6] It says no more of the log than it did: later entries may be another leader's.
+#[test]
+fn a_request_that_comes_again_after_later_ones_is_answered_as_before() {
+    let mut node = Node::holding(5, &[1]);
+    let first = append_numbered(1, id(1, 1), chunks(2, &[5]), 0);
+    node.receive(2, 5, first.clone());
+    assert_eq!(node.sent_to(2), [matched(1, 2)]);
+    node.receive(2, 5, append_numbered(2, id(2, 5), chunks(3, &[5, 5]), 0));
+    assert_eq!(node.sent_to(2), [matched(2, 4)]);
+    node.receive(2, 5, first);
+    assert_eq!(node.sent_to(2), [matched(1, 2)]);
+    assert_eq!(node.terms(), [1, 5, 5, 5]);
+}
+
 /// [S5.5.6]
 #[test]
 fn a_vote_that_is_asked_for_twice_is_given_once_and_answered_twice_the_same() {

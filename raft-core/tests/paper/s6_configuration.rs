@@ -35,6 +35,23 @@ fn entries_of_other_kinds_leave_the_configuration_as_it_is() {
     assert_eq!(members(&node), [1, 2, 3]);
 }
 
+/// [S6.21]
+#[test]
+fn of_several_configurations_in_the_log_the_latest_is_in_force() {
+    let mut node = Node::holding(5, &[1]);
+    for (at, size) in [(2, 5), (3, 4), (4, 3)] {
+        let previous = id(at - 1, if at == 2 { 1 } else { 5 });
+        node.receive(
+            2,
+            5,
+            append(previous, vec![configuration(at, 5, size)], at - 1),
+        );
+        assert_eq!(members(&node).len() as u64, size, "entry {at}");
+    }
+    node.restart();
+    assert_eq!(members(&node), [1, 2, 3]);
+}
+
 /// [T4.1.35]
 #[test]
 fn a_configuration_that_is_overwritten_gives_way_to_the_one_before_it() {
