@@ -3,12 +3,13 @@
 
 mod support;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use raft_core::configuration::{Configuration, Member, MemberRole, Members};
 use raft_core::explain::NoLeader;
 use raft_core::hull::Input;
-use raft_core::ids::{EntryId, NodeId};
+use raft_core::ids::{EntryId, NodeId, Peer};
 use raft_core::message::{Lane, Message};
 use raft_core::states::Role;
 use support::Node;
@@ -36,15 +37,35 @@ struct World {
     /// What was applied at each index, by whomever: State Machine Safety.
     applied: BTreeMap<u64, (EntryId, Vec<u8>)>,
     proposed: u64,
+    /// Whether the members change.
+    changes: bool,
+    /// Configurations that were in force on a leader: what the schedules went through.
+    shapes: BTreeSet<&'static str>,
 }
 
 impl World {
     fn new(seed: u64, size: u64) -> Self {
+        Self::founded_by(seed, size, size)
+    }
+
+    /// A world of which the first nodes are members from the start, and all may come to be.
+    fn changing(seed: u64) -> Self {
+        Self {
+            changes: true,
+            ..Self::founded_by(seed, 3, 5)
+        }
+    }
+
+    fn founded_by(seed: u64, founders: u64, size: u64) -> Self {
         let mut dice = Dice(seed);
         let nodes = (1..=size)
             .map(|me| {
-                let mut setup = support::setup(me, size);
+                let members = if me <= founders { founders } else { 0 };
+                let mut setup = support::setup(me, members);
                 setup.seed = dice.roll(u64::MAX);
+                if founders < size {
+                    setup.settings.catch_up_timeout = Duration::from_secs(3);
+                }
                 let mut node = Node::with_setup(setup, Default::default());
                 node.auto_sync = false;
                 node.settle();
@@ -59,11 +80,36 @@ impl World {
             leaders,
             applied,
             proposed: 0,
+            changes: false,
+            shapes: BTreeSet::new(),
         }
+    }
+
+    /// Asks somebody for other members, or to give that up.
+    fn change(&mut self, who: usize) {
+        if self.dice.roll(6) == 0 {
+            self.nodes[who].cancel();
+            return;
+        }
+        let mut target = Members::new();
+        for node in &self.nodes {
+            let me = node.hull.me();
+            let mut member = Member::voter(me.incarnation);
+            match self.dice.roll(5) {
+                0 => continue,
+                1 => member.role = MemberRole::Learner,
+                _ => {}
+            }
+            target.insert(me.id, member);
+        }
+        self.nodes[who].reconfigure(target);
     }
 
     fn act(&mut self, faults: bool) {
         let who = self.dice.roll(self.nodes.len() as u64) as usize;
+        if self.changes && self.dice.roll(25) == 0 {
+            self.change(who);
+        }
         match self.dice.roll(100) {
             0..=49 => self.deliver(faults),
             50..=69 => self.nodes[who].sync(),
@@ -125,6 +171,8 @@ impl World {
                     me,
                     "two leaders in {term}"
                 );
+                self.shapes
+                    .insert(shape(node.hull.configuration(), node.hull.me()));
             }
             for (id, payload) in node.applied.drain(..) {
                 let known = self
@@ -136,6 +184,15 @@ impl World {
         }
         let excess = self.wire.len().saturating_sub(500);
         self.wire.drain(..excess);
+    }
+}
+
+fn shape(configuration: &Configuration, leader: Peer) -> &'static str {
+    match (&configuration.outgoing, &configuration.target) {
+        (Some(_), _) => "joint",
+        (None, Some(_)) => "catching up",
+        (None, None) if !configuration.may_lead(leader) => "without its leader",
+        (None, None) => "settled",
     }
 }
 
@@ -216,4 +273,54 @@ fn random_schedules_keep_the_log_safe_and_end_in_progress() {
             "seed {seed}: no progress after healing"
         );
     }
+}
+
+/// The same while the members change at random, over and over: voters and learners come and go,
+/// all at once if need be, and whoever leads goes on with what is in the log.
+#[test]
+fn changes_of_members_keep_the_log_safe_and_come_to_an_end() {
+    let mut shapes = BTreeSet::new();
+    let mut outcomes = BTreeMap::new();
+    for seed in 0..60 {
+        let mut world = World::changing(seed);
+        for _ in 0..2_500 {
+            world.act(true);
+        }
+        world.changes = false;
+        let before = world.applied.len();
+        for _ in 0..6_000 {
+            world.act(false);
+        }
+        assert!(
+            world.applied.len() > before + 10,
+            "seed {seed}: no progress after healing"
+        );
+        // Leadership is still being handed over now and then: it need not be so at once.
+        let rests = (0..2_000).any(|_| {
+            world.act(false);
+            world.nodes.iter().any(leads_what_was_wanted)
+        });
+        assert!(rests, "seed {seed}: a change does not come to its end");
+        shapes.append(&mut world.shapes);
+        for node in &world.nodes {
+            node.count_outcomes(&mut outcomes);
+        }
+    }
+    assert_eq!(shapes.len(), 4, "{shapes:?}");
+    // What a change of members can come to, and did.
+    for name in [
+        "Committed",
+        "Unknown",
+        "Withdrawn",
+        "ChangeUnderWay",
+        "TermNotCommitted",
+    ] {
+        assert!(outcomes.contains_key(name), "{name}: {outcomes:?}");
+    }
+}
+
+/// Whether a node leads, and is meant to, and no change is under way.
+fn leads_what_was_wanted(node: &Node) -> bool {
+    let (hull, members) = (&node.hull, node.hull.configuration());
+    hull.role() == Role::Leader && members.is_settled() && members.may_lead(hull.me())
 }

@@ -7,7 +7,9 @@ use raft_core::message::Body;
 use raft_core::rules::reconfigure::TargetProblem;
 use raft_core::states::Role;
 
-use crate::support::{Node, append, chunks, configuration_entry, id, index, peer, vote_reply};
+use crate::support::{
+    Node, append, chunks, configuration_entry, heartbeat_reply, id, index, peer, vote_reply,
+};
 
 /// [S6.20] [S6.12] Nobody new is to vote: the joint configuration comes at once, and the new one
 /// only when that is committed.
@@ -343,6 +345,36 @@ fn a_change_is_cancelled_while_it_waits_and_not_later() {
     let joint = node.cancel();
     assert_eq!(node.outcome(joint), nothing, "there is no way back");
     assert_eq!(node.outcome(ticket), None);
+}
+
+/// [T3.10.15] Who hands over appends nothing, a configuration no more than a command; what is under
+/// way goes on when that has failed.
+#[test]
+fn a_change_waits_while_leadership_is_handed_over() {
+    let mut node = Node::leading();
+    node.reconfigure(voters([1, 2, 3, 4]));
+    node.answer_all(&[2, 3]);
+    node.hand_over(Some(2));
+    let to = NodeId::new(2);
+    let handing_over = Some(Outcome::Refused(Refusal::Transferring { to }));
+    let cancelled = node.cancel();
+    assert_eq!(node.outcome(cancelled), handing_over);
+    let waits = node.hull.configuration().clone();
+    node.answer_all(&[4]);
+    assert_eq!(node.hull.configuration(), &waits);
+    while node.hull.transferring_to().is_some() {
+        node.time_out();
+        for from in [2, 3] {
+            node.receive(from, 1, heartbeat_reply(1));
+        }
+    }
+    node.answer_all(&[4]);
+    assert!(node.hull.configuration().is_joint());
+    node.answer_all(&[2, 3, 4]);
+    node.answer_all(&[2, 3, 4]);
+    node.hand_over(Some(2));
+    let other = node.reconfigure(voters([1, 2]));
+    assert_eq!(node.outcome(other), handing_over);
 }
 
 /// A leader knows its own life: under its name in another life it counts for nothing.

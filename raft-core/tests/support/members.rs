@@ -1,9 +1,11 @@
 //! Driving changes of members.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use raft_core::checksum::crc32c;
 use raft_core::chunk::{Chunk, ChunkBuilder};
 use raft_core::configuration::{Configuration, Members};
-use raft_core::hull::{Input, Reconfigure};
+use raft_core::hull::{Input, Outcome, Reconfigure};
 use raft_core::ids::{NodeId, Term, Ticket};
 use raft_core::states::Role;
 use raft_core::time::LogTime;
@@ -84,5 +86,19 @@ impl Node {
             }
         }
         self.term()
+    }
+
+    /// Counts what became of the tickets so far, each of which comes back once.
+    pub(crate) fn count_outcomes(&self, into: &mut BTreeMap<String, u32>) {
+        let mut seen = BTreeSet::new();
+        for resolved in &self.resolved {
+            assert!(seen.insert(resolved.ticket), "{resolved:?} comes twice");
+            let name = match resolved.outcome {
+                Outcome::Refused(refusal) => format!("{refusal:?}"),
+                outcome => format!("{outcome:?}"),
+            };
+            let name = name.split([' ', '(', '{']).next().unwrap_or_default();
+            *into.entry(name.to_owned()).or_default() += 1;
+        }
     }
 }

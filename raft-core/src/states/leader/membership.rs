@@ -107,13 +107,14 @@ impl Leader {
     /// Gives up the change under way, or refuses.
     pub(crate) fn cancel_reconfigure(&mut self, common: &mut Common, ticket: Ticket) {
         let back = reconfigure::withdraw(common.configuration());
-        let refusal = match back {
+        let refusal = match (self.transferring_to(), back) {
+            (Some(to), _) => Refusal::Transferring { to },
             _ if !self.has_committed(common) => Refusal::TermNotCommitted,
-            None => Refusal::NothingToCancel,
-            Some(_) if !common.is_configuration_committed() => Refusal::ChangeUnderWay {
+            (None, None) => Refusal::NothingToCancel,
+            _ if !common.is_configuration_committed() => Refusal::ChangeUnderWay {
                 since: active_since(common),
             },
-            Some(back) => {
+            (None, Some(back)) => {
                 self.membership.cancelled = Some(ticket);
                 self.withdraw(common, Withdrawal::Cancelled, &back);
                 return;
@@ -144,6 +145,10 @@ impl Leader {
             );
             self.nominate(common);
             return Next::Follower;
+        }
+        // Who hands over appends nothing: the next leader goes on, or this one when that fails.
+        if self.transferring_to().is_some() {
+            return Next::Stay;
         }
         let active = common.configuration().clone();
         match self.observe_new_members(common, &active) {
