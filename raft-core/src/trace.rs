@@ -51,6 +51,11 @@ pub enum EventKind {
         /// The term it leads.
         term: Term,
     },
+    /// A leader gives up office because it was away too often to be of use.
+    OftenAway {
+        /// The term it led.
+        term: Term,
+    },
     /// A later term was learned (TLA+ `UpdateTerm`).
     UpdateTerm {
         /// The new term.

@@ -13,6 +13,7 @@ use crate::trace::EventKind;
 use alloc::collections::BTreeMap;
 use core::hash::{Hash, Hasher};
 
+mod attendance;
 mod commit;
 mod lag;
 mod membership;
@@ -22,6 +23,7 @@ mod replicate;
 mod tickets;
 mod transfer;
 
+use attendance::Attendance;
 use membership::Membership;
 use progress::Progress;
 use reads::Reads;
@@ -47,6 +49,7 @@ pub(crate) struct Leader {
     heartbeat_due: Time,
     /// Whether the last tick came late and no quorum had been heard: it was given one more round.
     woke_late: bool,
+    attendance: Attendance,
     /// Leadership on its way to another; no proposals are taken meanwhile.
     handover: Option<Handover>,
     preference: Preference,
@@ -74,6 +77,7 @@ impl Leader {
             round: 0,
             heartbeat_due: now.after(common.settings.heartbeat_interval),
             woke_late: false,
+            attendance: Attendance::new(now),
             handover: None,
             preference: Preference::default(),
             elected: now,
@@ -109,6 +113,7 @@ impl Leader {
             round,
             heartbeat_due: _,
             woke_late,
+            attendance,
             handover,
             preference,
             elected: _,
@@ -116,6 +121,7 @@ impl Leader {
         } = self;
         (term, tickets, first, round, woke_late).hash(into);
         reads.fingerprint(followers.values(), into);
+        attendance.fingerprint(into);
         handover.as_ref().map(Handover::identity).hash(into);
         preference.fingerprint(into);
         self.log_time(common.now).hash(into);
@@ -249,6 +255,15 @@ impl Leader {
         let unheard = common.settings.check_quorum && !self.hears_quorum(common);
         let alone = unheard && (!late || self.woke_late);
         self.woke_late = late && unheard;
+        let timeout = common.settings.election_timeout;
+        let absent = self.attendance.tick(common.now, timeout)
+            && common.settings.check_quorum
+            && !is_quorum_alone(common);
+        if absent {
+            let term = common.term();
+            common.event("T6.2.21", EventKind::OftenAway { term });
+            return Next::Follower;
+        }
         if alone || common.is_disk_stalled() {
             // [T6.2.21] Without a majority, or a disk, nothing can be committed here: step down.
             common.event(
@@ -344,4 +359,10 @@ impl Leader {
                 .map_or(LogIndex::ZERO, Progress::matched)
         }
     }
+}
+
+/// Whether this node is a quorum without anybody else: then nobody waits for it in vain.
+fn is_quorum_alone(common: &Common) -> bool {
+    let me = |id| Some(common.is_me(id));
+    quorum::tally(common.configuration(), me) == Tally::Won
 }

@@ -165,3 +165,71 @@ fn a_small_delay_does_not_use_up_what_a_stop_is_excused_with() {
     node.step(Input::DeadlinePassed);
     assert_eq!(node.hull.role(), Role::Follower, "it heard nobody");
 }
+
+/// However often it is stopped, it finds answers waiting for it whenever it looks.
+#[test]
+fn a_leader_that_is_stopped_again_and_again_lets_another_lead() {
+    for on_time in [0, 3] {
+        let mut node = Node::leading();
+        let mut absences = 0;
+        while node.hull.role() == Role::Leader {
+            node.now = node.now.after(Duration::from_millis(1_500));
+            answered(&mut node);
+            node.step(Input::DeadlinePassed);
+            absences += 1;
+            assert!(absences <= 3, "it leads on, with {on_time} ticks on time");
+            for _ in 0..on_time {
+                if node.hull.role() == Role::Leader {
+                    node.wait(Duration::from_millis(100));
+                    answered(&mut node);
+                }
+            }
+        }
+        assert_eq!((absences, node.term()), (3, 1));
+    }
+}
+
+#[test]
+fn a_leader_that_is_stopped_now_and_then_leads_on() {
+    let mut node = Node::leading();
+    for _ in 0..5 {
+        node.now = node.now.after(Duration::from_millis(1_500));
+        answered(&mut node);
+        node.step(Input::DeadlinePassed);
+        for _ in 0..45 {
+            node.wait(Duration::from_millis(100));
+            answered(&mut node);
+        }
+    }
+    assert_eq!(node.hull.role(), Role::Leader);
+}
+
+#[test]
+fn a_leader_that_is_late_each_time_but_never_for_an_election_timeout_leads_on() {
+    let mut node = Node::leading();
+    for _ in 0..50 {
+        node.now = node.now.after(Duration::from_millis(900));
+        answered(&mut node);
+        node.step(Input::DeadlinePassed);
+    }
+    assert_eq!(node.hull.role(), Role::Leader, "nobody gives it up");
+}
+
+#[test]
+fn who_is_a_quorum_alone_may_be_stopped_as_often_as_it_likes() {
+    let mut node = Node::new(1, 1);
+    node.settle();
+    node.time_out();
+    assert_eq!((node.hull.role(), node.term()), (Role::Leader, 1));
+    for _ in 0..20 {
+        node.now = node.now.after(Duration::from_millis(2_500));
+        node.step(Input::DeadlinePassed);
+    }
+    assert_eq!((node.hull.role(), node.term()), (Role::Leader, 1));
+}
+
+fn answered(node: &mut Node) {
+    for follower in [2, 3] {
+        node.receive(follower, 1, heartbeat_reply(0));
+    }
+}

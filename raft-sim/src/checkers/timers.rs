@@ -21,6 +21,10 @@ use super::{property, words};
 use crate::script::print::role;
 use crate::spy::{Passing, Says, Talk};
 
+mod absences;
+
+use absences::Absences;
+
 /// Follows every node's timers from outside.
 #[derive(Debug, Default)]
 pub(crate) struct Timers {
@@ -117,6 +121,16 @@ struct Office {
     heard: BTreeMap<NodeId, Time>,
     /// When each last answered what only a leader sends.
     answered: BTreeMap<NodeId, Time>,
+    absences: Absences,
+}
+
+impl Office {
+    /// Its absences, this step's among them.
+    fn absences_with(&self, stepped: Time, step: &Step<'_>) -> Absences {
+        let mut absences = self.absences;
+        absences.step(step.local, step.local.since(stepped), step.pace);
+        absences
+    }
 }
 
 /// What is wrong with a step: which property, and what was seen.
@@ -156,6 +170,7 @@ impl Timers {
         course.remember(step, &voters);
         wrong
             .or_else(|| course.leads_alone(step))
+            .or_else(|| course.leads_from_afar(step))
             .or_else(|| course.disdains_votes(step, voters))
             .map_or(Ok(()), Err)
     }
@@ -183,6 +198,9 @@ impl Timers {
                 })
         };
         let office = course.office.as_ref()?;
+        if office.absences_with(course.stepped, step).excuse() {
+            return None;
+        }
         // Who had heard nobody for a while before it was stopped may have had its last chance.
         let answered = |id: &NodeId| {
             let answered = office.answered.get(id).unwrap_or(&office.since);
@@ -321,6 +339,20 @@ impl Course {
         Some((property::LIVENESS, text))
     }
 
+    /// A leader that is stopped again and again gives up: its followers have to, each time.
+    fn leads_from_afar(&self, step: &Step<'_>) -> Option<Wrong> {
+        let office = self.office.as_ref()?;
+        let alone = is_majority(&office.halves, |id| *id == step.node);
+        let must = step.pace.check_quorum && !alone && !step.after.stopped;
+        (must && office.absences.are_too_many()).then(|| {
+            let text = format!(
+                "leads {}, though time and again it was away for an election timeout: {:?}",
+                step.after.term, office.absences
+            );
+            (property::LIVENESS, text)
+        })
+    }
+
     /// A leader that a majority has answered lately, or that was elected only just now, goes on
     /// leading; but not without a disk.
     fn gives_up_early(&self, step: &Step<'_>) -> Option<Wrong> {
@@ -377,7 +409,7 @@ impl Course {
         if step.local.since(self.stepped) > step.pace.heartbeat_interval {
             self.woke = step.local;
         }
-        self.stepped = step.local;
+        let stepped = core::mem::replace(&mut self.stepped, step.local);
         if was.term != is.term || is.role != Role::Follower {
             self.heard = None;
         }
@@ -386,6 +418,9 @@ impl Course {
         }
         if gave_vote(step.node, was, is) {
             self.patient = Some(step.local);
+        }
+        if let Some(office) = &mut self.office {
+            office.absences = office.absences_with(stepped, step);
         }
         let led = self.office.is_some() && was.role == Role::Leader && was.term == is.term;
         if is.role != Role::Leader {
@@ -396,6 +431,7 @@ impl Course {
                 halves: voters(),
                 heard: BTreeMap::new(),
                 answered: BTreeMap::new(),
+                absences: Absences::new(step.local),
             });
         }
         for passing in step.passings {

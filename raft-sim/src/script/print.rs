@@ -126,6 +126,7 @@ pub(crate) fn happened(kind: &EventKind) -> String {
         EventKind::Removed { configuration } => {
             format!("has no leading part in the committed configuration of {configuration}")
         }
+        EventKind::OftenAway { term } => format!("was away too often in {term}"),
         EventKind::QuorumLost { term } => format!("hears no quorum in {term}"),
         EventKind::MessageDropped { from, why } => format!("drops {from}'s message: {why}"),
         EventKind::Stopped => "stops".to_owned(),

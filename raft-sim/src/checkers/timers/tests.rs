@@ -315,3 +315,32 @@ fn whoever_has_the_votes_of_a_majority_leads() {
     });
     assert_eq!(tale.found, None);
 }
+
+#[test]
+fn a_leader_that_is_stopped_again_and_again_may_give_up_and_then_has_to() {
+    let resign = |stand: &mut Stand| {
+        stand.role = Role::Follower;
+        stand.leader = None;
+    };
+    // A leader that is there for 60 after each of so many absences of 100.
+    let led = |absences: u64, present: u64| {
+        let mut tale = Tale::new();
+        tale.elect(0);
+        for round in 0..=absences {
+            let back = round * (100 + present);
+            for millis in (back..=back + present).step_by(20) {
+                tale.at(millis, &[taken(OTHER, 6, Says::HeartbeatReply)], |_| {});
+            }
+        }
+        tale
+    };
+    let mut early = led(1, 60);
+    early.at(2 * 160 + 60, &[], resign);
+    assert_eq!(early.found, NEEDLESS, "for the second time");
+    let mut fit = led(2, 60);
+    fit.at(3 * 160 + 60, &[], resign);
+    assert_eq!(fit.found, None, "for the third time");
+    assert_eq!(led(4, 60).found, None);
+    assert_eq!(led(5, 60).found, Some(property::LIVENESS));
+    assert_eq!(led(9, 320).found, None, "each is forgotten before the next");
+}
