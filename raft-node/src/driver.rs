@@ -40,6 +40,7 @@ use crate::settings::NodeSetup;
 use crate::state_machine::StateMachine;
 use crate::status::{Phase, Status};
 use crate::tickets::{TicketLimits, Tickets};
+use crate::transfer::{TransferDesk, Transfers};
 
 mod letters;
 mod outputs;
@@ -58,6 +59,8 @@ pub struct Driver<L, C, K, S> {
     desk: Arc<Desk>,
     reads: Arc<ReadDesk<S>>,
     inquiries: Arc<Inquiries>,
+    transfer_desk: Arc<TransferDesk>,
+    transfers: Transfers,
     genesis: Genesis,
     hull: Option<Hull>,
     cluster: Option<ClusterId>,
@@ -112,7 +115,9 @@ impl<L: Log, C: Comms<Letter>, K: Clock, S: StateMachine> Driver<L, C, K, S> {
         let desk = Arc::new(Desk::new(limits, status.clone()));
         let reads = Arc::new(ReadDesk::new(settings.max_requests));
         let inquiries = Arc::new(Inquiries::new(settings.max_requests));
-        let handle = Handle::new(desk.clone(), reads.clone(), inquiries.clone());
+        let transfer_desk = Arc::new(TransferDesk::default());
+        let transfers = transfer_desk.clone();
+        let handle = Handle::new(desk.clone(), reads.clone(), inquiries.clone(), transfers);
         let sessions = Sessions::new(parts.state_machine, settings.sessions);
         let mut driver = Self {
             tickets: Tickets::new(TicketLimits::new(settings)),
@@ -123,6 +128,8 @@ impl<L: Log, C: Comms<Letter>, K: Clock, S: StateMachine> Driver<L, C, K, S> {
             desk,
             reads,
             inquiries,
+            transfer_desk,
+            transfers: Transfers::default(),
             genesis,
             hull: None,
             cluster: None,
@@ -201,6 +208,8 @@ impl<L: Log, C: Comms<Letter>, K: Clock, S: StateMachine> Driver<L, C, K, S> {
         if self.hull.is_some() {
             self.tickets.assign(now);
         }
+        let hull = self.hull.as_mut();
+        again |= self.transfers.take_from(&self.transfer_desk, hull, now);
         again
     }
 
@@ -310,6 +319,7 @@ impl<L: Log, C: Comms<Letter>, K: Clock, S: StateMachine> Driver<L, C, K, S> {
         status.role = Some(hull.role());
         status.term = hull.term();
         status.leader = hull.leader();
+        status.transferring_to = hull.transferring_to();
         status.commit_index = hull.commit_index();
         status.applied_index = self.applier.sessions.applied();
         status.durable_index = hull.durable_index();
@@ -326,6 +336,7 @@ impl<L, C, K, S> Driver<L, C, K, S> {
         }
         self.tickets.stop();
         self.applier.stop(&self.reads);
+        self.transfers.stop(&self.transfer_desk);
         self.status.phase = Phase::Stopped;
         self.status.requests = 0;
         if let Exit::Fault(fault) = &exit {

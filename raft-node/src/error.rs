@@ -2,6 +2,7 @@
 //! and what to do next.
 
 use raft_core::error::{Fault, OpenError};
+use raft_core::hull::{NotHandedOver, Refusal};
 use raft_core::ids::{ClusterId, NodeId};
 use raft_core::log::LogError;
 
@@ -117,6 +118,30 @@ pub enum ReadError {
     /// No leader could confirm the read for as long as was waited.
     #[error("no leader confirmed the read for as long as was waited")]
     TimedOut,
+    /// The node has stopped or is stopping.
+    #[error("this node has stopped")]
+    Stopped,
+}
+
+/// Why leadership was not handed over. Commands and reads are not touched by it: what was held up
+/// meanwhile goes on, here or at whoever leads.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum TransferError {
+    /// It was not begun. Only the leader can hand over: ask the one that the refusal names.
+    #[error("{0}")]
+    Refused(Refusal),
+    /// It was begun and came to nothing.
+    #[error("{0}")]
+    Failed(NotHandedOver),
+    /// The node's cluster is not founded yet.
+    #[error("this node's cluster is not founded yet")]
+    NotFounded,
+    /// Too many ask at once.
+    #[error("{limit} requests to hand over are waiting already")]
+    Overloaded {
+        /// As many as may wait.
+        limit: usize,
+    },
     /// The node has stopped or is stopping.
     #[error("this node has stopped")]
     Stopped,

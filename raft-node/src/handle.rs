@@ -7,13 +7,14 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use futures_channel::oneshot;
-use raft_core::ids::LogIndex;
+use raft_core::ids::{LogIndex, NodeId};
 
 use crate::desk::{Answered, Ask, Desk, Sought};
 use crate::error::{NotSent, ReadError, SubmitError};
 use crate::explain::{Explaining, Inquiries};
 use crate::state_machine::StateMachine;
 use crate::status::Status;
+use crate::transfer::{HandingOver, TransferDesk};
 
 /// A node, from outside its driver. Cheap to clone.
 ///
@@ -22,6 +23,7 @@ pub struct Handle<S> {
     desk: Arc<Desk>,
     reads: Arc<ReadDesk<S>>,
     inquiries: Arc<Inquiries>,
+    transfers: Arc<TransferDesk>,
 }
 
 impl<S: StateMachine> Handle<S> {
@@ -29,11 +31,13 @@ impl<S: StateMachine> Handle<S> {
         desk: Arc<Desk>,
         reads: Arc<ReadDesk<S>>,
         inquiries: Arc<Inquiries>,
+        transfers: Arc<TransferDesk>,
     ) -> Self {
         Self {
             desk,
             reads,
             inquiries,
+            transfers,
         }
     }
 
@@ -81,6 +85,16 @@ impl<S: StateMachine> Handle<S> {
         look: impl FnOnce(&S) -> R + Send + 'static,
     ) -> Reading<R> {
         self.queue_read(look, true)
+    }
+
+    /// Asks this node, if it leads, to hand leadership over to another: to whoever is fit, of the
+    /// highest priority, if nobody is named. Before a node is shut down this spares the cluster an
+    /// election timeout without a leader. Until it is done or given up, which takes an election
+    /// timeout at most, commands and reads wait. Unlike them it is not forwarded: ask the leader.
+    pub fn hand_over(&self, to: Option<NodeId>) -> HandingOver {
+        let outcome = self.transfers.ask(to);
+        self.desk.wake_driver();
+        outcome
     }
 
     /// What the node says of itself, as of its driver's last turn.
@@ -142,6 +156,7 @@ impl<S> Clone for Handle<S> {
             desk: self.desk.clone(),
             reads: self.reads.clone(),
             inquiries: self.inquiries.clone(),
+            transfers: self.transfers.clone(),
         }
     }
 }

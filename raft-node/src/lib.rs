@@ -32,3 +32,4 @@ pub mod settings;
 pub mod state_machine;
 pub mod status;
 mod tickets;
+pub mod transfer;

@@ -24,6 +24,8 @@ pub struct Status {
     pub term: Term,
     /// Whom it takes for the leader.
     pub leader: Option<NodeId>,
+    /// For a leader: to whom it is handing over; commands wait meanwhile.
+    pub transferring_to: Option<NodeId>,
     /// The last entry known to be committed.
     pub commit_index: LogIndex,
     /// The last entry applied.
@@ -160,6 +162,7 @@ impl Status {
             role: None,
             term: Term::ZERO,
             leader: None,
+            transferring_to: None,
             commit_index: LogIndex::ZERO,
             applied_index: LogIndex::ZERO,
             durable_index: LogIndex::ZERO,

@@ -85,6 +85,11 @@ impl<L: Log, C: Comms<Letter>, K: Clock, S: StateMachine> Driver<L, C, K, S> {
         }
         let settings = &self.setup.settings;
         if hull.role() == Role::Leader {
+            // Whoever hands over takes nothing: it waits here, for this node to lead on or for the
+            // next leader to be known.
+            if hull.transferring_to().is_some() {
+                return false;
+            }
             let raft = &settings.raft;
             let batch_of_one = self.tickets.ready() > 1 && self.clock.rarely(Site::BatchOfOne);
             let limits = BatchLimits {
@@ -277,8 +282,10 @@ impl<L: Log, C: Comms<Letter>, K: Clock, S: StateMachine> Driver<L, C, K, S> {
         let mut again = false;
         // First what became of the tickets: then a committed one is known when it is applied.
         while let Some(resolved) = hull.next_resolved() {
-            self.tickets.on_resolved(resolved, self.clock.now());
             again = true;
+            if !self.transfers.on_resolved(&resolved) {
+                self.tickets.on_resolved(resolved, self.clock.now());
+            }
         }
         let mut most = self.setup.settings.max_apply_bytes_per_turn;
         if hull.applied_index() < hull.commit_index() {

@@ -14,6 +14,7 @@ use crate::session::Halt;
 
 mod explaining;
 mod starts;
+mod transfers;
 mod world;
 use world::World;
 
