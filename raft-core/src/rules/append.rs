@@ -135,8 +135,8 @@ mod tests {
         assert_eq!(agree(2, 9, &[1, 2, 3]), 2, "never beyond what was asked");
     }
 
-    /// Figure 7's logs and some more, each as leader and as follower: following hints, the leader
-    /// finds the last common entry, in few rounds.
+    /// [S5.3.48] Figure 7's logs and some more, each as leader and as follower: following hints, the
+    /// leader finds the last common entry, in few rounds.
     #[test]
     fn hints_converge_on_the_last_common_entry() {
         const LOGS: &[&[u64]] = &[

@@ -5,6 +5,7 @@ use raft_core::chunk::{Chunk, ChunkBuilder};
 use raft_core::configuration::{Configuration, Member, MemberRole};
 use raft_core::ids::{NodeId, Term};
 use raft_core::log::memory::MemoryLog;
+use raft_core::message::{Body, PreVoteReply};
 use raft_core::states::Role;
 use raft_core::time::LogTime;
 
@@ -90,6 +91,34 @@ fn a_candidate_outside_the_configuration_gets_the_vote_it_deserves() {
         let vote = granted.then(|| NodeId::new(4));
         assert_eq!((node.term(), node.hull.vote()), (6, vote));
     }
+}
+
+/// [T4.1.39] Whoever asks may know of its promotion already, and need its vote.
+#[test]
+fn a_learner_that_is_asked_for_its_vote_gives_it() {
+    let mut setup = support::setup(1, 3);
+    setup
+        .founding
+        .members
+        .get_mut(&NodeId::new(1))
+        .unwrap()
+        .role = MemberRole::Learner;
+    let mut node = Node::with_setup(setup, MemoryLog::new());
+    node.settle();
+    node.receive(2, 1, support::pre_vote(7, id(0, 0)));
+    assert!(matches!(
+        node.sent_to(2)[..],
+        [Body::PreVoteReply(PreVoteReply { granted: true, .. })]
+    ));
+    node.receive(2, 1, request_vote(id(0, 0)));
+    assert_eq!(node.sent_to(2), [vote_reply(true)]);
+    node.receive(3, 1, request_vote(id(9, 1)));
+    assert_eq!(
+        node.sent_to(3),
+        [vote_reply(false)],
+        "once a term, like all"
+    );
+    assert_eq!(node.hull.role(), Role::Follower);
 }
 
 /// [S6.33b]
