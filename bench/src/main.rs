@@ -5,6 +5,7 @@
 
 mod clusters;
 mod core_case;
+mod idle_case;
 mod meter;
 mod report;
 
@@ -15,6 +16,7 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use core_case::CoreOptions;
+use idle_case::IdleOptions;
 use report::Report;
 
 /// Measures what Quorate costs, beside its peers in the same run.
@@ -38,6 +40,8 @@ enum Case {
     /// Three nodes in one thread, log in memory, messages handed over: CPU time and allocations
     /// per committed proposal, beside raft-rs.
     Core(CoreOptions),
+    /// Three nodes at rest: bytes of memory, and how often each is woken.
+    Idle(IdleOptions),
 }
 
 fn main() -> ExitCode {
@@ -79,5 +83,6 @@ fn explain(error: &clap::Error) -> ExitCode {
 fn measure(arguments: &Arguments) -> Result<Report, Box<dyn Error>> {
     match &arguments.case {
         Case::Core(options) => core_case::run(options),
+        Case::Idle(options) => idle_case::run(options),
     }
 }

@@ -1,4 +1,4 @@
-//! What is measured: CPU time of this thread, and how often it allocates.
+//! What is measured: CPU time of this thread, how often it allocates, and what it holds.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -25,6 +25,13 @@ pub(crate) fn cost_of(work: impl FnOnce()) -> Cost {
     }
 }
 
+/// How many bytes come back to the allocator when `thing` is dropped.
+pub(crate) fn freed_by_dropping<T>(thing: T) -> usize {
+    let before = LIVE.get();
+    drop(thing);
+    usize::try_from(before - LIVE.get()).unwrap_or(0)
+}
+
 /// The middle one; of an even number, the lower middle.
 pub(crate) fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
@@ -39,6 +46,8 @@ fn thread_nanoseconds() -> u64 {
 thread_local! {
     /// A plain cell: an atomic would cost whoever allocates more than counting does.
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+    /// Bytes asked for and not given back; what other threads gave back counts as theirs.
+    static LIVE: Cell<isize> = const { Cell::new(0) };
 }
 
 /// The system's allocator, counting.
@@ -51,28 +60,37 @@ fn count() {
     ALLOCATIONS.set(ALLOCATIONS.get() + 1);
 }
 
+/// No block is larger than `isize::MAX`, by the contract of allocators.
+fn hold(gained: usize, lost: usize) {
+    LIVE.set(LIVE.get() + gained as isize - lost as isize);
+}
+
 // SAFETY: each call goes on to `System` with what it was given; counting touches a thread's own
-// cell, which has no destructor and needs no allocation.
+// cells, which have no destructor and need no allocation.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count();
+        hold(layout.size(), 0);
         // SAFETY: the caller keeps `alloc`'s contract.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         count();
+        hold(layout.size(), 0);
         // SAFETY: the caller keeps `alloc_zeroed`'s contract.
         unsafe { System.alloc_zeroed(layout) }
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         count();
+        hold(size, layout.size());
         // SAFETY: the caller keeps `realloc`'s contract.
         unsafe { System.realloc(pointer, layout, size) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        hold(0, layout.size());
         // SAFETY: the caller keeps `dealloc`'s contract.
         unsafe { System.dealloc(pointer, layout) }
     }

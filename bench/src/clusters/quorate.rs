@@ -1,6 +1,7 @@
 //! Quorate: three hulls over logs in memory, driven by the loop that stands on `Hull`.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use raft_core::chunk::Chunk;
 use raft_core::configuration::Configuration;
@@ -14,6 +15,8 @@ use raft_core::states::Role;
 use raft_core::time::Time;
 
 use super::{Cluster, Digest, Failure};
+use crate::idle_case::Memory;
+use crate::meter::freed_by_dropping;
 
 /// Three hulls and the messages between them.
 pub(crate) struct Quorate {
@@ -23,6 +26,7 @@ pub(crate) struct Quorate {
     next_ticket: u64,
     answered: u64,
     messages: VecDeque<Message>,
+    stepped: [Rest; 3],
 }
 
 struct Node {
@@ -47,6 +51,7 @@ impl Cluster for Quorate {
             next_ticket: 0,
             answered: 0,
             messages: VecDeque::new(),
+            stepped: [Rest::default(); 3],
         };
         for node in &mut cluster.nodes {
             node.work(now, &mut cluster.messages)?;
@@ -81,7 +86,57 @@ impl Cluster for Quorate {
     }
 }
 
+/// How often a hull was stepped while nobody wanted anything.
+#[derive(Clone, Copy, Default, Debug)]
+pub(crate) struct Rest {
+    /// Because its deadline had passed.
+    pub(crate) timers: u64,
+    /// Because a message had arrived.
+    pub(crate) messages: u64,
+}
+
 impl Quorate {
+    /// Lets time pass in which nobody proposes anything.
+    pub(crate) fn rest(&mut self, span: Duration) -> Result<[Rest; 3], Failure> {
+        let end = self.now.after(span);
+        let before = self.stepped;
+        loop {
+            let deadlines = self.nodes.iter().zip(0..);
+            let deadlines =
+                deadlines.filter_map(|(node, number)| Some((node.hull.deadline()?, number)));
+            let Some((at, number)) = deadlines.min().filter(|(at, _)| *at <= end) else {
+                break;
+            };
+            self.now = self.now.max(at);
+            self.stepped[number].timers += 1;
+            let node = &mut self.nodes[number];
+            node.hull.step(self.now, Input::DeadlinePassed);
+            node.work(self.now, &mut self.messages)?;
+            self.drive()?;
+        }
+        let since = |number: usize| Rest {
+            timers: self.stepped[number].timers - before[number].timers,
+            messages: self.stepped[number].messages - before[number].messages,
+        };
+        Ok([0, 1, 2].map(since))
+    }
+
+    /// Which of the nodes leads.
+    pub(crate) const fn leader(&self) -> usize {
+        self.leader
+    }
+
+    /// What each hull takes. The logs stay until the end, and keep what they share with the hulls.
+    pub(crate) fn memory(self) -> [Memory; 3] {
+        let logs: [MemoryLog; 3] = [0, 1, 2].map(|number: usize| self.nodes[number].log.clone());
+        let memory = self.nodes.map(|node| Memory {
+            own: size_of::<Hull>(),
+            heap: freed_by_dropping(node.hull),
+        });
+        drop(logs);
+        memory
+    }
+
     /// After something happened to the leader: goes on until no hull has anything left to do and no
     /// message is under way.
     fn drive(&mut self) -> Result<(), Failure> {
@@ -90,6 +145,7 @@ impl Quorate {
         while let Some(message) = self.messages.pop_front() {
             let to = message.to.id.get() as usize - 1;
             let node = &mut self.nodes[to];
+            self.stepped[to].messages += 1;
             node.hull.step(self.now, Input::Message(message));
             self.answered += node.work(self.now, &mut self.messages)?;
         }
