@@ -65,6 +65,9 @@ impl<S: Subject> World<'_, S> {
         for node in &self.nodes {
             // Writing to a string can't fail.
             let _ = write!(text, "\n  {}: {}", node.id(), self.waits_for(node));
+            for why in explain(node) {
+                let _ = write!(text, "\n    {why}");
+            }
         }
         let electable: Vec<String> = (self.nodes.iter())
             .filter(|node| self.is_electable(node))
@@ -147,6 +150,23 @@ impl<S: Subject> World<'_, S> {
         }
         text.trim_end_matches(',').to_owned()
     }
+}
+
+/// What a node itself says of why it has no leader, and of why its first entry that is not
+/// committed is not.
+fn explain<M: StateMachine>(node: &Node<M>) -> Vec<String> {
+    let Some(hull) = node.hull() else {
+        return Vec::new();
+    };
+    let now = node.clock.now();
+    let no_leader = hull.why_no_leader(now);
+    let mut lines: Vec<String> = no_leader.iter().map(ToString::to_string).collect();
+    let first = hull.commit_index().next();
+    if first <= hull.last().index {
+        let reasons = hull.why_not_committed(first, now);
+        lines.extend(reasons.iter().map(|why| format!("{first}: {why}")));
+    }
+    lines
 }
 
 /// The last entry of a node that runs, the term first.

@@ -127,6 +127,18 @@ fn a_stall_names_who_could_lead_and_what_each_waits_for() {
         assert!(text.contains(part), "no {part:?} in {text}");
     }
     assert!(text.contains("waits for answers: n"), "{text}");
+    // Whoever is left alone says whom it lacks, and what waits for that.
+    world.nodes[1].give_up();
+    while world.schedule.now() < Time::from_millis(5_900) {
+        let event = world.schedule.next().unwrap();
+        world.happen(event).unwrap();
+        world.run_woken().unwrap();
+    }
+    let text = world.describe();
+    assert!(
+        text.contains("a pre-vote must be granted by 2 of the voters (n1, n2, n3): n3 did, nobody refused, n1, n2 did not answer"),
+        "{text}"
+    );
 }
 
 #[test]
