@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use super::{Checksum, Chunk, HEADER_BYTES, Header, ROW_BYTES, table_row};
 use crate::configuration::Configuration;
+use crate::few::Few;
 use crate::ids::{LogIndex, Term};
 use crate::record::{ClientHeader, kind};
 use crate::time::LogTime;
@@ -14,7 +15,7 @@ use crate::time::LogTime;
 pub struct ChunkBuilder {
     /// Room for the header, then the payloads.
     bytes: Vec<u8>,
-    table: Vec<u8>,
+    table: Few<[u8; ROW_BYTES]>,
     holds_config: bool,
 }
 
@@ -23,7 +24,7 @@ impl ChunkBuilder {
     pub const fn new() -> Self {
         Self {
             bytes: Vec::new(),
-            table: Vec::new(),
+            table: Few::new(),
             holds_config: false,
         }
     }
@@ -38,7 +39,7 @@ impl ChunkBuilder {
             .saturating_add(table);
         Self {
             bytes: Vec::with_capacity(bytes),
-            table: Vec::with_capacity(table),
+            table: Few::with_capacity(entries),
             holds_config: false,
         }
     }
@@ -88,7 +89,7 @@ impl ChunkBuilder {
 
     /// The number of records so far.
     pub fn len(&self) -> usize {
-        self.table.len() / ROW_BYTES
+        self.table.len()
     }
 
     /// Whether there is no record yet.
@@ -121,7 +122,7 @@ impl ChunkBuilder {
             time,
             payload_checksum: checksum(0, payloads),
         };
-        self.bytes.extend_from_slice(&self.table);
+        self.bytes.extend_from_slice(self.table.as_flattened());
         Some(header.finish(self.bytes, checksum))
     }
 
@@ -139,7 +140,7 @@ impl ChunkBuilder {
         let end = u32::try_from(end).map_err(|_| PushError::Full)?;
         self.bytes.extend_from_slice(head);
         self.bytes.extend_from_slice(payload);
-        self.table.extend_from_slice(&table_row(kind, end));
+        self.table.push(table_row(kind, end));
         Ok(())
     }
 }

@@ -96,17 +96,16 @@ impl Header {
 
     /// Writes the header into the room left for it at the front, and closes the chunk.
     pub(super) fn finish(self, mut bytes: Vec<u8>, checksum: Checksum) -> Chunk {
-        let mut front = Vec::with_capacity(HEADER_BYTES);
-        front.extend_from_slice(&MAGIC);
-        front.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
-        front.extend_from_slice(&self.flags.to_le_bytes());
-        front.extend_from_slice(&self.term.get().to_le_bytes());
-        front.extend_from_slice(&self.first.get().to_le_bytes());
-        front.extend_from_slice(&self.count.to_le_bytes());
-        front.extend_from_slice(&self.payload_length.to_le_bytes());
-        front.extend_from_slice(&self.time.as_millis().to_le_bytes());
-        front.extend_from_slice(&self.payload_checksum.to_le_bytes());
-        write_at(&mut bytes, 0, &front);
+        let mut front = Front(bytes.get_mut(..HEADER_BYTES).unwrap_or_default());
+        front.put(MAGIC);
+        front.put(FORMAT_VERSION.to_le_bytes());
+        front.put(self.flags.to_le_bytes());
+        front.put(self.term.get().to_le_bytes());
+        front.put(self.first.get().to_le_bytes());
+        front.put(self.count.to_le_bytes());
+        front.put(self.payload_length.to_le_bytes());
+        front.put(self.time.as_millis().to_le_bytes());
+        front.put(self.payload_checksum.to_le_bytes());
         let ids = id_checksum(&bytes, self.table_offset(), checksum);
         write_at(&mut bytes, ID_CHECKSUM_AT, &ids.to_le_bytes());
         self.chunk(bytes.into())
@@ -138,6 +137,18 @@ impl Fields<'_> {
                 *head
             }
             None => [0; N],
+        }
+    }
+}
+
+/// Puts fields into the front of a chunk, where room is left for them all.
+struct Front<'a>(&'a mut [u8]);
+
+impl Front<'_> {
+    fn put<const N: usize>(&mut self, field: [u8; N]) {
+        if let Some((room, rest)) = core::mem::take(&mut self.0).split_first_chunk_mut() {
+            *room = field;
+            self.0 = rest;
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Tickets on their way back to the driver.
 
 use alloc::collections::VecDeque;
-use alloc::vec::{IntoIter, Vec};
 
+use crate::few::{Few, IntoIter};
 use crate::hull::{Doubt, Outcome, Refusal, Resolved};
 use crate::ids::{EntryId, LogIndex, Ticket};
 
@@ -35,25 +35,25 @@ enum Verdict {
 }
 
 impl ResolvedQueue {
-    pub(crate) fn committed(&mut self, tickets: Vec<Ticket>, first: EntryId) {
+    pub(crate) fn committed(&mut self, tickets: impl Into<Few<Ticket>>, first: EntryId) {
         self.push(tickets, Verdict::Committed { first });
     }
 
-    pub(crate) fn read_at(&mut self, tickets: Vec<Ticket>, index: LogIndex) {
+    pub(crate) fn read_at(&mut self, tickets: impl Into<Few<Ticket>>, index: LogIndex) {
         self.push(tickets, Verdict::ReadAt(index));
     }
 
-    pub(crate) fn refused(&mut self, tickets: Vec<Ticket>, refusal: Refusal) {
+    pub(crate) fn refused(&mut self, tickets: impl Into<Few<Ticket>>, refusal: Refusal) {
         self.push(tickets, Verdict::Refused(refusal));
     }
 
-    pub(crate) fn unknown(&mut self, tickets: Vec<Ticket>, first: EntryId, why: Doubt) {
+    pub(crate) fn unknown(&mut self, tickets: impl Into<Few<Ticket>>, first: EntryId, why: Doubt) {
         self.push(tickets, Verdict::Unknown { first, why });
     }
 
     /// What became of something that is no proposal.
     pub(crate) fn decided(&mut self, ticket: Ticket, outcome: Outcome) {
-        self.push(alloc::vec![ticket], Verdict::Plain(outcome));
+        self.push(ticket, Verdict::Plain(outcome));
     }
 
     pub(crate) fn next(&mut self) -> Option<Resolved> {
@@ -69,7 +69,8 @@ impl ResolvedQueue {
         }
     }
 
-    fn push(&mut self, tickets: Vec<Ticket>, verdict: Verdict) {
+    fn push(&mut self, tickets: impl Into<Few<Ticket>>, verdict: Verdict) {
+        let tickets = tickets.into();
         if !tickets.is_empty() {
             self.runs.push_back(Run {
                 tickets: tickets.into_iter(),

@@ -1,11 +1,11 @@
 //! What a driver asks of a hull: only a leader can do it, and others say who that is.
 
-use alloc::vec;
 use alloc::vec::Vec;
 
 use super::Hull;
 use super::input::{Input, Proposals, Reconfigure, Transfer};
 use super::output::Refusal;
+use crate::few::Few;
 use crate::ids::Ticket;
 use crate::states::{Next, State};
 
@@ -14,10 +14,10 @@ impl Hull {
     pub(super) fn decline(&mut self, input: Input) -> Next {
         let tickets = match input {
             Input::Propose(proposals) => proposals.tickets,
-            Input::Read(tickets) => tickets,
-            Input::Transfer(request) => vec![request.ticket],
-            Input::Reconfigure(wish) => vec![wish.ticket],
-            Input::CancelReconfigure(ticket) => vec![ticket],
+            Input::Read(tickets) => Few::from(tickets),
+            Input::Transfer(request) => Few::from(request.ticket),
+            Input::Reconfigure(wish) => Few::from(wish.ticket),
+            Input::CancelReconfigure(ticket) => Few::from(ticket),
             Input::Message(_)
             | Input::ConnectionLost(_)
             | Input::DeadlinePassed
@@ -61,8 +61,7 @@ impl Hull {
             let refusal = Refusal::NotLeader {
                 leader: self.leader(),
             };
-            let tickets = vec![request.ticket];
-            self.common.resolved.refused(tickets, refusal);
+            self.common.resolved.refused(request.ticket, refusal);
         }
         Next::Stay
     }
@@ -73,7 +72,7 @@ impl Hull {
         } else {
             let leader = self.leader();
             let refusal = Refusal::NotLeader { leader };
-            self.common.resolved.refused(vec![wish.ticket], refusal);
+            self.common.resolved.refused(wish.ticket, refusal);
         }
         Next::Stay
     }
@@ -84,7 +83,7 @@ impl Hull {
         } else {
             let leader = self.leader();
             let refusal = Refusal::NotLeader { leader };
-            self.common.resolved.refused(vec![ticket], refusal);
+            self.common.resolved.refused(ticket, refusal);
         }
         Next::Stay
     }

@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use crate::chunk::{Chunk, ChunkBuilder, PushError};
 use crate::configuration::Members;
+use crate::few::Few;
 use crate::ids::{LogIndex, NodeId, Ticket};
 use crate::log::{Durable, LogError};
 use crate::message::Message;
@@ -65,7 +66,7 @@ impl Input {
 /// size costs one allocation or two.
 #[derive(Debug, Default)]
 pub struct Proposals {
-    pub(crate) tickets: Vec<Ticket>,
+    pub(crate) tickets: Few<Ticket>,
     pub(crate) builder: ChunkBuilder,
 }
 
@@ -73,7 +74,7 @@ impl Proposals {
     /// No proposals yet.
     pub const fn new() -> Self {
         Self {
-            tickets: Vec::new(),
+            tickets: Few::new(),
             builder: ChunkBuilder::new(),
         }
     }
@@ -81,7 +82,7 @@ impl Proposals {
     /// No proposals yet, with room for `count` whose payloads take `payload_bytes` together.
     pub fn with_capacity(count: usize, payload_bytes: usize) -> Self {
         Self {
-            tickets: Vec::with_capacity(count),
+            tickets: Few::with_capacity(count),
             builder: ChunkBuilder::with_capacity(count, payload_bytes),
         }
     }

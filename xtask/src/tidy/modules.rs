@@ -9,7 +9,8 @@ use crate::findings::Findings;
 use crate::tree::File;
 
 /// raft-core's modules from the left to the right.
-const ORDER: [&str; 18] = [
+const ORDER: [&str; 19] = [
+    "few",
     "ids",
     "time",
     "configuration",

@@ -50,11 +50,12 @@ impl Membership {
                 common.resolved.decided(ticket, Outcome::Withdrawn(why));
             }
             // [S6.28] The new members' own majority holds it: the change is complete.
-            (Some(ticket), None) => common.resolved.committed(alloc::vec![ticket], id),
+            (Some(ticket), None) => common.resolved.committed(ticket, id),
             (None, _) => {}
         }
-        let cancelled = cancelled.into_iter().collect();
-        common.resolved.committed(cancelled, id);
+        if let Some(ticket) = cancelled {
+            common.resolved.committed(ticket, id);
+        }
     }
 
     /// Gives the tickets back unresolved: a later leader goes on from what is in the log.
@@ -63,7 +64,7 @@ impl Membership {
         let id = EntryId::new(term, since.unwrap_or(LogIndex::ZERO));
         // One by one: they are of one entry, and not of entries that follow each other.
         for ticket in self.wanted.into_iter().chain(self.cancelled) {
-            common.resolved.unknown(alloc::vec![ticket], id, why);
+            common.resolved.unknown(ticket, id, why);
         }
     }
 
@@ -94,7 +95,7 @@ impl Leader {
             .or_else(|| reconfigure::objection(current, &target).map(Refusal::Target))
             .or_else(|| too_large(common, &first));
         if let Some(refusal) = objection {
-            common.resolved.refused(alloc::vec![ticket], refusal);
+            common.resolved.refused(ticket, refusal);
             return;
         }
         self.membership = Membership {
@@ -120,7 +121,7 @@ impl Leader {
                 return;
             }
         };
-        common.resolved.refused(alloc::vec![ticket], refusal);
+        common.resolved.refused(ticket, refusal);
     }
 
     /// Does the next step of a change, if the one before it is committed.

@@ -1,9 +1,9 @@
 //! Which proposals of this leader's are not committed yet.
 
 use alloc::collections::VecDeque;
-use alloc::vec::Vec;
 
 use crate::common::Common;
+use crate::few::Few;
 use crate::hull::Doubt;
 use crate::ids::{EntryId, LogIndex, Term, Ticket};
 
@@ -18,12 +18,12 @@ pub(crate) struct Tickets {
 struct Batch {
     /// The entry of the first ticket; the others' follow it.
     first: LogIndex,
-    tickets: Vec<Ticket>,
+    tickets: Few<Ticket>,
     bytes: usize,
 }
 
 impl Tickets {
-    pub(crate) fn add(&mut self, first: LogIndex, tickets: Vec<Ticket>, bytes: usize) {
+    pub(crate) fn add(&mut self, first: LogIndex, tickets: Few<Ticket>, bytes: usize) {
         self.bytes = self.bytes.saturating_add(bytes);
         self.batches.push_back(Batch {
             first,

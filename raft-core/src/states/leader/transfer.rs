@@ -2,7 +2,6 @@
 //!
 //! Nothing of it outlives the office: it is a part of [`Leader`], and goes when that does.
 
-use alloc::vec;
 use core::hash::{Hash, Hasher};
 use core::time::Duration;
 
@@ -79,7 +78,7 @@ impl Leader {
     pub(crate) fn transfer(&mut self, common: &mut Common, request: Transfer) {
         match self.successor(common, request.to) {
             Ok(to) => self.begin_transfer(common, to, Some(request.ticket)),
-            Err(refusal) => common.resolved.refused(vec![request.ticket], refusal),
+            Err(refusal) => common.resolved.refused(request.ticket, refusal),
         }
     }
 
