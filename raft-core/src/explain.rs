@@ -140,6 +140,15 @@ pub enum NoLeader {
         /// The current term.
         term: Term,
     },
+    /// This node was told that a committed configuration does not hold it, and knows of no later one.
+    #[error(
+        "this node does not campaign: others said that the committed configuration of {configuration} \
+         does not hold it"
+    )]
+    Removed {
+        /// The entry of that configuration.
+        configuration: LogIndex,
+    },
     /// Nobody was heard that leads the current term.
     #[error("nobody has been heard that leads {term}")]
     NoneHeard {

@@ -246,7 +246,7 @@ fn look_at_explanations(node: &Node, leaders: &BTreeMap<u64, NodeId>) {
             NoLeader::Refused { .. } => hull.role() == Role::Follower,
             NoLeader::NotDriven { .. } => hull.deadline().is_some_and(|at| at <= now),
             NoLeader::DiskStalled { .. } => !node.writes.is_empty(),
-            NoLeader::Stopped(_) | NoLeader::MayNotLead { .. } => false,
+            NoLeader::Stopped(_) | NoLeader::MayNotLead { .. } | NoLeader::Removed { .. } => false,
         };
         assert!(seen, "{reason}: {:?}", hull.status(now));
     }

@@ -48,6 +48,11 @@ impl Configurations {
         self.told_removed > self.active_since().unwrap_or(LogIndex::ZERO)
     }
 
+    /// The entry of that configuration.
+    pub(crate) fn removed_at(&self) -> Option<LogIndex> {
+        Some(self.told_removed).filter(|_| self.is_removed())
+    }
+
     /// A committed configuration at this index does not hold this node. `false` if a later one is
     /// known here.
     pub(crate) fn on_removed(&mut self, configuration: LogIndex) -> bool {

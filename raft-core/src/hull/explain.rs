@@ -141,7 +141,9 @@ fn unable(common: &Common, now: Time) -> Vec<NoLeader> {
     if outstanding >= limit {
         why.push(NoLeader::DiskStalled { outstanding, limit });
     }
-    if !common.may_lead() {
+    if let Some(configuration) = common.configurations.removed_at() {
+        why.push(NoLeader::Removed { configuration });
+    } else if !common.may_lead() {
         let role = member_role(common);
         why.push(NoLeader::MayNotLead { role });
     }

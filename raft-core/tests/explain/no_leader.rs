@@ -12,7 +12,8 @@ use raft_core::states::Role;
 use raft_core::time::Time;
 
 use crate::support::{
-    self, Node, append, chunks, heartbeat_reply, id, peer, request_vote, settings, vote_reply,
+    self, Node, append, chunks, heartbeat_reply, id, index, peer, removed, request_vote, settings,
+    vote_reply,
 };
 
 fn node_id(id: u64) -> NodeId {
@@ -356,6 +357,15 @@ fn who_may_not_lead_says_what_it_is() {
         assert_eq!(why(&node), [NoLeader::MayNotLead { role }, none]);
         assert!(why(&node)[0].to_string().contains(name));
     }
+}
+
+#[test]
+fn who_was_told_that_it_is_removed_says_by_which_configuration() {
+    let mut node = Node::holding(5, &[1]);
+    node.receive(2, 5, removed(9));
+    let configuration = index(9);
+    let none = NoLeader::NoneHeard { term: Term::new(5) };
+    assert_eq!(why(&node), [NoLeader::Removed { configuration }, none]);
 }
 
 #[test]
