@@ -7,6 +7,7 @@
 //! | [`vote`] | RequestVote, 5.2 and 5.4.1; PreVote, thesis 9.6 |
 //! | [`append`] | AppendEntries, 5.3: where logs agree, and where to look when they don't |
 //! | [`reconfigure`] | paper 6, thesis 4: which configuration may follow which |
+//! | [`plan`] | what a change of members would go through, and its risks |
 //! | [`catch_up`] | thesis 4.2.1: when a new member is close enough to count |
 //! | [`commit`] | Leaders and AppendEntries, 5.3 and 5.4.2: how far the log is committed |
 //! | [`transfer`] | thesis 3.10: to whom leadership goes, and when |
@@ -16,6 +17,7 @@
 pub mod append;
 pub mod catch_up;
 pub mod commit;
+pub mod plan;
 pub mod reconfigure;
 pub mod term;
 pub mod transfer;

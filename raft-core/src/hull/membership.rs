@@ -1,13 +1,29 @@
 //! Whoever was removed is told, and disturbs nobody (thesis 4.2.3).
 
 use super::Hull;
+use crate::configuration::Members;
 use crate::error::Dropped;
 use crate::ids::Peer;
 use crate::message::{Body, Removed};
+use crate::rules::plan::{self, Plan};
+use crate::rules::reconfigure::TargetProblem;
 use crate::states::{Next, State};
 use crate::trace::EventKind;
 
 impl Hull {
+    /// What a change to `target` would go through from here, what each phase needs and survives,
+    /// and what is risky. Changes nothing. While another change is under way, the plan begins where
+    /// that leads from; a leader knows how far behind members are, others don't.
+    ///
+    /// # Errors
+    ///
+    /// The target can't be; a leader would refuse it for the same reason.
+    pub fn plan(&self, target: &Members) -> Result<Plan, TargetProblem> {
+        let last = self.last().index;
+        let behind = |node| Some(last.distance_from(self.match_index(node)?));
+        plan::plan(&self.configuration().members, target, behind)
+    }
+
     /// Tells who asks for votes that a committed configuration does not hold it, if that is so.
     /// It is answered all the same: it may have been added again in one that is not known here.
     pub(super) fn tell_removed(&mut self, candidate: Peer) {

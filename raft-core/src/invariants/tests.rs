@@ -184,6 +184,45 @@ fn a_leader_has_its_own_vote_and_a_log_that_ends_in_its_term() {
 }
 
 #[test]
+fn a_leader_sends_to_all_of_the_configuration_and_to_nobody_else() {
+    for size in [2, 4] {
+        let mut leader = leading();
+        let last = leader.last().index.next();
+        let mut builder = ChunkBuilder::new();
+        let voters = Configuration::of_voters((1..=size).map(peer));
+        builder.push_config(&voters).unwrap();
+        let chunk = builder.seal(Term::new(1), last, LogTime::ZERO, crc32c);
+        leader.common_mut().append(chunk.unwrap());
+        let told = objection(leader.clone(), &leader).unwrap();
+        assert!(told.contains("nobody else: [n2, n3]"), "{told}");
+    }
+}
+
+#[test]
+fn a_configuration_that_may_not_follow_is_an_offence() {
+    let voters = |last| Configuration::of_voters((1..=last).map(peer));
+    let told = |next: &Configuration, hull: &mut Hull| {
+        follows(hull.common_mut(), next);
+        hull.fault().is_some()
+    };
+    let joint = Configuration {
+        outgoing: Some(voters(3).members),
+        ..voters(5)
+    };
+    assert!(!told(&joint, &mut applied()));
+    assert!(told(&voters(4), &mut applied()));
+    // Nothing follows what is not committed.
+    let mut hull = applied();
+    let mut builder = ChunkBuilder::new();
+    builder.push_config(&joint).unwrap();
+    let chunk = builder.seal(Term::new(5), LogIndex::new(3), LogTime::ZERO, crc32c);
+    hull.common_mut().append(chunk.unwrap());
+    assert!(told(&voters(5), &mut hull.clone()));
+    hull.common_mut().commit_index = LogIndex::new(3);
+    assert!(!told(&voters(5), &mut hull));
+}
+
+#[test]
 fn the_first_offence_is_the_one_that_is_told() {
     let mut hull = applied();
     hull.common_mut().commit_index = LogIndex::new(9);

@@ -377,6 +377,32 @@ fn a_change_waits_while_leadership_is_handed_over() {
     assert_eq!(node.outcome(other), handing_over);
 }
 
+/// A plan is what then happens, and changes nothing by itself.
+#[test]
+fn what_is_planned_is_what_is_appended() {
+    let mut node = Node::leading();
+    let target = voters([1, 4, 5]);
+    let plan = node.hull.plan(&target).unwrap();
+    assert_eq!(node.hull.last(), id(1, 1));
+    node.reconfigure(target);
+    let mut phases = vec![node.hull.configuration().clone()];
+    for _ in 0..6 {
+        node.answer_all(&[2, 3]);
+        node.answer_all(&[4, 5]);
+        if phases.last() != Some(node.hull.configuration()) {
+            phases.push(node.hull.configuration().clone());
+        }
+    }
+    let planned: Vec<Configuration> = plan
+        .phases
+        .into_iter()
+        .map(|phase| phase.configuration)
+        .collect();
+    assert_eq!(phases, planned);
+    let nobody = node.hull.plan(&Members::new());
+    assert_eq!(nobody, Err(TargetProblem::NobodyMayLead));
+}
+
 /// A leader knows its own life: under its name in another life it counts for nothing.
 #[test]
 fn another_life_of_this_node_is_not_this_node() {
