@@ -1,9 +1,10 @@
 //! Why nothing moves, in sentences for whoever is called at night: data, and what it says.
 //!
 //! All of it is computed from a hull's state when somebody asks ([`crate::hull::Hull::status`],
-//! [`crate::hull::Hull::why_no_leader`], [`crate::hull::Hull::why_not_committed`]), and nothing is
-//! kept for it but who refused the last attempt to be elected. A reason is a value, so that programs
-//! can tell reasons apart, and a sentence that needs no other. Each is a fact about *this* node's
+//! [`crate::hull::Hull::why_no_leader`], [`crate::hull::Hull::why_not_committed`],
+//! [`crate::hull::Hull::why_not_readable`]), and nothing is kept for it but who refused the last
+//! attempt to be elected, and whether this node gave up its term. A reason is a value, so that
+//! programs can tell reasons apart, and a sentence that needs no other. Each is a fact about *this* node's
 //! state; what a node can't know (why another one is silent) is not guessed.
 //!
 //! Further features bring their reasons along.
@@ -285,6 +286,66 @@ pub enum NotCommitted {
         matched: LogIndex,
         /// Why.
         lag: Lag,
+    },
+}
+
+/// One reason why a linearizable read that is handed to a node now would wait or be refused.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum NotReadable {
+    /// The hull has stopped. Then no other reason is given.
+    #[error("this node has stopped: {0}")]
+    Stopped(Fault),
+    /// Only a leader confirms reads, and another node leads.
+    #[error("{leader} leads and confirms reads; ask there")]
+    LeaderConfirms {
+        /// Who leads.
+        leader: NodeId,
+    },
+    /// Only a leader confirms reads, and this node neither leads nor knows who does
+    /// ([`crate::hull::Hull::why_no_leader`]).
+    #[error("only a leader can confirm a read, and this node knows of none")]
+    NobodyLeads,
+    /// The leader does not know yet how far the log is committed
+    /// ([`crate::hull::Hull::why_not_committed`] of that entry says why).
+    #[error("this leader's first entry, {first}, is not committed, and all reads wait for that")]
+    NewLeader {
+        /// The entry.
+        first: LogIndex,
+    },
+    /// As many reads are pending as may be: more are refused.
+    #[error("{pending} reads are pending, of at most {limit} (max_pending_reads)")]
+    Full {
+        /// Reads that are not confirmed.
+        pending: usize,
+        /// The limit in the settings.
+        limit: usize,
+    },
+    /// Reads wait for a majority to answer a round of heartbeats (of each half of a joint
+    /// configuration in which too few did, one reason).
+    #[error(
+        "heartbeat {round} must be answered by {needed} of {half}: {} did, {} did not",
+        Names(answered),
+        Names(silent)
+    )]
+    Unconfirmed {
+        /// The round.
+        round: u64,
+        /// Of which voters.
+        half: Half,
+        /// How many must answer.
+        needed: usize,
+        /// Who did, this node among them.
+        answered: Vec<NodeId>,
+        /// Who did not.
+        silent: Vec<NodeId>,
+    },
+    /// The state machine is behind what is committed, and reads wait for it.
+    #[error("{commit} is committed and the state machine has applied {applied}")]
+    Applying {
+        /// The commit index.
+        commit: LogIndex,
+        /// What is applied.
+        applied: LogIndex,
     },
 }
 

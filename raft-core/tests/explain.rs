@@ -13,5 +13,7 @@ mod support;
 mod no_leader;
 #[path = "explain/not_committed.rs"]
 mod not_committed;
+#[path = "explain/not_readable.rs"]
+mod not_readable;
 #[path = "explain/status.rs"]
 mod status;

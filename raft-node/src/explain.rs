@@ -11,7 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use futures_channel::oneshot;
-use raft_core::explain::{HullStatus, NoLeader, NotCommitted};
+use raft_core::explain::{HullStatus, NoLeader, NotCommitted, NotReadable};
 use raft_core::hull::Hull;
 use raft_core::ids::LogIndex;
 use raft_core::time::Time;
@@ -34,6 +34,9 @@ pub struct Explanation {
     pub entry: Option<LogIndex>,
     /// Why it does not count that entry as committed; empty when it does.
     pub not_committed: Vec<NotCommitted>,
+    /// Why a linearizable read would wait at its hull or be refused there. What is read on a
+    /// follower is confirmed by the leader it names.
+    pub not_readable: Vec<NotReadable>,
 }
 
 impl Explanation {
@@ -49,6 +52,7 @@ impl Explanation {
             no_leader: Vec::new(),
             entry,
             not_committed: Vec::new(),
+            not_readable: Vec::new(),
         }
     }
 
@@ -63,6 +67,7 @@ impl Explanation {
             no_leader: hull.why_no_leader(now),
             entry,
             not_committed: entry.map_or_else(Vec::new, why),
+            not_readable: hull.why_not_readable(),
         }
     }
 }
@@ -109,7 +114,19 @@ impl fmt::Display for Explanation {
         }
         self.not_committed
             .iter()
-            .try_for_each(|why| write!(f, "\n- {why}"))
+            .try_for_each(|why| write!(f, "\n- {why}"))?;
+        // That others lead is no news to who reads of a follower.
+        let news = |why: &&NotReadable| {
+            !matches!(
+                why,
+                NotReadable::LeaderConfirms { .. } | NotReadable::NobodyLeads
+            )
+        };
+        let mut waits = self.not_readable.iter().filter(news).peekable();
+        if waits.peek().is_some() {
+            f.write_str("\nreads wait:")?;
+        }
+        waits.try_for_each(|why| write!(f, "\n- {why}"))
     }
 }
 

@@ -9,7 +9,9 @@ use core::time::Duration;
 
 use super::Hull;
 use crate::common::Common;
-use crate::explain::{Ballot, Half, HullStatus, Lag, NoLeader, NotCommitted, OldestWrite};
+use crate::explain::{
+    Ballot, Half, HullStatus, Lag, NoLeader, NotCommitted, NotReadable, OldestWrite,
+};
 use crate::ids::{EntryId, LogIndex, NodeId};
 use crate::quorum;
 use crate::rules::vote;
@@ -110,6 +112,25 @@ impl Hull {
             (State::Leader(leader), _) => why.extend(of_leader(common, leader, index, now)),
             (_, Some(leader)) => why.push(NotCommitted::LeaderDecides { leader }),
             (_, None) => why.push(NotCommitted::NobodyLeads),
+        }
+        why
+    }
+
+    /// Why a linearizable read that is handed in now would wait or be refused: all that is known of
+    /// it here. Empty when a round of heartbeats is all that it takes.
+    pub fn why_not_readable(&self) -> Vec<NotReadable> {
+        let common = &self.common;
+        if let Some(fault) = &common.fault {
+            return vec![NotReadable::Stopped(fault.clone())];
+        }
+        let mut why = match (&self.state, self.leader()) {
+            (State::Leader(leader), _) => of_reads(common, leader),
+            (_, Some(leader)) => vec![NotReadable::LeaderConfirms { leader }],
+            (_, None) => vec![NotReadable::NobodyLeads],
+        };
+        let (commit, applied) = (common.commit_index, common.applying.applied());
+        if applied < commit {
+            why.push(NotReadable::Applying { commit, applied });
         }
         why
     }
@@ -260,6 +281,38 @@ fn of_leader(common: &Common, leader: &Leader, index: LogIndex, now: Time) -> Ve
             matched,
             lag,
         });
+    }
+    why
+}
+
+/// What holds up reads at a leader.
+fn of_reads(common: &Common, leader: &Leader) -> Vec<NotReadable> {
+    let mut why = Vec::new();
+    let first = leader.first();
+    if common.commit_index < first {
+        why.push(NotReadable::NewLeader { first });
+    }
+    let (pending, limit) = (leader.pending_reads(), common.settings.max_pending_reads);
+    if pending >= limit {
+        why.push(NotReadable::Full { pending, limit });
+    }
+    let Some(round) = leader.oldest_read_round() else {
+        return why;
+    };
+    for half in halves(common) {
+        let has_answered = |id: &NodeId| leader.has_answered(common, *id, round);
+        let (answered, silent): (Vec<NodeId>, Vec<NodeId>) =
+            half.voters().iter().copied().partition(has_answered);
+        let needed = quorum::majority(half.voters().len());
+        if answered.len() < needed {
+            why.push(NotReadable::Unconfirmed {
+                round,
+                half,
+                needed,
+                answered,
+                silent,
+            });
+        }
     }
     why
 }

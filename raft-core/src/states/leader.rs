@@ -96,6 +96,11 @@ impl Leader {
         transfer.map_or(self.heartbeat_due, |at| at.min(self.heartbeat_due))
     }
 
+    /// Its first entry: the no-op with which it took office.
+    pub(crate) const fn first(&self) -> LogIndex {
+        self.first
+    }
+
     /// The term it leads, or led.
     pub(crate) const fn term(&self) -> Term {
         self.term

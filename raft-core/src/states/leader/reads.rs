@@ -22,7 +22,7 @@ use super::progress::Progress;
 use crate::common::Common;
 use crate::error::Dropped;
 use crate::hull::Refusal;
-use crate::ids::{LogIndex, Peer, Ticket};
+use crate::ids::{LogIndex, NodeId, Peer, Ticket};
 use crate::message::HeartbeatReply;
 use crate::quorum;
 use crate::trace::EventKind;
@@ -114,13 +114,34 @@ impl Leader {
 
     /// The last round that a majority of the voters has answered: this node has every one.
     fn answered_round(&self, common: &Common) -> u64 {
-        quorum::answered_round(common.configuration(), |id| {
-            if common.is_me(id) {
-                self.round
-            } else {
-                self.followers.get(&id).map_or(0, Progress::answered)
-            }
-        })
+        quorum::answered_round(common.configuration(), |id| self.round_of(common, id))
+    }
+
+    /// The last round that node `id` has answered.
+    fn round_of(&self, common: &Common, id: NodeId) -> u64 {
+        if common.is_me(id) {
+            self.round
+        } else {
+            self.followers.get(&id).map_or(0, Progress::answered)
+        }
+    }
+}
+
+/// What whoever asks is told of reads ([`crate::explain`]).
+impl Leader {
+    /// The number of reads that are not confirmed yet.
+    pub(crate) fn pending_reads(&self) -> usize {
+        self.reads.pending()
+    }
+
+    /// The round that the oldest of them wait for, if one has begun.
+    pub(crate) fn oldest_read_round(&self) -> Option<u64> {
+        self.reads.asked().next().map(|(round, _)| round)
+    }
+
+    /// Whether node `id` has answered that round or a later one.
+    pub(crate) fn has_answered(&self, common: &Common, id: NodeId, round: u64) -> bool {
+        self.round_of(common, id) >= round
     }
 }
 

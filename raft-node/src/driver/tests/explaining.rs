@@ -30,6 +30,7 @@ fn a_healthy_node_has_nothing_to_explain() {
             (explanation.entry, explanation.not_committed.len()),
             (None, 0)
         );
+        assert_eq!(explanation.not_readable.is_empty(), id == leader);
         let hull = explanation.hull.as_ref().unwrap();
         assert_eq!(hull.leader, Some(NodeId::new(leader)));
         assert_eq!(lines(&explanation).len(), 1);
