@@ -322,8 +322,9 @@ impl Checks {
             .try_for_each(|checker| checker.told(now, &fact, &self.model))
     }
 
-    /// How many commands a linearizable read must see that is asked for now.
-    pub(crate) fn due_now(&self) -> usize {
+    /// A client is about to ask `node` for a linearizable read: how many commands that must see.
+    pub(crate) fn read_wanted(&mut self, node: NodeId) -> usize {
+        self.watch.read_wanted(node, &self.model);
         self.model.applied().len()
     }
 

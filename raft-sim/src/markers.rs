@@ -99,6 +99,11 @@ markers! {
     CaughtUpAtOnce: "a node learned of twenty committed entries or more in one step",
     CommandTwiceInLog: "a command came into the log a second time",
 
+    // Reads.
+    ReadBeforeOwnEntry: "a leader was asked for a read before it had committed an entry of its term",
+    ReadAtReplacedLeader: "a leader was asked for a read when another led a later term already",
+    ReadMustWait: "a read was asked of a node that had not applied yet what it must see",
+
     // Crashes and disks.
     CrashBeforeNoOp: "a leader crashed before its no-op was durable on its own disk",
     CrashWithProposals: "a leader crashed with entries that were not committed",

@@ -67,6 +67,27 @@ impl Watch {
         }
     }
 
+    /// A client asks a node for a linearizable read.
+    pub(crate) fn read_wanted(&mut self, node: NodeId, model: &Model) {
+        let Some(own) = model.node(node) else {
+            return;
+        };
+        let behind = own.applied_count < model.applied().len();
+        self.reached.mark_if(behind, Marker::ReadMustWait);
+        let Some(leader) = own
+            .observation
+            .as_ref()
+            .filter(|seen| seen.role == Role::Leader)
+        else {
+            return;
+        };
+        let replaced = leads(model).any(|other| other.term > leader.term);
+        self.reached.mark_if(replaced, Marker::ReadAtReplacedLeader);
+        let committed = own.log.entry(leader.commit);
+        let own_entry = committed.is_some_and(|entry| entry.entry.id.term == leader.term);
+        self.reached.mark_if(!own_entry, Marker::ReadBeforeOwnEntry);
+    }
+
     fn sent(&mut self, node: NodeId, before: Option<&Observation>, talk: &Talk, model: &Model) {
         let past = self.nodes.entry(node).or_default();
         match talk.says {

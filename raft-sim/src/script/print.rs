@@ -115,7 +115,7 @@ pub(crate) fn happened(kind: &EventKind) -> String {
         EventKind::Truncated { from } => format!("removes {from} and all after it"),
         EventKind::AdvanceCommitIndex { commit } => format!("knows {commit} to be committed"),
         EventKind::ReadsConfirmed { index, count } => {
-            format!("confirms {count} reads at {index}")
+            format!("confirms reads at {index}: {count}")
         }
         EventKind::TransferBegan { to } => format!("begins to hand over to {to}"),
         EventKind::TransferEnded { to } => format!("no longer hands over to {to}"),

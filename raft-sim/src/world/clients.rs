@@ -198,7 +198,15 @@ impl<S: Subject> World<'_, S> {
             // Nobody answers there: on to the next one.
             return self.rest(number, LATER);
         };
-        let submitted = client.turn_to(node, handle, self.checks.due_now());
+        let reads = client
+            .current
+            .as_ref()
+            .is_some_and(|one| one.read.is_some());
+        let due = match reads {
+            true => self.checks.read_wanted(node_id(node)),
+            false => 0,
+        };
+        let submitted = client.turn_to(node, handle, due);
         self.record(Some(node), || What::Turned {
             client: number as u64,
         });
