@@ -5,8 +5,9 @@
 //! appends; what a majority holds durably is committed and never lost. Read the paper beside this
 //! code: "In Search of an Understandable Consensus Algorithm (Extended Version)" for sections 5
 //! to 8 and the figures, Ongaro's thesis for what the paper leaves out (reads 6.4, pre-vote 9.6,
-//! writing to the disk in parallel 10.2.1). Comments such as `[F2.AE.3]` name a sentence of either by its key
-//! in `docs/rules.toml`; `docs/paper-map.md` leads from each key to its line here and its tests.
+//! writing to the disk in parallel 10.2.1, members 4, handing over 3.10). Comments such as
+//! `[F2.AE.3]` name a sentence of either by its key in `docs/rules.toml`; `docs/paper-map.md` leads
+//! from each key to its line here and its tests.
 //!
 //! # The map
 //!
@@ -35,9 +36,8 @@
 //!
 //! # What is left out, and what that costs
 //!
-//! Snapshots and leadership transfer are not built yet. Their types are in the formats, so that they
-//! can come without a new format: until then a log is never compacted, and a follower catches up
-//! entry by entry.
+//! Snapshots are not built yet. Their types are in the formats of the log, so that they can come
+//! without a new one: until then a log is never compacted, and a follower catches up entry by entry.
 
 #![no_std]
 #![cfg_attr(

@@ -34,22 +34,16 @@ impl Hull {
         if let State::Leader(leader) = &mut self.state {
             leader.propose(&mut self.common, proposals);
         } else {
-            // [S5.1.5] Only the leader takes proposals; others say who that is.
-            let refusal = Refusal::NotLeader {
-                leader: self.leader(),
-            };
-            self.common.resolved.refused(proposals.tickets, refusal);
+            self.point_to_leader(proposals.tickets);
         }
         Next::Stay
     }
+
     pub(super) fn on_read(&mut self, tickets: Vec<Ticket>) -> Next {
         if let State::Leader(leader) = &mut self.state {
             leader.read(&mut self.common, tickets);
         } else {
-            let refusal = Refusal::NotLeader {
-                leader: self.leader(),
-            };
-            self.common.resolved.refused(tickets, refusal);
+            self.point_to_leader(tickets);
         }
         Next::Stay
     }
@@ -58,10 +52,7 @@ impl Hull {
         if let State::Leader(leader) = &mut self.state {
             leader.transfer(&mut self.common, request);
         } else {
-            let refusal = Refusal::NotLeader {
-                leader: self.leader(),
-            };
-            self.common.resolved.refused(request.ticket, refusal);
+            self.point_to_leader(request.ticket);
         }
         Next::Stay
     }
@@ -70,9 +61,7 @@ impl Hull {
         if let State::Leader(leader) = &mut self.state {
             leader.reconfigure(&mut self.common, wish);
         } else {
-            let leader = self.leader();
-            let refusal = Refusal::NotLeader { leader };
-            self.common.resolved.refused(wish.ticket, refusal);
+            self.point_to_leader(wish.ticket);
         }
         Next::Stay
     }
@@ -81,10 +70,15 @@ impl Hull {
         if let State::Leader(leader) = &mut self.state {
             leader.cancel_reconfigure(&mut self.common, ticket);
         } else {
-            let leader = self.leader();
-            let refusal = Refusal::NotLeader { leader };
-            self.common.resolved.refused(ticket, refusal);
+            self.point_to_leader(ticket);
         }
         Next::Stay
+    }
+
+    /// [S5.1.5] Only the leader takes what it is asked for; others say who that is.
+    fn point_to_leader(&mut self, tickets: impl Into<Few<Ticket>>) {
+        let leader = self.leader();
+        let refusal = Refusal::NotLeader { leader };
+        self.common.resolved.refused(tickets, refusal);
     }
 }
