@@ -21,6 +21,7 @@ use crate::time::{LogTime, Time};
 use crate::trace::{EventKind, RuleKey};
 
 pub(crate) mod applying;
+mod compaction;
 pub(crate) mod configurations;
 pub(crate) mod disk;
 pub(crate) mod entries;
@@ -28,6 +29,7 @@ pub(crate) mod events;
 pub(crate) mod loads;
 pub(crate) mod outbox;
 pub(crate) mod resolved;
+pub(crate) mod snapshots;
 
 use applying::Applying;
 use configurations::Configurations;
@@ -37,6 +39,7 @@ use events::Events;
 use loads::Loads;
 use outbox::{Outbox, Waiting};
 use resolved::ResolvedQueue;
+use snapshots::Snapshots;
 
 /// What a node has in every role.
 #[derive(Clone, Debug)]
@@ -56,6 +59,7 @@ pub(crate) struct Common {
     /// Figure 2's lastApplied, and what is handed out before it.
     pub(crate) applying: Applying,
     pub(crate) configurations: Configurations,
+    pub(crate) snapshots: Snapshots,
     pub(crate) outbox: Outbox,
     pub(crate) loads: Loads,
     pub(crate) resolved: ResolvedQueue,
@@ -70,12 +74,13 @@ impl Common {
             ..recovered.hard
         };
         let before = recovered.hard;
+        let stored = recovered.stored.clone();
         let configurations = Configurations::new(setup.founding, &recovered);
         let entries = Entries::new(recovered);
         // [F2.STATE.5] [F2.STATE.6] Both begin at zero, or at the snapshot that stands for what
         // is before it.
         let start = entries.snapshot().index;
-        Self {
+        let mut common = Self {
             me: setup.me,
             settings: setup.settings,
             checksum: setup.checksum,
@@ -87,12 +92,17 @@ impl Common {
             commit_index: start,
             applying: Applying::new(start),
             configurations,
+            snapshots: Snapshots::new(None),
             outbox: Outbox::default(),
             loads: Loads::default(),
             resolved: ResolvedQueue::default(),
             events: Events::default(),
             fault: None,
+        };
+        if let Some(snapshot) = stored {
+            common.start_from(snapshot);
         }
+        common
     }
 
     pub(crate) const fn term(&self) -> Term {
@@ -138,6 +148,7 @@ impl Common {
         // [F2.STATE.2] A new term has a new vote; nothing else clears it.
         self.hard.vote = None;
         self.outbox.clear();
+        self.snapshots.forget_asker();
         self.event("F2.ALL.2", EventKind::UpdateTerm { term });
     }
 
@@ -320,7 +331,10 @@ impl Common {
     pub(crate) fn applicable(&self) -> LogIndex {
         // [T10.2.1.8] A leader may have committed what is not durable on itself; that is not
         // applied before it is.
-        self.commit_index.min(self.disk.durable_index())
+        let durable = self.disk.durable_index();
+        // What a snapshot stands for is durable with it.
+        self.commit_index
+            .min(durable.max(self.entries.snapshot().index))
     }
 
     pub(crate) fn event(&mut self, rule: RuleKey, kind: EventKind) {
@@ -337,6 +351,7 @@ impl Common {
             commit_index,
             applying,
             configurations,
+            snapshots,
             outbox,
             fault,
             settings: _,
@@ -349,6 +364,7 @@ impl Common {
         } = self;
         (me, hard.term, hard.vote, entries, commit_index).hash(into);
         (applying, configurations, fault.is_some()).hash(into);
+        snapshots.fingerprint(into);
         disk.fingerprint(hard, into);
         self.is_disk_stalled().hash(into);
         outbox.fingerprint(disk, into);

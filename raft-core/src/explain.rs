@@ -100,6 +100,17 @@ pub enum Sending {
         /// For how long the oldest has been unanswered, if there is one.
         unanswered: Option<Duration>,
     },
+    /// It sends a snapshot, since the log no longer has what the follower lacks.
+    Snapshot {
+        /// The last entry that the snapshot stands for.
+        last: EntryId,
+        /// How many bytes of it the follower is known to have.
+        stored: u64,
+        /// How many bytes it has.
+        length: u64,
+        /// For how long the last part has been unanswered, if it is.
+        unanswered: Option<Duration>,
+    },
 }
 
 /// One reason why a node follows no leader that it hears, and does not lead.
@@ -362,10 +373,20 @@ pub enum Lag {
         silent: Duration,
     },
     /// What it lacks is no longer in the leader's log.
-    #[error("the leader's log no longer holds what it lacks, from {next} on")]
+    #[error("the leader's log no longer holds what it lacks, from {next} on; it needs a snapshot")]
     NeedsSnapshot {
         /// The first entry it lacks.
         next: LogIndex,
+    },
+    /// It is sent a snapshot.
+    #[error("it is sent a snapshot up to {last}, and has {stored} of {length} bytes")]
+    ReceivesSnapshot {
+        /// The last entry that the snapshot stands for.
+        last: EntryId,
+        /// How many bytes of it the follower is known to have.
+        stored: u64,
+        /// How many bytes it has.
+        length: u64,
     },
     /// It is not known where its log and the leader's agree.
     #[error(

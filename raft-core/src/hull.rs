@@ -5,21 +5,18 @@
 //! [`crate::states`] and [`crate::rules`].
 
 use alloc::boxed::Box;
-use alloc::vec::Vec;
 
 use crate::chunk::{Checksum, Chunk};
 use crate::common::Common;
-use crate::common::entries::portion;
 use crate::common::events::InputNote;
-use crate::common::loads::Purpose;
 use crate::configuration::Configuration;
 use crate::error::{Dropped, Fault, OpenError};
 use crate::ids::{Boot, EntryId, LogIndex, NodeId, Peer, Term};
 use crate::invariants::{self, Before};
 use crate::log::{LogError, Recovered, Write};
 use crate::message::{
-    AppendEntriesReply, AppendVerdict, Body, HeartbeatReply, Lane, Message, RequestVote,
-    RequestVoteReply, TimeoutNow,
+    AppendEntriesReply, AppendVerdict, Body, HeartbeatReply, InstallSnapshotReply, InstallVerdict,
+    Lane, Message, RequestVote, RequestVoteReply, TimeoutNow,
 };
 use crate::rules::term::{self, TermVerdict};
 use crate::rules::vote;
@@ -32,6 +29,7 @@ use crate::states::{Next, Role, State, voter};
 use crate::time::Time;
 use crate::trace::{Event, EventKind, RuleKey};
 
+mod apply;
 mod commands;
 mod explain;
 mod fingerprint;
@@ -39,9 +37,12 @@ mod input;
 mod membership;
 mod open;
 mod output;
+mod snapshot_job;
+mod snapshots;
 
 pub use input::{Input, Loaded, Proposals, Reconfigure, Transfer};
 pub use output::{Apply, Doubt, Load, NotHandedOver, Outcome, Refusal, Resolved, Withdrawal};
+pub use snapshot_job::{SnapshotAnswer, SnapshotDone, SnapshotJob, SnapshotWork};
 
 /// One node's Raft: hand in what happened with [`Hull::step`], then pull what is to be done until
 /// nothing is left, in any order.
@@ -120,8 +121,14 @@ impl Hull {
                 self.common.applying.on_applied(index);
                 Next::Stay
             }
+            Input::TakeSnapshot => {
+                self.common.snapshots.want();
+                Next::Stay
+            }
+            Input::Snapshot(done) => self.on_snapshot_done(done),
         };
         self.transition(next);
+        self.tend_snapshots();
         self.forget_old_payloads();
         invariants::check(self, &before);
         if self.common.fault.is_some() && self.role() != Role::Follower {
@@ -176,61 +183,72 @@ impl Hull {
 
     /// Who answers what. The message is of the current term.
     fn dispatch(&mut self, from: Peer, body: Body) -> Next {
-        if matches!(body, Body::AppendEntries(_) | Body::Heartbeat(_)) {
-            self.yield_to_leader();
-        }
-        let common = &mut self.common;
         // [F2.FOL.1] Followers answer candidates and leaders; the others, what is below.
         match body {
             Body::PreVote(_) => Next::Stay, // answered before terms are compared
             Body::Removed(removed) => self.on_removed(from, removed),
             Body::RequestVote(request) => self.on_request_vote(from, request),
-            Body::AppendEntries(request) => match &mut self.state {
-                State::Follower(follower) => {
-                    follower.on_append_entries(common, from, request);
-                    Next::Stay
-                }
-                State::PreCandidate(_) | State::Candidate(_) | State::Leader(_) => {
-                    self.drop_message(from, Dropped::Impossible, "F3.ES")
-                }
-            },
-            Body::Heartbeat(heartbeat) => match &mut self.state {
-                State::Follower(follower) => {
-                    follower.on_heartbeat(common, from, heartbeat);
-                    Next::Stay
-                }
-                State::PreCandidate(_) | State::Candidate(_) | State::Leader(_) => {
-                    self.drop_message(from, Dropped::Impossible, "F3.ES")
-                }
-            },
+            Body::AppendEntries(request) => self.follow(from, |follower, common| {
+                follower.on_append_entries(common, from, request);
+            }),
+            Body::Heartbeat(heartbeat) => self.follow(from, |follower, common| {
+                follower.on_heartbeat(common, from, heartbeat);
+            }),
+            Body::InstallSnapshot(request) => self.follow(from, |follower, common| {
+                follower.on_install_snapshot(common, from, *request);
+            }),
             Body::PreVoteReply(reply) => match &mut self.state {
-                State::PreCandidate(candidate) => candidate.on_reply(common, from, reply),
+                State::PreCandidate(candidate) => candidate.on_reply(&mut self.common, from, reply),
                 State::Follower(_) | State::Candidate(_) | State::Leader(_) => {
                     self.drop_message(from, Dropped::StaleReply, "T9.6.8a")
                 }
             },
             Body::RequestVoteReply(reply) => match &mut self.state {
-                State::Candidate(candidate) => candidate.on_reply(common, from, reply),
+                State::Candidate(candidate) => candidate.on_reply(&self.common, from, reply),
                 State::Follower(_) | State::PreCandidate(_) | State::Leader(_) => {
                     self.drop_message(from, Dropped::StaleReply, "F2.CAN.5")
                 }
             },
-            Body::AppendEntriesReply(reply) => match &mut self.state {
-                State::Leader(leader) => leader.on_append_reply(common, from, reply),
-                State::Follower(_) | State::PreCandidate(_) | State::Candidate(_) => {
-                    self.drop_message(from, Dropped::StaleReply, "F2.LEAD.4")
-                }
-            },
-            Body::HeartbeatReply(reply) => match &mut self.state {
-                State::Leader(leader) => {
-                    leader.on_heartbeat_reply(common, from, reply);
-                    Next::Stay
-                }
-                State::Follower(_) | State::PreCandidate(_) | State::Candidate(_) => {
-                    self.drop_message(from, Dropped::StaleReply, "F2.LEAD.1")
-                }
-            },
+            Body::AppendEntriesReply(reply) => self.lead(from, "F2.LEAD.4", |leader, common| {
+                leader.on_append_reply(common, from, reply)
+            }),
+            Body::HeartbeatReply(reply) => self.lead(from, "F2.LEAD.1", |leader, common| {
+                leader.on_heartbeat_reply(common, from, reply);
+                Next::Stay
+            }),
+            Body::InstallSnapshotReply(reply) => self.lead(from, "F13.IS.10", |leader, common| {
+                leader.on_install_reply(common, from, reply)
+            }),
             Body::TimeoutNow(request) => self.on_timeout_now(from, request),
+        }
+    }
+
+    /// A leader of the current term speaks: whoever is not its follower becomes so.
+    fn follow(&mut self, from: Peer, hear: impl FnOnce(&mut Follower, &mut Common)) -> Next {
+        self.yield_to_leader();
+        match &mut self.state {
+            State::Follower(follower) => {
+                hear(follower, &mut self.common);
+                Next::Stay
+            }
+            State::PreCandidate(_) | State::Candidate(_) | State::Leader(_) => {
+                self.drop_message(from, Dropped::Impossible, "F3.ES")
+            }
+        }
+    }
+
+    /// A follower answers: that is for the leader only.
+    fn lead(
+        &mut self,
+        from: Peer,
+        rule: RuleKey,
+        learn: impl FnOnce(&mut Leader, &mut Common) -> Next,
+    ) -> Next {
+        match &mut self.state {
+            State::Leader(leader) => learn(leader, &mut self.common),
+            State::Follower(_) | State::PreCandidate(_) | State::Candidate(_) => {
+                self.drop_message(from, Dropped::StaleReply, rule)
+            }
         }
     }
 
@@ -336,13 +354,19 @@ impl Hull {
             // It answers in this term, whose leader counts rounds of its own.
             Body::Heartbeat(_) => Body::HeartbeatReply(HeartbeatReply { round: None }),
             Body::RequestVote(_) => Body::RequestVoteReply(RequestVoteReply { granted: false }),
+            // [F13.IS.1] Refuse a leader whose term is over.
+            Body::InstallSnapshot(install) => Body::InstallSnapshotReply(InstallSnapshotReply {
+                request: install.request,
+                verdict: InstallVerdict::StaleTerm,
+            }),
             Body::PreVote(_)
             | Body::PreVoteReply(_)
             | Body::RequestVoteReply(_)
             | Body::AppendEntriesReply(_)
             | Body::HeartbeatReply(_)
             | Body::TimeoutNow(_)
-            | Body::Removed(_) => {
+            | Body::Removed(_)
+            | Body::InstallSnapshotReply(_) => {
                 return self.drop_message(from, Dropped::StaleTerm, "F2.ALL.2");
             }
         };
@@ -499,51 +523,6 @@ impl Hull {
         } else {
             self.common.loads.next()
         }
-    }
-
-    /// The next entries to apply, about `max_bytes` of payload but at least one entry. Report them
-    /// as [`Input::Applied`], in order.
-    pub fn next_apply(&mut self, max_bytes: usize) -> Option<Apply> {
-        let common = &mut self.common;
-        let from = common.applying.handed_out().next();
-        let through = common.applicable();
-        if common.fault.is_some()
-            || from > through
-            || common.applying.bytes() >= common.settings.max_applying_bytes
-        {
-            return None;
-        }
-        let chunks = match common.entries.collect(from, through, max_bytes) {
-            Some(chunks) => chunks,
-            None => self.read_back(from, through, max_bytes)?,
-        };
-        self.common.applying.hand_out(&chunks);
-        Some(Apply { chunks })
-    }
-
-    /// Committed entries that are no longer in memory, once the load for them is back.
-    fn read_back(
-        &mut self,
-        from: LogIndex,
-        through: LogIndex,
-        max_bytes: usize,
-    ) -> Option<Vec<Chunk>> {
-        let common = &mut self.common;
-        let loaded = &common.applying.loaded;
-        let starts_here = loaded
-            .first()
-            .is_some_and(|chunk| chunk.first_index() <= from);
-        if starts_here && loaded.iter().all(|chunk| common.entries.confirms(chunk)) {
-            return Some(portion(loaded.iter(), from, through, max_bytes));
-        }
-        if common.applying.loading.is_none() {
-            let max_bytes = common.settings.max_append_bytes;
-            let number = common
-                .loads
-                .ask(Purpose::Apply, from..through.next(), max_bytes);
-            common.applying.loading = Some(number);
-        }
-        None
     }
 
     /// The next ticket whose fate is decided. Take these before [`Hull::next_apply`], so that the

@@ -34,6 +34,7 @@ pub(crate) struct Before {
     applied_index: LogIndex,
     last_index: LogIndex,
     transferring_to: Option<NodeId>,
+    forgotten: LogIndex,
 }
 
 impl Before {
@@ -47,6 +48,7 @@ impl Before {
             applied_index: hull.applied_index(),
             last_index: hull.last().index,
             transferring_to: hull.transferring_to(),
+            forgotten: hull.forgotten().index,
         }
     }
 }
@@ -73,6 +75,7 @@ mod checks {
     use crate::common::Common;
     use crate::configuration::Configuration;
     use crate::hull::Hull;
+    use crate::ids::LogIndex;
     use crate::rules::reconfigure;
     use crate::states::leader::Leader;
     use crate::states::leader::progress::Mode;
@@ -81,6 +84,7 @@ mod checks {
     /// Checks everything after a step.
     pub(crate) fn check(hull: &mut Hull, before: &Before) {
         between_instants(hull, before);
+        log_between_instants(hull, before);
         at_an_instant(hull);
         let (_, state) = hull.parts();
         if let State::Leader(leader) = state {
@@ -122,10 +126,7 @@ mod checks {
     fn between_instants(hull: &mut Hull, before: &Before) {
         let (term, vote) = (hull.term(), hull.vote());
         let (commit, applied) = (hull.commit_index(), hull.applied_index());
-        let (last, boot) = (hull.last().index, hull.boot());
-        let led = before.role == Role::Leader && hull.role() == Role::Leader;
-        let transferring_to = hull.transferring_to();
-        let hands_over = transferring_to.is_some() && transferring_to == before.transferring_to;
+        let boot = hull.boot();
         let common = hull.common_mut();
         invariant!(
             common,
@@ -157,6 +158,20 @@ mod checks {
             "the applied index {applied} is no less than {}",
             before.applied_index
         );
+    }
+
+    fn log_between_instants(hull: &mut Hull, before: &Before) {
+        let (last, forgotten) = (hull.last().index, hull.forgotten().index);
+        let led = before.role == Role::Leader && hull.role() == Role::Leader;
+        let transferring_to = hull.transferring_to();
+        let hands_over = transferring_to.is_some() && transferring_to == before.transferring_to;
+        let common = hull.common_mut();
+        invariant!(
+            common,
+            forgotten >= before.forgotten,
+            "what was forgotten, up to {}, does not come back: {forgotten}",
+            before.forgotten
+        );
         invariant!(
             common,
             !led || last >= before.last_index,
@@ -182,6 +197,7 @@ mod checks {
         let (last, commit) = (common.last(), common.commit_index);
         let (handed_out, applied) = (common.applying.handed_out(), common.applying.applied());
         let durable = common.disk.durable_index();
+        let forgotten = common.entries.snapshot().index;
         invariant!(
             common,
             commit <= last.index,
@@ -194,7 +210,7 @@ mod checks {
         );
         invariant!(
             common,
-            applied <= handed_out && handed_out <= commit.min(durable),
+            applied <= handed_out && handed_out <= commit.min(durable.max(forgotten)),
             "applied {applied} <= handed out {handed_out} <= commit {commit}, durable {durable}"
         );
         invariant!(
@@ -210,10 +226,20 @@ mod checks {
             ends_at.is_none_or(|id| id == last),
             "what is in memory ends at the last entry {last}: {ends_at:?}"
         );
+        let stored = common
+            .snapshots
+            .stored()
+            .map(|snapshot| snapshot.id.last.index);
+        invariant!(
+            common,
+            forgotten <= handed_out && forgotten <= stored.unwrap_or(LogIndex::ZERO),
+            "what was forgotten, up to {forgotten}, was handed out, up to {handed_out}, and is in \
+             the snapshot stored, up to {stored:?}"
+        );
         let since = common.configurations.active_since();
         invariant!(
             common,
-            since.is_none_or(|index| index <= last.index),
+            since.is_none_or(|index| forgotten < index && index <= last.index),
             "the configuration of {since:?} stands in the log, to {last}"
         );
         let (longest, limit) = (common.outbox.longest(), control_limit(common));
@@ -269,6 +295,12 @@ mod checks {
             require(matched < next && next <= last.index.next(), &|| {
                 alloc::format!("matched {matched} < next {next} <= one past {last}")
             })?;
+            if let Mode::Snapshot(transfer) = progress.mode() {
+                let (id, stored) = (transfer.id(), transfer.stored());
+                require(common.snapshots.has(id) && stored <= id.length, &|| {
+                    alloc::format!("{id:?}, which a follower has {stored} bytes of, is stored")
+                })?;
+            }
             if let Mode::Replicate { in_flight, bytes } = progress.mode() {
                 let pinned = in_flight
                     .iter()

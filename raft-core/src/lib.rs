@@ -36,8 +36,9 @@
 //!
 //! # What is left out, and what that costs
 //!
-//! Snapshots are not built yet. Their types are in the formats of the log, so that they can come
-//! without a new one: until then a log is never compacted, and a follower catches up entry by entry.
+//! A snapshot's content never passes through here as a whole: whoever drives the hull keeps it, and
+//! a hull whose driver has no store never forgets. A snapshot is sent one part at a time, which
+//! costs a round trip for each.
 
 #![no_std]
 #![cfg_attr(
@@ -69,6 +70,7 @@ mod random;
 pub mod record;
 pub mod rules;
 pub mod settings;
+pub mod snapshot;
 pub mod states;
 pub mod time;
 pub mod trace;

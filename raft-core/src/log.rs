@@ -18,6 +18,8 @@ use serde::{Deserialize, Serialize};
 use crate::chunk::Chunk;
 use crate::configuration::Configuration;
 use crate::ids::{Boot, EntryId, LogIndex, NodeId, Term};
+use crate::snapshot::Snapshot;
+pub use crate::snapshot::SnapshotMark;
 use crate::time::LogTime;
 
 pub mod memory;
@@ -117,15 +119,6 @@ pub struct HardState {
     pub vote: Option<NodeId>,
 }
 
-/// A snapshot that the log may begin after.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct SnapshotMark {
-    /// The last entry it stands for.
-    pub last: EntryId,
-    /// The configuration as of that entry, not the latest one.
-    pub configuration: Configuration,
-}
-
 /// The number of a write within one boot.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct BatchNumber(u64);
@@ -196,8 +189,12 @@ pub struct Recovered {
     pub hard: HardState,
     /// What the node kept beside the log.
     pub identity: Option<Bytes>,
-    /// The snapshot the log begins after.
+    /// What the log begins after: entries up to here are in a snapshot.
     pub snapshot: Option<SnapshotMark>,
+    /// The newest snapshot in the store of whoever drives the hull: the state machine starts from
+    /// it. It stands for as much as [`Self::snapshot`] or more. No log knows of it; who has a store
+    /// fills it in.
+    pub stored: Option<Snapshot>,
     /// The terms of all entries kept, as runs in order: each run's first entry. An entry's term
     /// is the one of the last run that begins at or before it.
     pub runs: Vec<EntryId>,

@@ -3,12 +3,15 @@
 //! Every message may be lost, doubled, late and out of order. Each carries its sender's term, and
 //! each reply names the request it answers, so that a late one can't be taken for another.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::chunk::Chunk;
 use crate::ids::{EntryId, LogIndex, Peer, Term};
+use crate::snapshot::Snapshot;
 
 /// One message from one life of a node to one life of another.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
@@ -47,6 +50,10 @@ pub enum Body {
     TimeoutNow(TimeoutNow),
     /// You are no member any more: told to who asks for votes or pre-votes (thesis 4.2.3).
     Removed(Removed),
+    /// A part of a snapshot, or the question how much of it is there (Figure 13).
+    InstallSnapshot(Box<InstallSnapshot>),
+    /// The answer to [`Body::InstallSnapshot`].
+    InstallSnapshotReply(InstallSnapshotReply),
 }
 
 /// Asks whether a vote would be granted in the term after the message's.
@@ -167,6 +174,42 @@ pub struct Removed {
     pub configuration: LogIndex,
 }
 
+/// Carries a part of a snapshot; an empty one asks how much of the snapshot is there.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct InstallSnapshot {
+    /// The request's number; the reply names it. Counted together with those of
+    /// [`AppendEntries`].
+    pub request: u64,
+    /// Which snapshot (Figure 13's lastIncludedIndex and lastIncludedTerm, and more).
+    pub snapshot: Snapshot,
+    /// Where in its content the part begins.
+    pub offset: u64,
+    /// The part. It is the last one when it ends where the content does (Figure 13's done).
+    pub part: Bytes,
+}
+
+/// Answers an [`InstallSnapshot`].
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct InstallSnapshotReply {
+    /// The request answered.
+    pub request: u64,
+    /// What became of it.
+    pub verdict: InstallVerdict,
+}
+
+/// What became of an [`InstallSnapshot`].
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub enum InstallVerdict {
+    /// So many bytes of the snapshot's content are there; the next part begins after them. They
+    /// may be fewer again after a crash.
+    Stored(u64),
+    /// The follower's log matches the leader's up to this index, durably: the snapshot is
+    /// installed, or was not needed.
+    Matched(LogIndex),
+    /// The sender is not (or no longer) leader: the message's term is later than the request's.
+    StaleTerm,
+}
+
 /// The queues towards one peer. What stands in one never waits behind what stands in another.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum Lane {
@@ -197,17 +240,20 @@ impl Body {
             Self::HeartbeatReply(_) => "HeartbeatReply",
             Self::TimeoutNow(_) => "TimeoutNow",
             Self::Removed(_) => "Removed",
+            Self::InstallSnapshot(_) => "InstallSnapshot",
+            Self::InstallSnapshotReply(_) => "InstallSnapshotReply",
         }
     }
 
     /// An entry that the message says is in its sender's log, if it names one.
-    pub(crate) const fn named_entry(&self) -> Option<EntryId> {
+    pub(crate) fn named_entry(&self) -> Option<EntryId> {
         match self {
             Self::PreVote(PreVote { last, .. }) | Self::RequestVote(RequestVote { last, .. }) => {
                 Some(*last)
             }
             Self::AppendEntries(AppendEntries { previous, .. }) => Some(*previous),
             Self::TimeoutNow(TimeoutNow { last, .. }) => Some(*last),
+            Self::InstallSnapshot(install) => Some(install.snapshot.id.last),
             Self::AppendEntriesReply(AppendEntriesReply {
                 verdict: AppendVerdict::Conflict { hint, .. },
                 ..
@@ -217,7 +263,8 @@ impl Body {
             | Self::AppendEntriesReply(_)
             | Self::Heartbeat(_)
             | Self::HeartbeatReply(_)
-            | Self::Removed(_) => None,
+            | Self::Removed(_)
+            | Self::InstallSnapshotReply(_) => None,
         }
     }
 
@@ -225,6 +272,7 @@ impl Body {
     pub const fn lane(&self) -> Lane {
         match self {
             Self::AppendEntries(_) => Lane::Entries,
+            Self::InstallSnapshot(_) => Lane::Snapshot,
             Self::PreVote(_)
             | Self::PreVoteReply(_)
             | Self::RequestVote(_)
@@ -233,7 +281,8 @@ impl Body {
             | Self::Heartbeat(_)
             | Self::HeartbeatReply(_)
             | Self::TimeoutNow(_)
-            | Self::Removed(_) => Lane::Control,
+            | Self::Removed(_)
+            | Self::InstallSnapshotReply(_) => Lane::Control,
         }
     }
 }

@@ -53,7 +53,8 @@ pub struct Settings {
     pub max_bytes_in_flight: usize,
     /// Bytes of payload in one AppendEntries; a single larger entry still goes alone, so that any
     /// number will do. Choose what the link carries in a few milliseconds: heartbeats have a lane of
-    /// their own, but share the link.
+    /// their own, but share the link. Also the bytes of one part of a
+    /// snapshot, of which one is under way to each follower.
     pub max_append_bytes: usize,
     /// Bytes of payload proposed and not yet committed, beyond which proposals are refused. At
     /// least [`Self::max_payload_bytes`]. Choose what may wait at once: it stays in memory until a
@@ -74,6 +75,13 @@ pub struct Settings {
     /// Bytes of payload handed to the state machine and not yet applied. At least 1; what goes beyond
     /// is still handed out as one portion. Choose what it applies in some tens of milliseconds.
     pub max_applying_bytes: usize,
+    /// When to take a snapshot without being asked; `None` for never, and then the log grows for
+    /// ever.
+    pub snapshots: Option<SnapshotPolicy>,
+    /// Of the entries that the newest snapshot stands for, how many of the latest to keep: a
+    /// follower that lags by no more gets entries and needs no snapshot. Any number; choose some
+    /// minutes' worth, or what weighs as much as a snapshot.
+    pub snapshot_margin: u64,
     /// What a chunk may hold, one's own and an arriving one. At least one entry, and a command of
     /// [`Self::max_payload_bytes`]. The same on all nodes: a chunk that one makes must be taken by
     /// all others.
@@ -158,7 +166,7 @@ impl Settings {
     }
 
     /// What must hold between the limits.
-    fn checks_of_limits(&self) -> [(bool, SettingsProblem); 4] {
+    fn checks_of_limits(&self) -> [(bool, SettingsProblem); 5] {
         let chunk_bytes = self.chunk_limits.max_payload_bytes as usize;
         [
             (
@@ -167,6 +175,11 @@ impl Settings {
                     pre_vote: self.pre_vote,
                     check_quorum: self.check_quorum,
                 },
+            ),
+            (
+                self.snapshots
+                    .is_none_or(|policy| policy.after_entries > 0 && policy.after_bytes > 0),
+                SettingsProblem::SnapshotsWithoutEnd,
             ),
             (
                 self.max_bytes_in_flight >= self.max_append_bytes,
@@ -193,6 +206,16 @@ impl Settings {
     }
 }
 
+/// When to take a snapshot: as soon as either is reached. Choose so much that writing it down is
+/// little beside it: several times what a snapshot weighs (paper 7).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SnapshotPolicy {
+    /// Entries given to the state machine since the last snapshot. At least 1.
+    pub after_entries: u64,
+    /// Bytes of payload given to the state machine since the last snapshot. At least 1.
+    pub after_bytes: u64,
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -213,6 +236,8 @@ impl Default for Settings {
             max_payload_bytes: 8 << 20,
             max_cached_bytes: 16 << 20,
             max_applying_bytes: 4 << 20,
+            snapshots: None,
+            snapshot_margin: 10_000,
             chunk_limits: ChunkLimits::default(),
         }
     }
@@ -293,6 +318,9 @@ pub enum SettingsProblem {
         /// What could never be done.
         never: &'static str,
     },
+    /// One snapshot would follow the other, of nothing new.
+    #[error("snapshots.after_entries and snapshots.after_bytes must each be at least 1")]
+    SnapshotsWithoutEnd,
     /// The window would never admit a full message.
     #[error(
         "max_bytes_in_flight is {max_bytes_in_flight}; it must be at least max_append_bytes, {max_append_bytes}"

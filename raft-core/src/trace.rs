@@ -123,6 +123,23 @@ pub enum EventKind {
         /// The index of its entry.
         configuration: LogIndex,
     },
+    /// A snapshot of the own state machine is stored.
+    SnapshotTaken {
+        /// The last entry it stands for.
+        last: EntryId,
+    },
+    /// A leader's snapshot takes the place of the log.
+    SnapshotInstalled {
+        /// The last entry it stands for.
+        last: EntryId,
+    },
+    /// A snapshot could not be taken, received or read, or was not what it should be.
+    SnapshotFailed,
+    /// Entries were forgotten: a snapshot stands for them.
+    Compacted {
+        /// The last of them.
+        last: EntryId,
+    },
     /// A leader no longer hears a quorum and steps down.
     QuorumLost {
         /// The term it led.

@@ -1,5 +1,5 @@
 //! Bare hulls under random schedules: messages lost, doubled and reordered, writes held back,
-//! nodes crashed. A first net under the simulator's, small and fast.
+//! nodes crashed, snapshots taken and sent meanwhile. A first net under the simulator's, small and fast.
 
 mod support;
 
@@ -11,7 +11,9 @@ use raft_core::explain::NoLeader;
 use raft_core::hull::Input;
 use raft_core::ids::{EntryId, NodeId, Peer};
 use raft_core::message::{Lane, Message};
+use raft_core::settings::{Settings, SnapshotPolicy};
 use raft_core::states::Role;
+use raft_core::trace::EventKind;
 use support::Node;
 
 /// A small generator of its own, so that a schedule depends on nothing but its seed.
@@ -45,29 +47,35 @@ struct World {
 
 impl World {
     fn new(seed: u64, size: u64) -> Self {
-        Self::founded_by(seed, size, size)
+        Self::founded_by(seed, size, size, &support::settings())
+    }
+
+    fn with_settings(seed: u64, size: u64, settings: &Settings) -> Self {
+        Self::founded_by(seed, size, size, settings)
     }
 
     /// A world of which the first nodes are members from the start, and all may come to be.
-    fn changing(seed: u64) -> Self {
+    fn changing(seed: u64, settings: &Settings) -> Self {
         Self {
             changes: true,
-            ..Self::founded_by(seed, 3, 5)
+            ..Self::founded_by(seed, 3, 5, settings)
         }
     }
 
-    fn founded_by(seed: u64, founders: u64, size: u64) -> Self {
+    fn founded_by(seed: u64, founders: u64, size: u64, settings: &Settings) -> Self {
         let mut dice = Dice(seed);
         let nodes = (1..=size)
             .map(|me| {
                 let members = if me <= founders { founders } else { 0 };
                 let mut setup = support::setup(me, members);
                 setup.seed = dice.roll(u64::MAX);
+                setup.settings = *settings;
                 if founders < size {
                     setup.settings.catch_up_timeout = Duration::from_secs(3);
                 }
                 let mut node = Node::with_setup(setup, Default::default());
                 node.auto_sync = false;
+                node.auto_store = settings.snapshots.is_none();
                 node.settle();
                 node
             })
@@ -112,7 +120,10 @@ impl World {
         }
         match self.dice.roll(100) {
             0..=49 => self.deliver(faults),
-            50..=69 => self.nodes[who].sync(),
+            50..=69 => {
+                self.nodes[who].sync();
+                self.nodes[who].store_one();
+            }
             70..=84 => self.nodes[who].wait(Duration::from_millis(120)),
             85..=95 => {
                 self.proposed += 1;
@@ -282,7 +293,12 @@ fn changes_of_members_keep_the_log_safe_and_come_to_an_end() {
     let mut shapes = BTreeSet::new();
     let mut outcomes = BTreeMap::new();
     for seed in 0..60 {
-        let mut world = World::changing(seed);
+        // Every other world forgets its log as well.
+        let settings = match seed % 2 {
+            0 => support::settings(),
+            _ => forgetting(seed),
+        };
+        let mut world = World::changing(seed, &settings);
         for _ in 0..2_500 {
             world.act(true);
         }
@@ -323,4 +339,53 @@ fn changes_of_members_keep_the_log_safe_and_come_to_an_end() {
 fn leads_what_was_wanted(node: &Node) -> bool {
     let (hull, members) = (&node.hull, node.hull.configuration());
     hull.role() == Role::Leader && members.is_settled() && members.may_lead(hull.me())
+}
+
+/// Settings under which entries go as soon as a snapshot stands for them, or soon after.
+fn forgetting(seed: u64) -> Settings {
+    Settings {
+        snapshots: Some(SnapshotPolicy {
+            after_entries: 2 + seed % 5,
+            after_bytes: u64::MAX,
+        }),
+        snapshot_margin: seed % 3,
+        max_append_bytes: 64 << (seed % 4),
+        ..support::settings()
+    }
+}
+
+/// Entries go as soon as a snapshot stands for them, and snapshots are sent a few bytes at a time:
+/// who was away for a moment gets one, and crashes come in the middle of it.
+#[test]
+fn random_schedules_keep_the_log_safe_while_it_is_forgotten() {
+    let (mut taken, mut installed) = (0, 0);
+    for seed in 0..60 {
+        let settings = forgetting(seed);
+        let mut world = World::with_settings(seed, 3 + 2 * (seed % 2), &settings);
+        for _ in 0..1_500 {
+            world.act(true);
+        }
+        let before = world.applied.len();
+        for _ in 0..4_000 {
+            world.act(false);
+        }
+        assert!(
+            world.applied.len() > before + 10,
+            "seed {seed}: no progress after healing"
+        );
+        let events = world.nodes.iter().flat_map(|node| &node.events);
+        for event in events {
+            taken += u32::from(matches!(event.kind, EventKind::SnapshotTaken { .. }));
+            installed += u32::from(matches!(event.kind, EventKind::SnapshotInstalled { .. }));
+        }
+        let forgotten = |node: &Node| node.hull.forgotten().index.get();
+        assert!(world.nodes.iter().all(|node| forgotten(node) > 0), "{seed}");
+        for node in &mut world.nodes {
+            while node.store_one() {
+                node.settle();
+            }
+            assert!(node.store.stored.len() <= 3, "{seed}: old snapshots go");
+        }
+    }
+    assert!(taken > 1_000 && installed > 20, "{taken} and {installed}");
 }

@@ -15,6 +15,8 @@ mod support;
 
 #[path = "paper/cache.rs"]
 mod cache;
+#[path = "paper/f13_receiving.rs"]
+mod f13_receiving;
 #[path = "paper/fingerprint.rs"]
 mod fingerprint;
 #[path = "paper/s5_1_terms.rs"]
@@ -39,6 +41,10 @@ mod s5_6_timing;
 mod s6_configuration;
 #[path = "paper/s6_membership.rs"]
 mod s6_membership;
+#[path = "paper/s7_sending.rs"]
+mod s7_sending;
+#[path = "paper/s7_taking.rs"]
+mod s7_taking;
 #[path = "paper/solo.rs"]
 mod solo;
 #[path = "paper/t10_2_1_parallel_disk.rs"]

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use raft_core::chunk::Chunk;
 use raft_core::ids::{EntryId, LogIndex, NodeId, Term};
 use raft_core::log::{BatchNumber, Durable, HardState, Loading, Log, LogError, Recovered, Write};
-use raft_core::message::{AppendVerdict, Body, Message};
+use raft_core::message::{AppendVerdict, Body, InstallVerdict, Message};
 use raft_core::record::{Entry, Record};
 use raft_core::time::LogTime;
 use raft_node::state_machine::{Command, StateMachine};
@@ -196,6 +196,10 @@ impl Journal {
                 AppendVerdict::Matched(index) => Promise::Holds(index),
                 AppendVerdict::Conflict { .. } | AppendVerdict::StaleTerm => return,
             },
+            Body::InstallSnapshotReply(reply) => match reply.verdict {
+                InstallVerdict::Matched(index) => Promise::Holds(index),
+                InstallVerdict::Stored(_) | InstallVerdict::StaleTerm => return,
+            },
             Body::PreVote(_)
             | Body::PreVoteReply(_)
             | Body::RequestVoteReply(_)
@@ -203,7 +207,8 @@ impl Journal {
             | Body::Heartbeat(_)
             | Body::HeartbeatReply(_)
             | Body::TimeoutNow(_)
-            | Body::Removed(_) => return,
+            | Body::Removed(_)
+            | Body::InstallSnapshot(_) => return,
         };
         self.note(Fact::Promised {
             to: message.to.id,

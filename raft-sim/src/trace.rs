@@ -232,7 +232,7 @@ pub struct State {
     pub commit: LogIndex,
     /// The applied index.
     pub applied: LogIndex,
-    /// The index that the snapshot before its log stands for; zero without one.
+    /// The last index that its log has forgotten, since a snapshot stands for it; zero for none.
     pub snapshot: LogIndex,
     /// For a leader: what it knows of the others, in order of id.
     pub followers: Vec<Follower>,

@@ -61,6 +61,20 @@ impl Applying {
             .retain(|chunk| chunk.last_index() > self.handed_out);
     }
 
+    /// The state machine begins where it has applied all up to `index`.
+    pub(crate) const fn start_at(&mut self, index: LogIndex) {
+        self.applied = index;
+        self.handed_out = index;
+    }
+
+    /// The state machine is replaced by one that has applied all up to `index`.
+    pub(crate) fn skip_to(&mut self, index: LogIndex) {
+        self.handed_out = self.handed_out.max(index);
+        // What is on its way from the log is of entries that nobody needs any more.
+        self.loading = None;
+        self.loaded.clear();
+    }
+
     /// The state machine has applied all up to `index`. More than was handed out can't be.
     pub(crate) fn on_applied(&mut self, index: LogIndex) {
         self.applied = self.applied.max(index.min(self.handed_out));

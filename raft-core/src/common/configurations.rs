@@ -15,6 +15,8 @@ use crate::record::Record;
 pub(crate) struct Configurations {
     /// In force while the log holds none: the snapshot's, or the founding one.
     base: Configuration,
+    /// `base` is as of this index: what it was before that is of the past.
+    base_index: LogIndex,
     in_log: Vec<(LogIndex, Configuration)>,
     /// The last committed configuration of which others said that it does not hold this node.
     told_removed: LogIndex,
@@ -22,13 +24,10 @@ pub(crate) struct Configurations {
 
 impl Configurations {
     pub(crate) fn new(founding: Configuration, recovered: &Recovered) -> Self {
-        let snapshot = recovered
-            .snapshot
-            .as_ref()
-            .map(|mark| mark.configuration.clone());
-        let base = snapshot.unwrap_or(founding);
+        let mark = recovered.snapshot.as_ref();
         Self {
-            base,
+            base: mark.map_or(founding, |mark| mark.configuration.clone()),
+            base_index: mark.map_or(LogIndex::ZERO, |mark| mark.last.index),
             in_log: recovered.configurations.clone(),
             told_removed: LogIndex::ZERO,
         }
@@ -45,7 +44,7 @@ impl Configurations {
     /// Whether a committed configuration later than all here is known not to hold this node: what
     /// it lacks is on a majority, so that it can win no election.
     pub(crate) fn is_removed(&self) -> bool {
-        self.told_removed > self.active_since().unwrap_or(LogIndex::ZERO)
+        self.told_removed > self.known_at()
     }
 
     /// The entry of that configuration.
@@ -96,6 +95,33 @@ impl Configurations {
     pub(crate) fn on_truncate(&mut self, from: LogIndex) {
         // [T4.1.35] What stood before an overwritten one is in force again.
         self.in_log.retain(|(index, _)| *index < from);
+    }
+
+    /// The configuration as of the entry at `index`, which is not before the ones kept.
+    pub(crate) fn as_of(&self, index: LogIndex) -> &Configuration {
+        let before = self.in_log.iter().rev().find(|(at, _)| *at <= index);
+        before.map_or(&self.base, |(_, configuration)| configuration)
+    }
+
+    /// A snapshot stands for all entries up to `index`, which are still known here.
+    pub(crate) fn forget_through(&mut self, index: LogIndex) {
+        self.base = self.as_of(index).clone();
+        self.base_index = index;
+        self.in_log.retain(|(at, _)| *at > index);
+    }
+
+    /// A snapshot with this configuration stands for all there is, up to `index`.
+    pub(crate) fn begin_with(&mut self, configuration: Configuration, index: LogIndex) {
+        // [F13.IS.8b] The snapshot's configuration is in force.
+        self.base = configuration;
+        self.base_index = index;
+        self.in_log.clear();
+    }
+
+    /// An index as of which the present configuration is in force: that of its entry, if that is in
+    /// the log, or of the last one forgotten.
+    pub(crate) fn known_at(&self) -> LogIndex {
+        self.active_since().unwrap_or(self.base_index)
     }
 
     /// The index of the entry that put the present configuration in force, if it is in the log.

@@ -10,7 +10,7 @@ use core::time::Duration;
 
 use crate::chunk::Chunk;
 use crate::ids::{Boot, LogIndex};
-use crate::log::{BatchNumber, Durable, HardState, Receipt, Write};
+use crate::log::{BatchNumber, Durable, HardState, Receipt, SnapshotMark, Write};
 use crate::time::Time;
 
 /// The way to disk.
@@ -30,6 +30,11 @@ pub(crate) struct Disk {
     written_last: LogIndex,
     truncate_from: Option<LogIndex>,
     append: Vec<Chunk>,
+    /// A snapshot of entries that the log holds: it goes with whatever else is pending.
+    forget: Option<SnapshotMark>,
+    /// A snapshot that takes the place of the whole log. It goes in a write of its own, before
+    /// `append`: a log takes entries only right after its last one.
+    begin_after: Option<SnapshotMark>,
 }
 
 #[derive(Clone, Debug)]
@@ -53,6 +58,8 @@ impl Disk {
             written_last: last,
             truncate_from: None,
             append: Vec::new(),
+            forget: None,
+            begin_after: None,
         }
     }
 
@@ -75,12 +82,27 @@ impl Disk {
         }
     }
 
+    /// A snapshot stands for a part of the log that is durable.
+    pub(crate) fn forget(&mut self, mark: SnapshotMark) {
+        self.forget = Some(mark);
+    }
+
+    /// A snapshot takes the place of the whole log, of which it covers all up to `committed` and
+    /// contradicts what comes after.
+    pub(crate) fn begin_after(&mut self, mark: SnapshotMark, committed: LogIndex) {
+        self.truncate(committed.next());
+        self.append.clear();
+        self.forget = None;
+        self.begin_after = Some(mark);
+    }
+
     /// The batch whose durability makes everything that holds now durable.
     pub(crate) fn covering_batch(&self, hard: &HardState) -> BatchNumber {
-        if self.is_pending(hard) {
-            self.issued.next()
-        } else {
-            self.issued
+        let (first, second) = self.pending(hard);
+        match (first, second) {
+            (true, true) => self.issued.next().next(),
+            (true, false) | (false, true) => self.issued.next(),
+            (false, false) => self.issued,
         }
     }
 
@@ -91,13 +113,12 @@ impl Disk {
         now: Time,
         max_in_flight: usize,
     ) -> Option<Write> {
-        if self.in_flight.len() >= max_in_flight || !self.is_pending(&hard) {
+        if self.in_flight.len() >= max_in_flight || self.pending(&hard) == (false, false) {
             return None;
         }
         self.issued = self.issued.next();
         self.written_hard = hard;
-        let append = core::mem::take(&mut self.append);
-        self.written_last = append.last().map_or(self.written_last, Chunk::last_index);
+        let (append, snapshot) = self.take_pending();
         let (batch, last) = (self.issued, self.written_last);
         self.in_flight.push_back(InFlight {
             batch,
@@ -108,11 +129,24 @@ impl Disk {
             hard,
             truncate_from: self.truncate_from.take(),
             append,
-            snapshot: None,
-            drop_before: LogIndex::ZERO,
+            drop_before: snapshot
+                .as_ref()
+                .map_or(LogIndex::ZERO, |mark| mark.last.index.next()),
+            snapshot,
             identity: None,
             receipt: Receipt::new(hard.boot, batch),
         })
+    }
+
+    /// The entries and the snapshot of the next write.
+    fn take_pending(&mut self) -> (Vec<Chunk>, Option<SnapshotMark>) {
+        if let Some(mark) = self.begin_after.take() {
+            self.written_last = mark.last.index;
+            return (Vec::new(), Some(mark));
+        }
+        let append = core::mem::take(&mut self.append);
+        self.written_last = append.last().map_or(self.written_last, Chunk::last_index);
+        (append, self.forget.take())
     }
 
     /// Takes a proof of durability. One of another boot, or older than what is known, proves
@@ -172,6 +206,8 @@ impl Disk {
             written_last,
             truncate_from,
             append,
+            forget,
+            begin_after,
         } = self;
         self.batches_until(*issued).hash(into);
         for InFlight {
@@ -183,11 +219,19 @@ impl Disk {
             (self.batches_until(*batch), last).hash(into);
         }
         (durable_index, written_last).hash(into);
-        (written_hard.term, written_hard.vote, self.is_pending(hard)).hash(into);
-        (truncate_from, append).hash(into);
+        (written_hard.term, written_hard.vote, self.pending(hard)).hash(into);
+        (truncate_from, append, forget, begin_after).hash(into);
     }
 
-    fn is_pending(&self, hard: &HardState) -> bool {
-        *hard != self.written_hard || self.truncate_from.is_some() || !self.append.is_empty()
+    /// Whether a snapshot in place of the log is pending, with all that goes with it, and whether
+    /// there is more.
+    fn pending(&self, hard: &HardState) -> (bool, bool) {
+        let more = !self.append.is_empty() || self.forget.is_some();
+        let goes_with_either = *hard != self.written_hard || self.truncate_from.is_some();
+        if self.begin_after.is_some() {
+            (true, more)
+        } else {
+            (false, more || goes_with_either)
+        }
     }
 }

@@ -86,6 +86,42 @@ impl Entries {
         }
     }
 
+    /// Forgets all entries up to `last`, which the log holds: a snapshot stands for them.
+    pub(crate) fn forget_through(&mut self, last: EntryId) {
+        let after = last.index.next();
+        let term_after = self.term_at(after);
+        self.runs.retain(|run| run.index >= after);
+        if let Some(term) = term_after {
+            if self.runs.first().is_none_or(|run| run.index > after) {
+                self.runs.insert(0, EntryId::new(term, after));
+            }
+        }
+        self.snapshot = last;
+        while let Some(front) = self.chunks.front() {
+            if front.last_index() > last.index {
+                break;
+            }
+            self.cached_bytes = self.cached_bytes.saturating_sub(front.pinned_bytes());
+            self.chunks.pop_front();
+        }
+    }
+
+    /// Forgets all entries: a snapshot stands for all there were up to `last`, whose log time
+    /// was at most `time`.
+    pub(crate) fn begin_after(&mut self, last: EntryId, time: LogTime) {
+        self.runs.clear();
+        self.chunks.clear();
+        self.cached_bytes = 0;
+        self.snapshot = last;
+        self.last = last.index;
+        self.note_time(time);
+    }
+
+    /// Log time has come to this.
+    pub(crate) fn note_time(&mut self, time: LogTime) {
+        self.time = self.time.max(time);
+    }
+
     /// The last entry's id; the snapshot's when there is none.
     pub(crate) fn last(&self) -> EntryId {
         self.runs
@@ -103,6 +139,7 @@ impl Entries {
 
     /// The term of the entry at `index`: also of the origin and of the snapshot's last entry.
     pub(crate) fn term_at(&self, index: LogIndex) -> Option<Term> {
+        // [S7.16] The first entry after a snapshot has a predecessor to be checked against.
         if index == self.snapshot.index {
             return Some(self.snapshot.term);
         }

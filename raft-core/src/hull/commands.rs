@@ -24,7 +24,9 @@ impl Hull {
             | Input::Durable(_)
             | Input::WriteFailed(_)
             | Input::Loaded(_)
-            | Input::Applied(_) => return Next::Stay,
+            | Input::Applied(_)
+            | Input::TakeSnapshot
+            | Input::Snapshot(_) => return Next::Stay,
         };
         self.common.resolved.refused(tickets, Refusal::Stopped);
         Next::Stay

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use crate::chunk::{Chunk, ChunkBuilder, PushError};
 use crate::configuration::Members;
 use crate::few::Few;
+use crate::hull::SnapshotDone;
 use crate::ids::{LogIndex, NodeId, Ticket};
 use crate::log::{Durable, LogError};
 use crate::message::Message;
@@ -40,6 +41,10 @@ pub enum Input {
     /// The state machine has applied all entries up to this one, in the order they were handed
     /// out.
     Applied(LogIndex),
+    /// Take a snapshot of the state machine soon, whatever the settings say. Any node may be asked.
+    TakeSnapshot,
+    /// What came of a [`crate::hull::Hull::next_snapshot_job`].
+    Snapshot(SnapshotDone),
 }
 
 impl Input {
@@ -58,6 +63,8 @@ impl Input {
             Self::WriteFailed(_) => "WriteFailed",
             Self::Loaded(_) => "Loaded",
             Self::Applied(_) => "Applied",
+            Self::TakeSnapshot => "TakeSnapshot",
+            Self::Snapshot(_) => "Snapshot",
         }
     }
 }

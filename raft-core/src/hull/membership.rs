@@ -3,7 +3,7 @@
 use super::Hull;
 use crate::configuration::Members;
 use crate::error::Dropped;
-use crate::ids::Peer;
+use crate::ids::{LogIndex, Peer};
 use crate::message::{Body, Removed};
 use crate::rules::plan::{self, Plan};
 use crate::rules::reconfigure::TargetProblem;
@@ -28,9 +28,11 @@ impl Hull {
     /// It is answered all the same: it may have been added again in one that is not known here.
     pub(super) fn tell_removed(&mut self, candidate: Peer) {
         let common = &mut self.common;
-        let Some(configuration) = common.configurations.active_since() else {
+        let configuration = common.configurations.known_at();
+        if configuration == LogIndex::ZERO {
+            // The founding one: who is not in it was never a member.
             return;
-        };
+        }
         let is_member = common.configuration().member(candidate.id).is_some();
         if !is_member && common.is_configuration_committed() {
             let removed = Removed { configuration };

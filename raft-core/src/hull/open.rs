@@ -1,6 +1,9 @@
 //! Opening a hull from what its log recovered, and looking at one.
 
+use core::cmp::Ordering;
+
 use super::*;
+use crate::snapshot::Snapshot;
 use crate::states::leader::progress::Progress;
 
 impl Hull {
@@ -124,6 +127,16 @@ impl Hull {
         }
     }
 
+    /// The last entry that is no longer in the log: what the log begins after.
+    pub fn forgotten(&self) -> EntryId {
+        self.common.entries.snapshot()
+    }
+
+    /// The newest snapshot that is stored.
+    pub fn stored_snapshot(&self) -> Option<&Snapshot> {
+        self.common.snapshots.stored()
+    }
+
     /// The bytes of memory that entries keep alive here, for whoever still has to get them. Looks
     /// at each chunk in memory.
     pub fn cached_bytes(&self) -> usize {
@@ -158,6 +171,15 @@ fn contradiction(recovered: &Recovered) -> Option<&'static str> {
         .snapshot
         .as_ref()
         .map_or(EntryId::ORIGIN, |mark| mark.last);
+    let stored = recovered.stored.as_ref().map(|snapshot| snapshot.id.last);
+    let covers = |stored: EntryId| match stored.index.cmp(&snapshot.index) {
+        Ordering::Less => false,
+        Ordering::Equal => stored.term == snapshot.term,
+        Ordering::Greater => stored.term >= snapshot.term,
+    };
+    if recovered.snapshot.is_some() && !stored.is_some_and(covers) {
+        return Some("the log begins after a snapshot that is not stored");
+    }
     let mut previous = snapshot;
     for (number, run) in recovered.runs.iter().enumerate() {
         if number == 0 && run.index != snapshot.index.next() {

@@ -9,7 +9,8 @@ use crate::common::Common;
 use crate::error::Dropped;
 use crate::ids::{EntryId, LogIndex, NodeId, Peer, Term};
 use crate::message::{
-    AppendEntries, AppendEntriesReply, AppendVerdict, Body, Heartbeat, HeartbeatReply, TimeoutNow,
+    AppendEntries, AppendEntriesReply, AppendVerdict, Body, Heartbeat, HeartbeatReply,
+    InstallSnapshot, TimeoutNow,
 };
 use crate::rules::append::{self, PreviousVerdict};
 use crate::rules::commit;
@@ -17,6 +18,8 @@ use crate::rules::transfer::{self, Told};
 use crate::states::{Next, State};
 use crate::time::Time;
 use crate::trace::EventKind;
+
+pub(crate) mod install;
 
 /// A follower.
 ///
@@ -151,7 +154,12 @@ impl Follower {
             return;
         }
         let previous = request.previous;
-        let held = common.entries.term_at(previous.index);
+        let held = if previous.index < common.entries.snapshot().index {
+            // What a snapshot stands for is committed: the leader of a later term holds the same.
+            Some(previous.term)
+        } else {
+            common.entries.term_at(previous.index)
+        };
         match append::judge_previous(previous, held, common.commit_index) {
             PreviousVerdict::Held => accept(common, from, request),
             PreviousVerdict::Missing => refuse(common, from, &request),
@@ -209,6 +217,23 @@ impl Follower {
         };
         common.event("T3.10.18", EventKind::MessageDropped { from: from.id, why });
         Next::Stay
+    }
+
+    pub(crate) fn on_install_snapshot(
+        &mut self,
+        common: &mut Common,
+        from: Peer,
+        request: InstallSnapshot,
+    ) {
+        if !install::is_sound(&request) {
+            let why = Dropped::Impossible;
+            common.event("F13.IS.3", EventKind::MessageDropped { from: from.id, why });
+            return;
+        }
+        // [F13.IS.20b] Each part is a sign of life.
+        if self.recognise(common, from) {
+            install::receive(common, from, request);
+        }
     }
 
     pub(crate) fn on_deadline(&mut self, common: &mut Common) -> Next {
@@ -277,7 +302,11 @@ fn accept(common: &mut Common, from: Peer, request: AppendEntries) {
 /// Appends what of a chunk is not in the log yet, removing what conflicts with it. `false` when
 /// that would remove what is committed.
 fn append_new(common: &mut Common, from: Peer, chunk: &Chunk) -> bool {
-    let (first, last) = (chunk.first_index(), chunk.last_index());
+    // What a snapshot stands for is held, whatever its terms were.
+    let first = chunk
+        .first_index()
+        .max(common.entries.snapshot().index.next());
+    let last = chunk.last_index();
     let held = append::held_through(chunk.term(), first, last, |index| {
         common.entries.term_at(index)
     });

@@ -10,6 +10,7 @@ use crate::quorum::{self, Tally};
 use crate::states::Next;
 use crate::time::{LogTime, Time};
 use crate::trace::EventKind;
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use core::hash::{Hash, Hasher};
 
@@ -20,6 +21,7 @@ mod membership;
 pub(crate) mod progress;
 mod reads;
 mod replicate;
+mod send_snapshot;
 mod tickets;
 mod transfer;
 
@@ -326,7 +328,7 @@ impl Leader {
             // [T10.2.1.5] Entries go out as soon as they are appended, side by side with the own
             // write to disk.
             Lane::Entries => Body::AppendEntries(progress.next_append(common, room)?),
-            Lane::Snapshot => return None,
+            Lane::Snapshot => Body::InstallSnapshot(Box::new(progress.next_part(common, room)?)),
         };
         Some((peer, body))
     }
@@ -340,6 +342,7 @@ impl Leader {
             Doubt::LeadershipLost
         };
         common.loads.forget_peers();
+        common.snapshots.forget_reads();
         self.reads.abandon(common);
         self.tickets.abandon(common, self.term, why);
         self.membership.abandon(common, self.term, why);

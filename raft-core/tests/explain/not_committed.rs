@@ -2,15 +2,18 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use raft_core::configuration::{Configuration, Member, MemberRole};
 use raft_core::explain::{Half, Lag, NotCommitted, OldestWrite};
 use raft_core::ids::NodeId;
-use raft_core::log::SnapshotMark;
+use raft_core::log::Write;
 use raft_core::log::memory::MemoryLog;
 use raft_core::settings::Settings;
 use raft_core::states::Role;
 
-use crate::support::{self, Node, append, conflict, heartbeat_reply, id, index, peer, settings};
+use crate::support::{
+    self, Node, Store, append, conflict, empty_snapshot, heartbeat_reply, id, index, peer, settings,
+};
 
 fn node_id(id: u64) -> NodeId {
     NodeId::new(id)
@@ -262,16 +265,18 @@ fn what_the_leader_no_longer_has_needs_a_snapshot() {
     let mut first = Node::holding(5, &[1, 2, 3]);
     std::mem::swap(&mut log, &mut first.log);
     // What a snapshot of the first two leaves.
-    let mark = SnapshotMark {
-        last: id(2, 2),
-        configuration: support::setup(1, 3).founding,
+    let snapshot = empty_snapshot(id(2, 2));
+    log.write(Write {
+        snapshot: Some(snapshot.mark()),
+        identity: None,
+        ..Write::of_identity(log.recovered().hard, Bytes::new())
+    })
+    .unwrap();
+    let store = Store {
+        stored: vec![(snapshot, Vec::new())],
+        ..Store::default()
     };
-    let mut recovered = log.recovered();
-    recovered.snapshot = Some(mark);
-    recovered.runs.retain(|run| run.index > index(2));
-    let hull = raft_core::hull::Hull::open(support::setup(1, 3), recovered, first.now).unwrap();
-    let mut node = Node::with_log(1, 3, log);
-    node.hull = hull;
+    let mut node = Node::with_store(support::setup(1, 3), log, store);
     node.settle();
     node.elect();
     let term = node.term();
@@ -280,6 +285,13 @@ fn what_the_leader_no_longer_has_needs_a_snapshot() {
     let next = index(1);
     let lacks = lags(2, 0, Lag::NeedsSnapshot { next });
     assert!(why(&node, 4).contains(&lacks), "{:?}", why(&node, 4));
+    node.sent();
+    let receives = Lag::ReceivesSnapshot {
+        last: id(2, 2),
+        stored: 0,
+        length: 0,
+    };
+    assert!(why(&node, 4).contains(&lags(2, 0, receives)));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use raft_core::configuration::Configuration;
 use raft_core::error::OpenError;
 use raft_core::hull::{Hull, Input};
 use raft_core::ids::{EntryId, LogIndex, Term};
-use raft_core::log::{HardState, Recovered, SnapshotMark};
+use raft_core::log::{HardState, Recovered};
 use raft_core::settings::{Settings, SettingsProblem};
 use raft_core::states::Role;
 use raft_core::time::Time;
@@ -299,10 +299,8 @@ fn what_a_log_recovers_must_not_contradict_itself() {
 #[test]
 fn what_a_log_recovers_follows_its_snapshot() {
     let after = |last, runs| Recovered {
-        snapshot: Some(SnapshotMark {
-            last: id(3, 2),
-            configuration: support::setup(1, 3).founding,
-        }),
+        snapshot: Some(support::empty_snapshot(id(3, 2)).mark()),
+        stored: Some(support::empty_snapshot(id(3, 2))),
         ..recovered(last, runs)
     };
     assert_opens(&after(3, Vec::new()));

@@ -1,11 +1,14 @@
 //! What others say to a node: one short function for each kind of message.
 
+use bytes::Bytes;
 use raft_core::chunk::Chunk;
 use raft_core::ids::{EntryId, Term};
 use raft_core::message::{
-    AppendEntries, AppendEntriesReply, AppendVerdict, Body, Heartbeat, HeartbeatReply, PreVote,
-    PreVoteReply, Removed, RequestVote, RequestVoteReply, TimeoutNow,
+    AppendEntries, AppendEntriesReply, AppendVerdict, Body, Heartbeat, HeartbeatReply,
+    InstallSnapshot, InstallSnapshotReply, InstallVerdict, PreVote, PreVoteReply, Removed,
+    RequestVote, RequestVoteReply, TimeoutNow,
 };
+use raft_core::snapshot::Snapshot;
 
 use super::{chunks, id, index};
 
@@ -98,4 +101,23 @@ pub(crate) fn pre_vote_reply(attempt: u64, asked: u64) -> Body {
         asked: Term::new(asked),
         granted: true,
     })
+}
+
+pub(crate) fn install(request: u64, snapshot: &Snapshot, offset: u64, part: &[u8]) -> Body {
+    Body::InstallSnapshot(Box::new(InstallSnapshot {
+        request,
+        snapshot: snapshot.clone(),
+        offset,
+        part: Bytes::copy_from_slice(part),
+    }))
+}
+
+pub(crate) fn stored(request: u64, bytes: u64) -> Body {
+    let verdict = InstallVerdict::Stored(bytes);
+    Body::InstallSnapshotReply(InstallSnapshotReply { request, verdict })
+}
+
+pub(crate) fn installed(request: u64, at: u64) -> Body {
+    let verdict = InstallVerdict::Matched(index(at));
+    Body::InstallSnapshotReply(InstallSnapshotReply { request, verdict })
 }

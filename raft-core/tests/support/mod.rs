@@ -8,30 +8,38 @@
 )]
 
 mod bodies;
+mod entries;
 mod members;
+mod store;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use raft_core::checksum::crc32c;
-use raft_core::chunk::{Chunk, ChunkBuilder};
+use raft_core::chunk::Chunk;
 use raft_core::configuration::Configuration;
 use raft_core::error::Dropped;
-use raft_core::hull::{Hull, Input, Load, Loaded, Outcome, Proposals, Resolved, Setup, Transfer};
+use raft_core::hull::{
+    Hull, Input, Load, Loaded, Outcome, Proposals, Resolved, Setup, SnapshotJob, Transfer,
+};
 use raft_core::ids::{Boot, EntryId, Incarnation, LogIndex, NodeId, Peer, Term, Ticket};
 use raft_core::log::memory::MemoryLog;
-use raft_core::log::{HardState, LogError, Write};
+use raft_core::log::{HardState, LogError, Recovered, Write};
 use raft_core::message::{AppendEntries, Body, Lane, Message, PreVote, PreVoteReply};
 use raft_core::record::{ClientHeader, Record};
 use raft_core::settings::Settings;
 use raft_core::states::Role;
-use raft_core::time::{LogTime, Time};
+use raft_core::time::Time;
 use raft_core::trace::{Event, EventKind};
 
 #[allow(unused_imports, reason = "each test file uses its own part of this")]
 pub(crate) use bodies::*;
 #[allow(unused_imports, reason = "each test file uses its own part of this")]
+pub(crate) use entries::{chunks, ids, ids_of};
+#[allow(unused_imports, reason = "each test file uses its own part of this")]
 pub(crate) use members::*;
+#[allow(unused_imports, reason = "each test file uses its own part of this")]
+pub(crate) use store::{Store, empty_snapshot};
 
 /// One node, driven by hand.
 pub(crate) struct Node {
@@ -52,6 +60,13 @@ pub(crate) struct Node {
     /// Whether the test wants the hull stopped.
     pub(crate) may_stop: bool,
     pub(crate) applied: Vec<(EntryId, Vec<u8>)>,
+    /// The state machine: all commands applied so far, also before a snapshot.
+    pub(crate) machine: Vec<(EntryId, Vec<u8>)>,
+    pub(crate) store: Store,
+    /// What is to be done with snapshots and is not done yet.
+    pub(crate) jobs: VecDeque<(SnapshotJob, Vec<u8>)>,
+    /// When false, jobs wait in `jobs` until `store_one` is called.
+    pub(crate) auto_store: bool,
     pub(crate) resolved: Vec<Resolved>,
     pub(crate) events: Vec<Event>,
     pub(super) next_ticket: u64,
@@ -75,30 +90,6 @@ pub(crate) fn index(index: u64) -> LogIndex {
 /// The settings tests reckon with: heartbeats each 100 ms, elections after 1 to 2 s.
 pub(crate) fn settings() -> Settings {
     Settings::default()
-}
-
-/// Entries with these terms, from `first` on, as chunks of one term each. The payload of each is
-/// its own id as text.
-pub(crate) fn chunks(first: u64, terms: &[u64]) -> Vec<Chunk> {
-    let mut chunks = Vec::new();
-    let mut at = 0;
-    while at < terms.len() {
-        let run = terms[at..]
-            .iter()
-            .take_while(|term| **term == terms[at])
-            .count();
-        let mut builder = ChunkBuilder::new();
-        for offset in 0..run {
-            let payload = format!("{}@{}", first + (at + offset) as u64, terms[at]);
-            builder
-                .push_client(ClientHeader::default(), payload.as_bytes())
-                .unwrap();
-        }
-        let (term, start) = (Term::new(terms[at]), index(first + at as u64));
-        chunks.push(builder.seal(term, start, LogTime::ZERO, crc32c).unwrap());
-        at += run;
-    }
-    chunks
 }
 
 impl Node {
@@ -132,8 +123,17 @@ impl Node {
     }
 
     pub(crate) fn with_setup(setup: Setup, log: MemoryLog) -> Self {
+        Self::with_store(setup, log, Store::default())
+    }
+
+    pub(crate) fn with_store(setup: Setup, log: MemoryLog, mut store: Store) -> Self {
+        store.forget_old();
         let now = Time::from_millis(1_000);
-        let hull = Hull::open(setup.clone(), log.recovered(), now).expect("opens");
+        let recovered = Recovered {
+            stored: store.newest().map(|(snapshot, _)| snapshot.clone()),
+            ..log.recovered()
+        };
+        let hull = Hull::open(setup.clone(), recovered, now).expect("opens");
         Self {
             hull,
             log,
@@ -146,6 +146,10 @@ impl Node {
             auto_apply: true,
             may_stop: false,
             applied: Vec::new(),
+            machine: store.machine(),
+            store,
+            jobs: VecDeque::new(),
+            auto_store: true,
             resolved: Vec::new(),
             events: Vec::new(),
             next_ticket: 0,
@@ -159,9 +163,10 @@ impl Node {
         let mut setup = self.setup.clone();
         setup.seed += 1_000;
         let now = self.now;
-        let mut node = Self::with_setup(setup, self.log.clone());
+        let mut node = Self::with_store(setup, self.log.clone(), self.store.clone());
         node.now = node.now.max(now);
         node.auto_sync = self.auto_sync;
+        node.auto_store = self.auto_store;
         *self = node;
     }
 
@@ -194,11 +199,21 @@ impl Node {
                         Record::Client { payload, .. } => payload.to_vec(),
                         _ => Vec::new(),
                     };
+                    self.machine.push((entry.id, payload.clone()));
                     self.applied.push((entry.id, payload));
                 }
                 self.hull.step(self.now, Input::Applied(apply.last_index()));
                 busy = true;
                 wait_once(&mut patience);
+            }
+            // Between the entries applied so far and those to come.
+            while let Some(job) = self.hull.next_snapshot_job() {
+                self.take_job(job);
+                busy = true;
+                wait_once(&mut patience);
+            }
+            if self.auto_store {
+                busy |= self.store_one();
             }
             // After the entries to apply, since asking for those may ask for a read.
             while let Some(load) = self.hull.next_load() {
@@ -558,18 +573,4 @@ pub(crate) fn setup(me: u64, size: u64) -> Setup {
         seed: me,
         checksum: crc32c,
     }
-}
-
-/// The ids of the entries in these chunks.
-pub(crate) fn ids(chunks: &[Chunk]) -> Vec<EntryId> {
-    let entries = chunks.iter().flat_map(Chunk::entries);
-    entries.map(|entry| entry.id).collect()
-}
-
-/// The ids from `first` on with these terms.
-pub(crate) fn ids_of(first: u64, terms: &[u64]) -> Vec<EntryId> {
-    (first..)
-        .zip(terms)
-        .map(|(at, term)| id(at, *term))
-        .collect()
 }

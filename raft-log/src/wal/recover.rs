@@ -265,6 +265,7 @@ fn recovered(contents: &Contents, configurations: Vec<(LogIndex, Configuration)>
         hard: contents.hard,
         identity: contents.identity.clone(),
         snapshot: contents.snapshot().cloned(),
+        stored: None,
         runs: contents.runs(),
         last: contents.last(),
         time: contents.time(),

@@ -3,9 +3,14 @@
 use bytes::BytesMut;
 use proptest::prelude::*;
 use raft_core::chunk::ChunkBuilder;
+use raft_core::configuration::Configuration;
 use raft_core::ids::{EntryId, LogIndex, Term};
-use raft_core::message::{AppendEntries, Heartbeat, Removed, TimeoutNow};
+use raft_core::message::{
+    AppendEntries, Heartbeat, InstallSnapshot, InstallSnapshotReply, InstallVerdict, Removed,
+    TimeoutNow,
+};
 use raft_core::record::ClientHeader;
+use raft_core::snapshot::{Snapshot, SnapshotId};
 use raft_core::time::LogTime;
 
 use super::*;
@@ -54,6 +59,18 @@ fn append(chunks: Vec<Chunk>) -> Packet {
     }))
 }
 
+fn snapshot() -> Snapshot {
+    Snapshot {
+        id: SnapshotId {
+            last: EntryId::new(Term::new(2), LogIndex::new(5)),
+            length: 300,
+            digest: 7,
+        },
+        configuration: Configuration::of_voters([peer(1)]),
+        time: LogTime::from_millis(4),
+    }
+}
+
 fn packets() -> Vec<Packet> {
     vec![
         Packet::Hello,
@@ -63,6 +80,16 @@ fn packets() -> Vec<Packet> {
         })),
         append(vec![]),
         append(vec![chunk(1, &[b"a", b"bc"]), chunk(3, &[b""])]),
+        message(Body::InstallSnapshot(Box::new(InstallSnapshot {
+            request: 9,
+            snapshot: snapshot(),
+            offset: 100,
+            part: Bytes::from_static(b"ab"),
+        }))),
+        message(Body::InstallSnapshotReply(InstallSnapshotReply {
+            request: 9,
+            verdict: InstallVerdict::Stored(50),
+        })),
         Packet::Genesis(News {
             to: Some(peer(2)),
             keeps: Some(Bytes::from_static(b"record")),
@@ -149,11 +176,16 @@ fn golden_bytes_of_version_2() {
 /// The bodies' bytes, after the header (and its table): a change of any of these is a new version.
 #[test]
 fn golden_bytes_of_bodies_in_postcard() {
-    let golden: [&[u8]; 9] = [
+    let golden: [&[u8]; 11] = [
         &[],
         &[1, 0x81, 2, 2, 0x82, 2, 3, 6, 5, 0xac, 2],
         &[1, 0x81, 2, 2, 0x82, 2, 3, 4, 9, 0, 0, 0],
         &[1, 0x81, 2, 2, 0x82, 2, 3, 4, 9, 0, 0, 0],
+        &[
+            1, 0x81, 2, 2, 0x82, 2, 3, 10, 9, 2, 5, 0xac, 2, 7, 1, 1, 0, 0x81, 2, 0, 128, 0, 0, 4,
+            100, 2, b'a', b'b',
+        ],
+        &[1, 0x81, 2, 2, 0x82, 2, 3, 11, 9, 0, 50],
         &[
             1, 2, 0x82, 2, 1, 6, b'r', b'e', b'c', b'o', b'r', b'd', 1, 0,
         ],
@@ -174,11 +206,16 @@ fn golden_bytes_of_bodies_in_postcard() {
 #[cfg(feature = "bincode")]
 #[test]
 fn golden_bytes_of_bodies_in_bincode() {
-    let golden: [&[u8]; 9] = [
+    let golden: [&[u8]; 11] = [
         &[],
         &[1, 251, 1, 1, 2, 251, 2, 1, 3, 6, 5, 251, 0x2c, 1],
         &[1, 251, 1, 1, 2, 251, 2, 1, 3, 4, 9, 0, 0, 0],
         &[1, 251, 1, 1, 2, 251, 2, 1, 3, 4, 9, 0, 0, 0],
+        &[
+            1, 251, 1, 1, 2, 251, 2, 1, 3, 10, 9, 2, 5, 251, 0x2c, 1, 7, 1, 1, 0, 251, 1, 1, 0,
+            128, 0, 0, 4, 100, 2, b'a', b'b',
+        ],
+        &[1, 251, 1, 1, 2, 251, 2, 1, 3, 11, 9, 0, 50],
         &[
             1, 2, 251, 2, 1, 1, 6, b'r', b'e', b'c', b'o', b'r', b'd', 1, 0,
         ],

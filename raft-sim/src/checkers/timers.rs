@@ -455,7 +455,7 @@ impl Course {
             Passing::Taken(talk) => {
                 if let (Some(office), true) = (&mut self.office, talk.term == is.term) {
                     office.heard.insert(talk.peer, step.local);
-                    if matches!(talk.says, Says::AppendReply(_) | Says::HeartbeatReply) {
+                    if is_answer(talk.says) {
                         office.answered.insert(talk.peer, step.local);
                     }
                 }
@@ -477,13 +477,21 @@ impl Course {
     }
 }
 
+/// Whether a follower answers its leader so.
+const fn is_answer(says: Says) -> bool {
+    matches!(
+        says,
+        Says::AppendReply(_) | Says::HeartbeatReply | Says::InstallReply(_)
+    )
+}
+
 /// The sender, if this is the word of a leader of this term that was taken in.
 const fn leader_of(passing: &Passing, term: Term) -> Option<NodeId> {
     match passing {
         Passing::Taken(Talk {
             peer,
             term: of,
-            says: Says::Append { .. } | Says::Heartbeat { .. },
+            says: Says::Append { .. } | Says::Heartbeat { .. } | Says::Install { .. },
         }) if of.get() == term.get() => Some(*peer),
         Passing::Taken(_)
         | Passing::Sent(_)

@@ -2,14 +2,18 @@
 
 use core::fmt;
 
+use bytes::Bytes;
 use raft_core::checksum::crc32c;
 use raft_core::chunk::{Chunk, ChunkBuilder};
+use raft_core::configuration::Configuration;
 use raft_core::ids::{EntryId, Incarnation, LogIndex, Peer, Term};
 use raft_core::message::{
-    AppendEntries, AppendEntriesReply, AppendVerdict, Body, Heartbeat, HeartbeatReply, Message,
-    PreVote, PreVoteReply, Removed, RequestVote, RequestVoteReply, TimeoutNow,
+    AppendEntries, AppendEntriesReply, AppendVerdict, Body, Heartbeat, HeartbeatReply,
+    InstallSnapshot, InstallSnapshotReply, InstallVerdict, Message, PreVote, PreVoteReply, Removed,
+    RequestVote, RequestVoteReply, TimeoutNow,
 };
 use raft_core::record::ClientHeader;
+use raft_core::snapshot::{Snapshot, SnapshotId};
 use raft_core::time::LogTime;
 
 use super::error::DirectedError;
@@ -51,12 +55,35 @@ pub fn blank(kind: MessageKind, from: Peer, to: Peer) -> Message {
         MessageKind::Removed => Body::Removed(Removed {
             configuration: LogIndex::ZERO,
         }),
+        MessageKind::InstallSnapshot => Body::InstallSnapshot(Box::new(blank_install())),
+        MessageKind::InstallSnapshotReply => Body::InstallSnapshotReply(InstallSnapshotReply {
+            request: 0,
+            verdict: InstallVerdict::StaleTerm,
+        }),
     };
     Message {
         from,
         to,
         term: Term::ZERO,
         body,
+    }
+}
+
+/// A part of no snapshot.
+fn blank_install() -> InstallSnapshot {
+    InstallSnapshot {
+        request: 0,
+        snapshot: Snapshot {
+            id: SnapshotId {
+                last: EntryId::ORIGIN,
+                length: 0,
+                digest: 0,
+            },
+            configuration: Configuration::default(),
+            time: LogTime::ZERO,
+        },
+        offset: 0,
+        part: Bytes::new(),
     }
 }
 

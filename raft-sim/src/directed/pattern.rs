@@ -5,7 +5,7 @@ use core::ops::RangeInclusive;
 
 use raft_core::chunk::Chunk;
 use raft_core::ids::{LogIndex, NodeId, Term};
-use raft_core::message::{AppendVerdict, Body, Message};
+use raft_core::message::{AppendVerdict, Body, InstallVerdict, Message};
 
 /// The kind of a message, by the name the paper gives it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -30,11 +30,15 @@ pub enum MessageKind {
     TimeoutNow,
     /// You are no member any more.
     Removed,
+    /// A part of a snapshot.
+    InstallSnapshot,
+    /// The answer to it.
+    InstallSnapshotReply,
 }
 
 impl MessageKind {
     /// All kinds.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::PreVote,
         Self::PreVoteReply,
         Self::RequestVote,
@@ -45,6 +49,8 @@ impl MessageKind {
         Self::HeartbeatReply,
         Self::TimeoutNow,
         Self::Removed,
+        Self::InstallSnapshot,
+        Self::InstallSnapshotReply,
     ];
 
     /// The kind of what a message says.
@@ -60,6 +66,8 @@ impl MessageKind {
             Body::HeartbeatReply(_) => Self::HeartbeatReply,
             Body::TimeoutNow(_) => Self::TimeoutNow,
             Body::Removed(_) => Self::Removed,
+            Body::InstallSnapshot(_) => Self::InstallSnapshot,
+            Body::InstallSnapshotReply(_) => Self::InstallSnapshotReply,
         }
     }
 
@@ -81,6 +89,8 @@ impl MessageKind {
             Self::HeartbeatReply => "HeartbeatReply",
             Self::TimeoutNow => "TimeoutNow",
             Self::Removed => "Removed",
+            Self::InstallSnapshot => "InstallSnapshot",
+            Self::InstallSnapshotReply => "InstallSnapshotReply",
         }
     }
 }
@@ -240,8 +250,8 @@ impl From<Pattern> for Which {
 
 /// The indexes a message speaks of: of the entries it carries (of the one before them, when it
 /// carries none), of the last entry of who asks for a vote or hands over, of what is matched or
-/// refused, of what a heartbeat says to be committed, of the configuration that removes. Zero when it
-/// speaks of none.
+/// refused, of what a heartbeat says to be committed, of the configuration that removes, of the last
+/// one that a snapshot stands for. Zero when it speaks of none.
 pub fn indexes(message: &Message) -> RangeInclusive<LogIndex> {
     let at = |index: LogIndex| index..=index;
     match &message.body {
@@ -261,6 +271,11 @@ pub fn indexes(message: &Message) -> RangeInclusive<LogIndex> {
         },
         Body::Heartbeat(beat) => at(beat.commit),
         Body::Removed(removed) => at(removed.configuration),
+        Body::InstallSnapshot(install) => at(install.snapshot.id.last.index),
+        Body::InstallSnapshotReply(reply) => match reply.verdict {
+            InstallVerdict::Matched(index) => at(index),
+            InstallVerdict::Stored(_) | InstallVerdict::StaleTerm => at(LogIndex::ZERO),
+        },
         Body::PreVoteReply(_) | Body::RequestVoteReply(_) | Body::HeartbeatReply(_) => {
             at(LogIndex::ZERO)
         }

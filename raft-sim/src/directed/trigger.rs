@@ -244,7 +244,9 @@ fn commit_in(message: &raft_core::message::Message) -> Option<LogIndex> {
         | Body::AppendEntriesReply(_)
         | Body::HeartbeatReply(_)
         | Body::TimeoutNow(_)
-        | Body::Removed(_) => None,
+        | Body::Removed(_)
+        | Body::InstallSnapshot(_)
+        | Body::InstallSnapshotReply(_) => None,
     }
 }
 

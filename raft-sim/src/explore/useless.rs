@@ -97,12 +97,13 @@ impl Standing {
                 Body::RequestVoteReply(RequestVoteReply { granted }) => {
                     !(granted && self.is_candidate && self.term == term)
                 }
-                Body::AppendEntriesReply(_) => !may_lead,
+                Body::AppendEntriesReply(_) | Body::InstallSnapshotReply(_) => !may_lead,
                 Body::PreVote(_)
                 | Body::PreVoteReply(_)
                 | Body::RequestVote(_)
                 | Body::AppendEntries(_)
                 | Body::Heartbeat(_)
+                | Body::InstallSnapshot(_)
                 | Body::TimeoutNow(_)
                 | Body::Removed(_) => false,
             }

@@ -130,7 +130,9 @@ impl Watch {
             | Says::Heartbeat { .. }
             | Says::HeartbeatReply
             | Says::TimeoutNow { .. }
-            | Says::Removed { .. } => {}
+            | Says::Removed { .. }
+            | Says::Install { .. }
+            | Says::InstallReply(_) => {}
         }
     }
 

@@ -18,7 +18,7 @@ pub(super) fn has_entries(packet: &Packet) -> bool {
 }
 
 /// The kinds of messages, as links number them; the first stands for any other.
-pub const KINDS: [&str; 14] = [
+pub const KINDS: [&str; 16] = [
     "other",
     "PreVote",
     "PreVoteReply",
@@ -33,4 +33,6 @@ pub const KINDS: [&str; 14] = [
     "Forward",
     "ForwardReply",
     "Removed",
+    "InstallSnapshot",
+    "InstallSnapshotReply",
 ];

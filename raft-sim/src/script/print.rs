@@ -2,7 +2,7 @@
 
 use raft_core::chunk::Chunk;
 use raft_core::hull::{Outcome, Resolved};
-use raft_core::message::{AppendVerdict, Body, Message};
+use raft_core::message::{AppendVerdict, Body, InstallVerdict, Message};
 use raft_core::record::Record;
 use raft_core::states::Role;
 use raft_core::trace::{Event, EventKind};
@@ -40,6 +40,16 @@ pub(crate) fn content(message: &Message) -> String {
         Body::HeartbeatReply(_) => String::new(),
         Body::TimeoutNow(told) => format!("last {}", told.last),
         Body::Removed(removed) => format!("by {}", removed.configuration),
+        Body::InstallSnapshot(install) => {
+            let part = install.offset..install.offset.saturating_add(install.part.len() as u64);
+            let id = install.snapshot.id;
+            format!("up to {} bytes {part:?} of {}", id.last, id.length)
+        }
+        Body::InstallSnapshotReply(reply) => match reply.verdict {
+            InstallVerdict::Stored(bytes) => format!("has {bytes} bytes"),
+            InstallVerdict::Matched(index) => format!("matched {index}"),
+            InstallVerdict::StaleTerm => "stale term".to_owned(),
+        },
     }
 }
 
@@ -127,6 +137,10 @@ pub(crate) fn happened(kind: &EventKind) -> String {
             format!("has no leading part in the committed configuration of {configuration}")
         }
         EventKind::OftenAway { term } => format!("was away too often in {term}"),
+        EventKind::SnapshotTaken { last } => format!("has a snapshot up to {last}"),
+        EventKind::SnapshotInstalled { last } => format!("goes on from a snapshot up to {last}"),
+        EventKind::SnapshotFailed => "fails with a snapshot".to_owned(),
+        EventKind::Compacted { last } => format!("forgets all up to {last}"),
         EventKind::QuorumLost { term } => format!("hears no quorum in {term}"),
         EventKind::MessageDropped { from, why } => format!("drops {from}'s message: {why}"),
         EventKind::Stopped => "stops".to_owned(),

@@ -2,7 +2,7 @@
 
 use raft_core::chunk::Chunk;
 use raft_core::ids::{EntryId, LogIndex, NodeId, Term};
-use raft_core::message::{AppendVerdict, Body, Message};
+use raft_core::message::{AppendVerdict, Body, InstallVerdict, Message};
 
 /// A message as a spy remembers it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -48,6 +48,13 @@ impl Talk {
             Body::Removed(removed) => Says::Removed {
                 configuration: removed.configuration,
             },
+            Body::InstallSnapshot(install) => Says::Install {
+                last: install.snapshot.id.last,
+            },
+            Body::InstallSnapshotReply(reply) => Says::InstallReply(match reply.verdict {
+                InstallVerdict::Matched(index) => Some(index),
+                InstallVerdict::Stored(_) | InstallVerdict::StaleTerm => None,
+            }),
             Body::TimeoutNow(told) => Says::TimeoutNow { last: told.last },
         };
         Self {
@@ -107,6 +114,13 @@ pub enum Says {
         /// Since this committed configuration.
         configuration: LogIndex,
     },
+    /// A part of a snapshot.
+    Install {
+        /// The last entry that the snapshot stands for.
+        last: EntryId,
+    },
+    /// What became of it: up to where the follower's log matches, if it is done.
+    InstallReply(Option<LogIndex>),
     /// Take over.
     TimeoutNow {
         /// The leader's last entry.

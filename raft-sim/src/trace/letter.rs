@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use raft_core::ids::{LogIndex, Term};
-use raft_core::message::{AppendVerdict, Body, Message};
+use raft_core::message::{AppendVerdict, Body, InstallSnapshot, InstallVerdict, Message};
 use raft_node::frame::{FrameLimits, decode};
 use raft_node::letter::Packet;
 
@@ -148,5 +148,22 @@ fn fill(message: &Message, put: &mut dyn FnMut(&'static str, String)) {
             put("last", told.last.to_string());
         }
         Body::Removed(removed) => put("configuration", removed.configuration.get().to_string()),
+        Body::InstallSnapshot(install) => fill_part(install, put),
+        Body::InstallSnapshotReply(reply) => {
+            put("request", reply.request.to_string());
+            match reply.verdict {
+                InstallVerdict::Stored(bytes) => put("stored", bytes.to_string()),
+                InstallVerdict::Matched(index) => put("matched", index.get().to_string()),
+                InstallVerdict::StaleTerm => put("stale", true.to_string()),
+            }
+        }
     }
+}
+
+fn fill_part(install: &InstallSnapshot, put: &mut dyn FnMut(&'static str, String)) {
+    put("request", install.request.to_string());
+    put("last", install.snapshot.id.last.to_string());
+    put("length", install.snapshot.id.length.to_string());
+    put("offset", install.offset.to_string());
+    put("bytes", install.part.len().to_string());
 }

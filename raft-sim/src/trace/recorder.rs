@@ -402,7 +402,7 @@ impl State {
             durable: hull.durable_index(),
             commit: hull.commit_index(),
             applied: hull.applied_index(),
-            snapshot: LogIndex::ZERO,
+            snapshot: hull.forgotten().index,
             followers: members.filter_map(follower).collect(),
             fault: hull.fault().map(ToString::to_string),
         }

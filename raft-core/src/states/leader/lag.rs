@@ -20,6 +20,15 @@ impl Progress {
                 bytes: *bytes,
                 unanswered,
             },
+            Mode::Snapshot(transfer) => {
+                let id = transfer.id();
+                Sending::Snapshot {
+                    last: id.last,
+                    stored: transfer.stored(),
+                    length: id.length,
+                    unanswered,
+                }
+            }
         };
         FollowerStatus {
             peer: self.peer,
@@ -37,6 +46,14 @@ impl Progress {
         if silent >= common.settings.election_timeout {
             return Lag::Silent { silent };
         }
+        if let Mode::Snapshot(transfer) = &self.mode {
+            let id = transfer.id();
+            return Lag::ReceivesSnapshot {
+                last: id.last,
+                stored: transfer.stored(),
+                length: id.length,
+            };
+        }
         if common.entries.id_at(next.previous()).is_none() {
             return Lag::NeedsSnapshot { next };
         }
@@ -49,6 +66,7 @@ impl Progress {
                 };
             }
             Mode::Replicate { in_flight, bytes } => (in_flight.len(), *bytes),
+            Mode::Snapshot(_) => return Lag::NeedsSnapshot { next },
         };
         let unanswered = unanswered.unwrap_or_default();
         if next > index {
@@ -71,6 +89,7 @@ impl Progress {
         let sent = match &self.mode {
             Mode::Probe { outstanding, .. } => outstanding.map(|(_, sent)| sent),
             Mode::Replicate { in_flight, .. } => in_flight.front().map(|sent| sent.sent),
+            Mode::Snapshot(transfer) => transfer.outstanding_since(),
         };
         sent.map(|sent| now.since(sent))
     }

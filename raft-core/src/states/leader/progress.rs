@@ -1,5 +1,6 @@
 //! What a leader knows of one follower (Figure 2 nextIndex and matchIndex).
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::hash::{Hash, Hasher};
@@ -10,6 +11,8 @@ use crate::chunk::Chunk;
 use crate::common::Common;
 use crate::ids::{LogIndex, Peer};
 use crate::time::Time;
+
+use super::send_snapshot::Transfer;
 
 /// One follower, as its leader sees it.
 ///
@@ -61,6 +64,8 @@ pub(crate) enum Mode {
         /// The bytes of memory they keep alive.
         bytes: usize,
     },
+    /// The entries it lacks are no longer in the log: it gets a snapshot, part by part.
+    Snapshot(Box<Transfer>),
 }
 
 /// A request with entries that is not answered yet.
@@ -110,9 +115,10 @@ impl Progress {
     }
 
     /// The bytes that requests not answered yet keep alive.
-    pub(crate) const fn bytes_in_flight(&self) -> usize {
+    pub(crate) fn bytes_in_flight(&self) -> usize {
         match &self.mode {
             Mode::Probe { .. } => 0,
+            Mode::Snapshot(transfer) => transfer.part_bytes(),
             Mode::Replicate { bytes, .. } => *bytes,
         }
     }
@@ -181,6 +187,7 @@ impl Progress {
                     (sent.request, sent.last, sent.bytes, unanswered(sent.sent)).hash(into);
                 }
             }
+            Mode::Snapshot(transfer) => transfer.fingerprint(unanswered, into),
         }
         discriminant(mode).hash(into);
     }
@@ -193,6 +200,10 @@ impl Progress {
     /// What was sent may be lost. The next request probes without entries: if they did arrive,
     /// none is sent twice.
     pub(crate) fn suspect_loss(&mut self) {
+        if let Mode::Snapshot(transfer) = &mut self.mode {
+            transfer.suspect_loss();
+            return;
+        }
         self.mode = Mode::Probe {
             outstanding: None,
             with_entries: false,

@@ -29,14 +29,18 @@ impl Progress {
                 ..
             } => return None,
             Mode::Probe { with_entries, .. } => *with_entries,
+            Mode::Snapshot(_) => return None,
             Mode::Replicate { .. } if self.is_window_full(common) => return None,
             // [F2.LEAD.3] Send what the follower does not have.
             Mode::Replicate { .. } if self.next > common.last().index => return None,
             Mode::Replicate { .. } => true,
         };
-        // [S5.3.24] The request names the entry right before its first. When that one is no
-        // longer known here, the follower needs a snapshot.
-        let previous = common.entries.id_at(self.next.previous())?;
+        // [S5.3.24] The request names the entry right before its first.
+        let Some(previous) = common.entries.id_at(self.next.previous()) else {
+            // [S7.20] The log no longer has it: the follower needs a snapshot.
+            self.turn_to_snapshot(common);
+            return None;
+        };
         let max_bytes = room.min(common.settings.max_append_bytes);
         let chunks = if wants_entries {
             self.gather(common, max_bytes)
@@ -47,7 +51,7 @@ impl Progress {
             (_, Some(chunks)) => chunks,
             // What is not in memory yet need not hold up the probe.
             (Mode::Probe { .. }, None) => Vec::new(),
-            (Mode::Replicate { .. }, None) => return None,
+            (Mode::Replicate { .. } | Mode::Snapshot(_), None) => return None,
         };
         self.note_sent(common, &chunks);
         Some(AppendEntries {
@@ -67,6 +71,7 @@ impl Progress {
         self.told_commit = self.told_commit.max(common.commit_index.min(last));
         match &mut self.mode {
             Mode::Probe { outstanding, .. } => *outstanding = Some((request, common.now)),
+            Mode::Snapshot(_) => {}
             Mode::Replicate { in_flight, bytes } => {
                 let pinned = chunks
                     .iter()
@@ -138,7 +143,7 @@ impl Progress {
         }
     }
 
-    fn on_matched(&mut self, common: &mut Common, request: u64, index: LogIndex) {
+    pub(super) fn on_matched(&mut self, common: &mut Common, request: u64, index: LogIndex) {
         if index > common.last().index {
             return self.drop_reply(common, Dropped::Impossible, "F2.LEAD.4");
         }
@@ -160,6 +165,17 @@ impl Progress {
                 };
             }
             Mode::Probe { .. } => {}
+            // Entries can follow again once the log has what comes next, and not before
+            // the follower says that it holds all before that.
+            Mode::Snapshot(_) => {
+                if common.entries.id_at(self.matched).is_some() {
+                    self.next = self.matched.next();
+                    self.mode = Mode::Replicate {
+                        in_flight: VecDeque::new(),
+                        bytes: 0,
+                    };
+                }
+            }
             Mode::Replicate { in_flight, bytes } => {
                 while let Some(sent) = in_flight.front() {
                     if sent.request > request && sent.last > self.matched {
@@ -183,6 +199,7 @@ impl Progress {
             Mode::Replicate { in_flight, .. } => {
                 in_flight.iter().any(|sent| sent.request == request)
             }
+            Mode::Snapshot(_) => false,
         };
         // A late refusal says nothing of what was found out since.
         if !answers || refused <= self.matched {
@@ -210,9 +227,15 @@ impl Progress {
         let oldest = match &self.mode {
             Mode::Probe { outstanding, .. } => outstanding.map(|(_, sent)| sent),
             Mode::Replicate { in_flight, .. } => in_flight.front().map(|sent| sent.sent),
+            Mode::Snapshot(transfer) => transfer.outstanding_since(),
         };
         let overdue = |sent| common.now.since(sent) >= common.settings.resend_after;
-        if oldest.is_some_and(overdue) {
+        if !oldest.is_some_and(overdue) {
+            return;
+        }
+        if self.is_silent(common) && self.snapshot_sent().is_some() {
+            self.give_up_snapshot();
+        } else {
             // [S5.3.5] Try again for as long as it takes.
             self.suspect_loss();
         }
@@ -238,6 +261,7 @@ impl Progress {
             Mode::Replicate { .. } => {
                 self.next <= common.last().index && !self.is_window_full(common)
             }
+            Mode::Snapshot(transfer) => transfer.has_something(),
         };
         append || self.heartbeat_due || self.has_news(common)
     }
@@ -252,6 +276,7 @@ impl Progress {
     pub(super) fn is_window_full(&self, common: &Common) -> bool {
         match &self.mode {
             Mode::Probe { outstanding, .. } => outstanding.is_some(),
+            Mode::Snapshot(_) => true,
             // One request is always let through, or an entry larger than the window would wait
             // for ever.
             Mode::Replicate { in_flight, bytes } => {
@@ -261,7 +286,7 @@ impl Progress {
         }
     }
 
-    fn drop_reply(&self, common: &mut Common, why: Dropped, rule: RuleKey) {
+    pub(super) fn drop_reply(&self, common: &mut Common, why: Dropped, rule: RuleKey) {
         common.event(
             rule,
             EventKind::MessageDropped {

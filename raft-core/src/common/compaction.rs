@@ -1,0 +1,108 @@
+//! What snapshots do to the log (paper 7): entries go, and what stood in them is remembered
+//! elsewhere. What must go together does here: the log's memory, its disk, its configurations, and
+//! how far it is committed and applied.
+
+use crate::common::Common;
+use crate::common::snapshots::Snapshots;
+use crate::ids::EntryId;
+use crate::log::{HardState, SnapshotMark};
+use crate::rules::snapshot::{self, Holds, OfferVerdict};
+use crate::snapshot::{Snapshot, SnapshotId};
+use crate::trace::EventKind;
+
+impl Common {
+    /// Starts from the newest snapshot that is stored. The driver has the state machine there
+    /// already.
+    pub(crate) fn start_from(&mut self, stored: Snapshot) {
+        let last = stored.id.last;
+        // The snapshot may have become durable before the term that it was received in.
+        if self.hard.term < last.term {
+            self.hard = HardState {
+                term: last.term,
+                vote: None,
+                ..self.hard
+            };
+        }
+        if self.judge_offer(last) == OfferVerdict::Needed {
+            // A crash came between the snapshot's becoming durable and the log's beginning after
+            // it: what was begun is ended.
+            self.replace_log(&stored);
+        }
+        self.entries.note_time(stored.time);
+        self.commit_index = self.commit_index.max(last.index);
+        self.applying.start_at(last.index);
+        self.snapshots = Snapshots::new(Some(stored));
+    }
+
+    /// Whether a snapshot tells this node anything.
+    pub(crate) fn judge_offer(&self, last: EntryId) -> OfferVerdict {
+        let held = self.entries.term_at(last.index);
+        snapshot::judge_offer(last, held, self.commit_index)
+    }
+
+    /// A snapshot that came from a leader is stored.
+    pub(crate) fn install(&mut self, snapshot: Snapshot) {
+        let last = snapshot.id.last;
+        // It may have been overtaken by entries on its way.
+        match self.judge_offer(last) {
+            OfferVerdict::ContradictsCommitted => {}
+            OfferVerdict::Superfluous => self.advance_commit(last.index, "F13.IS.6"),
+            OfferVerdict::Needed => {
+                self.replace_log(&snapshot);
+                self.advance_commit(last.index, "F13.IS.7");
+                // [F13.IS.8a] The state machine goes on from the snapshot's state.
+                self.applying.skip_to(last.index);
+                self.snapshots.restore(snapshot.clone());
+                self.event("F13.IS.8a", EventKind::SnapshotInstalled { last });
+            }
+        }
+        self.entries.note_time(snapshot.time);
+        // [F13.IS.5] It takes the place of those before it.
+        self.snapshots.keep(snapshot);
+    }
+
+    fn replace_log(&mut self, snapshot: &Snapshot) {
+        self.disk.begin_after(snapshot.mark(), self.commit_index);
+        self.entries.begin_after(snapshot.id.last, snapshot.time);
+        let configuration = snapshot.configuration.clone();
+        self.configurations
+            .begin_with(configuration, snapshot.id.last.index);
+    }
+
+    /// What a snapshot taken now stands for: all that was handed out.
+    pub(crate) fn mark_of_applied(&self) -> Option<SnapshotMark> {
+        let last = self.entries.id_at(self.applying.handed_out())?;
+        Some(self.mark_at(last))
+    }
+
+    fn mark_at(&self, last: EntryId) -> SnapshotMark {
+        SnapshotMark {
+            last,
+            // [S7.17] The configuration as of the last entry, whatever came later.
+            configuration: self.configurations.as_of(last.index).clone(),
+        }
+    }
+
+    /// Forgets of the log what the newest snapshot stands for and nobody needs. `sent` are the
+    /// snapshots on their way to followers.
+    pub(crate) fn forget_log(&mut self, sent: &[SnapshotId]) {
+        let Some(stored) = self.snapshots.stored() else {
+            return;
+        };
+        let holds = Holds {
+            margin: self.settings.snapshot_margin,
+            handed_out: self.applying.handed_out(),
+            oldest_sent: sent.iter().map(|id| id.last.index).min(),
+        };
+        let through = snapshot::forget_through(stored.id.last.index, &holds);
+        if through > self.entries.snapshot().index {
+            if let Some(last) = self.entries.id_at(through) {
+                self.disk.forget(self.mark_at(last));
+                self.entries.forget_through(last);
+                self.configurations.forget_through(last.index);
+                self.event("S7.18a", EventKind::Compacted { last });
+            }
+        }
+        self.snapshots.forget_old(|id| sent.contains(&id));
+    }
+}

@@ -1,0 +1,289 @@
+//! The snapshots this node has, takes and receives (paper 7, Figure 13).
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use core::hash::{Hash, Hasher};
+
+use crate::hull::{SnapshotJob, SnapshotWork};
+use crate::ids::{LogIndex, Peer};
+use crate::log::SnapshotMark;
+use crate::settings::SnapshotPolicy;
+use crate::snapshot::{Snapshot, SnapshotId};
+use crate::time::LogTime;
+
+/// What is known of snapshots in every role.
+///
+/// - `stored` is the newest one that is durable in the driver's store; `older` are those before it
+///   that may still be on their way to a follower.
+/// - Of the jobs about the snapshot that is received, at most one is under way.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Snapshots {
+    stored: Option<Snapshot>,
+    older: Vec<SnapshotId>,
+    /// Whether one is wanted now, whatever the settings say.
+    wanted: bool,
+    taking: Option<Taking>,
+    /// The last entry handed out when a snapshot was last tried.
+    tried: LogIndex,
+    /// Bytes of payload handed out since then.
+    bytes: u64,
+    /// What the state machine is to be replaced by, before it gets any more entries.
+    restore: Option<Snapshot>,
+    pub(crate) receiving: Option<Receiving>,
+    last_number: u64,
+    queue: VecDeque<SnapshotJob>,
+}
+
+/// A snapshot that is being written.
+#[derive(Clone, Hash, Debug)]
+struct Taking {
+    number: u64,
+    mark: SnapshotMark,
+    time: LogTime,
+}
+
+/// A snapshot on its way here.
+#[derive(Clone, Debug)]
+pub(crate) struct Receiving {
+    pub(crate) snapshot: Snapshot,
+    /// Who is to be told, in answer to which request of this term.
+    pub(crate) asker: Option<(Peer, u64)>,
+    pub(crate) stage: Stage,
+}
+
+/// How far a snapshot is received.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Stage {
+    /// The store is asked what it has. `job` is what it was asked under.
+    Beginning { job: u64 },
+    /// So much is there, and more may come.
+    Ready { stored: u64 },
+    /// A part is being written; with it, so much will be there.
+    Writing { job: u64, through: u64 },
+    /// All is there, and is checked and made durable.
+    Finishing { job: u64 },
+}
+
+impl Snapshots {
+    pub(crate) fn new(stored: Option<Snapshot>) -> Self {
+        let tried = stored.as_ref().map_or(LogIndex::ZERO, end_of);
+        Self {
+            stored,
+            tried,
+            ..Self::default()
+        }
+    }
+
+    /// The newest one stored.
+    pub(crate) const fn stored(&self) -> Option<&Snapshot> {
+        self.stored.as_ref()
+    }
+
+    /// Asks for something to be done; the number names the answer.
+    pub(crate) fn ask(&mut self, work: SnapshotWork) -> u64 {
+        self.last_number = self.last_number.saturating_add(1);
+        let number = self.last_number;
+        self.queue.push_back(SnapshotJob { number, work });
+        number
+    }
+
+    /// Another snapshot is received: what was to be done for the one before need not be. What is
+    /// offered may change so fast that nobody could keep up with it.
+    pub(crate) fn forget_writes(&mut self) {
+        self.queue.retain(|job| {
+            !matches!(
+                job.work,
+                SnapshotWork::Begin(_) | SnapshotWork::Write { .. }
+            )
+        });
+    }
+
+    /// Nobody is sent a snapshot any more.
+    pub(crate) fn forget_reads(&mut self) {
+        self.queue
+            .retain(|job| !matches!(job.work, SnapshotWork::Read { .. }));
+    }
+
+    /// A snapshot is wanted at the next occasion.
+    pub(crate) const fn want(&mut self) {
+        self.wanted = true;
+    }
+
+    /// So many bytes of payload went to the state machine.
+    pub(crate) const fn note_handed_out(&mut self, bytes: usize) {
+        self.bytes = self.bytes.saturating_add(bytes as u64);
+    }
+
+    /// Whether the state machine is to be replaced first.
+    pub(crate) const fn must_restore(&self) -> bool {
+        self.restore.is_some()
+    }
+
+    pub(crate) fn restore(&mut self, snapshot: Snapshot) {
+        self.restore = Some(snapshot);
+    }
+
+    /// The next job but for taking a snapshot.
+    pub(crate) fn next_job(&mut self) -> Option<SnapshotJob> {
+        if let Some(snapshot) = self.restore.take() {
+            self.last_number = self.last_number.saturating_add(1);
+            return Some(SnapshotJob {
+                number: self.last_number,
+                work: SnapshotWork::Restore(snapshot),
+            });
+        }
+        self.queue.pop_front()
+    }
+
+    /// Whether to take one, of all up to `handed_out`.
+    pub(crate) fn is_due(&self, policy: Option<SnapshotPolicy>, handed_out: LogIndex) -> bool {
+        let news = self.stored.as_ref().map_or(LogIndex::ZERO, end_of) < handed_out;
+        let entries = handed_out.distance_from(self.tried);
+        // [S7.42] Once the log has grown by as much as the settings say.
+        let due = policy.is_some_and(|policy| {
+            entries >= policy.after_entries || self.bytes >= policy.after_bytes
+        });
+        self.taking.is_none() && news && (due || self.wanted)
+    }
+
+    /// Takes one.
+    pub(crate) fn take(&mut self, mark: SnapshotMark, time: LogTime) -> SnapshotJob {
+        self.last_number = self.last_number.saturating_add(1);
+        let number = self.last_number;
+        self.wanted = false;
+        self.tried = mark.last.index;
+        self.bytes = 0;
+        self.taking = Some(Taking {
+            number,
+            mark: mark.clone(),
+            time,
+        });
+        let work = SnapshotWork::Take { mark, time };
+        SnapshotJob { number, work }
+    }
+
+    /// One was taken; `None` when that answers nothing.
+    pub(crate) fn on_taken(&mut self, number: u64, length: u64, digest: u64) -> Option<Snapshot> {
+        let taking = self.taking.take_if(|taking| taking.number == number)?;
+        Some(Snapshot {
+            // [S7.15] The last entry it stands for is part of its name, with its term.
+            id: SnapshotId {
+                last: taking.mark.last,
+                length,
+                digest,
+            },
+            configuration: taking.mark.configuration,
+            time: taking.time,
+        })
+    }
+
+    /// A job could not be done. Whether it was the one that took a snapshot.
+    pub(crate) fn on_failed(&mut self, number: u64) -> bool {
+        if self
+            .taking
+            .take_if(|taking| taking.number == number)
+            .is_some()
+        {
+            return true;
+        }
+        // Whatever was received lies in the store; who offers it next finds out how much it is.
+        self.receiving
+            .take_if(|receiving| receiving.stage.awaits(number));
+        false
+    }
+
+    /// Counts a snapshot as stored. The one before it is kept until nobody is sent it.
+    pub(crate) fn keep(&mut self, snapshot: Snapshot) {
+        // [S7.18b] The newest one counts, and the one before it is let go of.
+        let newest = self
+            .stored
+            .as_ref()
+            .is_none_or(|stored| end_of(stored) < end_of(&snapshot));
+        if newest {
+            let before = self.stored.replace(snapshot);
+            self.older.extend(before.map(|before| before.id));
+        } else if self
+            .stored
+            .as_ref()
+            .is_none_or(|stored| stored.id != snapshot.id)
+        {
+            self.older.push(snapshot.id);
+        }
+    }
+
+    /// Lets go of old ones that nobody is sent.
+    pub(crate) fn forget_old(&mut self, is_sent: impl Fn(SnapshotId) -> bool) {
+        let (kept, done) = self.older.drain(..).partition(|id| is_sent(*id));
+        self.older = kept;
+        let done: Vec<SnapshotId> = done;
+        for id in done {
+            self.ask(SnapshotWork::Forget(id));
+        }
+    }
+
+    /// Whether a stored one can still be sent.
+    pub(crate) fn has(&self, id: SnapshotId) -> bool {
+        self.stored.as_ref().is_some_and(|stored| stored.id == id) || self.older.contains(&id)
+    }
+
+    /// A new term: whoever asked in the old one is told nothing any more.
+    pub(crate) const fn forget_asker(&mut self) {
+        if let Some(receiving) = &mut self.receiving {
+            receiving.asker = None;
+        }
+    }
+
+    /// What counts in [`crate::hull::Hull::fingerprint`].
+    pub(crate) fn fingerprint(&self, into: &mut impl Hasher) {
+        let Self {
+            stored,
+            older,
+            wanted,
+            taking,
+            tried,
+            bytes,
+            restore,
+            receiving,
+            last_number: _,
+            queue: _,
+        } = self;
+        (stored, older, wanted, tried, bytes, restore).hash(into);
+        taking
+            .as_ref()
+            .map(|taking| (&taking.mark, taking.time))
+            .hash(into);
+        if let Some(Receiving {
+            snapshot,
+            asker,
+            stage,
+        }) = receiving
+        {
+            (snapshot, asker, stage.progress()).hash(into);
+        }
+    }
+}
+
+impl Stage {
+    /// Whether job `number` is what it waits for.
+    pub(crate) const fn awaits(self, number: u64) -> bool {
+        match self {
+            Self::Beginning { job } | Self::Writing { job, .. } | Self::Finishing { job } => {
+                job == number
+            }
+            Self::Ready { .. } => false,
+        }
+    }
+
+    const fn progress(self) -> (u8, u64) {
+        match self {
+            Self::Beginning { .. } => (0, 0),
+            Self::Ready { stored } => (1, stored),
+            Self::Writing { through, .. } => (2, through),
+            Self::Finishing { .. } => (3, 0),
+        }
+    }
+}
+
+const fn end_of(snapshot: &Snapshot) -> LogIndex {
+    snapshot.id.last.index
+}

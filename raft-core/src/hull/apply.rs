@@ -1,0 +1,60 @@
+//! Entries for the state machine: committed, durable here, each once and in order.
+
+use alloc::vec::Vec;
+
+use super::Hull;
+use super::output::Apply;
+use crate::chunk::Chunk;
+use crate::common::entries::portion;
+use crate::common::loads::Purpose;
+use crate::ids::LogIndex;
+
+impl Hull {
+    /// The next entries to apply, about `max_bytes` of payload but at least one entry. Report them
+    /// as [`Input::Applied`], in order.
+    pub fn next_apply(&mut self, max_bytes: usize) -> Option<Apply> {
+        let common = &mut self.common;
+        let from = common.applying.handed_out().next();
+        let through = common.applicable();
+        if common.fault.is_some()
+            || common.snapshots.must_restore()
+            || from > through
+            || common.applying.bytes() >= common.settings.max_applying_bytes
+        {
+            return None;
+        }
+        let chunks = match common.entries.collect(from, through, max_bytes) {
+            Some(chunks) => chunks,
+            None => self.read_back(from, through, max_bytes)?,
+        };
+        self.common.applying.hand_out(&chunks);
+        let bytes = chunks.iter().map(Chunk::payload_bytes).sum();
+        self.common.snapshots.note_handed_out(bytes);
+        Some(Apply { chunks })
+    }
+
+    /// Committed entries that are no longer in memory, once the load for them is back.
+    fn read_back(
+        &mut self,
+        from: LogIndex,
+        through: LogIndex,
+        max_bytes: usize,
+    ) -> Option<Vec<Chunk>> {
+        let common = &mut self.common;
+        let loaded = &common.applying.loaded;
+        let starts_here = loaded
+            .first()
+            .is_some_and(|chunk| chunk.first_index() <= from);
+        if starts_here && loaded.iter().all(|chunk| common.entries.confirms(chunk)) {
+            return Some(portion(loaded.iter(), from, through, max_bytes));
+        }
+        if common.applying.loading.is_none() {
+            let max_bytes = common.settings.max_append_bytes;
+            let number = common
+                .loads
+                .ask(Purpose::Apply, from..through.next(), max_bytes);
+            common.applying.loading = Some(number);
+        }
+        None
+    }
+}
