@@ -17,7 +17,8 @@
 //! - [`rules`]: the paper's rules as pure functions, to lay beside Figure 2. [`quorum`] counts.
 //! - [`chunk`] and [`record`]: how entries are laid out, once for memory, disk and wire.
 //! - [`message`]: what nodes say to each other.
-//! - [`mod@log`] and [`comms`]: what the hull asks of a disk and of a network; numbered contracts.
+//! - [`mod@log`], [`comms`] and [`store`]: what is asked of a disk, of a network, and of where
+//!   snapshots are kept; numbered contracts.
 //! - [`configuration`], [`settings`], [`ids`], [`time`]: the vocabulary.
 //! - [`error`] and [`trace`]: what can go wrong, and what happened; [`explain`]: why nothing does.
 //!
@@ -72,5 +73,6 @@ pub mod rules;
 pub mod settings;
 pub mod snapshot;
 pub mod states;
+pub mod store;
 pub mod time;
 pub mod trace;

@@ -9,7 +9,7 @@ use crate::findings::Findings;
 use crate::tree::File;
 
 /// raft-core's modules from the left to the right.
-const ORDER: [&str; 19] = [
+const ORDER: [&str; 20] = [
     "few",
     "ids",
     "time",
@@ -27,6 +27,7 @@ const ORDER: [&str; 19] = [
     "common",
     "states",
     "hull",
+    "store",
     "lib",
     "tests",
 ];
