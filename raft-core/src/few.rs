@@ -5,12 +5,16 @@ use core::fmt;
 use core::hash::{Hash, Hasher};
 use core::iter::Chain;
 use core::ops::Deref;
-use core::option;
+use core::{option, slice};
 
-/// A list whose first item lies in the list itself as long as it is alone: what is proposed, sent
-/// and applied one by one costs no allocation for being a list.
+/// A list whose first item lies in the list itself as long as it is alone: what is proposed, sent,
+/// written and applied one by one costs no allocation for being a list. Otherwise like a `Vec`: it
+/// is read as a slice, made from a `Vec` or by collecting, and equal to what holds the same items.
 #[derive(Clone)]
-pub(crate) enum Few<T> {
+pub struct Few<T>(Kept<T>);
+
+#[derive(Clone)]
+enum Kept<T> {
     /// At most one.
     One(Option<T>),
     /// Any number.
@@ -19,37 +23,51 @@ pub(crate) enum Few<T> {
 
 impl<T> Few<T> {
     /// No items.
-    pub(crate) const fn new() -> Self {
-        Self::One(None)
+    pub const fn new() -> Self {
+        Self(Kept::One(None))
     }
 
     /// No items, with room for `count`.
-    pub(crate) fn with_capacity(count: usize) -> Self {
+    pub fn with_capacity(count: usize) -> Self {
         if count > 1 {
-            Self::Many(Vec::with_capacity(count))
+            Self(Kept::Many(Vec::with_capacity(count)))
         } else {
             Self::new()
         }
     }
 
     /// Adds an item at the end.
-    pub(crate) fn push(&mut self, item: T) {
-        match self {
-            Self::One(first @ None) => *first = Some(item),
-            Self::One(first) => {
-                *self = Self::Many(first.take().into_iter().chain([item]).collect());
+    pub fn push(&mut self, item: T) {
+        match &mut self.0 {
+            Kept::One(first @ None) => *first = Some(item),
+            Kept::One(first) => {
+                self.0 = Kept::Many(first.take().into_iter().chain([item]).collect());
             }
-            Self::Many(items) => items.push(item),
+            Kept::Many(items) => items.push(item),
         }
     }
 
     /// Takes out the items from `at` on.
-    pub(crate) fn split_off(&mut self, at: usize) -> Self {
-        match self {
-            Self::One(first) if at == 0 => Self::One(first.take()),
-            Self::One(_) => Self::new(),
-            Self::Many(items) => Self::Many(items.split_off(at.min(items.len()))),
+    #[must_use]
+    pub fn split_off(&mut self, at: usize) -> Self {
+        match &mut self.0 {
+            Kept::One(first) if at == 0 => Self(Kept::One(first.take())),
+            Kept::One(_) => Self::new(),
+            Kept::Many(items) => Self(Kept::Many(items.split_off(at.min(items.len())))),
         }
+    }
+
+    /// Keeps only the items of which `keep` is true.
+    pub fn retain(&mut self, mut keep: impl FnMut(&T) -> bool) {
+        match &mut self.0 {
+            Kept::One(first) => *first = first.take().filter(keep),
+            Kept::Many(items) => items.retain(|item| keep(item)),
+        }
+    }
+
+    /// The items, one by one.
+    pub fn iter(&self) -> slice::Iter<'_, T> {
+        self[..].iter()
     }
 }
 
@@ -57,9 +75,9 @@ impl<T> Deref for Few<T> {
     type Target = [T];
 
     fn deref(&self) -> &[T] {
-        match self {
-            Self::One(first) => first.as_slice(),
-            Self::Many(items) => items,
+        match &self.0 {
+            Kept::One(first) => first.as_slice(),
+            Kept::Many(items) => items,
         }
     }
 }
@@ -72,13 +90,21 @@ impl<T> Default for Few<T> {
 
 impl<T> From<Vec<T>> for Few<T> {
     fn from(items: Vec<T>) -> Self {
-        Self::Many(items)
+        Self(Kept::Many(items))
     }
 }
 
 impl<T> From<T> for Few<T> {
     fn from(item: T) -> Self {
-        Self::One(Some(item))
+        Self(Kept::One(Some(item)))
+    }
+}
+
+impl<T> FromIterator<T> for Few<T> {
+    fn from_iter<I: IntoIterator<Item = T>>(items: I) -> Self {
+        let mut few = Self::new();
+        items.into_iter().for_each(|item| few.push(item));
+        few
     }
 }
 
@@ -87,11 +113,35 @@ impl<T> IntoIterator for Few<T> {
     type IntoIter = IntoIter<T>;
 
     fn into_iter(self) -> IntoIter<T> {
-        let (first, others) = match self {
-            Self::One(first) => (first, Vec::new()),
-            Self::Many(items) => (None, items),
+        let (first, others) = match self.0 {
+            Kept::One(first) => (first, Vec::new()),
+            Kept::Many(items) => (None, items),
         };
-        first.into_iter().chain(others)
+        IntoIter(first.into_iter().chain(others))
+    }
+}
+
+impl<'a, T> IntoIterator for &'a Few<T> {
+    type Item = &'a T;
+    type IntoIter = slice::Iter<'a, T>;
+
+    fn into_iter(self) -> slice::Iter<'a, T> {
+        self.iter()
+    }
+}
+
+impl<T: PartialEq, S: AsRef<[T]>> PartialEq<S> for Few<T> {
+    /// As slices: how the items are kept makes no difference.
+    fn eq(&self, other: &S) -> bool {
+        self[..] == *other.as_ref()
+    }
+}
+
+impl<T: Eq> Eq for Few<T> {}
+
+impl<T> AsRef<[T]> for Few<T> {
+    fn as_ref(&self) -> &[T] {
+        self
     }
 }
 
@@ -108,8 +158,21 @@ impl<T: fmt::Debug> fmt::Debug for Few<T> {
     }
 }
 
-/// The items, one by one.
-pub(crate) type IntoIter<T> = Chain<option::IntoIter<T>, vec::IntoIter<T>>;
+/// The items of a [`Few`], one by one.
+#[derive(Clone, Debug)]
+pub struct IntoIter<T>(Chain<option::IntoIter<T>, vec::IntoIter<T>>);
+
+impl<T> Iterator for IntoIter<T> {
+    type Item = T;
+
+    fn next(&mut self) -> Option<T> {
+        self.0.next()
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.0.size_hint()
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -130,6 +193,11 @@ mod tests {
                 assert_eq!(few[..], expected);
                 assert_eq!(few.clone().into_iter().collect::<Vec<u8>>(), expected);
                 assert_eq!(alloc::format!("{few:?}"), alloc::format!("{expected:?}"));
+                assert_eq!(few, expected.iter().copied().collect::<Few<u8>>());
+                let mut even = few.clone();
+                even.retain(|number| number % 2 == 0);
+                let kept: Vec<u8> = (0..count).filter(|number| number % 2 == 0).collect();
+                assert_eq!(even, kept);
             }
         }
         assert_eq!(Few::from(7)[..], [7]);
@@ -154,8 +222,8 @@ mod tests {
     fn one_item_needs_no_memory_of_its_own() {
         let mut few = Few::with_capacity(1);
         few.push(1);
-        assert!(matches!(few, Few::One(Some(1))));
+        assert!(matches!(few.0, Kept::One(Some(1))));
         few.push(2);
-        assert!(matches!(few, Few::Many(_)));
+        assert!(matches!(few.0, Kept::Many(_)));
     }
 }

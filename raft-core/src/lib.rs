@@ -60,7 +60,7 @@ pub mod comms;
 pub mod configuration;
 pub mod error;
 pub mod explain;
-mod few;
+pub mod few;
 pub mod hull;
 pub mod ids;
 mod invariants;

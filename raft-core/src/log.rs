@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::chunk::Chunk;
 use crate::configuration::Configuration;
+use crate::few::Few;
 use crate::ids::{Boot, EntryId, LogIndex, NodeId, Term};
 use crate::snapshot::Snapshot;
 pub use crate::snapshot::SnapshotMark;
@@ -80,7 +81,7 @@ pub struct Write {
     /// Remove this index and all after it, before anything is appended.
     pub truncate_from: Option<LogIndex>,
     /// Entries to append, contiguous.
-    pub append: Vec<Chunk>,
+    pub append: Few<Chunk>,
     /// A snapshot that now stands for all entries up to its index.
     pub snapshot: Option<SnapshotMark>,
     /// Entries before this index may be forgotten; zero for none.
@@ -99,7 +100,7 @@ impl Write {
         Self {
             hard,
             truncate_from: None,
-            append: Vec::new(),
+            append: Few::new(),
             snapshot: None,
             drop_before: LogIndex::ZERO,
             identity: Some(identity),

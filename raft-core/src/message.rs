@@ -4,12 +4,12 @@
 //! each reply names the request it answers, so that a late one can't be taken for another.
 
 use alloc::boxed::Box;
-use alloc::vec::Vec;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::chunk::Chunk;
+use crate::few::Few;
 use crate::ids::{EntryId, LogIndex, Peer, Term};
 use crate::snapshot::Snapshot;
 
@@ -107,7 +107,7 @@ pub struct AppendEntries {
     /// The entries, contiguous, in order of index. On the wire they travel beside the message, as
     /// the bytes they are.
     #[serde(skip)]
-    pub chunks: Vec<Chunk>,
+    pub chunks: Few<Chunk>,
 }
 
 /// Answers an [`AppendEntries`].

@@ -58,7 +58,7 @@ fn write(hard: HardState) -> Write {
 
 fn append(chunks: Vec<Chunk>) -> Write {
     Write {
-        append: chunks,
+        append: chunks.into(),
         ..write(HardState::default())
     }
 }
@@ -114,7 +114,7 @@ fn what_was_written_is_recovered() {
         no_ops(6, 4, 2, 6),
     ];
     log.write(Write {
-        append: entries,
+        append: entries.into(),
         ..write(hard)
     })
     .unwrap();
@@ -154,7 +154,7 @@ fn a_truncation_takes_its_index_and_all_after_it() {
     log.write(truncate(4)).unwrap();
     assert_eq!(read(&log, 1, 9, 1), ids_of(1, &[1, 1, 2]));
     let overwrite = Write {
-        append: vec![no_ops(2, 5, 1, 0)],
+        append: no_ops(2, 5, 1, 0).into(),
         ..truncate(2)
     };
     log.write(overwrite).unwrap();

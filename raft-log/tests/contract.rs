@@ -29,7 +29,7 @@ fn clause_1_a_write_is_there_whole_or_not_at_all() {
         log.begin(Write {
             hard: hard(2, 3, Some(4)),
             truncate_from: Some(index(5)),
-            append: vec![chunk(3, 5, &[100; 4]), chunk(3, 9, &[1])],
+            append: vec![chunk(3, 5, &[100; 4]), chunk(3, 9, &[1])].into(),
             snapshot: Some(mark(1, 2)),
             identity: Some(Bytes::from("who")),
             ..empty(2)
@@ -130,7 +130,7 @@ fn clause_4_removed_entries_never_come_back() {
         &mut log,
         Write {
             truncate_from: Some(index(4)),
-            append: vec![chunk(2, 4, &[20])],
+            append: chunk(2, 4, &[20]).into(),
             ..empty(2)
         },
     );
@@ -174,7 +174,7 @@ fn clause_4_truncation_into_a_snapshot_is_refused() {
     write(
         &mut log,
         Write {
-            append: vec![chunk(1, 1, &[1; 4])],
+            append: chunk(1, 1, &[1; 4]).into(),
             snapshot: Some(mark(1, 3)),
             ..empty(1)
         },
@@ -233,7 +233,7 @@ fn clause_7_reads_see_what_was_begun() {
     log.begin(append(1, vec![chunk(1, 1, &[10, 10, 10])]));
     log.begin(Write {
         truncate_from: Some(index(3)),
-        append: vec![chunk(2, 3, &[10])],
+        append: chunk(2, 3, &[10]).into(),
         ..empty(2)
     });
     let begun = load_all(&log, &recovered);

@@ -18,6 +18,7 @@
 
 use bytes::{Buf, Bytes};
 use raft_core::chunk::{Chunk, ChunkError, ChunkLimits};
+use raft_core::few::Few;
 use raft_core::ids::{Boot, ClusterId, Incarnation, NodeId, Peer};
 use raft_core::message::{Body, Message};
 
@@ -362,8 +363,8 @@ fn decode_chunks(
     mut bytes: Bytes,
     lengths: &[u32],
     limits: ChunkLimits,
-) -> Result<Vec<Chunk>, FrameError> {
-    let mut chunks = Vec::with_capacity(lengths.len());
+) -> Result<Few<Chunk>, FrameError> {
+    let mut chunks = Few::with_capacity(lengths.len());
     for length in lengths {
         let length = *length as usize;
         if length > bytes.len() {
@@ -380,7 +381,7 @@ fn decode_chunks(
 }
 
 /// Puts the chunks back where they belong: contiguous in an AppendEntries, none elsewhere.
-fn place_chunks(packet: &mut Packet, arrived: Vec<Chunk>) -> Result<(), FrameError> {
+fn place_chunks(packet: &mut Packet, arrived: Few<Chunk>) -> Result<(), FrameError> {
     if arrived.is_empty() {
         return Ok(());
     }

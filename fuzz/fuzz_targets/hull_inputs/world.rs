@@ -6,6 +6,7 @@ use std::time::Duration;
 use raft_core::checksum::crc32c;
 use raft_core::chunk::{Chunk, ChunkBuilder};
 use raft_core::configuration::{Configuration, Member, MemberRole};
+use raft_core::few::Few;
 use raft_core::hull::Input;
 use raft_core::ids::{EntryId, Incarnation, LogIndex, NodeId, Peer, Term};
 use raft_core::message::{
@@ -278,8 +279,8 @@ fn body_of(body: &FalseBody, node: &Node) -> Body {
 
 /// Chunks as they would come through the gate: each is well formed, what they say together need
 /// not be.
-fn chunks_of(runs: &[Run], previous: EntryId, node: &Node) -> Vec<Chunk> {
-    let mut chunks = Vec::new();
+fn chunks_of(runs: &[Run], previous: EntryId, node: &Node) -> Few<Chunk> {
+    let mut chunks = Few::new();
     let mut last = previous.index;
     for run in runs.iter().take(4) {
         let builder = builder_of(&run.what);

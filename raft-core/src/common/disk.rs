@@ -4,11 +4,11 @@
 //! ([`Disk::covering_batch`]) and waits until that batch is durable.
 
 use alloc::collections::VecDeque;
-use alloc::vec::Vec;
 use core::hash::{Hash, Hasher};
 use core::time::Duration;
 
 use crate::chunk::Chunk;
+use crate::few::Few;
 use crate::ids::{Boot, LogIndex};
 use crate::log::{BatchNumber, Durable, HardState, Receipt, SnapshotMark, Write};
 use crate::time::Time;
@@ -29,7 +29,7 @@ pub(crate) struct Disk {
     /// The last index of the log as of the last batch handed out.
     written_last: LogIndex,
     truncate_from: Option<LogIndex>,
-    append: Vec<Chunk>,
+    append: Few<Chunk>,
     /// A snapshot of entries that the log holds: it goes with whatever else is pending.
     forget: Option<SnapshotMark>,
     /// A snapshot that takes the place of the whole log. It goes in a write of its own, before
@@ -57,7 +57,7 @@ impl Disk {
             written_hard: recovered,
             written_last: last,
             truncate_from: None,
-            append: Vec::new(),
+            append: Few::new(),
             forget: None,
             begin_after: None,
         }
@@ -91,7 +91,7 @@ impl Disk {
     /// contradicts what comes after.
     pub(crate) fn begin_after(&mut self, mark: SnapshotMark, committed: LogIndex) {
         self.truncate(committed.next());
-        self.append.clear();
+        self.append = Few::new();
         self.forget = None;
         self.begin_after = Some(mark);
     }
@@ -139,10 +139,10 @@ impl Disk {
     }
 
     /// The entries and the snapshot of the next write.
-    fn take_pending(&mut self) -> (Vec<Chunk>, Option<SnapshotMark>) {
+    fn take_pending(&mut self) -> (Few<Chunk>, Option<SnapshotMark>) {
         if let Some(mark) = self.begin_after.take() {
             self.written_last = mark.last.index;
-            return (Vec::new(), Some(mark));
+            return (Few::new(), Some(mark));
         }
         let append = core::mem::take(&mut self.append);
         self.written_last = append.last().map_or(self.written_last, Chunk::last_index);

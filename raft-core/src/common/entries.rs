@@ -7,6 +7,7 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use crate::chunk::Chunk;
+use crate::few::Few;
 use crate::ids::{EntryId, LogIndex, Term};
 use crate::log::Recovered;
 use crate::message::MAX_CHUNKS;
@@ -168,7 +169,7 @@ impl Entries {
         from: LogIndex,
         through: LogIndex,
         max_bytes: usize,
-    ) -> Option<Vec<Chunk>> {
+    ) -> Option<Few<Chunk>> {
         let start = self.place_of(from);
         let in_memory = self
             .chunks
@@ -215,8 +216,8 @@ pub(crate) fn portion<'a>(
     from: LogIndex,
     through: LogIndex,
     max_bytes: usize,
-) -> Vec<Chunk> {
-    let mut views: Vec<Chunk> = Vec::new();
+) -> Few<Chunk> {
+    let mut views = Few::new();
     let mut room = max_bytes;
     for chunk in chunks.take(MAX_CHUNKS) {
         let Some(view) = chunk.slice(from..through.next()) else {

@@ -1,12 +1,11 @@
 //! Entries for the state machine: committed, durable here, each once and in order.
 
-use alloc::vec::Vec;
-
 use super::Hull;
 use super::output::Apply;
 use crate::chunk::Chunk;
 use crate::common::entries::portion;
 use crate::common::loads::Purpose;
+use crate::few::Few;
 use crate::ids::LogIndex;
 
 impl Hull {
@@ -39,7 +38,7 @@ impl Hull {
         from: LogIndex,
         through: LogIndex,
         max_bytes: usize,
-    ) -> Option<Vec<Chunk>> {
+    ) -> Option<Few<Chunk>> {
         let common = &mut self.common;
         let loaded = &common.applying.loaded;
         let starts_here = loaded

@@ -1,9 +1,9 @@
 //! What a hull wants done: data only. All of it is pulled by the driver, in any order.
 
-use alloc::vec::Vec;
 use core::ops::Range;
 
 use crate::chunk::Chunk;
+use crate::few::Few;
 use crate::ids::{EntryId, LogIndex, NodeId, Ticket};
 use crate::rules::reconfigure::TargetProblem;
 
@@ -22,7 +22,7 @@ pub struct Load {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Apply {
     /// The entries, in order; never empty.
-    pub chunks: Vec<Chunk>,
+    pub chunks: Few<Chunk>,
 }
 
 impl Apply {

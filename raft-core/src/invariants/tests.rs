@@ -1,7 +1,5 @@
 //! Each invariant, broken by hand, is told: what no sequence of inputs is known to bring about.
 
-use alloc::vec;
-
 use super::*;
 use crate::checksum::crc32c;
 use crate::chunk::ChunkBuilder;
@@ -253,7 +251,7 @@ fn applied() -> Hull {
         request: 1,
         previous: EntryId::ORIGIN,
         commit: LogIndex::new(2),
-        chunks: vec![chunk.unwrap()],
+        chunks: chunk.unwrap().into(),
     };
     receive(&mut hull, 2, 5, Body::AppendEntries(request));
     make_durable(&mut hull);

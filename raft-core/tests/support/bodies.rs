@@ -26,7 +26,7 @@ pub(crate) fn append_numbered(
         request,
         previous,
         commit: index(commit),
-        chunks,
+        chunks: chunks.into(),
     })
 }
 

@@ -151,7 +151,7 @@ pub fn proof(number: u64) -> Durable {
 /// A write that appends chunks.
 pub fn append(number: u64, chunks: Vec<Chunk>) -> Write {
     Write {
-        append: chunks,
+        append: chunks.into(),
         ..empty(number)
     }
 }

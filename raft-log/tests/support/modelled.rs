@@ -28,7 +28,7 @@ impl Spec {
         Write {
             hard: spec.hard,
             truncate_from: spec.truncate_from,
-            append: spec.append,
+            append: spec.append.into(),
             snapshot: spec.snapshot,
             drop_before: spec.drop_before,
             identity: spec.identity,

@@ -55,7 +55,7 @@ fn append(chunks: Vec<Chunk>) -> Packet {
         request: 9,
         previous: EntryId::ORIGIN,
         commit: LogIndex::ZERO,
-        chunks,
+        chunks: chunks.into(),
     }))
 }
 

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use raft_core::checksum::crc32c;
 use raft_core::chunk::{Chunk, ChunkBuilder};
 use raft_core::configuration::Configuration;
+use raft_core::few::Few;
 use raft_core::ids::{EntryId, Incarnation, LogIndex, Peer, Term};
 use raft_core::message::{
     AppendEntries, AppendEntriesReply, AppendVerdict, Body, Heartbeat, HeartbeatReply,
@@ -40,7 +41,7 @@ pub fn blank(kind: MessageKind, from: Peer, to: Peer) -> Message {
             request: 0,
             previous: last,
             commit: LogIndex::ZERO,
-            chunks: Vec::new(),
+            chunks: Few::new(),
         }),
         MessageKind::AppendEntriesReply => Body::AppendEntriesReply(AppendEntriesReply {
             request: 0,
@@ -196,7 +197,7 @@ impl Change {
             (Self::Commit(commit), Body::AppendEntries(append)) => append.commit = *commit,
             (Self::Commit(commit), Body::Heartbeat(beat)) => beat.commit = *commit,
             (Self::Entries(chunks), Body::AppendEntries(append)) => {
-                append.chunks.clone_from(chunks);
+                append.chunks = chunks.clone().into();
             }
             (Self::Matched(index), Body::AppendEntriesReply(reply)) => {
                 reply.verdict = AppendVerdict::Matched(*index);

@@ -1,6 +1,7 @@
 //! What happens in a directed cluster, as values: what triggers look at, and what scripts print.
 
 use raft_core::chunk::Chunk;
+use raft_core::few::Few;
 use raft_core::hull::{Hull, Resolved};
 use raft_core::ids::{LogIndex, NodeId, Term};
 use raft_core::message::Message;
@@ -45,7 +46,7 @@ pub enum Happening {
         /// Which node.
         node: NodeId,
         /// The entries.
-        chunks: Vec<Chunk>,
+        chunks: Few<Chunk>,
     },
     /// What a node looks like from outside has changed; absent while it is down.
     Changed {

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use raft_core::checksum::crc32c;
 use raft_core::chunk::Chunk;
 use raft_core::configuration::Configuration;
+use raft_core::few::Few;
 use raft_core::hull::{Hull, Input, Loaded, Proposals, Resolved, Setup};
 use raft_core::ids::{Incarnation, LogIndex, Peer, Ticket};
 use raft_core::log::memory::MemoryLog;
@@ -59,7 +60,7 @@ pub(super) enum Piece {
     /// It knows what became of a proposal.
     Resolved(Resolved),
     /// It applied these.
-    Applied(Vec<Chunk>),
+    Applied(Few<Chunk>),
 }
 
 impl Node {
@@ -293,7 +294,7 @@ impl Node {
         Ok(true)
     }
 
-    fn apply(&mut self) -> Result<Option<Vec<Chunk>>, DirectedError> {
+    fn apply(&mut self) -> Result<Option<Few<Chunk>>, DirectedError> {
         let apply = self
             .hull
             .as_mut()

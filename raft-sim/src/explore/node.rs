@@ -12,6 +12,7 @@ use raft_core::checksum::crc32c;
 use raft_core::chunk::Chunk;
 use raft_core::configuration::Configuration;
 use raft_core::error::OpenError;
+use raft_core::few::Few;
 use raft_core::hull::{Hull, Input, Loaded, Proposals, Setup};
 use raft_core::ids::{Incarnation, LogIndex, NodeId, Peer, Ticket};
 use raft_core::log::memory::MemoryLog;
@@ -42,7 +43,7 @@ pub(super) struct Node {
 struct Unsynced {
     hard: HardState,
     truncate_from: Option<LogIndex>,
-    append: Vec<Chunk>,
+    append: Few<Chunk>,
     durable: Durable,
 }
 

@@ -8,6 +8,7 @@ use crate::common::Common;
 use crate::common::entries::portion;
 use crate::common::loads::Purpose;
 use crate::error::{Dropped, Fault};
+use crate::few::Few;
 use crate::ids::{EntryId, LogIndex};
 use crate::log::LogError;
 use crate::message::{AppendEntries, AppendEntriesReply, AppendVerdict};
@@ -45,12 +46,12 @@ impl Progress {
         let chunks = if wants_entries {
             self.gather(common, max_bytes)
         } else {
-            Some(Vec::new())
+            Some(Few::new())
         };
         let chunks = match (&self.mode, chunks) {
             (_, Some(chunks)) => chunks,
             // What is not in memory yet need not hold up the probe.
-            (Mode::Probe { .. }, None) => Vec::new(),
+            (Mode::Probe { .. }, None) => Few::new(),
             (Mode::Replicate { .. } | Mode::Snapshot(_), None) => return None,
         };
         self.note_sent(common, &chunks);
@@ -91,10 +92,10 @@ impl Progress {
     }
 
     /// Entries from `next` on, from memory or read back; `None` while they are on their way.
-    fn gather(&mut self, common: &mut Common, max_bytes: usize) -> Option<Vec<Chunk>> {
+    fn gather(&mut self, common: &mut Common, max_bytes: usize) -> Option<Few<Chunk>> {
         let last = common.last().index;
         if self.next > last {
-            return Some(Vec::new());
+            return Some(Few::new());
         }
         // [S5.4.2.8] Entries go out as they stand in the log, with the term they were created in.
         if let Some(chunks) = common.entries.collect(self.next, last, max_bytes) {

@@ -200,7 +200,7 @@ impl World {
         let chunk = builder.seal(term, first, recovered.time, crc32c::crc32c_append);
         let identity = recovered.identity.unwrap();
         let write = Write {
-            append: vec![chunk.unwrap()],
+            append: chunk.unwrap().into(),
             ..Write::of_identity(recovered.hard, identity)
         };
         disk.0.lock().unwrap().write(write).unwrap();
