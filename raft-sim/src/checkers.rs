@@ -85,6 +85,9 @@ pub mod property {
         LIVENESS: "liveness",
         /// Nobody campaigns, votes or gives up where the timers and letters it has seen say otherwise.
         NEEDLESS_ELECTIONS: "needless_elections",
+        /// Handing over leadership holds proposals up for an election timeout at most, and votes for
+        /// whoever takes over are not refused for the leader's sake (thesis 3.10).
+        LEADER_TRANSFER: "leader_transfer",
         /// A cluster at rest sends little more than heartbeats, and keeps nothing for lost answers.
         IDLE: "idle",
         /// One cluster is founded, and who lost its disk is no member of it under its old name.

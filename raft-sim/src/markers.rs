@@ -80,6 +80,9 @@ markers! {
     SteppedDownAlone: "a leader stepped down in its own term",
     ConnectionToLeaderLost: "a follower heard that the connection to its leader is lost",
 
+    ToldToTakeOver: "a follower was told by its leader to take over",
+    ToldTooLate: "a node was told to take over by the leader of an earlier term",
+
     // Logs and commits.
     InheritedEntries: "a leader was elected with entries that it did not know to be committed",
     OldTermCommitted: "an old-term entry was committed through a later one",

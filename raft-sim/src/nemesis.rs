@@ -14,6 +14,7 @@ use crate::plan::{Plan, span};
 
 mod builds;
 mod draw;
+mod handovers;
 mod parts;
 mod sequences;
 mod wipes;
@@ -213,6 +214,13 @@ pub enum Fault {
         /// For how long.
         #[serde(with = "span")]
         lasts: Duration,
+    },
+    /// Leadership is to be handed over: asked of a node that may lead or not.
+    HandOver {
+        /// Who is asked.
+        target: Target,
+        /// To which other node, counted from it on; to whoever is fit, if none is named.
+        to: Option<u8>,
     },
     /// All others believe that their connections to this node are lost, although they are not.
     FalseLoss {

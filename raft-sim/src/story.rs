@@ -394,6 +394,10 @@ const WORDS: &[(&str, &str)] = &[
         "Who hears a leader waits, and a leader that is answered goes on (Raft paper, section 5.2).",
     ),
     (
+        property::LEADER_TRANSFER,
+        "Handing over takes an election timeout at most, and no vote is refused for the leader that wants it (thesis, sections 3.10 and 4.2.3).",
+    ),
+    (
         property::IDLE,
         "A cluster at rest sends little more than heartbeats, and no node is asked for more than its settings allow (Raft paper, section 5.2).",
     ),

@@ -22,8 +22,10 @@ use crate::script::print::role;
 use crate::spy::{Passing, Says, Talk};
 
 mod absences;
+mod transfers;
 
 use absences::Absences;
+use transfers::Transfers;
 
 /// Follows every node's timers from outside.
 #[derive(Debug, Default)]
@@ -112,6 +114,7 @@ struct Course {
     written: bool,
     /// Who asked it for a pre-vote and has no answer yet.
     asked_by: Vec<NodeId>,
+    transfers: Transfers,
 }
 
 #[derive(Debug)]
@@ -144,7 +147,16 @@ impl Timers {
 
     /// Looks at a step. `hull` is asked for its voters when it has become leader.
     pub(crate) fn step(&mut self, step: &Step<'_>, hull: &Hull) -> Result<(), Wrong> {
-        self.follow(step, || voters_of(hull))
+        let known = self.nodes.get(&step.node);
+        let was = known.map(|course| course.stand);
+        let was = was.filter(|stand| stand.boot == step.after.boot);
+        self.follow(step, || voters_of(hull))?;
+        let Some((was, course)) = was.zip(self.nodes.get_mut(&step.node)) else {
+            return Ok(());
+        };
+        let under_way = transfers::under_way(hull, step.local);
+        let wrong = course.transfers.step(was, step, under_way);
+        wrong.map_or(Ok(()), Err)
     }
 
     fn follow(
@@ -232,6 +244,7 @@ impl Course {
             votes: Vec::new(),
             written: step.written,
             asked_by: Vec::new(),
+            transfers: Transfers::default(),
         }
     }
 
@@ -302,7 +315,14 @@ impl Course {
         }
         let waited = step.local.since(self.patient?);
         let lost = |passing: &Passing| matches!(passing, Passing::ConnectionLost(_));
-        if waited >= step.pace.election_timeout || step.passings.iter().any(lost) {
+        let told = |passing: &Passing| {
+            matches!(passing, Passing::Taken(talk)
+                if talk.term == self.stand.term && matches!(talk.says, Says::TimeoutNow { .. }))
+        };
+        if waited >= step.pace.election_timeout
+            || step.passings.iter().any(lost)
+            || step.passings.iter().any(told)
+        {
             return None;
         }
         let text = format!(

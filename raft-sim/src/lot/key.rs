@@ -75,6 +75,8 @@ pub(crate) enum Key {
     Builds = 32,
     /// Which nodes do, and when.
     BuildFaults = 33,
+    /// When leaders are asked to hand over, and to whom.
+    Handovers = 34,
 }
 
 impl Key {

@@ -164,6 +164,8 @@ impl Watch {
                     Answered::Matched(_) | Answered::Conflict { .. } | Answered::Stale => return,
                 }
             }
+            (Says::TimeoutNow { .. }, Role::Follower) if same => Marker::ToldToTakeOver,
+            (Says::TimeoutNow { .. }, _) if old => Marker::ToldTooLate,
             (Says::RequestVoteReply { granted: true }, _) if old => Marker::StaleGrant,
             (Says::RequestVoteReply { granted: true }, Role::Leader) if same => {
                 Marker::GrantAfterWin

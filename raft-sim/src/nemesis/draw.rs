@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{DiskFault, Fault, FaultPlan, Loss, Occasion, Shape, Target, builds, wipes};
+use super::{DiskFault, Fault, FaultPlan, Loss, Occasion, Shape, Target, builds, handovers, wipes};
 use crate::lot::{Key, Lot};
 use crate::network::KINDS;
 use crate::plan::{Families, Plan};
@@ -47,6 +47,8 @@ pub(super) fn faults(plan: &Plan, lot: &mut Lot) -> Vec<FaultPlan> {
     wipes::draw(plan, &mut lot, &mut drawn);
     let mut lot = Key::BuildFaults.lot(plan.seed, &[]);
     builds::draw(plan, &mut lot, &mut drawn);
+    let mut lot = Key::Handovers.lot(plan.seed, &[]);
+    handovers::draw(plan, &mut lot, &mut drawn);
     drawn.retain(|fault| fault.at < plan.duration);
     drawn.sort_by_key(|fault| fault.at);
     for (number, fault) in drawn.iter_mut().enumerate() {

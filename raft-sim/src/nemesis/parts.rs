@@ -26,7 +26,7 @@ impl Fault {
             Self::Slow { lasts, by, .. } => vec![lasts, by],
             Self::Storm { late, lasts, .. } => vec![lasts, late],
             Self::Jump { by, .. } => vec![by],
-            Self::FalseLoss { .. } => Vec::new(),
+            Self::FalseLoss { .. } | Self::HandOver { .. } => Vec::new(),
         }
     }
 
@@ -42,6 +42,7 @@ impl Fault {
             | Self::DiskError { target, .. }
             | Self::Jump { target, .. }
             | Self::Rate { target, .. }
+            | Self::HandOver { target, .. }
             | Self::FalseLoss { target } => Some(target),
             Self::Gag { target, .. } => target.as_mut(),
             Self::Cut { shape, .. } => match shape {
@@ -91,6 +92,7 @@ impl Fault {
             | Self::Gag { .. }
             | Self::Rate { .. }
             | Self::Jump { .. }
+            | Self::HandOver { .. }
             | Self::FalseLoss { .. } => None,
         }
     }

@@ -50,6 +50,9 @@ impl Fault {
             Self::FalseLoss { target } => {
                 format!("the others take {} for unreachable", who(target))
             }
+            Self::HandOver { target, .. } => {
+                format!("{} is asked to hand over leadership", who(target))
+            }
             Self::Stall { .. } | Self::DiskError { .. } | Self::Jump { .. } | Self::Rate { .. } => {
                 self.of_machine(nodes)
             }

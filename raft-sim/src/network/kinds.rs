@@ -18,7 +18,7 @@ pub(super) fn has_entries(packet: &Packet) -> bool {
 }
 
 /// The kinds of messages, as links number them; the first stands for any other.
-pub const KINDS: [&str; 16] = [
+pub const KINDS: [&str; 17] = [
     "other",
     "PreVote",
     "PreVoteReply",
@@ -35,4 +35,5 @@ pub const KINDS: [&str; 16] = [
     "Removed",
     "InstallSnapshot",
     "InstallSnapshotReply",
+    "TimeoutNow",
 ];

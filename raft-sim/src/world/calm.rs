@@ -65,6 +65,7 @@ impl<S: Subject> World<'_, S> {
             .clone()
             .filter_map(Node::hull)
             .find(|hull| hull.role() == Role::Leader);
+        let leads = leads.filter(|leader| leader.transferring_to().is_none());
         leads.is_some_and(|leader| {
             running.all(|node| {
                 node.hull().is_some_and(|hull| {

@@ -10,6 +10,7 @@ use crate::checkers::Violation;
 use crate::lot::Key;
 use crate::markers::Marker;
 use crate::nemesis::{Fault, FaultPlan, Loss, Occasion};
+use crate::network::node_id;
 use crate::subject::Subject;
 use crate::trace::What;
 
@@ -69,6 +70,7 @@ impl<S: Subject> World<'_, S> {
             | Fault::DiskError { target, .. }
             | Fault::Jump { target, .. }
             | Fault::Rate { target, .. }
+            | Fault::HandOver { target, .. }
             | Fault::FalseLoss { target } => {
                 self.strike_node(place, fault, self.victim(target, cause))
             }
@@ -163,12 +165,25 @@ impl<S: Subject> World<'_, S> {
                 self.over_after(lasts, place, Some(number));
             }
             Fault::FalseLoss { .. } => self.network.tell_lost(number),
+            Fault::HandOver { to, .. } => self.ask_to_hand_over(number, to),
             Fault::Blackout { .. }
             | Fault::Cut { .. }
             | Fault::Gag { .. }
             | Fault::Storm { .. } => {}
         }
         Ok(())
+    }
+
+    /// A node is asked to hand over leadership. Nobody waits for what becomes of it.
+    fn ask_to_hand_over(&self, number: usize, to: Option<u8>) {
+        let others = self.nodes.len().saturating_sub(1);
+        let to = to.filter(|_| others > 0).map(|to| {
+            let ahead = 1 + usize::from(to) % others;
+            node_id((number + ahead) % self.nodes.len())
+        });
+        if let Some(handle) = self.nodes.get(number).and_then(super::Node::handle) {
+            drop(handle.hand_over(to));
+        }
     }
 
     /// A fault that lasted is over.

@@ -1,0 +1,228 @@
+//! Leadership that is handed over, from outside: it holds proposals up, ends in time, and only who
+//! was told to campaigns by its leader's wish.
+
+use raft_core::hull::Hull;
+use raft_core::ids::{LogIndex, NodeId, Term};
+use raft_core::time::Time;
+
+use super::{Stand, Step, Wrong};
+use crate::checkers::property;
+use crate::spy::{Passing, Says, Talk};
+
+/// What is remembered of one node.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Transfers {
+    under_way: Option<UnderWay>,
+    /// The last term whose leader told this node to take over.
+    told_in: Option<Term>,
+}
+
+/// A leader that hands over.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct UnderWay {
+    pub(super) to: NodeId,
+    pub(super) term: Term,
+    pub(super) last: LogIndex,
+    pub(super) since: Time,
+}
+
+/// What a hull says of handing over.
+pub(super) fn under_way(hull: &Hull, now: Time) -> Option<UnderWay> {
+    let to = hull.transferring_to()?;
+    Some(UnderWay {
+        to,
+        term: hull.term(),
+        last: hull.last().index,
+        since: now,
+    })
+}
+
+impl Transfers {
+    /// Looks at a step, after which the hull says `now` of handing over.
+    pub(super) fn step(
+        &mut self,
+        was: Stand,
+        step: &Step<'_>,
+        now: Option<UnderWay>,
+    ) -> Option<Wrong> {
+        for passing in step.passings {
+            if let Passing::Taken(Talk {
+                term,
+                says: Says::TimeoutNow { .. },
+                ..
+            }) = passing
+            {
+                self.told_in = self.told_in.max(Some(*term));
+            }
+        }
+        let held = self.holds_up(step, now);
+        held.or_else(|| self.claims_a_wish(step))
+            .or_else(|| ignores_a_wish(was, step))
+    }
+
+    /// While it hands over a leader appends nothing, and after an election timeout it gives up.
+    fn holds_up(&mut self, step: &Step<'_>, now: Option<UnderWay>) -> Option<Wrong> {
+        let before = self
+            .under_way
+            .filter(|before| now.is_some_and(|now| (now.to, now.term) == (before.to, before.term)));
+        let Some(before) = before else {
+            self.under_way = now;
+            return None;
+        };
+        if let Some(now) = now.filter(|now| now.last != before.last) {
+            let text = format!(
+                "hands over to {} and appended up to {}, beyond {}",
+                before.to, now.last, before.last
+            );
+            return Some((property::LEADER_TRANSFER, text));
+        }
+        let lasts = step.local.since(before.since);
+        let most = step.pace.election_timeout + step.pace.heartbeat_interval;
+        (lasts > most && !step.after.stopped).then(|| {
+            let text = format!(
+                "has been handing over to {} for {lasts:?}, and takes no proposals still",
+                before.to
+            );
+            (property::LEADER_TRANSFER, text)
+        })
+    }
+
+    /// Who says that its leader wants it elected was told so, in the term before.
+    fn claims_a_wish(&self, step: &Step<'_>) -> Option<Wrong> {
+        let claimed = step.passings.iter().find_map(|passing| match passing {
+            Passing::Sent(Talk {
+                term,
+                says: Says::RequestVote { transfer: true, .. },
+                ..
+            }) => Some(*term),
+            _ => None,
+        })?;
+        let told = self.told_in.is_some_and(|told| told.next() == claimed);
+        (!told).then(|| {
+            let text = format!(
+                "asks for votes in {claimed} by its leader's wish, though no leader of the term \
+                 before told it to"
+            );
+            (property::NEEDLESS_ELECTIONS, text)
+        })
+    }
+}
+
+/// Who is asked for its vote by its leader's wish takes over the term, whomever it hears.
+fn ignores_a_wish(was: Stand, step: &Step<'_>) -> Option<Wrong> {
+    let asked = step.passings.iter().find_map(|passing| match passing {
+        Passing::Taken(Talk {
+            peer,
+            term,
+            says: Says::RequestVote { transfer: true, .. },
+        }) if *term > was.term => Some((*peer, *term)),
+        _ => None,
+    });
+    let (peer, term) = asked?;
+    (step.after.term < term && !step.after.stopped).then(|| {
+        let text = format!(
+            "was asked for its vote in {term} by {peer}, whose leader wants it, and stays in {}",
+            step.after.term
+        );
+        (property::LEADER_TRANSFER, text)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use raft_core::ids::{Boot, EntryId};
+    use raft_core::states::Role;
+
+    use super::*;
+    use crate::checkers::timers::Pace;
+
+    const OTHER: NodeId = NodeId::new(2);
+
+    fn stand(term: u64) -> Stand {
+        Stand {
+            boot: Boot::new(1),
+            role: Role::Follower,
+            term: Term::new(term),
+            vote: None,
+            leader: None,
+            stopped: false,
+        }
+    }
+
+    fn step(millis: u64, term: u64, passings: &[Passing]) -> Step<'_> {
+        Step {
+            node: NodeId::new(1),
+            local: Time::from_millis(millis),
+            after: stand(term),
+            pace: Pace {
+                election_timeout: Duration::from_millis(100),
+                heartbeat_interval: Duration::from_millis(20),
+                check_quorum: true,
+            },
+            passings,
+            written: true,
+            left_letters: false,
+        }
+    }
+
+    fn talk(term: u64, says: Says) -> Talk {
+        Talk {
+            peer: OTHER,
+            term: Term::new(term),
+            says,
+        }
+    }
+
+    const ASKS: Says = Says::RequestVote {
+        last: EntryId::ORIGIN,
+        transfer: true,
+    };
+    const TAKE_OVER: Says = Says::TimeoutNow {
+        last: EntryId::ORIGIN,
+    };
+
+    #[test]
+    fn who_hands_over_appends_nothing_and_comes_to_an_end() {
+        let of = |last: u64, since: u64| UnderWay {
+            to: OTHER,
+            term: Term::new(5),
+            last: LogIndex::new(last),
+            since: Time::from_millis(since),
+        };
+        let said = |steps: &[(u64, Option<u64>)]| {
+            let mut transfers = Transfers::default();
+            steps.iter().find_map(|(at, last)| {
+                let now = last.map(|last| of(last, *at));
+                transfers.step(stand(5), &step(*at, 5, &[]), now)
+            })
+        };
+        assert_eq!(said(&[(0, Some(7)), (120, Some(7))]), None);
+        assert!(said(&[(0, Some(7)), (121, Some(7))]).is_some());
+        assert!(said(&[(0, Some(7)), (10, Some(8))]).is_some());
+        assert_eq!(said(&[(0, Some(7)), (10, None), (20, Some(8))]), None);
+        assert_eq!(said(&[(0, Some(7)), (100, None), (200, Some(7))]), None);
+    }
+
+    #[test]
+    fn only_who_was_told_in_the_term_before_claims_its_leaders_wish() {
+        let said = |told_in: u64| {
+            let told = [Passing::Taken(talk(told_in, TAKE_OVER))];
+            let asks = [Passing::Sent(talk(6, ASKS))];
+            let mut transfers = Transfers::default();
+            let first = transfers.step(stand(5), &step(0, 5, &told), None);
+            first.or_else(|| transfers.step(stand(5), &step(1, 6, &asks), None))
+        };
+        assert_eq!(said(5), None);
+        assert!(said(4).is_some());
+    }
+
+    #[test]
+    fn who_is_asked_by_the_leaders_wish_takes_over_the_term() {
+        let asked = [Passing::Taken(talk(6, ASKS))];
+        let said = |term| Transfers::default().step(stand(5), &step(0, term, &asked), None);
+        assert_eq!(said(6), None);
+        assert!(said(5).is_some());
+    }
+}
