@@ -81,7 +81,8 @@ pub enum StoreWork {
     /// Prepare to receive this snapshot. What is there of exactly this one counts, and of any other
     /// goes. Answered by [`SnapshotAnswer::Begun`].
     Receive(Snapshot),
-    /// Write a part of what is received; it begins where the last one ended. Answered by
+    /// Write a part of what is received; it begins where the last one ended, and does not go beyond
+    /// the end. Answered by
     /// [`SnapshotAnswer::Written`]; it need not be durable.
     Write {
         /// Where in the content.

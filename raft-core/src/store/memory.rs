@@ -120,8 +120,10 @@ impl MemoryStore {
     }
 
     fn write(&mut self, offset: u64, part: &[u8]) -> Option<SnapshotAnswer> {
-        let (_, content) = self.received.as_mut()?;
-        (offset == content.len() as u64).then(|| {
+        let (snapshot, content) = self.received.as_mut()?;
+        let end = offset.checked_add(part.len() as u64)?;
+        let follows = offset == content.len() as u64 && end <= snapshot.id.length;
+        follows.then(|| {
             content.extend_from_slice(part);
             SnapshotAnswer::Written
         })
