@@ -1,4 +1,7 @@
-//! Why a log could not be opened. What goes wrong later is a [`raft_core::log::LogError`].
+//! Why a log could not be opened, and what goes wrong with a store of snapshots. What goes wrong
+//! later with a log is a [`raft_core::log::LogError`].
+
+use raft_core::snapshot::SnapshotId;
 
 use crate::fs::FsError;
 
@@ -39,6 +42,66 @@ pub enum WalError {
     },
     /// The settings can't be used.
     #[error("log settings: {reason}")]
+    Settings {
+        /// Which, and why.
+        reason: &'static str,
+    },
+}
+
+/// Why a store could not be opened, or why a job failed. Snapshots that counted before count still.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The folder can't be used; see the cause. What was being written is begun anew.
+    #[error("snapshots can't {action}: {cause}")]
+    Fs {
+        /// What was tried.
+        action: &'static str,
+        /// What the file system said.
+        cause: FsError,
+    },
+    /// A snapshot that counts is damaged. If it is the newest, this node can't start from it: let it
+    /// be added to its cluster anew.
+    #[error("snapshot is corrupt in {file} at offset {offset}: expected {expected}, found {found}")]
+    Corrupt {
+        /// The file.
+        file: String,
+        /// Where in the file.
+        offset: u64,
+        /// What should stand there.
+        expected: String,
+        /// What stands there.
+        found: String,
+    },
+    /// Written by a later version of this library; use that one.
+    #[error("{file} has snapshot format version {version}; this build reads {supported}")]
+    UnknownVersion {
+        /// The file.
+        file: String,
+        /// The version found.
+        version: u16,
+        /// The version this build reads and writes.
+        supported: u16,
+    },
+    /// A part of a snapshot was asked for that does not count here. Nothing was changed.
+    #[error("there is no snapshot {id:?} here")]
+    Missing {
+        /// Which.
+        id: SnapshotId,
+    },
+    /// A part came, or an end, of a snapshot that was not begun, or whose file failed since: begin
+    /// it again.
+    #[error("no snapshot is being written")]
+    NotBegun,
+    /// A part came that does not follow the one before, or goes beyond the end. Nothing was changed.
+    #[error("a part at offset {offset} came where {expected} was due")]
+    OutOfPlace {
+        /// Where the part begins.
+        offset: u64,
+        /// Where it should.
+        expected: u64,
+    },
+    /// The settings can't be used.
+    #[error("store settings: {reason}")]
     Settings {
         /// Which, and why.
         reason: &'static str,

@@ -4,7 +4,8 @@
 //! |---|---|
 //! | [`fs`] | what the log asks of a disk, as a trait: real files, or a simulator's disk |
 //! | [`wal`] | the write-ahead log, an implementation of [`raft_core::log::Log`] |
-//! | [`error`] | why a log could not be opened |
+//! | [`store`] | snapshots in files, an implementation of [`raft_core::store::SnapshotStore`] |
+//! | [`error`] | why a log or a store could not be opened |
 //!
 //! `docs/log-format.md` says what every byte on disk means, and `docs/assumptions.md` what the log
 //! takes for granted of a disk. Outside [`fs`]'s real files nothing here knows threads, clocks or
@@ -25,10 +26,12 @@
 pub mod error;
 pub mod fs;
 pub mod rare;
+pub mod store;
 pub mod wal;
 
-pub use error::WalError;
+pub use error::{StoreError, WalError};
 #[cfg(unix)]
 pub use fs::std_fs::StdFs;
 pub use fs::{Answer, Completion, Fs, FsError, Operation};
+pub use store::{FileStore, StoreSettings};
 pub use wal::{Wal, WalSettings};

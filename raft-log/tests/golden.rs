@@ -1,4 +1,4 @@
-//! The bytes of format version 1, written and read back. See `docs/log-format.md`.
+//! The bytes of format version 1 of log and snapshots, written and read back. See `docs/log-format.md`.
 //!
 //! The files under `tests/golden` never change: a later version adds its own, and goes on reading
 //! these.
@@ -14,6 +14,7 @@ use expect_test::{ExpectFile, expect_file};
 use raft_core::ids::{EntryId, LogIndex, Term};
 use raft_core::log::Write;
 use raft_core::time::LogTime;
+use support::snapshots::{content, opened, read_all, snapshot, taking, work};
 use support::*;
 
 /// A small log with everything in it: two segments, the second of which repeats the first's.
@@ -124,4 +125,33 @@ fn version_1_is_read_as_it_always_was() {
     ];
     let found = entries(&load_all(&log, &recovered));
     assert_eq!(found, entries(&expected)[1..]);
+}
+
+/// A snapshot of three blocks.
+fn snapshot_file() -> (String, Vec<u8>) {
+    let fs = MemFs::new();
+    let (mut store, _) = opened(&fs);
+    for job in taking(5, &content(5, 600), &[100]) {
+        work(&mut store, job).unwrap();
+    }
+    fs.image().pop_first().unwrap()
+}
+
+#[test]
+fn version_1_of_a_snapshot_is_written_as_it_always_was() {
+    let (name, bytes) = snapshot_file();
+    let expected = "snapshot-0000000000000005-0000000000000002-0000000000000258-4825a217d6a3e3cd";
+    assert_eq!(name, expected);
+    expect_file!["golden/v1-snapshot.hex"].assert_eq(&to_hex(&bytes));
+}
+
+#[test]
+fn version_1_of_a_snapshot_is_read_as_it_always_was() {
+    let bytes = of_hex(include_str!("golden/v1-snapshot.hex"));
+    let content = content(5, 600);
+    let expected = snapshot(5, &content);
+    let (name, _) = snapshot_file();
+    let (mut store, newest) = opened(&MemFs::of([(name, bytes)].into()));
+    assert_eq!(newest, Some(expected.clone()));
+    assert_eq!(read_all(&mut store, expected.id, 100).unwrap(), content);
 }

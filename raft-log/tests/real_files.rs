@@ -11,9 +11,12 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
 use bytes::Bytes;
+use raft_core::hull::SnapshotAnswer;
 use raft_core::ids::LogIndex;
 use raft_core::log::{Durable, Log, Recovered, Write};
-use raft_log::{FsError, StdFs, Wal, WalError, WalSettings};
+use raft_core::store::{SnapshotStore, StoreJob, StoreWork};
+use raft_log::{FileStore, FsError, StdFs, Wal, WalError, WalSettings};
+use support::snapshots::{STORE_SETTINGS, content, receiving, snapshot, taking};
 use support::{append, chunk, empty, entries, hard, proof};
 
 /// Parks the thread until the disk thread wakes it.
@@ -122,4 +125,44 @@ fn a_folder_in_use_is_refused_and_says_by_whom() {
     );
     drop(held);
     assert!(open(&folder).is_ok());
+}
+
+/// Beside the log, in its folder.
+#[test]
+fn a_snapshot_is_found_again_and_a_half_received_one_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let start = || {
+        let fs = StdFs::open(folder.path()).unwrap();
+        let log = wait(Wal::open(fs.clone(), WalSettings::default()))
+            .unwrap()
+            .0;
+        let (store, newest) = wait(FileStore::open(fs, STORE_SETTINGS)).unwrap();
+        (log, store, newest)
+    };
+    let job = |store: &mut FileStore<StdFs>, work| {
+        store.begin(StoreJob { number: 1, work });
+        wait(poll_fn(|cx| store.poll_done(cx))).answer
+    };
+    let (taken, received) = (content(5, 1_000), content(9, 5_000));
+    let (log, mut store, newest) = start();
+    assert_eq!(newest, None);
+    for work in taking(5, &taken, &[300]) {
+        assert_ne!(job(&mut store, work), SnapshotAnswer::Failed);
+    }
+    for work in receiving(9, &received, &[700]).into_iter().take(5) {
+        assert_ne!(job(&mut store, work), SnapshotAnswer::Failed);
+    }
+    drop((log, store));
+    let (_log, mut store, newest) = start();
+    let newest = newest.unwrap();
+    assert_eq!(newest, snapshot(5, &taken));
+    let read = StoreWork::Read {
+        id: newest.id,
+        offset: 100,
+        max_bytes: 600,
+    };
+    let part = SnapshotAnswer::Part(taken.slice(100..700));
+    assert_eq!(job(&mut store, read), part);
+    let begun = job(&mut store, StoreWork::Receive(snapshot(9, &received)));
+    assert_eq!(begun, SnapshotAnswer::Begun { stored: 2_772 });
 }

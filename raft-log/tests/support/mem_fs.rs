@@ -32,6 +32,8 @@ struct Disk {
     /// Syncs that were asked for and not yet answered: operation, file, changes covered.
     syncs: Vec<(usize, Sync)>,
     failure: Option<(&'static str, FsError)>,
+    /// The operation that fails.
+    fail_at: Option<usize>,
     /// The names of the operations started.
     log: Vec<&'static str>,
 }
@@ -60,6 +62,7 @@ enum Change {
 enum NameChange {
     Add(String, usize),
     Remove(String),
+    Rename(String, String),
 }
 
 /// What a crash does with what was not synced.
@@ -107,14 +110,8 @@ impl MemFs {
         let mut dice = Dice(crash, 0);
         let mut names = disk.synced_names.clone();
         for change in &disk.name_changes {
-            match (dice.keeps(), change) {
-                (false, _) => {}
-                (true, NameChange::Add(name, file)) => {
-                    names.insert(name.clone(), *file);
-                }
-                (true, NameChange::Remove(name)) => {
-                    names.remove(name);
-                }
+            if dice.keeps() {
+                change.apply(&mut names);
             }
         }
         let content = |(name, file): (String, usize)| {
@@ -172,6 +169,11 @@ impl MemFs {
         self.disk().failure = Some((kind, error));
     }
 
+    /// Fails the operation of this number. What it did is there, and not durable.
+    pub fn fail_at(&self, operation: usize) {
+        self.disk().fail_at = Some(operation);
+    }
+
     /// The power fails during the operation of this number.
     pub fn crash_at(&self, operation: usize) {
         self.disk().crash_at = Some(operation);
@@ -209,6 +211,14 @@ impl Fs for MemFs {
         }
         let kind = kind(&operation);
         disk.log.push(kind);
+        if disk.fail_at == Some(number) {
+            let is_sync = matches!(operation, Operation::Sync { .. } | Operation::SyncFolder);
+            if !is_sync {
+                let _ = disk.run(number, operation);
+            }
+            let detail = String::from("as asked for");
+            return Box::pin(std::future::ready(Err(FsError::Io { detail })));
+        }
         let result = match disk.failure.take() {
             Some((failing, error)) if failing == kind => Err(error),
             other => {
@@ -278,6 +288,12 @@ impl Disk {
                 let file = self.names[&name];
                 self.syncs.push((number, Sync::File { file, changes }));
             }
+            Operation::Rename { from, to } => {
+                self.file(&from)?;
+                let change = NameChange::Rename(from, to);
+                change.apply(&mut self.names);
+                self.name_changes.push(change);
+            }
             Operation::SyncFolder => {
                 let changes = self.name_changes.len();
                 self.syncs.push((number, Sync::Folder { changes }));
@@ -344,11 +360,28 @@ impl Disk {
                 Sync::Folder { changes } => {
                     let changes = changes.min(self.name_changes.len());
                     for change in self.name_changes.drain(..changes) {
-                        match change {
-                            NameChange::Add(name, file) => self.synced_names.insert(name, file),
-                            NameChange::Remove(name) => self.synced_names.remove(&name),
-                        };
+                        change.apply(&mut self.synced_names);
                     }
+                }
+            }
+        }
+    }
+}
+
+impl NameChange {
+    /// A rename whose file is not known under the old name, because its creation was lost, changes
+    /// nothing.
+    fn apply(&self, names: &mut BTreeMap<String, usize>) {
+        match self {
+            Self::Add(name, file) => {
+                names.insert(name.clone(), *file);
+            }
+            Self::Remove(name) => {
+                names.remove(name);
+            }
+            Self::Rename(from, to) => {
+                if let Some(file) = names.remove(from) {
+                    names.insert(to.clone(), file);
                 }
             }
         }

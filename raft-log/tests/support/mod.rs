@@ -13,6 +13,7 @@
 
 pub mod mem_fs;
 pub mod modelled;
+pub mod snapshots;
 
 use std::future::Future;
 use std::pin::pin;

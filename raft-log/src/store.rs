@@ -1,0 +1,199 @@
+//! Snapshots in files: written aside, synced, renamed, and the folder synced; only then do they
+//! count (paper 7).
+//!
+//! The store does one job after the other and knows nothing of what content means. Each block of
+//! content has its own checksum, so that nothing that rotted is ever handed out, and what was
+//! received of a snapshot before a crash can be told from what was not. It shares the log's folder
+//! and leaves the log's files alone.
+//!
+//! What is left out: a job that waits for the disk holds up those behind it, reads too.
+
+mod draft;
+mod folder;
+mod format;
+mod read;
+mod shelf;
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+use raft_core::hull::{SnapshotAnswer, SnapshotDone};
+use raft_core::snapshot::Snapshot;
+use raft_core::store::{SnapshotStore, StoreJob};
+
+use crate::error::StoreError;
+use crate::fs::Fs;
+use shelf::Shelf;
+
+/// A store of snapshots in one folder.
+///
+/// It has no task of its own: [`SnapshotStore::poll_done`] moves it on, and must be polled after
+/// each [`SnapshotStore::begin`].
+///
+/// - The shelf is either here, idle, or with the job under way.
+pub struct FileStore<F: Fs> {
+    queue: VecDeque<StoreJob>,
+    idle: Option<Shelf<F>>,
+    running: Option<Running<F>>,
+    failure: Option<StoreError>,
+    waker: Option<Waker>,
+}
+
+impl<F: Fs> FileStore<F> {
+    /// Finds the newest snapshot of a folder and removes what is left of any other, but for what
+    /// was received of a newer one. Durable when it returns.
+    ///
+    /// The folder must have been taken for this process: open its log first.
+    ///
+    /// Reads the header of that snapshot, not its content: rot in there makes a read fail.
+    ///
+    /// # Errors
+    ///
+    /// The folder can't be used, or the newest snapshot is damaged; it is not replaced by an older
+    /// one, since the log may have dropped what would have to follow that. See [`StoreError`].
+    pub async fn open(
+        fs: F,
+        settings: StoreSettings,
+    ) -> Result<(Self, Option<Snapshot>), StoreError> {
+        settings.check()?;
+        let shelf = Shelf::open(fs, settings).await?;
+        let newest = shelf.newest().cloned();
+        let store = Self {
+            queue: VecDeque::new(),
+            idle: Some(shelf),
+            running: None,
+            failure: None,
+            waker: None,
+        };
+        Ok((store, newest))
+    }
+
+    /// Why the last job that failed did.
+    pub const fn failure(&self) -> Option<&StoreError> {
+        self.failure.as_ref()
+    }
+
+    /// Begins the next job, if none is under way.
+    fn advance(&mut self) {
+        if self.running.is_some() {
+            return;
+        }
+        let Some(job) = self.queue.pop_front() else {
+            return;
+        };
+        let Some(mut shelf) = self.idle.take() else {
+            return;
+        };
+        self.running = Some(Box::pin(async move {
+            let StoreJob { number, work } = job;
+            let is_answered = work.is_answered();
+            let result = shelf.work(work).await;
+            let job = Asked {
+                number,
+                is_answered,
+            };
+            Done { shelf, job, result }
+        }));
+    }
+}
+
+impl<F: Fs> SnapshotStore for FileStore<F> {
+    fn begin(&mut self, job: StoreJob) {
+        self.queue.push_back(job);
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+
+    fn poll_done(&mut self, cx: &mut Context<'_>) -> Poll<SnapshotDone> {
+        loop {
+            self.advance();
+            let Some(running) = &mut self.running else {
+                self.waker = Some(cx.waker().clone());
+                return Poll::Pending;
+            };
+            let Poll::Ready(Done { shelf, job, result }) = running.as_mut().poll(cx) else {
+                return Poll::Pending;
+            };
+            self.running = None;
+            self.idle = Some(shelf);
+            let answer = match result {
+                Ok(answer) => answer,
+                Err(failure) => {
+                    self.failure = Some(failure);
+                    job.is_answered.then_some(SnapshotAnswer::Failed)
+                }
+            };
+            if let Some(answer) = answer {
+                let number = job.number;
+                return Poll::Ready(SnapshotDone { number, answer });
+            }
+        }
+    }
+}
+
+impl<F: Fs> fmt::Debug for FileStore<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FileStore")
+            .field("queued", &self.queue.len())
+            .field("working", &self.running.is_some())
+            .field("failure", &self.failure)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A job under way.
+type Running<F> = Pin<Box<dyn Future<Output = Done<F>> + Send>>;
+
+/// What a job leaves.
+struct Done<F> {
+    shelf: Shelf<F>,
+    job: Asked,
+    result: Result<Option<SnapshotAnswer>, StoreError>,
+}
+
+/// Who waits for a job.
+struct Asked {
+    number: u64,
+    is_answered: bool,
+}
+
+/// What can be tuned.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct StoreSettings {
+    /// Bytes of one block of content with its checksum, which is what a read of any part of it
+    /// costs at least. A power of two from 256 to 1 MiB. May change between openings.
+    pub block_bytes: u32,
+    /// Bytes after which what is written of a snapshot is made durable, so that the last sync has
+    /// little left to do, and a crash of the machine leaves something to go on from. At least 1;
+    /// smaller values cost more syncs.
+    pub sync_bytes: u64,
+}
+
+impl StoreSettings {
+    fn check(&self) -> Result<(), StoreError> {
+        if !format::is_block_size(self.block_bytes) {
+            return Err(StoreError::Settings {
+                reason: "block_bytes must be a power of two from 256 to 1048576",
+            });
+        }
+        if self.sync_bytes == 0 {
+            return Err(StoreError::Settings {
+                reason: "sync_bytes must be at least 1",
+            });
+        }
+        Ok(())
+    }
+}
+
+impl Default for StoreSettings {
+    fn default() -> Self {
+        Self {
+            block_bytes: 16 << 10,
+            sync_bytes: 8 << 20,
+        }
+    }
+}

@@ -1,0 +1,370 @@
+//! What a store has, and what each job does with it.
+//!
+//! Nothing here touches a file that counts but to read or to remove it: a snapshot becomes one by a
+//! rename, after its content was synced, and is answered for after the folder was.
+
+use bytes::Bytes;
+use raft_core::hull::SnapshotAnswer;
+use raft_core::log::SnapshotMark;
+use raft_core::snapshot::{Snapshot, SnapshotId};
+use raft_core::store::StoreWork;
+use raft_core::time::LogTime;
+
+use super::StoreSettings;
+use super::draft::Draft;
+use super::folder::Folder;
+use super::format::{self, Layout};
+use super::read::{BlockFile, damaged_block, damaged_header, read_header};
+use crate::error::StoreError;
+use crate::fs::{Fs, Operation};
+
+/// The snapshots of a folder.
+///
+/// - `stored` are those that count; their files are durable under their names.
+#[derive(Debug)]
+pub(super) struct Shelf<F> {
+    folder: Folder<F>,
+    settings: StoreSettings,
+    stored: Vec<(Snapshot, Layout)>,
+    taken: Option<Taken>,
+    received: Received,
+}
+
+/// A snapshot that is being taken here.
+#[derive(Debug)]
+struct Taken {
+    mark: SnapshotMark,
+    time: LogTime,
+    draft: Draft,
+}
+
+/// What there is of a snapshot that comes from elsewhere.
+#[derive(Debug)]
+enum Received {
+    /// A file from before this start.
+    Left,
+    /// This much of this one.
+    Draft(Box<Snapshot>, Draft),
+    /// Nothing that can be relied on. There may be a file: after a failed sync, what it shows need not
+    /// be on disk.
+    Nothing,
+}
+
+impl<F: Fs> Shelf<F> {
+    /// Finds the newest snapshot and removes what nobody needs any more.
+    pub(super) async fn open(fs: F, settings: StoreSettings) -> Result<Self, StoreError> {
+        let folder = Folder::new(fs);
+        let files = folder.list().await?;
+        let mut found: Vec<(SnapshotId, u64)> = files
+            .iter()
+            .filter_map(|(name, length)| Some((format::id(name)?, *length)))
+            .collect();
+        found.sort_by_key(|(id, _)| (id.last.index, id.last.term, id.length, id.digest));
+        let mut shelf = Self {
+            folder,
+            settings,
+            stored: Vec::new(),
+            taken: None,
+            received: Received::Nothing,
+        };
+        if let Some((id, length)) = found.pop() {
+            let newest = shelf.check(id, length).await?;
+            shelf.stored.push(newest);
+        }
+        for (id, _) in found {
+            shelf.folder.remove(&format::name(id)).await?;
+        }
+        let is_there = |draft: &str| files.iter().any(|(name, _)| name == draft);
+        if is_there(format::TAKEN) {
+            shelf.folder.remove(format::TAKEN).await?;
+        }
+        if is_there(format::RECEIVED) {
+            if shelf.left_is_of_use().await {
+                shelf.received = Received::Left;
+            } else {
+                shelf.folder.remove(format::RECEIVED).await?;
+            }
+        }
+        // What was renamed just before a crash of the process need not be durable yet.
+        shelf.folder.sync().await?;
+        Ok(shelf)
+    }
+
+    /// The newest snapshot that counts.
+    pub(super) fn newest(&self) -> Option<&Snapshot> {
+        let stored = self.stored.iter().map(|(snapshot, _)| snapshot);
+        stored.max_by_key(|snapshot| snapshot.id.last.index)
+    }
+
+    /// Does a job; the answer, where it has one.
+    pub(super) async fn work(
+        &mut self,
+        work: StoreWork,
+    ) -> Result<Option<SnapshotAnswer>, StoreError> {
+        match work {
+            StoreWork::Create { mark, time } => self.create(mark, time).await.map(Some),
+            StoreWork::Append(part) => self.append(part).await.map(Some),
+            StoreWork::Seal => self.seal().await.map(Some),
+            StoreWork::Discard => self.discard().await.map(|()| None),
+            StoreWork::Receive(snapshot) => self.receive(snapshot).await.map(Some),
+            StoreWork::Write { offset, part } => self.write(offset, part).await.map(Some),
+            StoreWork::Finish(snapshot) => self.finish(&snapshot).await.map(Some),
+            StoreWork::Read {
+                id,
+                offset,
+                max_bytes,
+            } => self.read(id, offset, max_bytes).await.map(Some),
+            StoreWork::Forget(id) => self.forget(id).await.map(|()| None),
+        }
+    }
+
+    async fn create(
+        &mut self,
+        mark: SnapshotMark,
+        time: LogTime,
+    ) -> Result<SnapshotAnswer, StoreError> {
+        self.taken = None;
+        self.folder.create(format::TAKEN).await?;
+        let block_bytes = self.settings.block_bytes;
+        let layout = Layout::new(mark.last, &mark.configuration, block_bytes);
+        let draft = Draft::new(format::TAKEN, layout);
+        self.taken = Some(Taken { mark, time, draft });
+        Ok(SnapshotAnswer::Written)
+    }
+
+    async fn append(&mut self, part: Bytes) -> Result<SnapshotAnswer, StoreError> {
+        // Taken out, and put back only when all went well.
+        let mut taken = self.taken.take().ok_or(StoreError::NotBegun)?;
+        let sync_bytes = self.settings.sync_bytes;
+        taken.draft.append(&self.folder, part, sync_bytes).await?;
+        self.taken = Some(taken);
+        Ok(SnapshotAnswer::Written)
+    }
+
+    async fn seal(&mut self) -> Result<SnapshotAnswer, StoreError> {
+        let mut taken = self.taken.take().ok_or(StoreError::NotBegun)?;
+        let (length, digest) = (taken.draft.length(), taken.draft.digest());
+        let snapshot = Snapshot {
+            id: SnapshotId {
+                last: taken.mark.last,
+                length,
+                digest,
+            },
+            configuration: taken.mark.configuration,
+            time: taken.time,
+        };
+        self.write_header(format::TAKEN, &snapshot).await?;
+        taken.draft.finish(&self.folder).await?;
+        let layout = *taken.draft.layout();
+        self.put_in_place(format::TAKEN, snapshot, layout).await?;
+        Ok(SnapshotAnswer::Taken { length, digest })
+    }
+
+    async fn discard(&mut self) -> Result<(), StoreError> {
+        self.taken = None;
+        self.folder.remove(format::TAKEN).await
+    }
+
+    async fn receive(&mut self, snapshot: Snapshot) -> Result<SnapshotAnswer, StoreError> {
+        let draft = match std::mem::replace(&mut self.received, Received::Nothing) {
+            Received::Draft(known, draft) if *known == snapshot => Some(draft),
+            Received::Left => self.left_of(&snapshot).await?,
+            Received::Draft(..) | Received::Nothing => None,
+        };
+        let draft = match draft {
+            Some(draft) => draft,
+            None => self.begin_receiving(&snapshot).await?,
+        };
+        let stored = draft.length();
+        self.received = Received::Draft(Box::new(snapshot), draft);
+        Ok(SnapshotAnswer::Begun { stored })
+    }
+
+    /// An empty draft of this snapshot, which survives a crash.
+    async fn begin_receiving(&self, snapshot: &Snapshot) -> Result<Draft, StoreError> {
+        self.folder.create(format::RECEIVED).await?;
+        self.write_header(format::RECEIVED, snapshot).await?;
+        let name = String::from(format::RECEIVED);
+        self.folder
+            .run("sync a snapshot", Operation::Sync { name })
+            .await?;
+        let block_bytes = self.settings.block_bytes;
+        let layout = Layout::new(snapshot.id.last, &snapshot.configuration, block_bytes);
+        Ok(Draft::new(format::RECEIVED, layout))
+    }
+
+    async fn write(&mut self, offset: u64, part: Bytes) -> Result<SnapshotAnswer, StoreError> {
+        let Received::Draft(snapshot, draft) = &mut self.received else {
+            return Err(StoreError::NotBegun);
+        };
+        let expected = draft.length();
+        let room = snapshot.id.length.saturating_sub(expected);
+        if offset != expected || part.len() as u64 > room {
+            return Err(StoreError::OutOfPlace { offset, expected });
+        }
+        let sync_bytes = self.settings.sync_bytes;
+        let written = draft.append(&self.folder, part, sync_bytes).await;
+        if written.is_err() {
+            self.received = Received::Nothing;
+        }
+        written.map(|()| SnapshotAnswer::Written)
+    }
+
+    async fn finish(&mut self, snapshot: &Snapshot) -> Result<SnapshotAnswer, StoreError> {
+        let (known, mut draft) = match std::mem::replace(&mut self.received, Received::Nothing) {
+            Received::Draft(known, draft) if known.id == snapshot.id => (known, draft),
+            other => {
+                self.received = other;
+                return Err(StoreError::NotBegun);
+            }
+        };
+        let SnapshotId { length, digest, .. } = known.id;
+        if (draft.length(), draft.digest()) != (length, digest) {
+            let draft = self.begin_receiving(&known).await?;
+            self.received = Received::Draft(known, draft);
+            return Ok(SnapshotAnswer::Damaged);
+        }
+        draft.finish(&self.folder).await?;
+        let layout = *draft.layout();
+        self.put_in_place(format::RECEIVED, *known, layout).await?;
+        Ok(SnapshotAnswer::Finished)
+    }
+
+    async fn write_header(
+        &self,
+        name: &'static str,
+        snapshot: &Snapshot,
+    ) -> Result<(), StoreError> {
+        let header = format::encode_header(snapshot, self.settings.block_bytes);
+        let write = Operation::Write {
+            name: String::from(name),
+            offset: 0,
+            parts: vec![header.into()],
+        };
+        self.folder.run("write a snapshot", write).await
+    }
+
+    /// Lets a draft count, all of which is durable but for its name.
+    async fn put_in_place(
+        &mut self,
+        draft: &'static str,
+        snapshot: Snapshot,
+        layout: Layout,
+    ) -> Result<(), StoreError> {
+        let rename = Operation::Rename {
+            from: String::from(draft),
+            to: format::name(snapshot.id),
+        };
+        self.folder.run("rename a snapshot", rename).await?;
+        self.folder.sync().await?;
+        self.stored.retain(|(other, _)| other.id != snapshot.id);
+        self.stored.push((snapshot, layout));
+        Ok(())
+    }
+
+    async fn read(
+        &self,
+        id: SnapshotId,
+        offset: u64,
+        max_bytes: usize,
+    ) -> Result<SnapshotAnswer, StoreError> {
+        let mut stored = self.stored.iter();
+        let (_, layout) = stored
+            .find(|(snapshot, _)| snapshot.id == id)
+            .ok_or(StoreError::Missing { id })?;
+        let end = offset.saturating_add(max_bytes as u64).min(id.length);
+        let file = BlockFile {
+            name: &format::name(id),
+            layout,
+            length: id.length,
+        };
+        let intact = file.read(&self.folder, offset..end).await?;
+        if let Some(offset) = intact.broken_at {
+            return Err(damaged_block(file.name, offset));
+        }
+        // What the first block holds before the part asked for.
+        let before = offset.saturating_sub(layout.span(offset).content);
+        let mut content: Bytes = match <[Bytes; 1]>::try_from(intact.blocks) {
+            Ok([only]) => only,
+            Err(several) => several.concat().into(),
+        };
+        let before = usize::try_from(before).unwrap_or(usize::MAX);
+        content = content.split_off(before.min(content.len()));
+        content.truncate(max_bytes);
+        Ok(SnapshotAnswer::Part(content))
+    }
+
+    async fn forget(&mut self, id: SnapshotId) -> Result<(), StoreError> {
+        let before = self.stored.len();
+        self.stored.retain(|(snapshot, _)| snapshot.id != id);
+        if self.stored.len() == before {
+            return Ok(());
+        }
+        self.folder.remove(&format::name(id)).await?;
+        self.folder.sync().await
+    }
+
+    /// Whether a snapshot that counts has the file it should have.
+    async fn check(&self, id: SnapshotId, length: u64) -> Result<(Snapshot, Layout), StoreError> {
+        let file = format::name(id);
+        let header = read_header(&self.folder, &file).await?;
+        let (snapshot, layout) = header.map_err(|error| damaged_header(&file, error))?;
+        let corrupt = |expected: String, found: String| StoreError::Corrupt {
+            file: file.clone(),
+            offset: 0,
+            expected,
+            found,
+        };
+        if snapshot.id != id {
+            let found = format!("the header of {}", format::name(snapshot.id));
+            return Err(corrupt(String::from("the header of this file"), found));
+        }
+        let expected = layout.file_bytes(id.length).unwrap_or(u64::MAX);
+        if length != expected {
+            return Err(corrupt(
+                format!("a file of {expected} bytes"),
+                format!("one of {length}"),
+            ));
+        }
+        Ok((snapshot, layout))
+    }
+
+    /// Whether what was received before this start can still be of use. It promised nothing, so that
+    /// what can't be read is not.
+    async fn left_is_of_use(&self) -> bool {
+        let newest = self.newest().map(|snapshot| snapshot.id.last.index);
+        let header = read_header(&self.folder, format::RECEIVED).await;
+        matches!(header, Ok(Ok((left, _))) if Some(left.id.last.index) > newest)
+    }
+
+    /// What was received of this snapshot before this start, as far as it is intact.
+    async fn left_of(&self, snapshot: &Snapshot) -> Result<Option<Draft>, StoreError> {
+        let Ok(Ok((left, layout))) = read_header(&self.folder, format::RECEIVED).await else {
+            return Ok(None);
+        };
+        if left != *snapshot {
+            return Ok(None);
+        }
+        let mut draft = Draft::new(format::RECEIVED, layout);
+        let file = BlockFile {
+            name: format::RECEIVED,
+            layout: &layout,
+            length: left.id.length,
+        };
+        while draft.length() < file.length {
+            let start = draft.length();
+            let end = start.saturating_add(SCAN_BYTES).min(file.length);
+            let intact = file.read(&self.folder, start..end).await?;
+            for content in &intact.blocks {
+                draft.found(content);
+            }
+            if intact.broken_at.is_some() || draft.length() == start {
+                break;
+            }
+        }
+        Ok(Some(draft))
+    }
+}
+
+/// How much of a file from before a start is looked at with one read.
+const SCAN_BYTES: u64 = 1 << 20;
