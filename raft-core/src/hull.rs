@@ -37,6 +37,7 @@ mod input;
 mod membership;
 mod open;
 mod output;
+mod quiet;
 mod snapshot_job;
 mod snapshots;
 
@@ -97,11 +98,13 @@ impl Hull {
             .events
             .note_input(note_of(&input, self.common.now));
         let before = Before::of(self);
+        self.rouse_for(&input);
         let next = match input {
             _ if self.common.fault.is_some() => self.decline(input),
             Input::Message(message) => self.on_message(message),
             Input::ConnectionLost(node) => self.on_connection_lost(node),
             Input::DeadlinePassed => self.on_deadline(),
+            Input::Rouse => Next::Stay,
             Input::Propose(proposals) => self.on_propose(proposals),
             Input::Read(tickets) => self.on_read(tickets),
             Input::Transfer(request) => self.on_transfer(request),
@@ -148,6 +151,7 @@ impl Hull {
         let Message {
             from, term, body, ..
         } = message;
+        self.rouse_by(&body);
         if matches!(body, Body::PreVote(_) | Body::RequestVote(_)) {
             self.tell_removed(from);
         }
@@ -382,7 +386,7 @@ impl Hull {
         // [F2.ALL.2] Whatever carries a later term makes this node a follower in it.
         self.common.adopt_term(term);
         match &mut self.state {
-            State::Follower(follower) => follower.forget_leader(),
+            State::Follower(follower) => follower.forget_leader(&mut self.common),
             State::PreCandidate(_) | State::Candidate(_) | State::Leader(_) => {
                 self.transition(Next::Follower);
             }
@@ -536,17 +540,18 @@ impl Hull {
         self.common.events.next()
     }
 
-    /// When to come back with [`Input::DeadlinePassed`], whatever else happens; `None` for never.
+    /// When to come back with [`Input::DeadlinePassed`], whatever else happens; `None` for never:
+    /// after a fault, and while this node [is quiet](Hull::is_quiet).
     pub fn deadline(&self) -> Option<Time> {
         if self.common.fault.is_some() {
             return None;
         }
-        Some(match &self.state {
+        match &self.state {
             State::Follower(follower) => follower.deadline(),
-            State::PreCandidate(candidate) => candidate.deadline(),
-            State::Candidate(candidate) => candidate.deadline(),
+            State::PreCandidate(candidate) => Some(candidate.deadline()),
+            State::Candidate(candidate) => Some(candidate.deadline()),
             State::Leader(leader) => leader.deadline(),
-        })
+        }
     }
 }
 

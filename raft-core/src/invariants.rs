@@ -98,6 +98,10 @@ mod checks {
                 invariant!(hull.common_mut(), false, "{statement}");
             }
         }
+        let (common, state) = hull.parts();
+        if let Err(statement) = quiet_holds(common, state) {
+            invariant!(hull.common_mut(), false, "{statement}");
+        }
     }
 
     /// The role changes along Figure 4's arrows.
@@ -312,6 +316,34 @@ mod checks {
             }
         }
         Ok(())
+    }
+
+    /// Whoever waits for nothing has nothing to wait for.
+    fn quiet_holds(common: &Common, state: &State) -> Result<(), alloc::string::String> {
+        let (commit, last) = (common.commit_index, common.last().index);
+        let holds = match state {
+            State::Leader(leader) if leader.is_quiet() => {
+                let farewell = leader.farewell();
+                let mut followers = leader.followers().values();
+                farewell.is_some_and(|farewell| farewell <= leader.round())
+                    && followers.all(|progress| progress.matched() == last)
+                    && commit == last
+            }
+            State::Follower(follower) if follower.is_quiet() => {
+                follower.leader().is_some() && commit == last
+            }
+            State::Follower(_)
+            | State::PreCandidate(_)
+            | State::Candidate(_)
+            | State::Leader(_) => true,
+        };
+        match holds {
+            true => Ok(()),
+            false => Err(alloc::format!(
+                "who is quiet has committed {commit} of {last}, all its followers hold that, and \
+                 its leader took leave: {state:?}"
+            )),
+        }
     }
 
     /// What is known of reads, and of who has answered which round.

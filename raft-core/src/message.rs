@@ -144,6 +144,9 @@ pub struct Heartbeat {
     /// The leader's commit index, but at most what this follower is known to hold durably in
     /// this term, because a heartbeat has no previous entry to check.
     pub commit: LogIndex,
+    /// Whether the leader is about to fall silent because nobody wants anything of it: who holds
+    /// all that is committed, and nothing else, need not expect to hear from it again.
+    pub quiet: bool,
 }
 
 /// Answers a [`Heartbeat`] at once, waiting for nothing. Never moves a match index.

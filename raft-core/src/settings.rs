@@ -29,6 +29,13 @@ pub struct Settings {
     /// two [`Self::election_timeout`]s. Choose more than a node needs to show whether it is well:
     /// while it is handed over to, no proposals are taken. `None`: only when asked to.
     pub hand_over_after: Option<Duration>,
+    /// How long nobody may want anything of a leader before it falls silent: it sends no heartbeats
+    /// and its followers wait for none, until somebody wants something of any of them. Then a failure
+    /// is found out as it always is, from that moment on and not before. Only while all members
+    /// answer, and only with [`Self::pre_vote`]. At least one [`Self::election_timeout`], and the
+    /// same on all nodes: who does not know of it campaigns, and wakes the others. Choose a few
+    /// seconds where a process holds many groups that rest most of the time; `None`: never.
+    pub quiescent_after: Option<Duration>,
     /// How long a new member that is to vote may make no progress before the change of members is
     /// given up (thesis 4.2.1). At least one [`Self::election_timeout`]; choose longer than the
     /// largest message takes to send and sync.
@@ -103,9 +110,17 @@ impl Settings {
     }
 
     /// What must hold between the spans of time, each with what is wrong if it does not.
-    fn checks_of_times(&self) -> [(bool, SettingsProblem); 6] {
+    fn checks_of_times(&self) -> [(bool, SettingsProblem); 7] {
         let hand_over_after = self.hand_over_after.unwrap_or(Duration::MAX);
+        let quiescent_after = self.quiescent_after.unwrap_or(Duration::MAX);
         [
+            (
+                quiescent_after >= self.election_timeout,
+                SettingsProblem::QuietTooSoon {
+                    quiescent_after,
+                    election_timeout: self.election_timeout,
+                },
+            ),
             (
                 self.heartbeat_interval >= Duration::from_millis(1),
                 SettingsProblem::HeartbeatTooShort {
@@ -166,9 +181,15 @@ impl Settings {
     }
 
     /// What must hold between the limits.
-    fn checks_of_limits(&self) -> [(bool, SettingsProblem); 5] {
+    fn checks_of_limits(&self) -> [(bool, SettingsProblem); 6] {
         let chunk_bytes = self.chunk_limits.max_payload_bytes as usize;
         [
+            (
+                self.quiescent_after.is_none() || self.pre_vote,
+                SettingsProblem::QuietWithoutPreVote {
+                    quiescent_after: self.quiescent_after.unwrap_or_default(),
+                },
+            ),
             (
                 self.check_quorum == self.pre_vote,
                 SettingsProblem::PreVoteWithoutCheckQuorum {
@@ -224,6 +245,7 @@ impl Default for Settings {
             resend_after: Duration::from_millis(300),
             stalled_write_after: Duration::from_secs(5),
             hand_over_after: Some(Duration::from_secs(10)),
+            quiescent_after: None,
             catch_up_timeout: Duration::from_secs(30),
             pre_vote: true,
             check_quorum: true,
@@ -291,6 +313,22 @@ pub enum SettingsProblem {
         hand_over_after: Duration,
         /// The value it disagrees with.
         election_timeout: Duration,
+    },
+    /// A leader would fall silent in the pauses between two commands.
+    #[error(
+        "quiescent_after is {quiescent_after:?}; it must be at least election_timeout, {election_timeout:?}"
+    )]
+    QuietTooSoon {
+        /// The value given.
+        quiescent_after: Duration,
+        /// The value it disagrees with.
+        election_timeout: Duration,
+    },
+    /// A node that was cut off from a silent cluster would depose its leader when it returns.
+    #[error("quiescent_after is {quiescent_after:?}, and pre_vote is off; turn it on, or set None")]
+    QuietWithoutPreVote {
+        /// The value given.
+        quiescent_after: Duration,
     },
     /// A new member would be given up before a lost message could be sent again.
     #[error(

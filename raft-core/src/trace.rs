@@ -34,6 +34,10 @@ pub enum EventKind {
         /// The term.
         term: Term,
     },
+    /// Nobody wants anything: no heartbeats are sent, or none is waited for, from here on.
+    FellQuiet,
+    /// Somebody wants something of a node that was quiet.
+    Roused,
     /// The leader begins to hand over.
     TransferBegan {
         /// To whom.

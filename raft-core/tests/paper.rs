@@ -19,6 +19,8 @@ mod cache;
 mod f13_receiving;
 #[path = "paper/fingerprint.rs"]
 mod fingerprint;
+#[path = "paper/quiet.rs"]
+mod quiet;
 #[path = "paper/s5_1_terms.rs"]
 mod s5_1_terms;
 #[path = "paper/s5_2_election.rs"]

@@ -51,6 +51,8 @@ pub(crate) enum Act {
     ProposeNoOp { node: u8 },
     /// Hand over leadership; 0 is to whoever is fit.
     Transfer { node: u8, to: u8 },
+    /// Somebody wants something of the cluster.
+    Rouse { node: u8 },
     /// A connection is lost.
     ConnectionLost { node: u8, other: u8 },
     /// A write or a load fails.
@@ -106,10 +108,8 @@ pub(crate) enum FalseBody {
     StaleTerm {
         request: Number,
     },
-    Heartbeat {
-        round: Number,
-        commit: Number,
-    },
+    /// Round, commit index, and whether the leader takes leave.
+    Heartbeat(Number, Number, bool),
     HeartbeatReply {
         round: Number,
     },

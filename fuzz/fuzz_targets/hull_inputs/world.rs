@@ -78,6 +78,7 @@ impl World {
                     Duration::from_millis(u64::from(*milliseconds) % 3_000),
                 );
             }
+            Act::Rouse { node } => self.node(*node).step(Input::Rouse),
             Act::DeadlinePassed { node } => self.node(*node).step(Input::DeadlinePassed),
             Act::Sync { node, count } => {
                 let node = self.node(*node);
@@ -263,9 +264,10 @@ fn body_of(body: &FalseBody, node: &Node) -> Body {
             answer(request, AppendVerdict::Conflict { refused, hint })
         }
         FalseBody::StaleTerm { request } => answer(request, AppendVerdict::StaleTerm),
-        FalseBody::Heartbeat { round, commit } => Body::Heartbeat(Heartbeat {
+        FalseBody::Heartbeat(round, commit, quiet) => Body::Heartbeat(Heartbeat {
             round: plain(round),
             commit: index_of(*commit, node),
+            quiet: *quiet,
         }),
         FalseBody::HeartbeatReply { round } => Body::HeartbeatReply(HeartbeatReply {
             round: Some(plain(round)),

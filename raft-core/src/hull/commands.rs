@@ -21,6 +21,7 @@ impl Hull {
             Input::Message(_)
             | Input::ConnectionLost(_)
             | Input::DeadlinePassed
+            | Input::Rouse
             | Input::Durable(_)
             | Input::WriteFailed(_)
             | Input::Loaded(_)

@@ -71,7 +71,8 @@ impl Hull {
             State::Leader(_) => return why,
             State::Follower(follower) => {
                 let patience = common.settings.election_timeout;
-                if vote::hears_leader(follower.heard(), now, patience) {
+                // Nor does one miss its leader that was told to expect nothing of it.
+                if follower.is_quiet() || vote::hears_leader(follower.heard(), now, patience) {
                     return why;
                 }
                 why.extend(unable(common, now));
@@ -192,8 +193,9 @@ fn of_follower(common: &Common, follower: &Follower, now: Time) -> Vec<NoLeader>
         let by = follower.refused_by().to_vec();
         why.push(NoLeader::Refused { by });
     }
-    if common.may_lead() && !common.is_disk_stalled_at(now) {
-        let after = follower.deadline().since(now);
+    let waits = common.may_lead() && !common.is_disk_stalled_at(now);
+    if let Some(deadline) = follower.deadline().filter(|_| waits) {
+        let after = deadline.since(now);
         why.push(NoLeader::Waits { after });
     }
     why

@@ -20,6 +20,10 @@ pub enum Input {
     ConnectionLost(NodeId),
     /// [`crate::hull::Hull::deadline`] has passed. Harmless when it has not.
     DeadlinePassed,
+    /// Somebody wants something of the cluster, and goes elsewhere with it: a node that
+    /// [is quiet](crate::hull::Hull::is_quiet) looks whether its leader is still there. Harmless when
+    /// it is not quiet.
+    Rouse,
     /// Append these records, if this node leads.
     Propose(Proposals),
     /// Find out from which index on the state machine may be read (thesis 6.4), if this node leads:
@@ -54,6 +58,7 @@ impl Input {
             Self::Message(_) => "Message",
             Self::ConnectionLost(_) => "ConnectionLost",
             Self::DeadlinePassed => "DeadlinePassed",
+            Self::Rouse => "Rouse",
             Self::Propose(_) => "Propose",
             Self::Read(_) => "Read",
             Self::Transfer(_) => "Transfer",

@@ -25,13 +25,15 @@ pub(crate) mod install;
 ///
 /// - `leader`, once known, stays the same until the term changes.
 /// - `heard` is only set while `leader` is.
+/// - Without a `deadline` there is a leader, which has taken leave.
 #[derive(Clone, Debug)]
 pub(crate) struct Follower {
     leader: Option<NodeId>,
     heard: Option<Time>,
     /// The latest heartbeat round heard of this leader.
     round: u64,
-    deadline: Time,
+    /// When to look for another leader; never, while nobody wants anything.
+    deadline: Option<Time>,
     /// Who refused this node's last attempt to be elected. Only to explain.
     refused_by: Vec<NodeId>,
     /// Whether this node led the current term itself, in this boot. Only to explain.
@@ -45,7 +47,7 @@ impl Follower {
             leader: None,
             heard: None,
             round: 0,
-            deadline,
+            deadline: Some(deadline),
             refused_by: Vec::new(),
             gave_up: false,
         }
@@ -81,8 +83,46 @@ impl Follower {
         self.gave_up
     }
 
-    pub(crate) const fn deadline(&self) -> Time {
+    pub(crate) const fn deadline(&self) -> Option<Time> {
         self.deadline
+    }
+
+    /// Whether its leader has taken leave, so that it waits for nothing.
+    pub(crate) const fn is_quiet(&self) -> bool {
+        self.deadline.is_none()
+    }
+
+    /// Somebody wants something: looks whether the leader that took leave is still there. That one
+    /// counts as heard now, and has an election timeout to say a word.
+    pub(crate) fn rouse(&mut self, common: &mut Common) {
+        if !self.is_quiet() {
+            return;
+        }
+        self.heard = self.leader.map(|_| common.now);
+        self.restart_timer(common);
+        let leader = self.leader.and_then(|id| {
+            Some(Peer::new(
+                id,
+                common.configuration().member(id)?.incarnation,
+            ))
+        });
+        if let Some(leader) = leader {
+            // It answers nothing: whoever leads takes it for the call that it is.
+            let call = HeartbeatReply { round: None };
+            common.say(leader, Body::HeartbeatReply(call));
+        }
+        common.event("", EventKind::Roused);
+    }
+
+    /// The leader takes leave, in a round of which this node had not heard: unless there is
+    /// something that only one of the two has.
+    fn take_leave(&mut self, common: &mut Common, heartbeat: Heartbeat) {
+        let same =
+            common.last().index == heartbeat.commit && common.commit_index == heartbeat.commit;
+        if same && common.settings.quiescent_after.is_some() {
+            self.deadline = None;
+            common.event("", EventKind::FellQuiet);
+        }
     }
 
     /// What counts in [`crate::hull::Hull::fingerprint`].
@@ -91,24 +131,27 @@ impl Follower {
             leader,
             heard: _,
             round,
-            deadline: _,
+            deadline,
             refused_by: _,
             gave_up: _,
         } = self;
-        (leader, round).hash(into);
+        (leader, round, deadline.is_none()).hash(into);
     }
 
     /// A new term has no leader yet. The timer runs on: a later term is no sign of life.
-    pub(crate) fn forget_leader(&mut self) {
+    pub(crate) fn forget_leader(&mut self, common: &mut Common) {
         self.leader = None;
         self.heard = None;
         self.gave_up = false;
         self.round = 0;
+        if self.is_quiet() {
+            self.restart_timer(common);
+        }
     }
 
     /// Waits for a whole election timeout from now on.
     pub(crate) fn restart_timer(&mut self, common: &mut Common) {
-        self.deadline = common.now.after(common.draw_election_timeout());
+        self.deadline = Some(common.now.after(common.draw_election_timeout()));
     }
 
     /// Recognises the sender of an append or a heartbeat of this term as the leader. A second
@@ -171,6 +214,8 @@ impl Follower {
         if !self.recognise(common, from) {
             return;
         }
+        // What comes late or twice speaks of a rest that may be over.
+        let is_news = heartbeat.round > self.round;
         self.round = self.round.max(heartbeat.round);
         // The leader tells no more than it knows this node to hold; the bound here is against
         // messages that can't be.
@@ -182,6 +227,9 @@ impl Follower {
             round: Some(heartbeat.round),
         };
         common.say(from, Body::HeartbeatReply(reply));
+        if heartbeat.quiet && is_news {
+            self.take_leave(common, heartbeat);
+        }
     }
 
     /// The leader hands over to this node, unless it comes late or can't be.
@@ -237,7 +285,7 @@ impl Follower {
     }
 
     pub(crate) fn on_deadline(&mut self, common: &mut Common) -> Next {
-        if common.now < self.deadline {
+        if self.deadline.is_none_or(|deadline| common.now < deadline) {
             return Next::Stay;
         }
         if !common.may_campaign() {
@@ -259,7 +307,8 @@ impl Follower {
     pub(crate) fn on_connection_lost(&mut self, common: &mut Common, node: NodeId) {
         if self.leader == Some(node) && common.settings.pre_vote {
             self.heard = None;
-            self.deadline = self.deadline.min(common.now.after(common.draw_stagger()));
+            let soon = common.now.after(common.draw_stagger());
+            self.deadline = self.deadline.map(|deadline| deadline.min(soon));
         }
     }
 }

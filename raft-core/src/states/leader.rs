@@ -19,6 +19,7 @@ mod commit;
 mod lag;
 mod membership;
 pub(crate) mod progress;
+mod quiet;
 mod reads;
 mod replicate;
 mod send_snapshot;
@@ -28,6 +29,7 @@ mod transfer;
 use attendance::Attendance;
 use membership::Membership;
 use progress::Progress;
+use quiet::Rest;
 use reads::Reads;
 use tickets::Tickets;
 use transfer::{Handover, Preference};
@@ -48,7 +50,9 @@ pub(crate) struct Leader {
     membership: Membership,
     /// The last heartbeat round begun.
     round: u64,
-    heartbeat_due: Time,
+    /// When the next round begins; never, while nobody wants anything.
+    heartbeat_due: Option<Time>,
+    rest: Rest,
     /// Whether the last tick came late and no quorum had been heard: it was given one more round.
     woke_late: bool,
     attendance: Attendance,
@@ -77,7 +81,8 @@ impl Leader {
             first: next,
             membership: Membership::default(),
             round: 0,
-            heartbeat_due: now.after(common.settings.heartbeat_interval),
+            heartbeat_due: Some(now.after(common.settings.heartbeat_interval)),
+            rest: Rest::default(),
             woke_late: false,
             attendance: Attendance::new(now),
             handover: None,
@@ -93,9 +98,9 @@ impl Leader {
         leader
     }
 
-    pub(crate) fn deadline(&self) -> Time {
+    pub(crate) fn deadline(&self) -> Option<Time> {
         let transfer = self.transfer_deadline();
-        transfer.map_or(self.heartbeat_due, |at| at.min(self.heartbeat_due))
+        transfer.into_iter().chain(self.heartbeat_due).min()
     }
 
     /// Its first entry: the no-op with which it took office.
@@ -119,6 +124,7 @@ impl Leader {
             membership,
             round,
             heartbeat_due: _,
+            rest,
             woke_late,
             attendance,
             handover,
@@ -128,6 +134,8 @@ impl Leader {
         } = self;
         (term, tickets, first, round, woke_late).hash(into);
         reads.fingerprint(followers.values(), into);
+        self.is_quiet().hash(into);
+        rest.fingerprint(common, into);
         attendance.fingerprint(into);
         handover.as_ref().map(Handover::identity).hash(into);
         preference.fingerprint(into);
@@ -252,13 +260,13 @@ impl Leader {
     /// Begins a heartbeat round, unless the leader has to give up.
     pub(crate) fn on_deadline(&mut self, common: &mut Common) -> Next {
         self.check_transfer(common);
-        if common.now < self.heartbeat_due {
+        let Some(due) = self.heartbeat_due.filter(|due| *due <= common.now) else {
             return Next::Stay;
-        }
+        };
         let interval = common.settings.heartbeat_interval;
         // A leader that was stopped itself has heard nobody: it listens for a round before it
         // draws conclusions, but not twice in a row, or a slow one would never give up.
-        let late = common.now.since(self.heartbeat_due) > interval;
+        let late = common.now.since(due) > interval;
         let unheard = common.settings.check_quorum && !self.hears_quorum(common);
         let alone = unheard && (!late || self.woke_late);
         self.woke_late = late && unheard;
@@ -281,7 +289,7 @@ impl Leader {
             );
             return Next::Follower;
         }
-        self.heartbeat_due = common.now.after(interval);
+        self.heartbeat_due = Some(common.now.after(interval));
         for progress in self.followers.values_mut() {
             progress.on_tick(common);
         }
@@ -289,7 +297,10 @@ impl Leader {
         self.advance_reads(common);
         self.yield_to_preferred(common);
         // Time alone may decide that a new member is gone.
-        self.advance_membership(common)
+        let next = self.advance_membership(common);
+        self.consider_leave(common);
+        self.fall_quiet(common);
+        next
     }
 
     /// Whether a majority was heard within the last election timeout.
@@ -311,6 +322,7 @@ impl Leader {
         lane: Lane,
         room: usize,
     ) -> Option<(Peer, Body)> {
+        let quiet = self.takes_leave();
         let progress = self.followers.get_mut(&to)?;
         let peer = progress.peer();
         let body = match lane {
@@ -321,6 +333,7 @@ impl Leader {
                     Some(commit) => Body::Heartbeat(Heartbeat {
                         round: self.round,
                         commit,
+                        quiet,
                     }),
                     None => Body::TimeoutNow(self.take_takeover(common, to)?),
                 }

@@ -47,6 +47,7 @@ pub(crate) fn pre_vote(attempt: u64, last: EntryId) -> Body {
 
 pub(crate) fn heartbeat(round: u64, commit: u64) -> Body {
     Body::Heartbeat(Heartbeat {
+        quiet: false,
         round,
         commit: index(commit),
     })

@@ -116,6 +116,19 @@ impl<L: Log, C: Comms<Letter>, K: Clock, S: StateMachine> Driver<L, C, K, S> {
             }
             return true;
         }
+        self.forward()
+    }
+
+    /// Hands what is ready to the leader, up to a bound; whether there may be more.
+    fn forward(&mut self) -> bool {
+        let Some(hull) = &mut self.hull else {
+            return false;
+        };
+        // The leader may have been lost while nobody wanted anything of it.
+        if hull.is_quiet() && self.tickets.ready() > 0 {
+            hull.step(self.clock.now(), Input::Rouse);
+            self.touched = true;
+        }
         // What is forwarded names this boot, which a crash could still take back: the next start
         // would have it again, and take the answers for its own.
         if !hull.is_boot_durable() {

@@ -13,6 +13,7 @@ use crate::handle::{SessionCommand, Submission};
 use crate::session::Halt;
 
 mod explaining;
+mod quiet;
 mod starts;
 mod transfers;
 mod world;

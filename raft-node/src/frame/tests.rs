@@ -77,6 +77,7 @@ fn packets() -> Vec<Packet> {
         message(Body::Heartbeat(Heartbeat {
             round: 5,
             commit: LogIndex::new(300),
+            quiet: true,
         })),
         append(vec![]),
         append(vec![chunk(1, &[b"a", b"bc"]), chunk(3, &[b""])]),
@@ -178,7 +179,7 @@ fn golden_bytes_of_version_2() {
 fn golden_bytes_of_bodies_in_postcard() {
     let golden: [&[u8]; 11] = [
         &[],
-        &[1, 0x81, 2, 2, 0x82, 2, 3, 6, 5, 0xac, 2],
+        &[1, 0x81, 2, 2, 0x82, 2, 3, 6, 5, 0xac, 2, 1],
         &[1, 0x81, 2, 2, 0x82, 2, 3, 4, 9, 0, 0, 0],
         &[1, 0x81, 2, 2, 0x82, 2, 3, 4, 9, 0, 0, 0],
         &[
@@ -208,7 +209,7 @@ fn golden_bytes_of_bodies_in_postcard() {
 fn golden_bytes_of_bodies_in_bincode() {
     let golden: [&[u8]; 11] = [
         &[],
-        &[1, 251, 1, 1, 2, 251, 2, 1, 3, 6, 5, 251, 0x2c, 1],
+        &[1, 251, 1, 1, 2, 251, 2, 1, 3, 6, 5, 251, 0x2c, 1, 1],
         &[1, 251, 1, 1, 2, 251, 2, 1, 3, 4, 9, 0, 0, 0],
         &[1, 251, 1, 1, 2, 251, 2, 1, 3, 4, 9, 0, 0, 0],
         &[

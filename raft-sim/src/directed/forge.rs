@@ -48,6 +48,7 @@ pub fn blank(kind: MessageKind, from: Peer, to: Peer) -> Message {
             verdict: AppendVerdict::StaleTerm,
         }),
         MessageKind::Heartbeat => Body::Heartbeat(Heartbeat {
+            quiet: false,
             round: 0,
             commit: LogIndex::ZERO,
         }),

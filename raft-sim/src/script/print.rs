@@ -127,6 +127,8 @@ pub(crate) fn happened(kind: &EventKind) -> String {
         EventKind::ReadsConfirmed { index, count } => {
             format!("confirms reads at {index}: {count}")
         }
+        EventKind::FellQuiet => "falls quiet".to_owned(),
+        EventKind::Roused => "is roused".to_owned(),
         EventKind::TransferBegan { to } => format!("begins to hand over to {to}"),
         EventKind::TransferEnded { to } => format!("no longer hands over to {to}"),
         EventKind::TookOver { from, term } => format!("is told by {from} to take over from {term}"),

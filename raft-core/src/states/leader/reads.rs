@@ -78,6 +78,7 @@ impl Leader {
         progress.hear(common.now);
         progress.answer(round);
         self.advance_reads(common);
+        self.fall_quiet(common);
     }
 
     /// Begins a round of heartbeats. Every read that waits and may share it does.

@@ -34,6 +34,8 @@ type TestDriver = Driver<Disk, Wire, HandClock, Journal>;
 
 pub(super) struct World {
     time: Arc<AtomicU64>,
+    /// How often any driver asked to be woken at a time.
+    alarms: Arc<AtomicU64>,
     pub(super) net: Rc<RefCell<Net>>,
     nodes: BTreeMap<u64, Node>,
     settings: NodeSettings,
@@ -73,6 +75,7 @@ impl World {
         };
         let mut world = Self {
             time: Arc::default(),
+            alarms: Arc::default(),
             net: Rc::default(),
             nodes: (1..=nodes).map(|id| (id, node())).collect(),
             settings,
@@ -108,7 +111,7 @@ impl World {
                 me: setup.id,
                 net: self.net.clone(),
             },
-            clock: HandClock(self.time.clone()),
+            clock: HandClock(self.time.clone(), self.alarms.clone()),
             state_machine: Journal(vec![]),
         };
         let recovered = node.disk.recovered();
@@ -218,10 +221,18 @@ impl World {
                 me: setup.id,
                 net: self.net.clone(),
             },
-            clock: HandClock(self.time.clone()),
+            clock: HandClock(self.time.clone(), self.alarms.clone()),
             state_machine: Journal(vec![]),
         };
         Driver::start(setup, parts, recovered).map(|_| ())
+    }
+
+    /// How often so far any driver asked to be woken at a time, and how many letters were sent.
+    pub(super) fn stir(&self) -> (u64, u64) {
+        (
+            self.alarms.load(Ordering::Relaxed),
+            self.net.borrow().letters,
+        )
     }
 
     pub(super) fn exit(&self, id: u64) -> Option<Exit> {
@@ -280,6 +291,8 @@ impl Log for Disk {
 pub(super) struct Net {
     boxes: BTreeMap<NodeId, VecDeque<Bytes>>,
     dice: u64,
+    /// How many letters were sent.
+    letters: u64,
     pub(super) doubles: bool,
     pub(super) loses_percent: u64,
     /// Nodes that nothing reaches and nothing leaves.
@@ -295,6 +308,7 @@ impl Net {
             .dice
             .wrapping_mul(0x5851_f42d_4c95_7f2d)
             .wrapping_add(1);
+        self.letters += 1;
         let lost = (self.dice >> 33) % 100 < self.loses_percent;
         if cut(to) || cut(letter.from.id) || lost {
             return;
@@ -344,7 +358,7 @@ impl Comms<Letter> for Wire {
 }
 
 /// Time that is moved by hand.
-pub(super) struct HandClock(Arc<AtomicU64>);
+pub(super) struct HandClock(Arc<AtomicU64>, Arc<AtomicU64>);
 
 impl Clock for HandClock {
     fn now(&self) -> Time {
@@ -352,6 +366,7 @@ impl Clock for HandClock {
     }
 
     fn poll_until(&mut self, deadline: Time, _cx: &mut Context<'_>) -> Poll<()> {
+        self.1.fetch_add(1, Ordering::Relaxed);
         if self.now() >= deadline {
             Poll::Ready(())
         } else {

@@ -1,0 +1,66 @@
+//! Who sleeps, and what wakes it ([`crate::settings::Settings::quiescent_after`]).
+
+use super::Hull;
+use super::input::Input;
+use crate::message::Body;
+use crate::states::State;
+
+impl Hull {
+    /// Whether this node neither sends heartbeats nor waits for any, because nobody wants anything.
+    /// [`Input::Rouse`] and whatever is asked of it ends that.
+    pub fn is_quiet(&self) -> bool {
+        match &self.state {
+            State::Follower(follower) => follower.is_quiet(),
+            State::Leader(leader) => leader.is_quiet(),
+            State::PreCandidate(_) | State::Candidate(_) => false,
+        }
+    }
+
+    /// Wakes this node if this is something that somebody wants of it. A stopped one has no
+    /// deadline either, and stays.
+    pub(super) fn rouse_for(&mut self, input: &Input) {
+        match input {
+            Input::ConnectionLost(_)
+            | Input::Propose(_)
+            | Input::Read(_)
+            | Input::Transfer(_)
+            | Input::Reconfigure(_)
+            | Input::CancelReconfigure(_)
+            | Input::Rouse => self.rouse(),
+            // Who speaks is known only then: it wakes nobody before it is admitted.
+            Input::Message(_)
+            | Input::DeadlinePassed
+            | Input::Durable(_)
+            | Input::WriteFailed(_)
+            | Input::Loaded(_)
+            | Input::Applied(_)
+            | Input::TakeSnapshot
+            | Input::Snapshot(_) => {}
+        }
+    }
+
+    /// Wakes a leader for any message. A follower is woken by its leader's word, as its timer is
+    /// restarted; by others only when they hope for another leader: it looks after its own first.
+    pub(super) fn rouse_by(&mut self, body: &Body) {
+        match (&mut self.state, body) {
+            // An answer to its own word is no news, one to nobody's is a call.
+            (State::Leader(leader), Body::HeartbeatReply(reply))
+                if !leader.is_quiet() && reply.round.is_some() => {}
+            (State::Leader(_), _)
+            | (State::Follower(_), Body::PreVote(_) | Body::RequestVote(_)) => self.rouse(),
+            (State::Follower(_) | State::PreCandidate(_) | State::Candidate(_), _) => {}
+        }
+    }
+
+    fn rouse(&mut self) {
+        let common = &mut self.common;
+        if common.fault.is_some() {
+            return;
+        }
+        match &mut self.state {
+            State::Follower(follower) => follower.rouse(common),
+            State::Leader(leader) => leader.rouse(common),
+            State::PreCandidate(_) | State::Candidate(_) => {}
+        }
+    }
+}
