@@ -214,7 +214,6 @@ impl Leader {
         self.follow_configuration(common);
         // Other voters are asked from now on, or fewer.
         self.advance_reads(common);
-        self.check_transfer(common);
     }
 
     /// Replicates to all that the configuration in force holds, and to nobody else.
