@@ -55,6 +55,8 @@ mod t10_2_1_parallel_disk;
 mod t3_10_priority;
 #[path = "paper/t3_10_transfer.rs"]
 mod t3_10_transfer;
+#[path = "paper/t3_8_lives.rs"]
+mod t3_8_lives;
 #[path = "paper/t4_2_3_stickiness.rs"]
 mod t4_2_3_stickiness;
 #[path = "paper/t4_2_removal.rs"]
