@@ -146,7 +146,7 @@ impl Common {
         // [F2.STATE.1] The term only grows.
         self.hard.term = self.hard.term.max(term);
         // [F2.STATE.2] A new term has a new vote; nothing else clears it.
-        self.hard.vote = None;
+        (self.hard.vote, self.hard.to_other_life) = (None, false);
         self.outbox.clear();
         self.snapshots.forget_asker();
         self.event("F2.ALL.2", EventKind::UpdateTerm { term });
@@ -162,15 +162,22 @@ impl Common {
     }
 
     /// Gives the vote of this term, which is durable before anyone hears of it.
-    pub(crate) fn vote_for(&mut self, candidate: NodeId) {
-        self.hard.vote = Some(candidate);
+    pub(crate) fn vote_for(&mut self, candidate: Peer) {
+        self.hard.vote = Some(candidate.id);
+        self.hard.to_other_life = self.is_other_life(candidate);
         self.event(
             "F2.RV.2",
             EventKind::VoteGranted {
-                candidate,
+                candidate: candidate.id,
                 term: self.hard.term,
             },
         );
+    }
+
+    /// Whether the configuration in force knows another life under this one's name.
+    pub(crate) fn is_other_life(&self, peer: Peer) -> bool {
+        let configuration = self.configuration();
+        configuration.member(peer.id).is_some() && !configuration.admits(peer)
     }
 
     /// Adds entries right after the last one, in memory and on the way to disk.
@@ -362,7 +369,15 @@ impl Common {
             resolved: _,
             events: _,
         } = self;
-        (me, hard.term, hard.vote, entries, commit_index).hash(into);
+        (
+            me,
+            hard.term,
+            hard.vote,
+            hard.to_other_life,
+            entries,
+            commit_index,
+        )
+            .hash(into);
         (applying, configurations, fault.is_some()).hash(into);
         snapshots.fingerprint(into);
         disk.fingerprint(hard, into);

@@ -326,7 +326,6 @@ impl Hull {
     /// Whether a message is for this node and from someone who can be what they say.
     fn admit(&self, message: &Message) -> Result<(), Dropped> {
         let (from, term) = (message.from, message.term);
-        let member = self.common.configuration().member(from.id);
         // No log holds an entry of a term that its node has not reached.
         let boasts = message
             .body
@@ -335,9 +334,10 @@ impl Hull {
         if message.to != self.common.me {
             Err(Dropped::NotForMe)
         } else if from.id == self.common.me.id
-            // [T3.8.11] Another life of a member is not that member. [T4.1.37] [T4.1.39] Who is no
-            // member here may be one already where it leads or campaigns.
-            || (member.is_some() && !self.common.configuration().admits(from))
+            // [T3.8.11] Another life of a member is not that member: it answers nothing in its place.
+            // [T4.1.37] [T4.1.39] Who is no member here may be one already where it leads or
+            // campaigns, also if this node still knows it by an earlier life.
+            || (self.common.is_other_life(from) && !message.body.is_request())
         {
             Err(Dropped::Stranger)
         } else if !term::is_plausible(term) || boasts {

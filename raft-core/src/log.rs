@@ -118,6 +118,8 @@ pub struct HardState {
     pub term: Term,
     /// Who got the vote in that term, if anyone.
     pub vote: Option<NodeId>,
+    /// Whether it went to another life of that node than the one that the voter knew as a member.
+    pub to_other_life: bool,
 }
 
 /// The number of a write within one boot.

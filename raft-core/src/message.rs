@@ -271,6 +271,22 @@ impl Body {
         }
     }
 
+    /// Whether it asks, as a leader or a candidate does: its sender counts for nothing by it.
+    pub(crate) const fn is_request(&self) -> bool {
+        match self {
+            Self::PreVote(_)
+            | Self::RequestVote(_)
+            | Self::AppendEntries(_)
+            | Self::Heartbeat(_) => true,
+            Self::PreVoteReply(_)
+            | Self::RequestVoteReply(_)
+            | Self::AppendEntriesReply(_)
+            | Self::HeartbeatReply(_)
+            | Self::TimeoutNow(_)
+            | Self::Removed(_) => false,
+        }
+    }
+
     /// The lane the message travels in.
     pub const fn lane(&self) -> Lane {
         match self {

@@ -98,6 +98,7 @@ fn what_was_written_is_recovered() {
         boot: Boot::new(3),
         term: Term::new(4),
         vote: Some(NodeId::new(2)),
+        to_other_life: true,
     };
     let mut log = MemoryLog::new();
     let identity = Bytes::from_static(b"who I am");

@@ -41,6 +41,17 @@ impl Outbox {
             }
         }
         let queue = self.queues.entry(waiting.to.id).or_default();
+        let is_other_life = |other: &Waiting| other.to != waiting.to;
+        // What is said to one life of a node is not said to another: the member's goes first.
+        if queue.iter().any(is_other_life) {
+            if !to_member {
+                return;
+            }
+            let before = queue.len();
+            queue.retain(|other| other.to == waiting.to);
+            let gone = before.saturating_sub(queue.len());
+            self.waiting = self.waiting.saturating_sub(gone);
+        }
         match queue.iter_mut().find(|other| waiting.supersedes(other)) {
             Some(other) => *other = waiting.merged_with(other),
             None => {

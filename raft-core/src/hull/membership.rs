@@ -33,8 +33,7 @@ impl Hull {
             // The founding one: who is not in it was never a member.
             return;
         }
-        let is_member = common.configuration().member(candidate.id).is_some();
-        if !is_member && common.is_configuration_committed() {
+        if !common.configuration().admits(candidate) && common.is_configuration_committed() {
             let removed = Removed { configuration };
             common.say(candidate, Body::Removed(removed));
         }

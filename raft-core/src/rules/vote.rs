@@ -13,6 +13,8 @@ pub struct Voter {
     pub term: Term,
     /// Whom it voted for in that term.
     pub vote: Option<NodeId>,
+    /// Whether it went to a life of that node which the voter knew as no member.
+    pub to_other_life: bool,
     /// Its last entry.
     pub last: EntryId,
 }
@@ -22,6 +24,8 @@ pub struct Voter {
 pub struct Request {
     /// The candidate.
     pub candidate: NodeId,
+    /// Whether the voter knows another life of that node as the member.
+    pub is_other_life: bool,
     /// The term it asks to be elected in.
     pub term: Term,
     /// Its last entry.
@@ -36,7 +40,11 @@ pub fn grants(voter: &Voter, request: &Request) -> bool {
     }
     // [F2.RV.2] Grant if the vote is free or already this candidate's, and its log is no less
     // up to date. The same candidate is granted again because its first answer may be lost.
-    let free = voter.vote.is_none_or(|vote| vote == request.candidate);
+    // A vote names a node and not its life: what may have gone to another one is given only once.
+    let same_life = !voter.to_other_life && !request.is_other_life;
+    let free = voter
+        .vote
+        .is_none_or(|vote| vote == request.candidate && same_life);
     free && is_up_to_date(request.last, voter.last)
 }
 
@@ -76,6 +84,7 @@ mod tests {
         Voter {
             term: Term::new(5),
             vote: vote.map(NodeId::new),
+            to_other_life: false,
             last: id(3, 2),
         }
     }
@@ -83,6 +92,7 @@ mod tests {
     fn request(candidate: u64, term: u64, last: EntryId) -> Request {
         Request {
             candidate: NodeId::new(candidate),
+            is_other_life: false,
             term: Term::new(term),
             last,
         }
@@ -103,6 +113,25 @@ mod tests {
         assert!(grants(&voter(Some(1)), &request(1, 5, good)));
         assert!(!grants(&voter(Some(2)), &request(1, 5, good)));
         assert!(!grants(&voter(None), &request(1, 5, id(2, 2))));
+    }
+
+    /// [F2.RV.2] The first vote may go to any life, the second to none but the same.
+    #[test]
+    fn never_grants_again_to_what_may_be_another_life() {
+        let (first, again) = (voter(None), voter(Some(1)));
+        let to_other_life = Voter {
+            to_other_life: true,
+            ..again
+        };
+        let usual = request(1, 5, id(3, 2));
+        let other_life = Request {
+            is_other_life: true,
+            ..usual
+        };
+        assert!(grants(&first, &other_life));
+        assert!(!grants(&again, &other_life));
+        assert!(!grants(&to_other_life, &usual));
+        assert!(!grants(&to_other_life, &other_life));
     }
 
     /// [S5.4.1.12]

@@ -17,12 +17,13 @@ pub(crate) fn on_request_vote(
     let voter = voter(common);
     let asked = vote::Request {
         candidate: candidate.id,
+        is_other_life: common.is_other_life(candidate),
         term,
         last: request.last,
     };
     let granted = vote::grants(&voter, &asked);
     if granted {
-        common.vote_for(candidate.id);
+        common.vote_for(candidate);
     } else {
         common.event(
             "F2.RV.1",
@@ -55,6 +56,7 @@ pub(crate) fn on_pre_vote(
             &voter(common),
             &vote::Request {
                 candidate: candidate.id,
+                is_other_life: common.is_other_life(candidate),
                 term: asked,
                 last: request.last,
             },
@@ -79,6 +81,7 @@ fn voter(common: &Common) -> vote::Voter {
     vote::Voter {
         term: common.term(),
         vote: common.hard.vote,
+        to_other_life: common.hard.to_other_life,
         last: common.last(),
     }
 }

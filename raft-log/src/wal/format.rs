@@ -146,6 +146,7 @@ impl Header {
         let flag = |set, bit| if set { bit } else { 0 };
         flag(self.head, FLAG_HEAD)
             | flag(self.hard.vote.is_some(), FLAG_VOTE)
+            | flag(self.hard.to_other_life, FLAG_OTHER_LIFE)
             | flag(self.truncate_from.is_some(), FLAG_TRUNCATE)
             | flag(self.body.has_identity, FLAG_IDENTITY)
     }
@@ -167,7 +168,8 @@ impl Header {
         };
         let (previous, body_checksum) = (reader.u32()?, reader.u32()?);
         let spare = reader.u32()?;
-        let known = flags & !(FLAG_HEAD | FLAG_VOTE | FLAG_TRUNCATE | FLAG_IDENTITY) == 0;
+        let votes = flags & FLAG_VOTE != 0 || flags & FLAG_OTHER_LIFE == 0;
+        let known = flags & !KNOWN_FLAGS == 0 && votes;
         if !known || spare != 0 || !is_block_size(block_bytes) || !body.is_sound() {
             return None;
         }
@@ -181,6 +183,7 @@ impl Header {
                 boot: Boot::new(boot),
                 term: Term::new(term),
                 vote: (flags & FLAG_VOTE != 0).then_some(NodeId::new(vote)),
+                to_other_life: flags & FLAG_OTHER_LIFE != 0,
             },
             truncate_from: (flags & FLAG_TRUNCATE != 0).then_some(LogIndex::new(truncate_from)),
             drop_before: LogIndex::new(drop_before),
@@ -283,6 +286,8 @@ const FLAG_HEAD: u16 = 1;
 const FLAG_VOTE: u16 = 2;
 const FLAG_TRUNCATE: u16 = 4;
 const FLAG_IDENTITY: u16 = 8;
+const FLAG_OTHER_LIFE: u16 = 16;
+const KNOWN_FLAGS: u16 = FLAG_HEAD | FLAG_VOTE | FLAG_TRUNCATE | FLAG_IDENTITY | FLAG_OTHER_LIFE;
 
 #[cfg(test)]
 mod tests;

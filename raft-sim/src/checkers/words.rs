@@ -10,7 +10,9 @@ use crate::spy::{AppliedFact, Found, Promise};
 
 /// A hard state, such as `boot 2, T3, voted for n1`.
 pub(super) fn hard(hard: HardState) -> String {
-    let HardState { boot, term, vote } = hard;
+    let HardState {
+        boot, term, vote, ..
+    } = hard;
     format!("boot {}, {}", boot.get(), vote_in((term, vote)))
 }
 
@@ -99,6 +101,7 @@ mod tests {
             boot: Boot::new(2),
             term: Term::new(3),
             vote: None,
+            to_other_life: false,
         };
         assert_eq!(hard(state), "boot 2, T3, voted for nobody");
         let opened = |last, runs| Found {

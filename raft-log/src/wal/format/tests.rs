@@ -13,6 +13,7 @@ fn header() -> Header {
             boot: Boot::new(4),
             term: Term::new(5),
             vote: Some(NodeId::new(6)),
+            to_other_life: false,
         },
         truncate_from: Some(LogIndex::new(7)),
         drop_before: LogIndex::new(8),
@@ -41,16 +42,17 @@ fn forged(at: usize, bytes: &[u8]) -> [u8; HEADER_BYTES] {
 
 #[test]
 fn each_flag_is_read_as_it_was_written() {
-    for flags in 0..16_u8 {
+    for flags in (0..32_u8).filter(|flags| flags & 16 == 0 || flags & 2 != 0) {
         let set = |bit: u8| flags & bit != 0;
         let mut written = header();
         written.head = set(1);
         written.hard.vote = set(2).then_some(NodeId::new(6));
+        written.hard.to_other_life = set(16);
         written.truncate_from = set(4).then_some(LogIndex::new(7));
         written.body.has_identity = set(8);
         written.body.identity = if set(8) { 11 } else { 0 };
         let (bytes, sum) = written.encode();
-        assert_eq!(Header::decode(&bytes), Ok((written, sum)), "{flags:04b}");
+        assert_eq!(Header::decode(&bytes), Ok((written, sum)), "{flags:05b}");
     }
 }
 
@@ -65,7 +67,8 @@ fn whole_headers_that_say_what_none_of_ours_says_are_malformed() {
         let read = Header::decode(&forged(at, bytes));
         assert_eq!(read, Err(HeaderError::Malformed), "{what}");
     };
-    malformed(FLAGS_AT, &[16 | 15, 0], "an unknown flag");
+    malformed(FLAGS_AT, &[32 | 15, 0], "an unknown flag");
+    malformed(FLAGS_AT, &[16 | 13, 0], "a life that no vote went to");
     malformed(FLAGS_AT, &[15, 128], "another unknown flag");
     malformed(
         FLAGS_AT,
