@@ -26,6 +26,11 @@ pub trait Comms<M = Message> {
     /// Sends, or drops when there is no room or no way.
     fn send(&mut self, to: NodeId, lane: Lane, message: M);
 
+    /// Where a member of the configuration in force is reached, in whatever form the transport
+    /// understands: told when the hull opens and whenever that changes. Transports that know all
+    /// nodes from elsewhere need not listen.
+    fn reach(&mut self, _member: NodeId, _address: &str) {}
+
     /// The next thing that happened.
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<CommsEvent<M>>;
 }

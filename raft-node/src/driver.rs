@@ -20,7 +20,7 @@ use std::task::{Context, Poll};
 
 use raft_core::comms::Comms;
 use raft_core::hull::{Hull, Setup};
-use raft_core::ids::{Boot, ClusterId, NodeId, Term};
+use raft_core::ids::{Boot, ClusterId, EntryId, NodeId, Term};
 use raft_core::log::{Loading, Log, Recovered};
 use raft_core::time::Time;
 use raft_core::trace::Event;
@@ -31,16 +31,17 @@ use crate::desk::{Desk, DeskLimits, Request, Sought};
 use crate::error::{Exit, NodeFault, StartError};
 use crate::explain::{Explanation, Inquiries};
 use crate::genesis::Genesis;
-use crate::handle::{Handle, ReadDesk, STOPPED};
+use crate::handle::{Handle, Leadership, ReadDesk, STOPPED};
 use crate::identity::GenesisRecord;
 use crate::letter::{Letter, Packet};
+use crate::membership::Changes;
 use crate::rare::Site;
 use crate::session::Sessions;
 use crate::settings::NodeSetup;
 use crate::state_machine::StateMachine;
 use crate::status::{Phase, Status};
 use crate::tickets::{TicketLimits, Tickets};
-use crate::transfer::{TransferDesk, Transfers};
+use crate::transfer::Transfers;
 
 mod letters;
 mod outputs;
@@ -59,8 +60,11 @@ pub struct Driver<L, C, K, S> {
     desk: Arc<Desk>,
     reads: Arc<ReadDesk<S>>,
     inquiries: Arc<Inquiries>,
-    transfer_desk: Arc<TransferDesk>,
+    leadership: Leadership,
     transfers: Transfers,
+    changes: Changes,
+    /// The entry of the configuration whose members the network was told to reach.
+    reached: Option<EntryId>,
     genesis: Genesis,
     hull: Option<Hull>,
     cluster: Option<ClusterId>,
@@ -115,9 +119,9 @@ impl<L: Log, C: Comms<Letter>, K: Clock, S: StateMachine> Driver<L, C, K, S> {
         let desk = Arc::new(Desk::new(limits, status.clone()));
         let reads = Arc::new(ReadDesk::new(settings.max_requests));
         let inquiries = Arc::new(Inquiries::new(settings.max_requests));
-        let transfer_desk = Arc::new(TransferDesk::default());
-        let transfers = transfer_desk.clone();
-        let handle = Handle::new(desk.clone(), reads.clone(), inquiries.clone(), transfers);
+        let leadership = Leadership::default();
+        let asked = leadership.clone();
+        let handle = Handle::new(desk.clone(), reads.clone(), inquiries.clone(), asked);
         let sessions = Sessions::new(parts.state_machine, settings.sessions);
         let mut driver = Self {
             tickets: Tickets::new(TicketLimits::new(settings)),
@@ -128,8 +132,10 @@ impl<L: Log, C: Comms<Letter>, K: Clock, S: StateMachine> Driver<L, C, K, S> {
             desk,
             reads,
             inquiries,
-            transfer_desk,
+            leadership,
             transfers: Transfers::default(),
+            changes: Changes::default(),
+            reached: None,
             genesis,
             hull: None,
             cluster: None,
@@ -208,8 +214,11 @@ impl<L: Log, C: Comms<Letter>, K: Clock, S: StateMachine> Driver<L, C, K, S> {
         if self.hull.is_some() {
             self.tickets.assign(now);
         }
+        let Leadership { transfers, members } = &self.leadership;
         let hull = self.hull.as_mut();
-        again |= self.transfers.take_from(&self.transfer_desk, hull, now);
+        again |= self.transfers.take_from(transfers, hull, now);
+        let hull = self.hull.as_mut();
+        again |= self.changes.take_from(members, hull, now);
         again
     }
 
@@ -274,7 +283,25 @@ impl<L: Log, C: Comms<Letter>, K: Clock, S: StateMachine> Driver<L, C, K, S> {
         };
         tracing::info!(cluster = %record.cluster, boot = %hull.boot(), "opened the hull of {me:?}");
         self.hull = Some(hull);
+        self.reach_members();
         Ok(())
+    }
+
+    /// Tells the network where the members of the configuration in force are reached.
+    fn reach_members(&mut self) {
+        let Some(hull) = &self.hull else {
+            return;
+        };
+        let configuration = hull.configuration();
+        for id in configuration.ids() {
+            let member = configuration.member(id);
+            let address = member.map_or("", |member| member.address.as_str());
+            if id != self.setup.id && !address.is_empty() {
+                self.comms.reach(id, address);
+            }
+        }
+        self.reached = hull.configured_by();
+        self.status.configuration = Arc::new(configuration.clone());
     }
 
     fn boot(&self) -> Boot {
@@ -309,7 +336,10 @@ impl<L: Log, C: Comms<Letter>, K: Clock, S: StateMachine> Driver<L, C, K, S> {
             status.boot = self.recovered.hard.boot;
             status.missing_founders = self.genesis.missing();
             if !self.genesis.is_unborn() {
-                status.phase = Phase::Founding;
+                status.phase = match self.genesis.is_joining() {
+                    true => Phase::Joining,
+                    false => Phase::Founding,
+                };
             }
             return;
         };
@@ -336,7 +366,8 @@ impl<L, C, K, S> Driver<L, C, K, S> {
         }
         self.tickets.stop();
         self.applier.stop(&self.reads);
-        self.transfers.stop(&self.transfer_desk);
+        self.transfers.stop(&self.leadership.transfers);
+        self.changes.stop(&self.leadership.members);
         self.status.phase = Phase::Stopped;
         self.status.requests = 0;
         if let Exit::Fault(fault) = &exit {

@@ -2,9 +2,10 @@
 //! and what to do next.
 
 use raft_core::error::{Fault, OpenError};
-use raft_core::hull::{NotHandedOver, Refusal};
+use raft_core::hull::{Doubt, NotHandedOver, Refusal, Withdrawal};
 use raft_core::ids::{ClusterId, NodeId};
 use raft_core::log::LogError;
+use raft_core::rules::reconfigure::TargetProblem;
 
 use crate::codec::PayloadCodec;
 use crate::genesis::GenesisFault;
@@ -147,12 +148,65 @@ pub enum TransferError {
     Stopped,
 }
 
+/// Why the members were not changed, or may not have been.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum ReconfigureError {
+    /// Nothing was begun. Only the leader changes members: ask the one that the refusal names.
+    #[error("{0}")]
+    Refused(Refusal),
+    /// It was begun and given up: the members are those they were.
+    #[error("{0}")]
+    Withdrawn(Withdrawal),
+    /// It was begun, and a later leader goes on with it or has never heard of it. The
+    /// configuration in force tells which.
+    #[error("what becomes of the change is not known: {0:?}")]
+    Unknown(Doubt),
+    /// The node's cluster is not founded yet, or the node has not joined it yet.
+    #[error("this node's cluster is not founded yet")]
+    NotFounded,
+    /// Too many ask at once.
+    #[error("{limit} requests to change the members are waiting already")]
+    Overloaded {
+        /// As many as may wait.
+        limit: usize,
+    },
+    /// The node has stopped or is stopping. What it had begun may go on elsewhere.
+    #[error("this node has stopped")]
+    Stopped,
+}
+
+/// Why there is no plan of a change of members. Nothing was changed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum PlanError {
+    /// The members can't become this.
+    #[error("the target can't be: {0}")]
+    Target(TargetProblem),
+    /// The node's cluster is not founded yet, or the node has not joined it yet.
+    #[error("this node's cluster is not founded yet")]
+    NotFounded,
+    /// Too many ask at once.
+    #[error("{limit} requests to change the members are waiting already")]
+    Overloaded {
+        /// As many as may wait.
+        limit: usize,
+    },
+    /// The node has stopped or is stopping.
+    #[error("this node has stopped")]
+    Stopped,
+}
+
 /// Why a node could not start. Nothing was changed.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum StartError {
     /// The node is not among the founding members it was given.
     #[error("{id} is not among the members it was started with")]
     NotAMember {
+        /// The node.
+        id: NodeId,
+    },
+    /// The node joins a cluster of which it was told no other member.
+    #[error("{id} is to join a cluster, and was given no member of it to ask")]
+    NobodyToJoin {
         /// The node.
         id: NodeId,
     },

@@ -87,17 +87,7 @@ impl fmt::Display for Explanation {
                 hull.commit_index,
                 status.applied_index
             )?,
-            (None, Phase::Founding) => {
-                write!(
-                    f,
-                    "{} waits for the cluster to be founded, for which all founders must be up:",
-                    status.id
-                )?;
-                for founder in &status.missing_founders {
-                    write!(f, " {founder}")?;
-                }
-                f.write_str(" did not agree yet")?;
-            }
+            (None, Phase::Founding | Phase::Joining) => waits(f, status)?,
             (None, phase) => write!(f, "{} is {phase:?}", status.id)?,
         }
         if let Some(fault) = &status.fault {
@@ -127,6 +117,24 @@ impl fmt::Display for Explanation {
             f.write_str("\nreads wait:")?;
         }
         waits.try_for_each(|why| write!(f, "\n- {why}"))
+    }
+}
+
+/// What a node waits for that has no cluster yet.
+fn waits(f: &mut fmt::Formatter<'_>, status: &Status) -> fmt::Result {
+    let id = status.id;
+    let names = status.missing_founders.iter();
+    let names: String = names.map(|name| format!(" {name}")).collect();
+    match (status.phase, status.me) {
+        (Phase::Joining, Some(me)) => write!(
+            f,
+            "{id} waits to be added to the cluster, as {me:?}: it asks{names} how that began"
+        ),
+        _ => write!(
+            f,
+            "{id} waits for the cluster to be founded, for which all founders must be up:{names} \
+             did not agree yet"
+        ),
     }
 }
 

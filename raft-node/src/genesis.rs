@@ -11,6 +11,10 @@
 //! may be lost, doubled and late. A founder whose disk was wiped is told so; records that differ
 //! end the founding with an error that says what to delete.
 //!
+//! A node that joins later asks members until one that knows it as a member answers, and then keeps
+//! the record as founded: it takes part in nothing before. What it lacks beside the record stands in
+//! the log.
+//!
 //! This is a pure state machine: letters and time in; letters and bytes to keep out.
 
 use std::collections::BTreeMap;
@@ -48,8 +52,10 @@ pub struct Genesis {
 /// What this founder was told to found: the same on every founder.
 #[derive(Clone, Debug)]
 pub struct FoundingTerms {
-    /// The founding members with their addresses.
+    /// The founding members with their addresses; for a node that joins, members it asks.
     pub members: BTreeMap<NodeId, String>,
+    /// Whether this node joins a cluster that others have founded.
+    pub joins: bool,
     /// The codec of commands and replies.
     pub payload_codec: PayloadCodec,
     /// What all members must agree on; only the record's writer has a say.
@@ -129,6 +135,19 @@ impl Genesis {
         Ok(rejection)
     }
 
+    /// A member that is no founder asks how the cluster began.
+    pub fn on_question(&mut self, from: Peer, news: &News) {
+        if news.wants_answer && self.identity.stage.is_founded() {
+            let heard = Heard {
+                peer: from,
+                knows_me: false,
+                keeps_mine: false,
+            };
+            self.heard.insert(from.id, heard);
+            self.due.entry(from.id).or_insert(false);
+        }
+    }
+
     /// Takes in that time has passed.
     pub fn on_time(&mut self, now: Time) {
         if self.deadline().is_some_and(|deadline| deadline <= now) {
@@ -142,7 +161,12 @@ impl Genesis {
     pub fn on_durable(&mut self) {
         if let Some(stage) = self.writing.take() {
             self.identity.stage = stage;
-            self.tell_all();
+            if self.is_founder() || self.is_joining() {
+                self.tell_all();
+            } else {
+                // Who has joined has nothing more to ask, and nothing to tell.
+                self.due.clear();
+            }
         }
         self.advance();
     }
@@ -196,6 +220,16 @@ impl Genesis {
         self.writing == Some(Stage::Born)
     }
 
+    /// Whether this node waits to be told how the cluster that it joins began.
+    pub fn is_joining(&self) -> bool {
+        self.terms.joins && self.identity.stage.record().is_none()
+    }
+
+    /// Whether a node of this name was there at the founding, or is to be.
+    pub fn has_founder(&self, id: NodeId) -> bool {
+        self.founders().any(|founder| founder == id)
+    }
+
     /// Founders that have not been heard of, or not said yet that they keep the record.
     pub fn missing(&self) -> Vec<NodeId> {
         let record = self.identity.stage.record();
@@ -218,7 +252,8 @@ impl Genesis {
         let Ok(offered) = GenesisRecord::decode(offered) else {
             return Ok(Some(Rejection::Malformed));
         };
-        if !offered.founders.admits(from) {
+        // Who joins may ask a member that joined before it.
+        if !offered.founders.admits(from) && !self.is_joining() {
             return Ok(Some(Rejection::Stranger));
         }
         match self.identity.stage.record() {
@@ -233,7 +268,35 @@ impl Genesis {
                 // Once founded, nothing another node says can undo it.
                 return self.unless_leftover(knows_me && !self.identity.stage.is_founded(), fault);
             }
+            None if self.is_joining() && !offered.founders.admits(self.identity.me) => {
+                return self.on_invitation(from, offered, founded && knows_me);
+            }
             None => return self.on_first_offer(from, offered, knows_me),
+        }
+        Ok(None)
+    }
+
+    /// A member tells a node that joins how its cluster began.
+    fn on_invitation(
+        &mut self,
+        from: Peer,
+        offered: GenesisRecord,
+        certain: bool,
+    ) -> Result<Option<Rejection>, GenesisFault> {
+        if offered.payload_codec != self.terms.payload_codec {
+            let fault = GenesisFault::PayloadCodecsDiffer {
+                by: from.id,
+                theirs: offered.payload_codec,
+                mine: self.terms.payload_codec,
+            };
+            return self.unless_leftover(certain, fault);
+        }
+        // A record that not every founder is known to keep may never found anything.
+        if !certain {
+            return Ok(Some(Rejection::OtherRecord));
+        }
+        if self.writing.is_none() {
+            self.write(Stage::Founded(offered));
         }
         Ok(None)
     }
@@ -339,7 +402,15 @@ impl Genesis {
     }
 
     fn writes_the_record(&self) -> bool {
-        self.terms.members.keys().next() == Some(&self.identity.me.id)
+        let first = self.terms.members.keys().next();
+        first == Some(&self.identity.me.id) && !self.terms.joins
+    }
+
+    fn is_founder(&self) -> bool {
+        let record = self.identity.stage.record();
+        record.map_or(!self.terms.joins, |record| {
+            record.founders.admits(self.identity.me)
+        })
     }
 
     fn new_record(&self) -> GenesisRecord {

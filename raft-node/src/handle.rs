@@ -7,11 +7,13 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use futures_channel::oneshot;
+use raft_core::configuration::Members;
 use raft_core::ids::{LogIndex, NodeId};
 
 use crate::desk::{Answered, Ask, Desk, Sought};
 use crate::error::{NotSent, ReadError, SubmitError};
 use crate::explain::{Explaining, Inquiries};
+use crate::membership::{MembershipDesk, Planning, Reconfiguring};
 use crate::state_machine::StateMachine;
 use crate::status::Status;
 use crate::transfer::{HandingOver, TransferDesk};
@@ -23,7 +25,14 @@ pub struct Handle<S> {
     desk: Arc<Desk>,
     reads: Arc<ReadDesk<S>>,
     inquiries: Arc<Inquiries>,
-    transfers: Arc<TransferDesk>,
+    leadership: Leadership,
+}
+
+/// Where requests wait that only a leader can do and that are not forwarded.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Leadership {
+    pub(crate) transfers: Arc<TransferDesk>,
+    pub(crate) members: Arc<MembershipDesk>,
 }
 
 impl<S: StateMachine> Handle<S> {
@@ -31,13 +40,13 @@ impl<S: StateMachine> Handle<S> {
         desk: Arc<Desk>,
         reads: Arc<ReadDesk<S>>,
         inquiries: Arc<Inquiries>,
-        transfers: Arc<TransferDesk>,
+        leadership: Leadership,
     ) -> Self {
         Self {
             desk,
             reads,
             inquiries,
-            transfers,
+            leadership,
         }
     }
 
@@ -92,9 +101,39 @@ impl<S: StateMachine> Handle<S> {
     /// election timeout without a leader. Until it is done or given up, which takes an election
     /// timeout at most, commands and reads wait. Unlike them it is not forwarded: ask the leader.
     pub fn hand_over(&self, to: Option<NodeId>) -> HandingOver {
-        let outcome = self.transfers.ask(to);
+        let outcome = self.leadership.transfers.ask(to);
         self.desk.wake_driver();
         outcome
+    }
+
+    /// Asks this node, if it leads, to make these *all* the members: those that stay, as
+    /// [`Status::configuration`] has them, and those that come, each in the life that its own
+    /// [`Status::me`] names and with the address that the others reach it at. A node that comes is
+    /// started before, as one that joins
+    /// ([`NodeSetup::joins`](crate::settings::NodeSetup::joins)).
+    ///
+    /// What is wanted stands in the log from the first step on, so that later leaders go on with
+    /// it; docs/membership.md has the phases. Not forwarded: ask the leader.
+    pub fn reconfigure(&self, target: Members) -> Reconfiguring {
+        let outcome = self.leadership.members.change(target);
+        self.desk.wake_driver();
+        outcome
+    }
+
+    /// Asks this node, if it leads, to give up the change of members that waits for new ones to
+    /// catch up. Once the voters are touched, the only way is forward: the request is refused.
+    pub fn cancel_reconfigure(&self) -> Reconfiguring {
+        let outcome = self.leadership.members.cancel();
+        self.desk.wake_driver();
+        outcome
+    }
+
+    /// Asks what a change to these members would go through, what each phase needs and survives,
+    /// and what is risky. Changes nothing. How far behind members are only the leader knows.
+    pub fn plan(&self, target: Members) -> Planning {
+        let plan = self.leadership.members.plan(target);
+        self.desk.wake_driver();
+        plan
     }
 
     /// What the node says of itself, as of its driver's last turn.
@@ -156,7 +195,7 @@ impl<S> Clone for Handle<S> {
             desk: self.desk.clone(),
             reads: self.reads.clone(),
             inquiries: self.inquiries.clone(),
-            transfers: self.transfers.clone(),
+            leadership: self.leadership.clone(),
         }
     }
 }

@@ -10,6 +10,7 @@
 //! - [`driver`]: the loop, its order, what it owns; [`handle`]: what the rest of the program holds.
 //! - [`session`]: exactly-once sessions around the user's [`state_machine`].
 //! - [`status`] and [`explain`]: how a node stands, and why it does not get on.
+//! - [`transfer`] and [`membership`]: what an operator asks of the leader.
 //! - [`genesis`] and [`identity`]: how a cluster is founded, and what of it is kept on disk.
 //! - [`letter`], [`frame`], [`codec`]: what nodes send each other, and as which bytes.
 //! - [`rare`]: where a simulator may ask for rare behaviour that is allowed.
@@ -26,6 +27,7 @@ pub mod genesis;
 pub mod handle;
 pub mod identity;
 pub mod letter;
+pub mod membership;
 pub mod rare;
 pub mod session;
 pub mod settings;

@@ -22,6 +22,11 @@ pub struct NodeSetup {
     /// transport understands. The same on every founder; not looked at any more once the cluster
     /// is founded.
     pub members: BTreeMap<NodeId, String>,
+    /// Whether the node was not there when the cluster was founded. Then `members` are those that
+    /// it asks how the cluster began: some that are members when it is added, itself not needed
+    /// among them. It waits until a leader has added it, in the life that
+    /// [`Status::me`](crate::status::Status::me) names.
+    pub joins: bool,
     /// The limits.
     pub settings: NodeSettings,
     /// The codec of commands and replies; the same on every founder, for ever.

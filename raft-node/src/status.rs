@@ -1,5 +1,8 @@
 //! What a node says of itself when asked. Data only.
 
+use std::sync::Arc;
+
+use raft_core::configuration::Configuration;
 use raft_core::ids::{Boot, ClusterId, EntryId, LogIndex, NodeId, Peer, Term};
 use raft_core::states::Role;
 
@@ -26,6 +29,9 @@ pub struct Status {
     pub leader: Option<NodeId>,
     /// For a leader: to whom it is handing over; commands wait meanwhile.
     pub transferring_to: Option<NodeId>,
+    /// The configuration in force: the latest in its log, committed or not. Empty while there is no
+    /// hull.
+    pub configuration: Arc<Configuration>,
     /// The last entry known to be committed.
     pub commit_index: LogIndex,
     /// The last entry applied.
@@ -36,7 +42,8 @@ pub struct Status {
     pub last: EntryId,
     /// Submissions, open sessions, reads and forwarded commands under way.
     pub requests: usize,
-    /// Founders not heard of yet, while the cluster is being founded.
+    /// Founders not heard of yet, while the cluster is being founded; whom it asks, while the node
+    /// waits to be added.
     pub missing_founders: Vec<NodeId>,
     /// Letters that were dropped, by reason.
     pub rejected: Rejections,
@@ -51,6 +58,9 @@ pub enum Phase {
     Opening,
     /// The founders are agreeing; see [`Status::missing_founders`].
     Founding,
+    /// The node is no founder, and waits for a member to tell how the cluster began: they do so once
+    /// it was added.
+    Joining,
     /// There is a hull.
     Running,
     /// The driver has ended.
@@ -163,6 +173,7 @@ impl Status {
             term: Term::ZERO,
             leader: None,
             transferring_to: None,
+            configuration: Arc::default(),
             commit_index: LogIndex::ZERO,
             applied_index: LogIndex::ZERO,
             durable_index: LogIndex::ZERO,

@@ -383,6 +383,7 @@ impl<M: StateMachine> Node<M> {
         NodeSetup {
             id: self.id(),
             members,
+            joins: false,
             settings: NodeSettings {
                 kept_events: self.kept_events,
                 ..plan.tuning.node_settings()

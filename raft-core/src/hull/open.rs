@@ -103,6 +103,13 @@ impl Hull {
         self.common.configuration()
     }
 
+    /// The entry that put that configuration in force; `None` for the one before all entries.
+    pub fn configured_by(&self) -> Option<EntryId> {
+        let index = self.common.configurations.active_since()?;
+        let term = self.term_at(index).unwrap_or_default();
+        Some(EntryId::new(term, index))
+    }
+
     /// For a leader: how far a follower is known to hold the log durably.
     pub fn match_index(&self, follower: NodeId) -> Option<LogIndex> {
         self.progress_of(follower).map(Progress::matched)

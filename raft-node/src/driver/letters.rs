@@ -105,10 +105,16 @@ impl<L: Log, C: Comms<Letter>, K: Clock, S: StateMachine> Driver<L, C, K, S> {
                 }
                 Ok(None)
             }
-            Packet::Genesis(news) => self
-                .genesis
-                .on_news(letter.from, &news)
-                .map_err(|fault| Exit::Fault(NodeFault::Genesis(fault))),
+            Packet::Genesis(news) => {
+                let hull = self.hull.as_ref();
+                let is_member = hull.is_some_and(|hull| hull.configuration().admits(letter.from));
+                if is_member && !self.genesis.has_founder(letter.from.id) {
+                    self.genesis.on_question(letter.from, &news);
+                    return Ok(None);
+                }
+                let rejected = self.genesis.on_news(letter.from, &news);
+                rejected.map_err(|fault| Exit::Fault(NodeFault::Genesis(fault)))
+            }
             Packet::Forward(forward) => {
                 let dropped = self.tickets.accept(letter.from, letter.boot, forward, now);
                 Ok((dropped > 0).then_some(Rejection::Overloaded))

@@ -158,6 +158,11 @@ impl<L: Log, C: Comms<Letter>, K: Clock, S: StateMachine> Driver<L, C, K, S> {
             self.touched = true;
             return Ok(true);
         }
+        // Before anything is sent: what was just appended may name whom it is to be sent to.
+        let configured_by = self.hull.as_ref().and_then(Hull::configured_by);
+        if configured_by != self.reached {
+            self.reach_members();
+        }
         let mut again = self.pull_writes();
         if again && self.clock.rarely(Site::OneWrite) {
             self.touched = true;
@@ -296,7 +301,9 @@ impl<L: Log, C: Comms<Letter>, K: Clock, S: StateMachine> Driver<L, C, K, S> {
         // First what became of the tickets: then a committed one is known when it is applied.
         while let Some(resolved) = hull.next_resolved() {
             again = true;
-            if !self.transfers.on_resolved(&resolved) {
+            let known =
+                self.transfers.on_resolved(&resolved) || self.changes.on_resolved(&resolved);
+            if !known {
                 self.tickets.on_resolved(resolved, self.clock.now());
             }
         }

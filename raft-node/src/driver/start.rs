@@ -14,6 +14,7 @@ pub(super) fn genesis(setup: &NodeSetup, recovered: &Recovered) -> Result<Genesi
     check(setup)?;
     let terms = FoundingTerms {
         members: setup.members.clone(),
+        joins: setup.joins,
         payload_codec: setup.payload_codec,
         shared: SharedSettings {
             sessions: setup.settings.sessions,
@@ -50,7 +51,10 @@ pub(super) fn genesis(setup: &NodeSetup, recovered: &Recovered) -> Result<Genesi
 
 fn check(setup: &NodeSetup) -> Result<(), StartError> {
     let id = setup.id;
-    if !setup.members.contains_key(&id) {
+    if setup.joins && setup.members.keys().all(|member| *member == id) {
+        return Err(StartError::NobodyToJoin { id });
+    }
+    if !setup.joins && !setup.members.contains_key(&id) {
         return Err(StartError::NotAMember { id });
     }
     for (id, address) in &setup.members {

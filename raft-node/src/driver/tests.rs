@@ -14,6 +14,7 @@ use crate::session::Halt;
 
 mod explaining;
 mod quiet;
+mod members;
 mod starts;
 mod transfers;
 mod world;

@@ -18,6 +18,7 @@ struct Founding {
 fn terms(ids: &[u64], lives: u128) -> FoundingTerms {
     let address = |id: &u64| (NodeId::new(*id), format!("host{id}"));
     FoundingTerms {
+        joins: false,
         members: ids.iter().map(address).collect(),
         payload_codec: PayloadCodec::Postcard,
         shared: SharedSettings::default(),
@@ -422,4 +423,112 @@ fn strangers_and_nonsense_are_refused() {
         genesis.on_news(peer(2), &news),
         Ok(Some(Rejection::Malformed))
     );
+}
+
+/// Node 4, which joins and was told of nodes 1 and 9, and the record of three that have founded.
+fn joining() -> (Genesis, Founding, Bytes) {
+    let mut founding = Founding::of_three();
+    for seed in 1..9 {
+        founding.round(seed).unwrap();
+    }
+    let record = founding.founded()[0].clone().unwrap().encode();
+    let me = Peer::new(NodeId::new(4), Incarnation::new(44));
+    let terms = FoundingTerms {
+        joins: true,
+        ..terms(&[1, 4, 9], 5)
+    };
+    let mut genesis = Genesis::born(me, terms);
+    assert!(genesis.next_identity().is_some());
+    genesis.on_durable();
+    (genesis, founding, record)
+}
+
+fn news(to: Option<Peer>, keeps: Option<Bytes>, founded: bool) -> News {
+    News {
+        to,
+        keeps,
+        founded,
+        wants_answer: false,
+    }
+}
+
+#[test]
+fn who_joins_keeps_a_record_that_is_founded_and_was_meant_for_it() {
+    let (mut genesis, founding, record) = joining();
+    let me = genesis.me();
+    let one = founding.founders[&1].me();
+    // It founds nothing itself, whomever it hears.
+    for peer in [one, Peer::new(NodeId::new(9), Incarnation::new(9))] {
+        assert_eq!(
+            genesis.on_news(peer, &news(Some(me), None, false)),
+            Ok(None)
+        );
+        genesis.on_time(Time::ZERO.after(INTERVAL * 3));
+        assert_eq!(genesis.next_identity(), None);
+    }
+    let leftover = Ok(Some(Rejection::OtherRecord));
+    let another_life = Peer::new(me.id, Incarnation::new(45));
+    for (to, founded) in [(None, true), (Some(another_life), true), (Some(me), false)] {
+        let said = news(to, Some(record.clone()), founded);
+        assert_eq!(genesis.on_news(one, &said), leftover, "{to:?} {founded}");
+        assert_eq!(genesis.next_identity(), None);
+    }
+    let stranger = Peer::new(NodeId::new(2), Incarnation::new(7));
+    let said = news(Some(me), Some(record.clone()), true);
+    assert_eq!(
+        genesis.on_news(stranger, &said),
+        Ok(Some(Rejection::Stranger))
+    );
+    assert_eq!(genesis.on_news(one, &said), Ok(None));
+    let written = genesis.next_identity().unwrap();
+    assert_eq!(genesis.founded(), None, "not before it is durable");
+    genesis.on_durable();
+    assert_eq!(genesis.founded().map(GenesisRecord::encode), Some(record));
+    assert_eq!(Identity::decode(&written).unwrap().me, me);
+    // From then on it has nothing to ask, and nothing to tell the founders.
+    assert_eq!(genesis.deadline(), None);
+    assert_eq!(genesis.next_letter(), None);
+}
+
+#[test]
+fn who_joins_may_be_told_by_a_member_that_joined_before_it() {
+    let (mut genesis, _, record) = joining();
+    let nine = Peer::new(NodeId::new(9), Incarnation::new(9));
+    let said = news(Some(genesis.me()), Some(record), true);
+    assert_eq!(genesis.on_news(nine, &said), Ok(None));
+    assert!(genesis.next_identity().is_some());
+}
+
+#[test]
+fn who_joins_with_another_codec_is_told_so() {
+    let (genesis, founding, record) = joining();
+    let terms = FoundingTerms {
+        payload_codec: PayloadCodec::Bincode,
+        joins: true,
+        ..terms(&[1], 5)
+    };
+    let mut other = Genesis::born(genesis.me(), terms);
+    assert!(other.next_identity().is_some());
+    other.on_durable();
+    let said = news(Some(genesis.me()), Some(record), true);
+    assert!(matches!(
+        other.on_news(founding.founders[&1].me(), &said),
+        Err(GenesisFault::PayloadCodecsDiffer { .. })
+    ));
+}
+
+#[test]
+fn a_member_tells_who_joined_when_asked_and_only_then() {
+    let (_, mut founding, record) = joining();
+    let one = founding.founders.get_mut(&1).unwrap();
+    while one.next_letter().is_some() {}
+    let four = Peer::new(NodeId::new(4), Incarnation::new(44));
+    let mut asked = news(None, None, false);
+    one.on_question(four, &asked);
+    assert_eq!(one.next_letter(), None);
+    asked.wants_answer = true;
+    one.on_question(four, &asked);
+    let (to, told) = one.next_letter().unwrap();
+    assert_eq!((to, told.to, told.founded), (four.id, Some(four), true));
+    assert_eq!(told.keeps, Some(record));
 }

@@ -233,6 +233,7 @@ impl NodeBuilder {
         Ok(NodeSetup {
             id: self.id,
             members: self.members.clone(),
+            joins: false,
             settings: self.settings,
             payload_codec: self.payload_codec,
             seed,

@@ -40,8 +40,11 @@ pub(super) struct World {
     nodes: BTreeMap<u64, Node>,
     settings: NodeSettings,
     starts: u64,
+    /// Nodes that join, and whom each asks.
+    joiners: BTreeMap<u64, Vec<u64>>,
 }
 
+#[derive(Default)]
 struct Node {
     driver: Option<TestDriver>,
     handle: Option<Handle<Journal>>,
@@ -67,19 +70,14 @@ impl World {
     pub(super) fn with(nodes: u64, tune: impl FnOnce(&mut NodeSettings)) -> Self {
         let mut settings = NodeSettings::default();
         tune(&mut settings);
-        let node = || Node {
-            driver: None,
-            handle: None,
-            exit: None,
-            disk: Disk::default(),
-        };
         let mut world = Self {
             time: Arc::default(),
             alarms: Arc::default(),
             net: Rc::default(),
-            nodes: (1..=nodes).map(|id| (id, node())).collect(),
+            nodes: (1..=nodes).map(|id| (id, Node::default())).collect(),
             settings,
             starts: 0,
+            joiners: BTreeMap::new(),
         };
         for id in 1..=nodes {
             world.start(id);
@@ -88,12 +86,19 @@ impl World {
     }
 
     pub(super) fn setup(&self, id: u64) -> NodeSetup {
-        let members = self.nodes.keys();
+        let founders = || {
+            let all = self.nodes.keys().copied();
+            all.filter(|id| !self.joiners.contains_key(id)).collect()
+        };
+        let joiner = self.joiners.get(&id);
+        let members: Vec<u64> = joiner.cloned().unwrap_or_else(founders);
         NodeSetup {
             id: NodeId::new(id),
             members: members
+                .iter()
                 .map(|id| (NodeId::new(*id), format!("host{id}")))
                 .collect(),
+            joins: joiner.is_some(),
             settings: self.settings,
             payload_codec: PayloadCodec::Postcard,
             seed: self.starts * 7919 + id,
@@ -119,6 +124,16 @@ impl World {
         node.driver = Some(driver);
         node.handle = Some(handle);
         node.exit = None;
+    }
+
+    /// Starts a node that joins, on an empty disk, and asks these.
+    pub(super) fn join(&mut self, id: u64, members: &[u64]) {
+        if self.nodes.contains_key(&id) {
+            self.wipe(id);
+        }
+        self.nodes.entry(id).or_default();
+        self.joiners.insert(id, members.to_vec());
+        self.start(id);
     }
 
     pub(super) fn crash(&mut self, id: u64) {
@@ -178,6 +193,12 @@ impl World {
 
     pub(super) fn handle(&self, id: u64) -> Handle<Journal> {
         self.nodes[&id].handle.clone().unwrap()
+    }
+
+    /// The nodes that run.
+    pub(super) fn running(&self) -> Vec<u64> {
+        let runs = self.nodes.iter().filter(|(_, node)| node.driver.is_some());
+        runs.map(|(id, _)| *id).collect()
     }
 
     pub(super) fn driver(&self, id: u64) -> &TestDriver {
