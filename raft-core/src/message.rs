@@ -277,10 +277,12 @@ impl Body {
             Self::PreVote(_)
             | Self::RequestVote(_)
             | Self::AppendEntries(_)
+            | Self::InstallSnapshot(_)
             | Self::Heartbeat(_) => true,
             Self::PreVoteReply(_)
             | Self::RequestVoteReply(_)
             | Self::AppendEntriesReply(_)
+            | Self::InstallSnapshotReply(_)
             | Self::HeartbeatReply(_)
             | Self::TimeoutNow(_)
             | Self::Removed(_) => false,

@@ -300,7 +300,7 @@ impl<L: Log, C: Comms<Letter>, K: Clock, S: StateMachine> Driver<L, C, K, S> {
                 self.comms.reach(id, address);
             }
         }
-        self.reached = hull.configured_by();
+        self.reached = Some(hull.configured_by());
         self.status.configuration = Arc::new(configuration.clone());
     }
 

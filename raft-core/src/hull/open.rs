@@ -103,11 +103,11 @@ impl Hull {
         self.common.configuration()
     }
 
-    /// The entry that put that configuration in force; `None` for the one before all entries.
-    pub fn configured_by(&self) -> Option<EntryId> {
-        let index = self.common.configurations.active_since()?;
-        let term = self.term_at(index).unwrap_or_default();
-        Some(EntryId::new(term, index))
+    /// The entry that put that configuration in force, or the last one of the snapshot that it is
+    /// from; [`EntryId::ORIGIN`] for the founding one.
+    pub fn configured_by(&self) -> EntryId {
+        let index = self.common.configurations.known_at();
+        EntryId::new(self.term_at(index).unwrap_or_default(), index)
     }
 
     /// For a leader: how far a follower is known to hold the log durably.

@@ -315,7 +315,13 @@ fn a_silent_follower_holds_up_no_other() {
 /// [T3.8.11] What asks for nothing is all that would count for a member.
 #[test]
 fn an_answer_from_another_life_of_a_member_is_dropped() {
-    let asks = ["PreVote", "RequestVote", "AppendEntries", "Heartbeat"];
+    let asks = [
+        "PreVote",
+        "RequestVote",
+        "AppendEntries",
+        "InstallSnapshot",
+        "Heartbeat",
+    ];
     let answers = every_body().into_iter();
     for body in answers.filter(|body| !asks.contains(&body.name())) {
         let mut node = Node::holding(5, &[1, 2]);

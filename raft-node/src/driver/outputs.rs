@@ -159,7 +159,7 @@ impl<L: Log, C: Comms<Letter>, K: Clock, S: StateMachine> Driver<L, C, K, S> {
             return Ok(true);
         }
         // Before anything is sent: what was just appended may name whom it is to be sent to.
-        let configured_by = self.hull.as_ref().and_then(Hull::configured_by);
+        let configured_by = self.hull.as_ref().map(Hull::configured_by);
         if configured_by != self.reached {
             self.reach_members();
         }
