@@ -13,8 +13,8 @@ use crate::handle::{SessionCommand, Submission};
 use crate::session::Halt;
 
 mod explaining;
-mod quiet;
 mod members;
+mod quiet;
 mod starts;
 mod transfers;
 mod world;
