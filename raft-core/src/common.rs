@@ -16,6 +16,7 @@ use crate::ids::{EntryId, LogIndex, NodeId, Peer, Term};
 use crate::log::{BatchNumber, HardState, Recovered};
 use crate::message::{Body, Message};
 use crate::random::Random;
+use crate::rules::repair as rule;
 use crate::settings::Settings;
 use crate::time::{LogTime, Time};
 use crate::trace::{EventKind, RuleKey};
@@ -28,6 +29,7 @@ pub(crate) mod entries;
 pub(crate) mod events;
 pub(crate) mod loads;
 pub(crate) mod outbox;
+pub(crate) mod repair;
 pub(crate) mod resolved;
 pub(crate) mod snapshots;
 
@@ -38,6 +40,7 @@ use entries::Entries;
 use events::Events;
 use loads::Loads;
 use outbox::{Outbox, Waiting};
+use repair::Repair;
 use resolved::ResolvedQueue;
 use snapshots::Snapshots;
 
@@ -65,6 +68,8 @@ pub(crate) struct Common {
     pub(crate) resolved: ResolvedQueue,
     pub(crate) events: Events,
     pub(crate) fault: Option<Fault>,
+    /// What became of entries that were lost, until the log is whole again.
+    pub(crate) repair: Option<Repair>,
 }
 
 impl Common {
@@ -76,6 +81,7 @@ impl Common {
         let before = recovered.hard;
         let stored = recovered.stored.clone();
         let configurations = Configurations::new(setup.founding, &recovered);
+        let repair = Repair::of(&recovered);
         let entries = Entries::new(recovered);
         // [F2.STATE.5] [F2.STATE.6] Both begin at zero, or at the snapshot that stands for what
         // is before it.
@@ -98,6 +104,7 @@ impl Common {
             resolved: ResolvedQueue::default(),
             events: Events::default(),
             fault: None,
+            repair,
         };
         if let Some(snapshot) = stored {
             common.start_from(snapshot);
@@ -111,6 +118,28 @@ impl Common {
 
     pub(crate) fn last(&self) -> EntryId {
         self.entries.last()
+    }
+
+    /// How far the log reached, while it does not reach as far again.
+    pub(crate) fn lost_through(&self) -> Option<EntryId> {
+        self.repair.as_ref().map(Repair::lost_through)
+    }
+
+    /// The last entry by which candidates are measured.
+    pub(crate) fn measure(&self) -> EntryId {
+        rule::measure(self.last(), self.lost_through())
+    }
+
+    /// Takes note of what is durable: a log that reaches as far as it once did is whole.
+    pub(crate) fn check_repair(&mut self) {
+        let Some(repair) = &self.repair else {
+            return;
+        };
+        let durable = self.entries.id_at(self.disk.durable_index());
+        if let Some(last) = durable.filter(|durable| repair.ends_at(*durable)) {
+            self.repair = None;
+            self.event("T3.8.11", EventKind::Repaired { last });
+        }
     }
 
     pub(crate) fn configuration(&self) -> &Configuration {
@@ -307,9 +336,10 @@ impl Common {
         drawn.saturating_add(self.deference(shortest))
     }
 
-    /// Whether this node may campaign: it may lead, as far as it knows, and its disk answers.
+    /// Whether this node may campaign: it may lead, as far as it knows, its disk answers, and its
+    /// log is whole.
     pub(crate) fn may_campaign(&self) -> bool {
-        self.may_lead() && !self.is_disk_stalled()
+        self.may_lead() && !self.is_disk_stalled() && self.repair.is_none()
     }
 
     /// Whether this node may lead, as far as it knows.
@@ -361,6 +391,7 @@ impl Common {
             snapshots,
             outbox,
             fault,
+            repair,
             settings: _,
             checksum: _,
             random: _,
@@ -378,7 +409,7 @@ impl Common {
             commit_index,
         )
             .hash(into);
-        (applying, configurations, fault.is_some()).hash(into);
+        (applying, configurations, fault.is_some(), repair).hash(into);
         snapshots.fingerprint(into);
         disk.fingerprint(hard, into);
         self.is_disk_stalled().hash(into);

@@ -85,8 +85,8 @@ pub enum Dropped {
     /// heard, or the logs are not equal (any more).
     #[error("the request to take over comes late")]
     LateTakeover,
-    /// It asks to take over leadership, and this node may not lead now: it is no voter, or its
-    /// disk does not answer.
+    /// It asks to take over leadership, and this node may not lead now: it is no voter, its
+    /// disk does not answer, or its log is being repaired.
     #[error("this node may not take over leadership now")]
     MayNotLead,
     /// It asks to overwrite an entry that is committed here.

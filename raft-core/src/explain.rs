@@ -46,6 +46,8 @@ pub struct HullStatus {
     pub durable_index: LogIndex,
     /// The last entry of the log, durable or not.
     pub last: EntryId,
+    /// How far the log reached before entries of it were lost, until it does so again.
+    pub lost_through: Option<EntryId>,
     /// What this node takes part in; `None` when the configuration in force does not have it.
     pub member: Option<MemberRole>,
     /// The entry that put the configuration in force, if it is in the log.
@@ -160,6 +162,17 @@ pub enum NoLeader {
     Removed {
         /// The entry of that configuration.
         configuration: LogIndex,
+    },
+    /// This node's log was damaged, and does not reach as far again as it once did.
+    #[error(
+        "this node does not campaign, and votes only for who holds as much as it once did: its log \
+         was damaged, ends at {last} and reached up to {lost_through}"
+    )]
+    InRepair {
+        /// The last entry it holds.
+        last: EntryId,
+        /// How far its log reached.
+        lost_through: EntryId,
     },
     /// Nobody was heard that leads the current term.
     #[error("nobody has been heard that leads {term}")]

@@ -116,6 +116,7 @@ impl Hull {
                 self.common
                     .outbox
                     .merge_ready(|batch| disk.is_durable(batch));
+                self.common.check_repair();
                 self.on_durable()
             }
             Input::WriteFailed(error) => self.stop(error),

@@ -207,6 +207,11 @@ pub struct Recovered {
     pub time: LogTime,
     /// The configurations among the entries kept, in order.
     pub configurations: Vec<(LogIndex, Configuration)>,
+    /// How far the log once reached, if some of it was damaged and is lost: no entry that it ever
+    /// called durable is later than this one, which may itself never have been. `None` for a whole
+    /// log. A log that lost entries says so at each opening until it reaches as far again, and
+    /// never loses the hard state with them: then it must not open at all.
+    pub lost_through: Option<EntryId>,
 }
 
 /// Why a log can't go on. The same error is returned ever after (clause 6).
@@ -227,8 +232,7 @@ pub enum LogError {
         /// What the storage said.
         detail: String,
     },
-    /// Bytes read back are not what was written. Do not start this node again before its log was
-    /// inspected.
+    /// Bytes read back are not what was written. Opening the log again finds out how much is lost.
     #[error("log is corrupt in {file} at offset {offset}: expected {expected}, found {found}")]
     Corrupt {
         /// The file.

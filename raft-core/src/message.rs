@@ -134,6 +134,14 @@ pub enum AppendVerdict {
     },
     /// The sender is not (or no longer) leader: the message's term is later than the request's.
     StaleTerm,
+    /// As [`AppendVerdict::Conflict`], of a follower that lost entries: whatever it acknowledged
+    /// before, it is not known to hold any more.
+    Lost {
+        /// The index of an entry that the sender takes it to hold, and it does not.
+        refused: LogIndex,
+        /// Where to look next.
+        hint: EntryId,
+    },
 }
 
 /// Says that the leader is alive.
@@ -258,7 +266,7 @@ impl Body {
             Self::TimeoutNow(TimeoutNow { last, .. }) => Some(*last),
             Self::InstallSnapshot(install) => Some(install.snapshot.id.last),
             Self::AppendEntriesReply(AppendEntriesReply {
-                verdict: AppendVerdict::Conflict { hint, .. },
+                verdict: AppendVerdict::Conflict { hint, .. } | AppendVerdict::Lost { hint, .. },
                 ..
             }) => Some(*hint),
             Self::PreVoteReply(_)

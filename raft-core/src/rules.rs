@@ -10,6 +10,7 @@
 //! | [`plan`] | what a change of members would go through, and its risks |
 //! | [`catch_up`] | thesis 4.2.1: when a new member is close enough to count |
 //! | [`commit`] | Leaders and AppendEntries, 5.3 and 5.4.2: how far the log is committed |
+//! | [`repair`] | whose vote a node gives that lost entries, and when it is whole again |
 //! | [`snapshot`] | InstallSnapshot, 7: whether one is needed, and how much of the log may go |
 //! | [`transfer`] | thesis 3.10: to whom leadership goes, and when |
 //!
@@ -20,6 +21,7 @@ pub mod catch_up;
 pub mod commit;
 pub mod plan;
 pub mod reconfigure;
+pub mod repair;
 pub mod snapshot;
 pub mod term;
 pub mod transfer;

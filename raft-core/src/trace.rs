@@ -156,6 +156,11 @@ pub enum EventKind {
         /// Why.
         why: Dropped,
     },
+    /// The log reaches as far again as before entries of it were lost.
+    Repaired {
+        /// Its last durable entry.
+        last: EntryId,
+    },
     /// The hull stopped; [`crate::hull::Hull::fault`] says why.
     Stopped,
 }

@@ -3,7 +3,7 @@
 
 mod support;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use raft_core::configuration::{Configuration, Member, MemberRole, Members};
@@ -41,6 +41,8 @@ struct World {
     proposed: u64,
     /// Whether the members change.
     changes: bool,
+    /// How often a log lost entries, where that happens.
+    losses: Option<u64>,
     /// Configurations that were in force on a leader: what the schedules went through.
     shapes: BTreeSet<&'static str>,
 }
@@ -52,6 +54,16 @@ impl World {
 
     fn with_settings(seed: u64, size: u64, settings: &Settings) -> Self {
         Self::founded_by(seed, size, size, settings)
+    }
+
+    /// A world in which logs lose what was durable.
+    fn losing(seed: u64, size: u64, settings: &Settings) -> Self {
+        let mut world = Self::with_settings(seed, size, settings);
+        world.losses = Some(0);
+        for node in &mut world.nodes {
+            node.past = Some(VecDeque::new());
+        }
+        world
     }
 
     /// A world of which the first nodes are members from the start, and all may come to be.
@@ -89,6 +101,7 @@ impl World {
             applied,
             proposed: 0,
             changes: false,
+            losses: None,
             shapes: BTreeSet::new(),
         }
     }
@@ -130,7 +143,7 @@ impl World {
                 let payload = self.proposed.to_le_bytes();
                 self.nodes[who].propose(&payload);
             }
-            96 if faults && self.dice.roll(4) == 0 => self.nodes[who].restart(),
+            96 if faults && self.dice.roll(4) == 0 => self.restart(who),
             97 if faults => {
                 self.wire.clear();
             }
@@ -145,6 +158,21 @@ impl World {
             _ => {}
         }
         self.gather();
+    }
+
+    /// Starts a node again, now and then without the end of its log, while a majority is whole.
+    fn restart(&mut self, who: usize) {
+        let in_repair = |node: &&Node| node.hull.lost_through().is_some();
+        let others = self.nodes.iter().enumerate().filter(|(at, _)| *at != who);
+        let damaged = others.filter(|(_, node)| in_repair(node)).count();
+        if self.losses.is_none() || damaged >= (self.nodes.len() - 1) / 2 {
+            self.nodes[who].restart();
+            return;
+        }
+        let writes = self.dice.roll(12) as usize;
+        self.nodes[who].restart_without(writes);
+        let lost = self.nodes[who].hull.lost_through().is_some();
+        self.losses = self.losses.map(|losses| losses + u64::from(lost));
     }
 
     fn deliver(&mut self, faults: bool) {
@@ -257,7 +285,10 @@ fn look_at_explanations(node: &Node, leaders: &BTreeMap<u64, NodeId>) {
             NoLeader::Refused { .. } => hull.role() == Role::Follower,
             NoLeader::NotDriven { .. } => hull.deadline().is_some_and(|at| at <= now),
             NoLeader::DiskStalled { .. } => !node.writes.is_empty(),
-            NoLeader::Stopped(_) | NoLeader::MayNotLead { .. } | NoLeader::Removed { .. } => false,
+            NoLeader::Stopped(_)
+            | NoLeader::MayNotLead { .. }
+            | NoLeader::InRepair { .. }
+            | NoLeader::Removed { .. } => false,
         };
         assert!(seen, "{reason}: {:?}", hull.status(now));
     }
@@ -284,6 +315,43 @@ fn random_schedules_keep_the_log_safe_and_end_in_progress() {
             "seed {seed}: no progress after healing"
         );
     }
+}
+
+/// The same while logs lose their newest writes, though these were durable and others count on them:
+/// what was replaced may come back by that, terms and votes stay, and a majority of logs is whole at
+/// any time. All are whole in the end. In some, snapshots stand for a part.
+#[test]
+fn lost_entries_are_fetched_again_and_nobody_wins_by_the_loss() {
+    let mut losses = 0;
+    for seed in 0..60 {
+        let settings = match seed % 3 {
+            0 => forgetting(seed),
+            _ => support::settings(),
+        };
+        let mut world = World::losing(seed, 3 + 2 * (seed % 2), &settings);
+        for _ in 0..1_500 {
+            world.act(true);
+            let led = world.nodes.iter().any(|node| {
+                node.hull.lost_through().is_some() && node.hull.role() != Role::Follower
+            });
+            assert!(!led, "seed {seed}: who lost entries campaigns");
+        }
+        let before = world.applied.len();
+        for _ in 0..4_000 {
+            world.act(false);
+        }
+        assert!(
+            world.applied.len() > before + 10,
+            "seed {seed}: no progress after healing"
+        );
+        let whole = |node: &Node| node.hull.lost_through().is_none();
+        assert!(
+            world.nodes.iter().all(whole),
+            "seed {seed}: still in repair"
+        );
+        losses += world.losses.unwrap_or_default();
+    }
+    assert!(losses > 100, "only {losses}");
 }
 
 /// The same while the members change at random, over and over: voters and learners come and go,

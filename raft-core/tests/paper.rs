@@ -57,6 +57,8 @@ mod t3_10_priority;
 mod t3_10_transfer;
 #[path = "paper/t3_8_lives.rs"]
 mod t3_8_lives;
+#[path = "paper/t3_8_repair.rs"]
+mod t3_8_repair;
 #[path = "paper/t4_2_3_stickiness.rs"]
 mod t4_2_3_stickiness;
 #[path = "paper/t4_2_removal.rs"]

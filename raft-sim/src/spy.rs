@@ -194,7 +194,9 @@ impl Journal {
             Body::RequestVoteReply(reply) if reply.granted => Promise::Vote,
             Body::AppendEntriesReply(reply) => match reply.verdict {
                 AppendVerdict::Matched(index) => Promise::Holds(index),
-                AppendVerdict::Conflict { .. } | AppendVerdict::StaleTerm => return,
+                AppendVerdict::Conflict { .. }
+                | AppendVerdict::StaleTerm
+                | AppendVerdict::Lost { .. } => return,
             },
             Body::InstallSnapshotReply(reply) => match reply.verdict {
                 InstallVerdict::Matched(index) => Promise::Holds(index),

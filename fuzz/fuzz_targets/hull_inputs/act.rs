@@ -104,6 +104,8 @@ pub(crate) enum FalseBody {
         request: Number,
         refused: Number,
         hint: Id,
+        /// Whether entries were lost, and not only missing.
+        lost: bool,
     },
     StaleTerm {
         request: Number,

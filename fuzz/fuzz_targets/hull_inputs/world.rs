@@ -216,6 +216,14 @@ fn answer(request: &Number, verdict: AppendVerdict) -> Body {
     Body::AppendEntriesReply(AppendEntriesReply { request, verdict })
 }
 
+fn refusal(lost: bool, refused: LogIndex, hint: EntryId) -> AppendVerdict {
+    if lost {
+        AppendVerdict::Lost { refused, hint }
+    } else {
+        AppendVerdict::Conflict { refused, hint }
+    }
+}
+
 fn body_of(body: &FalseBody, node: &Node) -> Body {
     match body {
         FalseBody::PreVote { attempt, last } => Body::PreVote(PreVote {
@@ -259,10 +267,11 @@ fn body_of(body: &FalseBody, node: &Node) -> Body {
             request,
             refused,
             hint,
-        } => {
-            let (refused, hint) = (index_of(*refused, node), id_of(hint, node));
-            answer(request, AppendVerdict::Conflict { refused, hint })
-        }
+            lost,
+        } => answer(
+            request,
+            refusal(*lost, index_of(*refused, node), id_of(hint, node)),
+        ),
         FalseBody::StaleTerm { request } => answer(request, AppendVerdict::StaleTerm),
         FalseBody::Heartbeat(round, commit, quiet) => Body::Heartbeat(Heartbeat {
             round: plain(round),

@@ -43,6 +43,7 @@ impl Hull {
             applied_index: self.applied_index(),
             durable_index: self.durable_index(),
             last: self.last(),
+            lost_through: common.lost_through(),
             member: member_role(common),
             configuration_index: common.configurations.active_since(),
             is_joint: common.configuration().is_joint(),
@@ -163,6 +164,10 @@ fn unable(common: &Common, now: Time) -> Vec<NoLeader> {
     if outstanding >= limit {
         why.push(NoLeader::DiskStalled { outstanding, limit });
     }
+    if let Some(lost_through) = common.lost_through() {
+        let last = common.last();
+        why.push(NoLeader::InRepair { last, lost_through });
+    }
     if let Some(configuration) = common.configurations.removed_at() {
         why.push(NoLeader::Removed { configuration });
     } else if !common.may_lead() {
@@ -193,7 +198,8 @@ fn of_follower(common: &Common, follower: &Follower, now: Time) -> Vec<NoLeader>
         let by = follower.refused_by().to_vec();
         why.push(NoLeader::Refused { by });
     }
-    let waits = common.may_lead() && !common.is_disk_stalled_at(now);
+    let able = common.may_lead() && common.repair.is_none();
+    let waits = able && !common.is_disk_stalled_at(now);
     if let Some(deadline) = follower.deadline().filter(|_| waits) {
         let after = deadline.since(now);
         why.push(NoLeader::Waits { after });

@@ -23,6 +23,7 @@ impl Hull {
             return Err(OpenError::Recovered { reason });
         }
         let mut common = Common::new(setup, recovered, now);
+        common.check_repair();
         // [S5.2.2] A node starts as a follower.
         let state = State::Follower(Follower::new(&mut common));
         Ok(Self {
@@ -96,6 +97,12 @@ impl Hull {
     /// The term of the entry at `index`, if the log holds it or begins right after it.
     pub fn term_at(&self, index: LogIndex) -> Option<Term> {
         self.common.entries.term_at(index)
+    }
+
+    /// How far the log reached before entries of it were lost, until it does so again: meanwhile
+    /// this node does not campaign, and votes only for who holds as much.
+    pub fn lost_through(&self) -> Option<EntryId> {
+        self.common.lost_through()
     }
 
     /// The configuration in force: the latest in the log, committed or not.
@@ -207,6 +214,12 @@ fn contradiction(recovered: &Recovered) -> Option<&'static str> {
     }
     if recovered.hard.term < previous.term {
         return Some("the hard state's term is earlier than the last entry's");
+    }
+    if recovered
+        .lost_through
+        .is_some_and(|lost| lost.term > recovered.hard.term)
+    {
+        return Some("the hard state's term is earlier than that of an entry that was lost");
     }
     let indexes = recovered.configurations.iter().map(|(index, _)| *index);
     let sorted = indexes.clone().is_sorted_by(|a, b| a < b);

@@ -205,7 +205,7 @@ impl Follower {
         };
         match append::judge_previous(previous, held, common.commit_index) {
             PreviousVerdict::Held => accept(common, from, request),
-            PreviousVerdict::Missing => refuse(common, from, &request),
+            PreviousVerdict::Missing => refuse(common, from, request.request, previous),
             PreviousVerdict::ContradictsCommitted => drop_overwrite(common, from, previous),
         }
     }
@@ -217,11 +217,7 @@ impl Follower {
         // What comes late or twice speaks of a rest that may be over.
         let is_news = heartbeat.round > self.round;
         self.round = self.round.max(heartbeat.round);
-        // The leader tells no more than it knows this node to hold; the bound here is against
-        // messages that can't be.
-        let last = common.last().index;
-        let commit = commit::of_follower(common.commit_index, heartbeat.commit, last);
-        common.advance_commit(commit, "S5.3.15");
+        Self::learn_commit(common, from, heartbeat.commit);
         // At once, whatever the disk does: it says that this node is here, and nothing of its log.
         let reply = HeartbeatReply {
             round: Some(heartbeat.round),
@@ -230,6 +226,22 @@ impl Follower {
         if heartbeat.quiet && is_news {
             self.take_leave(common, heartbeat);
         }
+    }
+
+    /// The leader tells no more than it knows this node to hold; the bound here is against messages
+    /// that can't be.
+    fn learn_commit(common: &mut Common, from: Peer, told: LogIndex) {
+        let (term, last) = (common.term(), common.last().index);
+        let believable = match &common.repair {
+            Some(repair) => repair.believable(term, told),
+            None => told,
+        };
+        if believable < told && told > common.commit_index {
+            // It counts on what was lost, and may have nothing to send that could be refused.
+            refuse(common, from, 0, EntryId::new(term, told));
+        }
+        let commit = commit::of_follower(common.commit_index, believable, last);
+        common.advance_commit(commit, "S5.3.15");
     }
 
     /// The leader hands over to this node, unless it comes late or can't be.
@@ -337,6 +349,10 @@ fn accept(common: &mut Common, from: Peer, request: AppendEntries) {
             return;
         }
     }
+    let term = common.term();
+    if let Some(repair) = &mut common.repair {
+        repair.vouch(term, matching);
+    }
     let commit = commit::of_follower(common.commit_index, request.commit, matching);
     common.advance_commit(commit, "F2.AE.5");
     // [T3.8.3] Nobody counts these entries as held here before they are durable here.
@@ -379,22 +395,19 @@ fn append_new(common: &mut Common, from: Peer, chunk: &Chunk) -> bool {
 }
 
 /// Refuses, with a hint where the logs may still agree.
-fn refuse(common: &mut Common, from: Peer, request: &AppendEntries) {
-    let previous = request.previous;
+fn refuse(common: &mut Common, from: Peer, request: u64, previous: EntryId) {
     common.event("F2.AE.2", EventKind::AppendRefused { previous });
     // [S5.3.47] The refusal carries the last entry that could still match.
     let index = append::could_agree(previous, common.last().index, |index| {
         common.entries.term_at(index)
     });
     let hint = common.entries.id_at(index).unwrap_or(EntryId::ORIGIN);
-    let verdict = AppendVerdict::Conflict {
-        refused: previous.index,
-        hint,
+    let refused = previous.index;
+    let verdict = match common.repair {
+        None => AppendVerdict::Conflict { refused, hint },
+        Some(_) => AppendVerdict::Lost { refused, hint },
     };
-    let reply = AppendEntriesReply {
-        request: request.request,
-        verdict,
-    };
+    let reply = AppendEntriesReply { request, verdict };
     // It speaks in a term that must not be forgotten, so it waits for the disk like any promise.
     common.promise(from, Body::AppendEntriesReply(reply));
 }

@@ -82,6 +82,6 @@ fn voter(common: &Common) -> vote::Voter {
         term: common.term(),
         vote: common.hard.vote,
         to_other_life: common.hard.to_other_life,
-        last: common.last(),
+        last: common.measure(),
     }
 }

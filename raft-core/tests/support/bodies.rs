@@ -70,6 +70,14 @@ pub(crate) fn conflict(request: u64, refused: u64, hint: EntryId) -> Body {
     Body::AppendEntriesReply(AppendEntriesReply { request, verdict })
 }
 
+pub(crate) fn lost(request: u64, refused: u64, hint: EntryId) -> Body {
+    let verdict = AppendVerdict::Lost {
+        refused: index(refused),
+        hint,
+    };
+    Body::AppendEntriesReply(AppendEntriesReply { request, verdict })
+}
+
 pub(crate) fn removed(configuration: u64) -> Body {
     Body::Removed(Removed {
         configuration: index(configuration),
@@ -86,6 +94,7 @@ pub(crate) fn every_body() -> Vec<Body> {
         append(id(2, 2), chunks(3, &[3]), 3),
         matched(1, 2),
         conflict(1, 2, id(1, 1)),
+        lost(1, 2, id(1, 1)),
         heartbeat(1, 2),
         heartbeat_reply(1),
         Body::TimeoutNow(TimeoutNow {

@@ -9,6 +9,7 @@
 
 mod bodies;
 mod entries;
+mod loss;
 mod members;
 mod store;
 
@@ -37,6 +38,8 @@ pub(crate) use bodies::*;
 #[allow(unused_imports, reason = "each test file uses its own part of this")]
 pub(crate) use entries::{chunks, ids, ids_of};
 #[allow(unused_imports, reason = "each test file uses its own part of this")]
+pub(crate) use loss::*;
+#[allow(unused_imports, reason = "each test file uses its own part of this")]
 pub(crate) use members::*;
 #[allow(unused_imports, reason = "each test file uses its own part of this")]
 pub(crate) use store::{Store, empty_snapshot};
@@ -47,6 +50,10 @@ pub(crate) struct Node {
     pub(crate) log: MemoryLog,
     pub(crate) now: Time,
     setup: Setup,
+    /// The log as it was before each of the last writes, the oldest first, where that is kept.
+    pub(crate) past: Option<VecDeque<MemoryLog>>,
+    /// How far the log reached when some of it was lost.
+    pub(super) lost: Option<EntryId>,
     /// Writes taken from the hull and not yet durable.
     pub(crate) writes: VecDeque<Write>,
     /// When false, writes wait in `writes` until `sync` is called.
@@ -126,11 +133,23 @@ impl Node {
         Self::with_store(setup, log, Store::default())
     }
 
-    pub(crate) fn with_store(setup: Setup, log: MemoryLog, mut store: Store) -> Self {
+    pub(crate) fn with_store(setup: Setup, log: MemoryLog, store: Store) -> Self {
+        Self::having_lost(setup, log, store, None)
+    }
+
+    /// A node whose log once reached as far as `lost`, and says so until it does again.
+    pub(crate) fn having_lost(
+        setup: Setup,
+        log: MemoryLog,
+        mut store: Store,
+        lost: Option<EntryId>,
+    ) -> Self {
         store.forget_old();
         let now = Time::from_millis(1_000);
+        let lost = lost.filter(|lost| *lost > log_end(&log));
         let recovered = Recovered {
             stored: store.newest().map(|(snapshot, _)| snapshot.clone()),
+            lost_through: lost,
             ..log.recovered()
         };
         let hull = Hull::open(setup.clone(), recovered, now).expect("opens");
@@ -139,6 +158,8 @@ impl Node {
             log,
             now,
             setup,
+            past: None,
+            lost,
             writes: VecDeque::new(),
             auto_sync: true,
             loads: VecDeque::new(),
@@ -156,18 +177,6 @@ impl Node {
             last_attempt: 0,
             last_requests: BTreeMap::new(),
         }
-    }
-
-    /// Loses everything that is not in the log, and starts again.
-    pub(crate) fn restart(&mut self) {
-        let mut setup = self.setup.clone();
-        setup.seed += 1_000;
-        let now = self.now;
-        let mut node = Self::with_store(setup, self.log.clone(), self.store.clone());
-        node.now = node.now.max(now);
-        node.auto_sync = self.auto_sync;
-        node.auto_store = self.auto_store;
-        *self = node;
     }
 
     pub(crate) fn step(&mut self, input: Input) {
@@ -249,6 +258,10 @@ impl Node {
         let Some(write) = self.writes.pop_front() else {
             return false;
         };
+        if let Some(past) = &mut self.past {
+            past.push_back(self.log.clone());
+            past.drain(..past.len().saturating_sub(PAST));
+        }
         let durable = self.log.write(write).expect("memory log accepts");
         self.hull.step(self.now, Input::Durable(durable));
         true

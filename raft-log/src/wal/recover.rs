@@ -270,6 +270,7 @@ fn recovered(contents: &Contents, configurations: Vec<(LogIndex, Configuration)>
         last: contents.last(),
         time: contents.time(),
         configurations,
+        lost_through: None,
     }
 }
 

@@ -6,8 +6,8 @@ use raft_core::chunk::ChunkBuilder;
 use raft_core::configuration::Configuration;
 use raft_core::ids::{EntryId, LogIndex, Term};
 use raft_core::message::{
-    AppendEntries, Heartbeat, InstallSnapshot, InstallSnapshotReply, InstallVerdict, Removed,
-    TimeoutNow,
+    AppendEntries, AppendEntriesReply, AppendVerdict, Heartbeat, InstallSnapshot,
+    InstallSnapshotReply, InstallVerdict, Removed, TimeoutNow,
 };
 use raft_core::record::ClientHeader;
 use raft_core::snapshot::{Snapshot, SnapshotId};
@@ -120,6 +120,13 @@ fn packets() -> Vec<Packet> {
         message(Body::Removed(Removed {
             configuration: LogIndex::new(300),
         })),
+        message(Body::AppendEntriesReply(AppendEntriesReply {
+            request: 9,
+            verdict: AppendVerdict::Lost {
+                refused: LogIndex::new(50),
+                hint: EntryId::new(Term::new(2), LogIndex::new(7)),
+            },
+        })),
     ]
 }
 
@@ -177,7 +184,7 @@ fn golden_bytes_of_version_2() {
 /// The bodies' bytes, after the header (and its table): a change of any of these is a new version.
 #[test]
 fn golden_bytes_of_bodies_in_postcard() {
-    let golden: [&[u8]; 11] = [
+    let golden: [&[u8]; 12] = [
         &[],
         &[1, 0x81, 2, 2, 0x82, 2, 3, 6, 5, 0xac, 2, 1],
         &[1, 0x81, 2, 2, 0x82, 2, 3, 4, 9, 0, 0, 0],
@@ -196,6 +203,7 @@ fn golden_bytes_of_bodies_in_postcard() {
         &[2, 0x82, 2, 1, 1, 7, 8, 2, 1, 0, 2, 1, 5, 1, 3],
         &[1, 0x81, 2, 2, 0x82, 2, 3, 8, 0xac, 2, 2, 6],
         &[1, 0x81, 2, 2, 0x82, 2, 3, 9, 0xac, 2],
+        &[1, 0x81, 2, 2, 0x82, 2, 3, 5, 9, 3, 50, 2, 7],
     ];
     for (packet, golden) in packets().into_iter().zip(golden) {
         let chunks = chunks_of(&packet).len();

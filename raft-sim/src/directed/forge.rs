@@ -135,6 +135,8 @@ pub enum Change {
     Conflict(LogIndex, EntryId),
     /// That the term was over.
     StaleTerm,
+    /// What was lost, and the hint.
+    Lost(LogIndex, EntryId),
     /// The round of a heartbeat, or of the one answered.
     Round(u64),
 }
@@ -158,6 +160,7 @@ impl Change {
             Self::Matched(_) => "matched",
             Self::Conflict(_, _) => "conflict",
             Self::StaleTerm => "stale",
+            Self::Lost(_, _) => "lost",
             Self::Round(_) => "round",
         }
     }
@@ -206,6 +209,10 @@ impl Change {
             (Self::Conflict(refused, hint), Body::AppendEntriesReply(reply)) => {
                 let (refused, hint) = (*refused, *hint);
                 reply.verdict = AppendVerdict::Conflict { refused, hint };
+            }
+            (Self::Lost(refused, hint), Body::AppendEntriesReply(reply)) => {
+                let (refused, hint) = (*refused, *hint);
+                reply.verdict = AppendVerdict::Lost { refused, hint };
             }
             (Self::StaleTerm, Body::AppendEntriesReply(reply)) => {
                 reply.verdict = AppendVerdict::StaleTerm;

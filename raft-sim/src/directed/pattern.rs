@@ -266,7 +266,9 @@ pub fn indexes(message: &Message) -> RangeInclusive<LogIndex> {
         }
         Body::AppendEntriesReply(reply) => match reply.verdict {
             AppendVerdict::Matched(index) => at(index),
-            AppendVerdict::Conflict { refused, .. } => at(refused),
+            AppendVerdict::Conflict { refused, .. } | AppendVerdict::Lost { refused, .. } => {
+                at(refused)
+            }
             AppendVerdict::StaleTerm => at(LogIndex::ZERO),
         },
         Body::Heartbeat(beat) => at(beat.commit),

@@ -161,7 +161,10 @@ impl Watch {
                     Answered::Conflict { refused, .. } if refused <= known.1.index => {
                         Marker::LateRefusal
                     }
-                    Answered::Matched(_) | Answered::Conflict { .. } | Answered::Stale => return,
+                    Answered::Matched(_)
+                    | Answered::Conflict { .. }
+                    | Answered::Stale
+                    | Answered::Lost { .. } => return,
                 }
             }
             (Says::TimeoutNow { .. }, Role::Follower) if same => Marker::ToldToTakeOver,

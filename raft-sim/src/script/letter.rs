@@ -37,6 +37,10 @@ fn change(word: &str) -> Option<Change> {
             let (refused, hint) = value.split_once(',')?;
             Change::Conflict(index(refused)?, entry_id(hint)?)
         }
+        "lost" => {
+            let (refused, hint) = value.split_once(',')?;
+            Change::Lost(index(refused)?, entry_id(hint)?)
+        }
         "stale" => yes_or_no(value)?.then_some(Change::StaleTerm)?,
         "round" => Change::Round(number(value)?),
         _ => return None,
@@ -65,4 +69,4 @@ fn yes_or_no(word: &str) -> Option<bool> {
 
 const FIELDS: &str = "a field: term=T3, from-life=7, to-life=7, attempt=1, asked=T3, last=2@T1, \
                       transfer=yes, granted=yes, request=1, previous=2@T1, commit=2, \
-                      entries=3@T1:x,4@T1:no-op, matched=2, conflict=4,2@T1, stale=yes or round=1";
+                      entries=3@T1:x,4@T1:no-op, matched=2, conflict=4,2@T1, lost=4,2@T1, stale=yes or round=1";

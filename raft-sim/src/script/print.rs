@@ -35,6 +35,7 @@ pub(crate) fn content(message: &Message) -> String {
                 format!("conflict at {refused}, try {hint}")
             }
             AppendVerdict::StaleTerm => "stale term".to_owned(),
+            AppendVerdict::Lost { refused, hint } => format!("lost {refused}, try {hint}"),
         },
         Body::Heartbeat(beat) => format!("commit {}", beat.commit),
         Body::HeartbeatReply(_) => String::new(),
@@ -145,6 +146,7 @@ pub(crate) fn happened(kind: &EventKind) -> String {
         EventKind::Compacted { last } => format!("forgets all up to {last}"),
         EventKind::QuorumLost { term } => format!("hears no quorum in {term}"),
         EventKind::MessageDropped { from, why } => format!("drops {from}'s message: {why}"),
+        EventKind::Repaired { last } => format!("holds as much again as it lost, up to {last}"),
         EventKind::Stopped => "stops".to_owned(),
     }
 }

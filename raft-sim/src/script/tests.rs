@@ -152,7 +152,7 @@ fn the_documentation_holds_the_table() {
 /// What a letter in a pattern of lines may stand for; half of it is what nobody should write.
 const NODES: [&str; 6] = ["1", "2", "3", "n1", "4", "0"];
 const LINKS: [&str; 6] = ["1->2", "2->1", "1->3", "3->1", "2->3", "9->1"];
-const FIELDS: [&str; 22] = [
+const FIELDS: [&str; 23] = [
     "term=T1",
     "term=T18446744073709551615",
     "from-life=7",
@@ -173,6 +173,7 @@ const FIELDS: [&str; 22] = [
     "entries=0@T0:y,9@T7:no-op,18446744073709551615@T2:z",
     "matched=18446744073709551615",
     "conflict=18446744073709551615,0@T0",
+    "lost=4,2@T1",
     "stale=yes",
     "round=18446744073709551615",
 ];

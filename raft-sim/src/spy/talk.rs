@@ -40,6 +40,7 @@ impl Talk {
                 AppendVerdict::Matched(index) => Answered::Matched(index),
                 AppendVerdict::Conflict { refused, hint } => Answered::Conflict { refused, hint },
                 AppendVerdict::StaleTerm => Answered::Stale,
+                AppendVerdict::Lost { refused, hint } => Answered::Lost { refused, hint },
             }),
             Body::Heartbeat(heartbeat) => Says::Heartbeat {
                 commit: heartbeat.commit,
@@ -142,4 +143,11 @@ pub enum Answered {
     },
     /// They are of a term that is over.
     Stale,
+    /// An entry that the follower is taken to hold was lost there.
+    Lost {
+        /// That entry's index.
+        refused: LogIndex,
+        /// The last one that could match.
+        hint: EntryId,
+    },
 }

@@ -124,14 +124,7 @@ fn fill(message: &Message, put: &mut dyn FnMut(&'static str, String)) {
         }
         Body::AppendEntriesReply(reply) => {
             put("request", reply.request.to_string());
-            match reply.verdict {
-                AppendVerdict::Matched(index) => put("matched", index.get().to_string()),
-                AppendVerdict::Conflict { refused, hint } => {
-                    put("refused", refused.get().to_string());
-                    put("hint", hint.to_string());
-                }
-                AppendVerdict::StaleTerm => put("stale", true.to_string()),
-            }
+            fill_verdict(&reply.verdict, put);
         }
         Body::Heartbeat(beat) => {
             put("round", beat.round.to_string());
@@ -156,6 +149,21 @@ fn fill(message: &Message, put: &mut dyn FnMut(&'static str, String)) {
                 InstallVerdict::Matched(index) => put("matched", index.get().to_string()),
                 InstallVerdict::StaleTerm => put("stale", true.to_string()),
             }
+        }
+    }
+}
+
+fn fill_verdict(verdict: &AppendVerdict, put: &mut dyn FnMut(&'static str, String)) {
+    match verdict {
+        AppendVerdict::Matched(index) => put("matched", index.get().to_string()),
+        AppendVerdict::Conflict { refused, hint } => {
+            put("refused", refused.get().to_string());
+            put("hint", hint.to_string());
+        }
+        AppendVerdict::StaleTerm => put("stale", true.to_string()),
+        AppendVerdict::Lost { refused, hint } => {
+            put("lost", refused.get().to_string());
+            put("hint", hint.to_string());
         }
     }
 }

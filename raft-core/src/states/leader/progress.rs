@@ -17,7 +17,8 @@ use super::send_snapshot::Transfer;
 /// One follower, as its leader sees it.
 ///
 /// - `matched < next`, and `next` is at most one past the leader's last entry.
-/// - `matched` only grows: in one term a follower's log never loses what it acknowledged.
+/// - `matched` only grows: in one term a follower's log never loses what it acknowledged, unless
+///   its disk does, and then it says so.
 /// - In `Replicate`, `in_flight` ascends by request, and `bytes` is the sum of what it pins.
 #[derive(Clone, Debug)]
 pub(crate) struct Progress {

@@ -139,6 +139,7 @@ impl Progress {
             AppendVerdict::Conflict { refused, hint } => {
                 self.on_conflict(common, reply.request, refused, hint);
             }
+            AppendVerdict::Lost { refused, hint } => self.on_lost(common, refused, hint),
             // It tells of this very term: the request was this node's own, of a term it led before.
             AppendVerdict::StaleTerm => self.drop_reply(common, Dropped::StaleReply, "F2.AE.1"),
         }
@@ -211,6 +212,18 @@ impl Progress {
         if let Mode::Replicate { in_flight, .. } = &self.mode {
             self.window = (in_flight.len() / 2).max(1);
         }
+        self.go_back(common, refused, hint);
+    }
+
+    /// The follower lost entries. Nothing that it acknowledged counts any more: what it holds it
+    /// will acknowledge again. Where this comes late or twice, that costs a probe.
+    fn on_lost(&mut self, common: &Common, refused: LogIndex, hint: EntryId) {
+        self.matched = LogIndex::ZERO;
+        self.go_back(common, refused, hint);
+    }
+
+    /// Looks where the logs agree at or before `hint`.
+    fn go_back(&mut self, common: &Common, refused: LogIndex, hint: EntryId) {
         let last = common.last().index;
         let agreed = append::could_agree(hint, last, |index| common.entries.term_at(index));
         // [F2.LEAD.5] Go back, at least by one and never below what is known to match.
