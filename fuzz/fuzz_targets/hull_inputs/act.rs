@@ -100,13 +100,8 @@ pub(crate) enum FalseBody {
         request: Number,
         index: Number,
     },
-    Conflict {
-        request: Number,
-        refused: Number,
-        hint: Id,
-        /// Whether entries were lost, and not only missing.
-        lost: bool,
-    },
+    /// Request, what was refused, the hint, and whether entries were lost, not only missing.
+    Conflict(Number, Number, Id, bool),
     StaleTerm {
         request: Number,
     },

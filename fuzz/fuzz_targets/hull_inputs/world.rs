@@ -263,15 +263,10 @@ fn body_of(body: &FalseBody, node: &Node) -> Body {
         FalseBody::Matched { request, index } => {
             answer(request, AppendVerdict::Matched(index_of(*index, node)))
         }
-        FalseBody::Conflict {
-            request,
-            refused,
-            hint,
-            lost,
-        } => answer(
-            request,
-            refusal(*lost, index_of(*refused, node), id_of(hint, node)),
-        ),
+        FalseBody::Conflict(request, refused, hint, lost) => {
+            let (refused, hint) = (index_of(*refused, node), id_of(hint, node));
+            answer(request, refusal(*lost, refused, hint))
+        }
         FalseBody::StaleTerm { request } => answer(request, AppendVerdict::StaleTerm),
         FalseBody::Heartbeat(round, commit, quiet) => Body::Heartbeat(Heartbeat {
             round: plain(round),
