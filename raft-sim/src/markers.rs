@@ -80,6 +80,11 @@ markers! {
     SteppedDownAlone: "a leader stepped down in its own term",
     ConnectionToLeaderLost: "a follower heard that the connection to its leader is lost",
 
+    FellSilent: "a leader fell silent, since nobody wanted anything",
+    WantedAgain: "something was wanted of a leader that had fallen silent",
+    SilentAskedForVote: "a node that expected nothing of its leader was asked for a pre-vote",
+    SilentLeaderGone: "a node that had expected nothing of its leader was roused, and campaigned",
+
     ToldToTakeOver: "a follower was told by its leader to take over",
     ToldTooLate: "a node was told to take over by the leader of an earlier term",
 

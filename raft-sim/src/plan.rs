@@ -21,6 +21,7 @@ mod ending;
 mod fate;
 mod limits;
 mod network;
+mod quiet;
 mod quirks;
 mod rare;
 pub(crate) mod span;
@@ -202,6 +203,7 @@ impl Plan {
             ending,
             fates: Vec::new(),
         };
+        quiet::draw(&mut plan, &mut Key::Quiet.lot(seed, &[]));
         let mut lot = Key::Lockstep.lot(seed, &[]);
         if swarm.faults && lot.chance(60) {
             plan.march_in_step(&mut lot);

@@ -38,6 +38,8 @@ pub struct Observation {
     pub voters: Vec<Vec<NodeId>>,
     /// When the node became leader in this step: its whole log, as runs of equal terms.
     pub elected_with: Option<Runs>,
+    /// Whether it sends no heartbeats, or waits for none, because nobody wants anything.
+    pub quiet: bool,
     /// What stopped the hull.
     pub fault: Option<Fault>,
 }
@@ -72,6 +74,7 @@ impl Observation {
             committed,
             voters,
             elected_with: elected.then(|| Runs::of(hull)),
+            quiet: hull.is_quiet(),
             fault: hull.fault().cloned(),
         }
     }
@@ -88,6 +91,7 @@ impl Observation {
             && self.term == hull.term()
             && self.vote == hull.vote()
             && self.leader == hull.leader()
+            && self.quiet == hull.is_quiet()
             && self.commit == hull.commit_index()
             && self.applied == hull.applied_index()
             && self.last == hull.last()

@@ -273,6 +273,7 @@ fn fresh(node: NodeId, boot: u64) -> Observation {
         voters: Vec::new(),
         elected_with: None,
         matches: Vec::new(),
+        quiet: false,
         fault: None,
     }
 }

@@ -22,9 +22,11 @@ use crate::script::print::role;
 use crate::spy::{Passing, Says, Talk};
 
 mod absences;
+mod silence;
 mod transfers;
 
 use absences::Absences;
+use silence::Silence;
 use transfers::Transfers;
 
 /// Follows every node's timers from outside.
@@ -125,9 +127,20 @@ struct Office {
     /// When each last answered what only a leader sends.
     answered: BTreeMap<NodeId, Time>,
     absences: Absences,
+    silence: Silence,
 }
 
 impl Office {
+    /// Something passes. Who speaks again after a silence begins anew.
+    fn pass(&mut self, passing: &Passing, now: Time) {
+        if self.silence.ends_with(passing, now) {
+            self.since = now;
+            self.heard.clear();
+            self.answered.clear();
+            self.absences = Absences::new(now);
+        }
+    }
+
     /// Its absences, this step's among them.
     fn absences_with(&self, stepped: Time, step: &Step<'_>) -> Absences {
         let mut absences = self.absences;
@@ -341,7 +354,8 @@ impl Course {
         let patience = step.pace.election_timeout * 3;
         // Who was stopped has to listen again first.
         let awake = step.local.since(self.woke) >= step.pace.heartbeat_interval * 3;
-        if !step.pace.check_quorum || !awake || step.after.stopped {
+        let silent = office.silence.is_kept(step.local, step.pace);
+        if !step.pace.check_quorum || !awake || step.after.stopped || silent {
             return None;
         }
         let heard = |id: &NodeId| {
@@ -363,7 +377,8 @@ impl Course {
     fn leads_from_afar(&self, step: &Step<'_>) -> Option<Wrong> {
         let office = self.office.as_ref()?;
         let alone = is_majority(&office.halves, |id| *id == step.node);
-        let must = step.pace.check_quorum && !alone && !step.after.stopped;
+        let silent = office.silence.is_kept(step.local, step.pace);
+        let must = step.pace.check_quorum && !alone && !step.after.stopped && !silent;
         (must && office.absences.are_too_many()).then(|| {
             let text = format!(
                 "leads {}, though time and again it was away for an election timeout: {:?}",
@@ -452,6 +467,7 @@ impl Course {
                 heard: BTreeMap::new(),
                 answered: BTreeMap::new(),
                 absences: Absences::new(step.local),
+                silence: Silence::new(step.local),
             });
         }
         for passing in step.passings {
@@ -462,6 +478,9 @@ impl Course {
 
     fn remember_passing(&mut self, step: &Step<'_>, passing: &Passing) {
         let is = step.after;
+        if let Some(office) = &mut self.office {
+            office.pass(passing, step.local);
+        }
         if leader_of(passing, is.term).is_some() && is.role == Role::Follower {
             self.heard = Some(step.local);
             self.patient = Some(step.local);

@@ -77,6 +77,8 @@ pub(crate) enum Key {
     BuildFaults = 33,
     /// When leaders are asked to hand over, and to whom.
     Handovers = 34,
+    /// Whether leaders may fall silent, and when clients pause for that.
+    Quiet = 35,
 }
 
 impl Key {

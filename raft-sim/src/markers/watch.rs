@@ -31,6 +31,8 @@ struct Past {
     led: BTreeSet<Term>,
     /// The latest term in which its vote was asked for in this step.
     vote_sought_in: Term,
+    /// Whether it was roused from silence, and has heard no leader since.
+    roused: bool,
     /// Its last grant.
     granted: Option<(Term, NodeId)>,
 }
@@ -48,6 +50,11 @@ impl Watch {
             Passing::Sent(talk) => self.sent(node, before, talk, model),
             Passing::Taken(talk) => {
                 if let Some(before) = before {
+                    if matches!(talk.says, Says::Append { .. } | Says::Heartbeat { .. }) {
+                        self.nodes.entry(node).or_default().roused = false;
+                    }
+                    let asked = before.quiet && talk.says == Says::PreVote;
+                    self.reached.mark_if(asked, Marker::SilentAskedForVote);
                     self.taken(before, talk);
                     if matches!(talk.says, Says::RequestVote { .. }) {
                         let past = self.nodes.entry(node).or_default();
@@ -293,6 +300,7 @@ impl Watch {
         if after.elected_with.is_some() {
             self.elected(view, after);
         }
+        self.silent(view.node, before, after);
         self.campaigned(view, before, after);
         self.learned(before, after, view.model.node(view.node));
         let past = self.nodes.entry(view.node).or_default();
@@ -307,6 +315,21 @@ impl Watch {
             && before.term == after.term
             && after.fault.is_none();
         self.reached.mark_if(gave_up, Marker::SteppedDownAlone);
+    }
+
+    /// Nodes that expect nothing of each other, and no longer do.
+    fn silent(&mut self, node: NodeId, before: &Observation, after: &Observation) {
+        let leads = (before.role, after.role) == (Role::Leader, Role::Leader);
+        let past = self.nodes.entry(node).or_default();
+        if before.role == Role::Follower && before.quiet && !after.quiet {
+            past.roused = after.role == Role::Follower && after.term == before.term;
+        }
+        let campaigns = after.role == Role::PreCandidate && core::mem::take(&mut past.roused);
+        self.reached.mark_if(campaigns, Marker::SilentLeaderGone);
+        let fell = leads && !before.quiet && after.quiet;
+        self.reached.mark_if(fell, Marker::FellSilent);
+        let wanted = leads && before.quiet && !after.quiet;
+        self.reached.mark_if(wanted, Marker::WantedAgain);
     }
 
     fn elected(&mut self, view: &View<'_>, after: &Observation) {

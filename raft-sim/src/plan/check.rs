@@ -167,6 +167,10 @@ impl Plan {
             ("resend_after", tuning.resend_after),
             ("stalled_write_after", tuning.stalled_write_after),
             ("request_timeout", tuning.request_timeout),
+            (
+                "quiescent_after",
+                tuning.quiescent_after.unwrap_or_default(),
+            ),
         ] {
             within(spot, name, span, MOST_TIMEOUT)?;
         }

@@ -26,6 +26,9 @@ pub struct Tuning {
     /// [`Settings::stalled_write_after`].
     #[serde(with = "span")]
     pub stalled_write_after: Duration,
+    /// [`Settings::quiescent_after`].
+    #[serde(default, with = "span::optional")]
+    pub quiescent_after: Option<Duration>,
     /// [`Settings::pre_vote`] and [`Settings::check_quorum`]: both or neither.
     pub pre_vote: bool,
     /// [`Settings::max_writes_in_flight`].
@@ -76,6 +79,7 @@ impl Tuning {
             heartbeat_interval,
             resend_after: heartbeat_interval * lot.between(1, 4) as u32,
             stalled_write_after: election_timeout * lot.between(1, 6) as u32,
+            quiescent_after: None,
             pre_vote: lot.chance(700),
             max_writes_in_flight: lot.between(1, 4) as usize,
             max_appends_in_flight,
@@ -98,6 +102,7 @@ impl Tuning {
             heartbeat_interval: self.heartbeat_interval,
             resend_after: self.resend_after,
             stalled_write_after: self.stalled_write_after,
+            quiescent_after: self.quiescent_after,
             pre_vote: self.pre_vote,
             check_quorum: self.pre_vote,
             max_writes_in_flight: self.max_writes_in_flight,

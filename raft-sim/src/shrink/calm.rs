@@ -166,6 +166,7 @@ fn spans_of(plan: &mut Plan) -> Vec<&mut Duration> {
         &mut tuning.stalled_write_after,
         &mut tuning.request_timeout,
     ];
+    spans.extend(&mut tuning.quiescent_after);
     spans.extend(plan.clients.iter_mut().map(|client| &mut client.patience));
     spans.extend(
         plan.operations
@@ -241,7 +242,7 @@ pub(super) fn even(delay: Delay) -> Delay {
 }
 
 /// What is calm, field by field.
-const FIELDS: [fn(&mut Plan); 30] = [
+const FIELDS: [fn(&mut Plan); 31] = [
     |plan| plan.network.drop_per_mille = 0,
     |plan| plan.network.double_per_mille = 0,
     |plan| plan.network.straggle_per_mille = 0,
@@ -268,6 +269,7 @@ const FIELDS: [fn(&mut Plan); 30] = [
             .iter_mut()
             .for_each(|client| client.lasting = false);
     },
+    |plan| plan.tuning.quiescent_after = None,
     |plan| plan.tuning.pre_vote = false,
     |plan| plan.tuning.max_writes_in_flight = 4,
     |plan| {

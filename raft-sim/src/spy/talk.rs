@@ -44,6 +44,7 @@ impl Talk {
             }),
             Body::Heartbeat(heartbeat) => Says::Heartbeat {
                 commit: heartbeat.commit,
+                quiet: heartbeat.quiet,
             },
             Body::HeartbeatReply(_) => Says::HeartbeatReply,
             Body::Removed(removed) => Says::Removed {
@@ -107,6 +108,8 @@ pub enum Says {
     Heartbeat {
         /// The commit index it tells.
         commit: LogIndex,
+        /// Whether it takes leave.
+        quiet: bool,
     },
     /// The follower is.
     HeartbeatReply,

@@ -45,7 +45,7 @@ impl<S: Subject> World<'_, S> {
         let count = self.nodes.len();
         let interval = self.plan.tuning.heartbeat_interval;
         let fastest = self.plan.nodes.iter().map(|node| node.clock_drift).max();
-        let rounds = rounds(lasted, interval, fastest.unwrap_or(0));
+        let rounds = rounds(self.speaks(lasted), interval, fastest.unwrap_or(0));
         let (sent, entries) = (self.network.sent(), self.network.entries_sent());
         for link in 0..count * count {
             let (from, to) = (link / count, link % count);
@@ -67,6 +67,16 @@ impl<S: Subject> World<'_, S> {
         }
         self.check_bytes_in_flight()?;
         self.check_bytes_in_memory()
+    }
+
+    /// For how much of a rest a leader may go on speaking: for all of it, unless it may fall silent
+    /// and everybody is there to be told so.
+    fn speaks(&self, lasted: Duration) -> Duration {
+        let all = self.nodes.iter().all(Node::is_up);
+        let silence = self.plan.tuning.quiescent_after.filter(|_| all);
+        silence.map_or(lasted, |after| {
+            lasted.min(after + self.plan.tuning.election_timeout * 2)
+        })
     }
 
     /// All is durable and applied: no more entries stay in memory than the settings allow.

@@ -99,7 +99,14 @@ const fn taken(peer: NodeId, term: u64, says: Says) -> Passing {
 
 const fn heartbeat(term: u64) -> Passing {
     let commit = LogIndex::ZERO;
-    taken(LEADER, term, Says::Heartbeat { commit })
+    taken(
+        LEADER,
+        term,
+        Says::Heartbeat {
+            commit,
+            quiet: false,
+        },
+    )
 }
 
 const fn asks(term: u64) -> Passing {
@@ -343,4 +350,66 @@ fn a_leader_that_is_stopped_again_and_again_may_give_up_and_then_has_to() {
     assert_eq!(led(4, 60).found, None);
     assert_eq!(led(5, 60).found, Some(property::LIVENESS));
     assert_eq!(led(9, 320).found, None, "each is forgotten before the next");
+}
+
+/// The leader speaks to another node, taking leave or not.
+const fn beat(quiet: bool) -> Passing {
+    let commit = LogIndex::ZERO;
+    Passing::Sent(Talk {
+        peer: OTHER,
+        term: Term::new(6),
+        says: Says::Heartbeat { commit, quiet },
+    })
+}
+
+#[test]
+fn of_a_leader_that_took_leave_nothing_is_demanded_until_it_speaks_again() {
+    let reply = taken(OTHER, 6, Says::HeartbeatReply);
+    let silent_until = |again: u64| {
+        let mut tale = Tale::new();
+        tale.elect(0).at(20, &[beat(true), reply], |_| {});
+        tale.at(again, &[], |_| {});
+        for millis in (again..again + 60).step_by(20) {
+            tale.at(millis, &[], |_| {});
+        }
+        tale
+    };
+    assert_eq!(silent_until(5_000).found, None);
+    let mut awake = silent_until(5_000);
+    for millis in (5_060..5_380).step_by(20) {
+        awake.at(millis, &[beat(false)], |_| {});
+    }
+    assert_eq!(
+        awake.found, None,
+        "it may wait for three timeouts from then on"
+    );
+    for millis in (5_380..5_440).step_by(20) {
+        awake.at(millis, &[beat(false)], |_| {});
+    }
+    assert_eq!(awake.found, Some(property::LIVENESS));
+}
+
+#[test]
+fn a_leader_that_takes_leave_again_and_again_needs_to_be_heard() {
+    let mut tale = Tale::new();
+    tale.elect(0);
+    for millis in (20..500).step_by(20) {
+        tale.at(millis, &[beat(true)], |_| {});
+    }
+    assert_eq!(tale.found, Some(property::LIVENESS));
+}
+
+#[test]
+fn silences_are_no_absences() {
+    let reply = taken(OTHER, 6, Says::HeartbeatReply);
+    let mut tale = Tale::new();
+    tale.elect(0);
+    for silence in 1..12 {
+        let back = silence * 1_000;
+        for millis in (back..back + 60).step_by(20) {
+            tale.at(millis, &[beat(false), reply], |_| {});
+        }
+        tale.at(back + 60, &[beat(true), reply], |_| {});
+    }
+    assert_eq!(tale.found, None);
 }

@@ -1,0 +1,50 @@
+//! Leaders that may fall silent: from one that has taken leave and says nothing, nothing is
+//! demanded; who speaks again has as long to be answered as who was just elected.
+
+use raft_core::time::Time;
+
+use super::Pace;
+use crate::spy::{Passing, Says, Talk};
+
+/// What a leader has said last.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Silence {
+    spoke: Time,
+    takes_leave: bool,
+}
+
+impl Silence {
+    pub(super) const fn new(now: Time) -> Self {
+        Self {
+            spoke: now,
+            takes_leave: false,
+        }
+    }
+
+    /// The leader says this. Whether it had taken leave before, and speaks again.
+    pub(super) fn ends_with(&mut self, passing: &Passing, now: Time) -> bool {
+        let quiet = match passing {
+            Passing::Sent(Talk {
+                says: Says::Heartbeat { quiet, .. },
+                ..
+            }) => *quiet,
+            Passing::Sent(Talk {
+                says: Says::Append { .. },
+                ..
+            }) => false,
+            Passing::Sent(_)
+            | Passing::Taken(_)
+            | Passing::ConnectionLost(_)
+            | Passing::Read
+            | Passing::NamedItself => return false,
+        };
+        self.spoke = now;
+        core::mem::replace(&mut self.takes_leave, quiet) && !quiet
+    }
+
+    /// Whether it has taken leave and says nothing any more: who takes leave again and again is
+    /// there, and has to know whom it leads.
+    pub(super) fn is_kept(self, now: Time, pace: Pace) -> bool {
+        self.takes_leave && now.since(self.spoke) > pace.heartbeat_interval * 2
+    }
+}
