@@ -17,7 +17,7 @@ use crate::log::{BatchNumber, HardState, Recovered};
 use crate::message::{Body, Message};
 use crate::random::Random;
 use crate::rules::repair as rule;
-use crate::settings::Settings;
+use crate::settings::{Lease, Settings};
 use crate::time::{LogTime, Time};
 use crate::trace::{EventKind, RuleKey};
 
@@ -29,6 +29,7 @@ pub(crate) mod entries;
 pub(crate) mod events;
 pub(crate) mod loads;
 pub(crate) mod outbox;
+mod promises;
 pub(crate) mod repair;
 pub(crate) mod resolved;
 pub(crate) mod snapshots;
@@ -70,16 +71,21 @@ pub(crate) struct Common {
     pub(crate) fault: Option<Fault>,
     /// What became of entries that were lost, until the log is whole again.
     pub(crate) repair: Option<Repair>,
+    /// Until when this node gives nobody its vote, unless its leader asks for it: it has promised.
+    pub(crate) promised_until: Time,
 }
 
 impl Common {
     pub(crate) fn new(setup: Setup, recovered: Recovered, now: Time) -> Self {
-        let hard = HardState {
-            boot: recovered.hard.boot.next(),
-            ..recovered.hard
-        };
         let before = recovered.hard;
         let stored = recovered.stored.clone();
+        let own = setup.settings.lease.map_or(Duration::ZERO, Lease::promise);
+        let hard = HardState {
+            boot: before.boot.next(),
+            // Until what was promised before this start is over, it must not be forgotten either.
+            promise: before.promise.max(own),
+            ..before
+        };
         let configurations = Configurations::new(setup.founding, &recovered);
         let repair = Repair::of(&recovered);
         let entries = Entries::new(recovered);
@@ -105,6 +111,8 @@ impl Common {
             events: Events::default(),
             fault: None,
             repair,
+            // What was promised right before this start holds still.
+            promised_until: now.after(before.promise),
         };
         if let Some(snapshot) = stored {
             common.start_from(snapshot);
@@ -392,6 +400,7 @@ impl Common {
             outbox,
             fault,
             repair,
+            promised_until: _,
             settings: _,
             checksum: _,
             random: _,
@@ -412,7 +421,9 @@ impl Common {
         (applying, configurations, fault.is_some(), repair).hash(into);
         snapshots.fingerprint(into);
         disk.fingerprint(hard, into);
-        self.is_disk_stalled().hash(into);
+        (self.is_disk_stalled(), hard.promise).hash(into);
+        // Within one setup a promise is always as long; what is left of it counts.
+        self.promised_until.since(self.now).hash(into);
         outbox.fingerprint(disk, into);
     }
 

@@ -97,6 +97,7 @@ impl Hull {
         self.common
             .events
             .note_input(note_of(&input, self.common.now));
+        self.common.forget_old_promises();
         let before = Before::of(self);
         self.rouse_for(&input);
         let next = match input {
@@ -156,9 +157,9 @@ impl Hull {
         if matches!(body, Body::PreVote(_) | Body::RequestVote(_)) {
             self.tell_removed(from);
         }
+        let keeps_faith = self.hears_leader() || self.common.is_promised();
         if let Body::PreVote(request) = body {
-            let hears_leader = self.hears_leader();
-            voter::on_pre_vote(&mut self.common, from, term, request, hears_leader);
+            voter::on_pre_vote(&mut self.common, from, term, request, keeps_faith);
             return Next::Stay;
         }
         // [T4.2.3.23] Who hears a leader neither votes nor takes over the candidate's term,
@@ -169,7 +170,7 @@ impl Hull {
                 transfer: false,
                 ..
             })
-        ) && self.hears_leader()
+        ) && keeps_faith
         {
             self.common
                 .event("T4.2.3.23", EventKind::VoteRefused { candidate: from.id });
@@ -357,7 +358,7 @@ impl Hull {
                 verdict: AppendVerdict::StaleTerm,
             }),
             // It answers in this term, whose leader counts rounds of its own.
-            Body::Heartbeat(_) => Body::HeartbeatReply(HeartbeatReply { round: None }),
+            Body::Heartbeat(_) => Body::HeartbeatReply(HeartbeatReply::NO_ROUND),
             Body::RequestVote(_) => Body::RequestVoteReply(RequestVoteReply { granted: false }),
             // [F13.IS.1] Refuse a leader whose term is over.
             Body::InstallSnapshot(install) => Body::InstallSnapshotReply(InstallSnapshotReply {

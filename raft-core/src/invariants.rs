@@ -7,6 +7,7 @@
 use crate::hull::Hull;
 use crate::ids::{Boot, LogIndex, NodeId, Term};
 use crate::states::Role;
+use crate::time::Time;
 
 /// Stops the hull when an invariant does not hold. States the invariant positively, with values.
 macro_rules! invariant {
@@ -35,6 +36,7 @@ pub(crate) struct Before {
     last_index: LogIndex,
     transferring_to: Option<NodeId>,
     forgotten: LogIndex,
+    promised_until: Time,
 }
 
 impl Before {
@@ -49,6 +51,7 @@ impl Before {
             last_index: hull.last().index,
             transferring_to: hull.transferring_to(),
             forgotten: hull.forgotten().index,
+            promised_until: hull.parts().0.promised_until,
         }
     }
 }
@@ -77,8 +80,8 @@ mod checks {
     use crate::hull::Hull;
     use crate::ids::LogIndex;
     use crate::rules::reconfigure;
-    use crate::states::leader::Leader;
     use crate::states::leader::progress::Mode;
+    use crate::states::leader::{Leader, is_quorum_alone};
     use crate::states::{Role, State};
 
     /// Checks everything after a step.
@@ -86,6 +89,7 @@ mod checks {
         between_instants(hull, before);
         log_between_instants(hull, before);
         at_an_instant(hull);
+        promises_hold(hull.common_mut());
         let (_, state) = hull.parts();
         if let State::Leader(leader) = state {
             if let Err(statement) = leader_holds(hull, leader) {
@@ -94,7 +98,8 @@ mod checks {
         }
         let (common, state) = hull.parts();
         if let State::Leader(leader) = state {
-            if let Err(statement) = reads_hold(common, leader) {
+            let holds = reads_hold(common, leader).and_then(|()| lease_holds(common, leader));
+            if let Err(statement) = holds {
                 invariant!(hull.common_mut(), false, "{statement}");
             }
         }
@@ -188,11 +193,27 @@ mod checks {
             "who hands over appends nothing: {last} is {}",
             before.last_index
         );
+        let promised_until = common.promised_until;
+        invariant!(
+            common,
+            promised_until >= before.promised_until,
+            "what was promised until {:?} is kept: {promised_until:?}",
+            before.promised_until
+        );
         invariant!(
             common,
             last >= before.commit_index,
             "what was committed stays: {last} is no less than {}",
             before.commit_index
+        );
+    }
+
+    fn promises_hold(common: &mut Common) {
+        let (promised, kept) = (common.promised_until, common.hard.promise);
+        invariant!(
+            common,
+            promised <= common.now.after(kept),
+            "after a crash now, what is promised until {promised:?} would be kept: {kept:?}"
         );
     }
 
@@ -344,6 +365,23 @@ mod checks {
                  its leader took leave: {state:?}"
             )),
         }
+    }
+
+    /// No lease lasts longer than what is promised, and none after the word to take over.
+    fn lease_holds(common: &Common, leader: &Leader) -> Result<(), alloc::string::String> {
+        let end = leader.lease_end(common);
+        let asked = leader
+            .followers()
+            .values()
+            .map(|one| one.promised().until());
+        let longest = asked.max().unwrap_or_default();
+        let told = leader.has_told_to_take_over() && !leader.gave_up_lease();
+        if told || (end > longest && !is_quorum_alone(common)) {
+            return Err(alloc::format!(
+                "a lease until {end:?} stands on promises until {longest:?}; told another: {told}"
+            ));
+        }
+        Ok(())
     }
 
     /// What is known of reads, and of who has answered which round.

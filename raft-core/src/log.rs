@@ -11,6 +11,7 @@ use core::future::Future;
 use core::ops::Range;
 use core::pin::Pin;
 use core::task::{Context, Poll};
+use core::time::Duration;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -120,6 +121,10 @@ pub struct HardState {
     pub vote: Option<NodeId>,
     /// Whether it went to another life of that node than the one that the voter knew as a member.
     pub to_other_life: bool,
+    /// For how long this boot may promise a leader at a time to give nobody else its vote (thesis
+    /// 6.4.1): the next one waits as long before it gives any. Whole milliseconds.
+    #[serde(default)]
+    pub promise: Duration,
 }
 
 /// The number of a write within one boot.

@@ -4,6 +4,7 @@
 //! each reply names the request it answers, so that a late one can't be taken for another.
 
 use alloc::boxed::Box;
+use core::time::Duration;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -164,6 +165,17 @@ pub struct HeartbeatReply {
     /// after the round began. `None` in answer to a heartbeat of an earlier term, whose rounds a
     /// leader of this one must not take for its own.
     pub round: Option<u64>,
+    /// For so long after it took in that heartbeat the sender gives its vote to nobody, and does
+    /// not campaign, unless that leader asks for it (thesis 6.4.1). Zero: it promises nothing.
+    pub promise: Duration,
+}
+
+impl HeartbeatReply {
+    /// Answers a heartbeat of an earlier term.
+    pub const NO_ROUND: Self = Self {
+        round: None,
+        promise: Duration::ZERO,
+    };
 }
 
 /// Asks a follower that holds all of the leader's log to campaign at once (thesis 3.10). It has no

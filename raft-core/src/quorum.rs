@@ -1,5 +1,5 @@
-//! Counting: which index a quorum holds, which round it has answered, and whether a vote is won
-//! (paper 5.2, 5.3, 6; thesis 6.4).
+//! Counting: which index a quorum holds, which round it has answered, what it has promised, and
+//! whether a vote is won (paper 5.2, 5.3, 6; thesis 6.4).
 //!
 //! Pure functions of a [`Configuration`] and what is known of each member. In a joint
 //! configuration both halves must agree, each by its own majority (paper 6).
@@ -8,6 +8,7 @@ use alloc::collections::BTreeMap;
 
 use crate::configuration::{Configuration, Member};
 use crate::ids::{LogIndex, NodeId};
+use crate::time::Time;
 
 /// What the votes so far amount to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -56,6 +57,16 @@ pub fn answered_round(configuration: &Configuration, answered: impl Fn(NodeId) -
     configuration
         .halves()
         .map(|half| reached_by_majority(half, &answered))
+        .min()
+        .unwrap_or_default()
+}
+
+/// Until when a majority (of each half) has promised to give no vote; the origin of time when there
+/// are no voters.
+pub fn lease_end(configuration: &Configuration, promised_until: impl Fn(NodeId) -> Time) -> Time {
+    configuration
+        .halves()
+        .map(|half| reached_by_majority(half, &promised_until))
         .min()
         .unwrap_or_default()
 }
@@ -194,6 +205,25 @@ mod tests {
         };
         assert_eq!(answered_round(&joint, answered), 4);
         assert_eq!(answered_round(&Configuration::new([]), answered), 0);
+    }
+
+    /// [T6.4.1.6]
+    #[test]
+    fn a_lease_lasts_as_long_as_the_promises_of_more_than_half_of_each_half() {
+        let five = Configuration {
+            members: voters_of(&[1, 2, 3, 4, 5]),
+            outgoing: None,
+            target: None,
+        };
+        let until = |id: NodeId| Time::from_millis([9, 7, 4, 3, 0][id.get() as usize - 1]);
+        assert_eq!(lease_end(&five, until), Time::from_millis(4));
+        let joint = Configuration {
+            members: voters_of(&[1, 2]),
+            outgoing: Some(voters_of(&[3, 4, 5])),
+            target: None,
+        };
+        assert_eq!(lease_end(&joint, until), Time::from_millis(3));
+        assert_eq!(lease_end(&Configuration::new([]), until), Time::ZERO);
     }
 
     /// [S6.16]

@@ -12,6 +12,7 @@
 //! | [`commit`] | Leaders and AppendEntries, 5.3 and 5.4.2: how far the log is committed |
 //! | [`repair`] | whose vote a node gives that lost entries, and when it is whole again |
 //! | [`snapshot`] | InstallSnapshot, 7: whether one is needed, and how much of the log may go |
+//! | [`lease`] | thesis 6.4.1: how long a promise to give no vote counts elsewhere |
 //! | [`transfer`] | thesis 3.10: to whom leadership goes, and when |
 //!
 //! Nothing here knows a log, a state or a message's way.
@@ -19,6 +20,7 @@
 pub mod append;
 pub mod catch_up;
 pub mod commit;
+pub mod lease;
 pub mod plan;
 pub mod reconfigure;
 pub mod repair;

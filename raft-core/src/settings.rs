@@ -5,6 +5,7 @@ use core::time::Duration;
 
 use crate::chunk::ChunkLimits;
 use crate::record::ClientHeader;
+use crate::rules::lease;
 
 /// What can be tuned. All limits are checked together by [`Settings::validate`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -47,6 +48,10 @@ pub struct Settings {
     /// that hear a leader refuse votes (thesis 4.2.3, 6.2). Turn off only with [`Self::pre_vote`]
     /// off: a vote refused for the sake of a leader that can't commit would be refused for ever.
     pub check_quorum: bool,
+    /// Whether this node promises leaders to give no vote for a while, and as a leader answers reads
+    /// on the strength of such promises, without asking anybody (thesis 6.4.1). `None`: reads ask a
+    /// majority, and nothing depends on clocks. Nodes that differ in this get on with each other.
+    pub lease: Option<Lease>,
     /// Writes that may be outstanding at the log. At least 1. More hides the latency of a sync; what
     /// comes meanwhile goes together into the next, so that a few are enough.
     pub max_writes_in_flight: usize,
@@ -95,6 +100,35 @@ pub struct Settings {
     pub chunk_limits: ChunkLimits,
 }
 
+/// Reads on the strength of promises. What makes them right is that clocks run as steadily as is said
+/// here, also while a machine is suspended: a clock that stands still, jumps back, or gains more than
+/// that lets a leader that was replaced answer reads with what is old.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Lease {
+    /// For how long a follower that answers a heartbeat promises to give nobody its vote. At least
+    /// two [`Settings::heartbeat_interval`]s and the margin for clocks, at most
+    /// [`Settings::election_timeout`] and an hour. Choose little less than that: a leader that keeps
+    /// its followers needs no more, and one that dies is replaced no later.
+    pub duration: Duration,
+    /// By how many thousandths any node's clock may gain on any other's. At least 1, at most 1,000.
+    /// No default: choose ten times what the clocks of these machines are known to do (a quartz
+    /// gains 0.1 thousandths; 1 leaves room for what steers it).
+    pub max_drift_per_mille: u16,
+}
+
+impl Lease {
+    /// What is promised: whole milliseconds, which is what a log can keep.
+    pub(crate) fn promise(self) -> Duration {
+        let millis = self.duration.as_millis();
+        Duration::from_millis(u64::try_from(millis).unwrap_or(u64::MAX))
+    }
+
+    /// For how long that counts with a leader.
+    fn counts_for(self) -> Duration {
+        lease::counts_for(self.promise(), self.max_drift_per_mille)
+    }
+}
+
 impl Settings {
     /// All that is wrong with these settings; empty when they can be used.
     pub fn validate(&self) -> Vec<SettingsProblem> {
@@ -103,6 +137,7 @@ impl Settings {
             .into_iter()
             .chain(self.checks_of_zeros())
             .chain(self.checks_of_limits());
+        let checks = checks.chain(self.lease.into_iter().flat_map(|one| self.checks_of(one)));
         checks
             .filter(|(holds, _)| !holds)
             .map(|(_, problem)| problem)
@@ -162,6 +197,44 @@ impl Settings {
                     catch_up_timeout: self.catch_up_timeout,
                     election_timeout: self.election_timeout,
                 },
+            ),
+        ]
+    }
+
+    /// What must hold of a lease.
+    fn checks_of(&self, lease: Lease) -> [(bool, SettingsProblem); 4] {
+        let Lease {
+            duration,
+            max_drift_per_mille,
+        } = lease;
+        let longest = self.election_timeout.min(LONGEST_LEASE);
+        let (election_timeout, heartbeat_interval) =
+            (self.election_timeout, self.heartbeat_interval);
+        [
+            (
+                duration <= longest,
+                SettingsProblem::LeaseTooLong {
+                    duration,
+                    election_timeout,
+                },
+            ),
+            (
+                lease.counts_for() >= heartbeat_interval.saturating_mul(2),
+                SettingsProblem::LeaseTooShort {
+                    counts_for: lease.counts_for(),
+                    heartbeat_interval,
+                },
+            ),
+            // Without a bound on drift there is no lease.
+            (
+                (1..=1_000).contains(&max_drift_per_mille),
+                SettingsProblem::LeaseWithoutDriftBound {
+                    max_drift_per_mille,
+                },
+            ),
+            (
+                self.check_quorum && self.pre_vote,
+                SettingsProblem::LeaseWithoutCheckQuorum,
             ),
         ]
     }
@@ -249,6 +322,7 @@ impl Default for Settings {
             catch_up_timeout: Duration::from_secs(30),
             pre_vote: true,
             check_quorum: true,
+            lease: None,
             max_writes_in_flight: 4,
             max_appends_in_flight: 64,
             max_bytes_in_flight: 64 << 20,
@@ -348,6 +422,37 @@ pub enum SettingsProblem {
         /// The value it disagrees with.
         check_quorum: bool,
     },
+    /// A leader that died would be replaced late, or a log could not keep the promise.
+    #[error(
+        "lease.duration is {duration:?}; it must be at most election_timeout, {election_timeout:?}, and at most an hour"
+    )]
+    LeaseTooLong {
+        /// The value given.
+        duration: Duration,
+        /// The value it disagrees with.
+        election_timeout: Duration,
+    },
+    /// One lost heartbeat would end it.
+    #[error(
+        "lease.duration counts for {counts_for:?} on another clock; that must be at least twice heartbeat_interval, {heartbeat_interval:?}"
+    )]
+    LeaseTooShort {
+        /// The value given, less the margin for drift.
+        counts_for: Duration,
+        /// The value it disagrees with.
+        heartbeat_interval: Duration,
+    },
+    /// No clocks run alike, and none of use so differently.
+    #[error(
+        "lease.max_drift_per_mille is {max_drift_per_mille}; it must be from 1 to 1,000, and no less than what these machines' clocks do"
+    )]
+    LeaseWithoutDriftBound {
+        /// The value given.
+        max_drift_per_mille: u16,
+    },
+    /// Leaders would lead on with a lease that nobody extends, beside others.
+    #[error("lease is set; it needs check_quorum and pre_vote")]
+    LeaseWithoutCheckQuorum,
     /// A limit of nothing at all.
     #[error("{name} is 0; it must be at least 1, or nothing could ever be {never}")]
     Zero {
@@ -390,3 +495,6 @@ pub enum SettingsProblem {
         chunk_bytes: usize,
     },
 }
+
+/// What a log has room for, with much to spare.
+const LONGEST_LEASE: Duration = Duration::from_secs(3_600);

@@ -7,6 +7,7 @@ mod support;
 use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use bytes::Bytes;
 use raft_core::checksum::crc32c;
@@ -99,6 +100,7 @@ fn what_was_written_is_recovered() {
         term: Term::new(4),
         vote: Some(NodeId::new(2)),
         to_other_life: true,
+        promise: Duration::from_millis(700),
     };
     let mut log = MemoryLog::new();
     let identity = Bytes::from_static(b"who I am");

@@ -65,6 +65,8 @@ mod t4_2_3_stickiness;
 mod t4_2_removal;
 #[path = "paper/t6_2_check_quorum.rs"]
 mod t6_2_check_quorum;
+#[path = "paper/t6_4_1_leases.rs"]
+mod t6_4_1_leases;
 #[path = "paper/t6_4_reads.rs"]
 mod t6_4_reads;
 #[path = "paper/t9_6_pre_vote.rs"]

@@ -109,6 +109,7 @@ pub(crate) enum FalseBody {
     Heartbeat(Number, Number, bool),
     HeartbeatReply {
         round: Number,
+        promise: u16,
     },
     TimeoutNow {
         round: Number,

@@ -10,7 +10,7 @@ use raft_core::ids::{EntryId, Incarnation, LogIndex, NodeId, Peer, Ticket};
 use raft_core::log::memory::MemoryLog;
 use raft_core::log::{LogError, Write};
 use raft_core::message::{Lane, Message};
-use raft_core::settings::Settings;
+use raft_core::settings::{Lease, Settings};
 use raft_core::time::Time;
 
 use crate::act::Plan;
@@ -277,6 +277,10 @@ fn settings(plan: &Plan) -> Settings {
     }
     if tiny(4) {
         settings.max_cached_bytes = 0;
+        settings.lease = plan.pre_vote.then_some(Lease {
+            duration: settings.election_timeout,
+            max_drift_per_mille: 100,
+        });
     }
     if tiny(5) {
         settings.max_applying_bytes = 100;

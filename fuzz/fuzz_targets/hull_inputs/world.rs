@@ -273,8 +273,9 @@ fn body_of(body: &FalseBody, node: &Node) -> Body {
             commit: index_of(*commit, node),
             quiet: *quiet,
         }),
-        FalseBody::HeartbeatReply { round } => Body::HeartbeatReply(HeartbeatReply {
+        FalseBody::HeartbeatReply { round, promise } => Body::HeartbeatReply(HeartbeatReply {
             round: Some(plain(round)),
+            promise: Duration::from_millis(u64::from(*promise)),
         }),
         FalseBody::TimeoutNow { round, last } => Body::TimeoutNow(TimeoutNow {
             round: plain(round),

@@ -151,6 +151,20 @@ impl Hull {
         self.common.snapshots.stored()
     }
 
+    /// For a leader with leases in its settings: until when it answers reads without asking anybody,
+    /// by its own clock. The origin of time while it has none.
+    pub fn lease_end(&self) -> Option<Time> {
+        match &self.state {
+            State::Leader(leader) if self.common.settings.lease.is_some() => {
+                Some(leader.lease_end(&self.common))
+            }
+            State::Leader(_)
+            | State::Follower(_)
+            | State::PreCandidate(_)
+            | State::Candidate(_) => None,
+        }
+    }
+
     /// The bytes of memory that entries keep alive here, for whoever still has to get them. Looks
     /// at each chunk in memory.
     pub fn cached_bytes(&self) -> usize {

@@ -108,7 +108,7 @@ impl Follower {
         });
         if let Some(leader) = leader {
             // It answers nothing: whoever leads takes it for the call that it is.
-            let call = HeartbeatReply { round: None };
+            let call = HeartbeatReply::NO_ROUND;
             common.say(leader, Body::HeartbeatReply(call));
         }
         common.event("", EventKind::Roused);
@@ -221,6 +221,7 @@ impl Follower {
         // At once, whatever the disk does: it says that this node is here, and nothing of its log.
         let reply = HeartbeatReply {
             round: Some(heartbeat.round),
+            promise: common.promise_silence(),
         };
         common.say(from, Body::HeartbeatReply(reply));
         if heartbeat.quiet && is_news {
@@ -298,6 +299,11 @@ impl Follower {
 
     pub(crate) fn on_deadline(&mut self, common: &mut Common) -> Next {
         if self.deadline.is_none_or(|deadline| common.now < deadline) {
+            return Next::Stay;
+        }
+        if common.is_promised() {
+            let over = common.promised_until;
+            self.deadline = Some(over.after(common.draw_stagger()));
             return Next::Stay;
         }
         if !common.may_campaign() {

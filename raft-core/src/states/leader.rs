@@ -17,6 +17,7 @@ use core::hash::{Hash, Hasher};
 mod attendance;
 mod commit;
 mod lag;
+pub(crate) mod lease;
 mod membership;
 pub(crate) mod progress;
 mod quiet;
@@ -48,8 +49,11 @@ pub(crate) struct Leader {
     /// The entry it took office with. Once that is committed, so is all that was committed before.
     first: LogIndex,
     membership: Membership,
-    /// The last heartbeat round begun.
+    /// The last heartbeat round begun, and when.
     round: u64,
+    round_begun: Time,
+    /// Whether it has told anybody to take over, and may trust no promise since.
+    gave_up_lease: bool,
     /// When the next round begins; never, while nobody wants anything.
     heartbeat_due: Option<Time>,
     rest: Rest,
@@ -81,6 +85,8 @@ impl Leader {
             first: next,
             membership: Membership::default(),
             round: 0,
+            round_begun: now,
+            gave_up_lease: false,
             heartbeat_due: Some(now.after(common.settings.heartbeat_interval)),
             rest: Rest::default(),
             woke_late: false,
@@ -123,6 +129,9 @@ impl Leader {
             first,
             membership,
             round,
+            // It counts as the age of what followers are asked.
+            round_begun: _,
+            gave_up_lease,
             heartbeat_due: _,
             rest,
             woke_late,
@@ -132,7 +141,7 @@ impl Leader {
             elected: _,
             elected_log_time: _,
         } = self;
-        (term, tickets, first, round, woke_late).hash(into);
+        (term, tickets, first, round, woke_late, gave_up_lease).hash(into);
         reads.fingerprint(followers.values(), into);
         self.is_quiet().hash(into);
         rest.fingerprint(common, into);
@@ -330,11 +339,15 @@ impl Leader {
                 // [S5.3.15] Each heartbeat tells how far the log is committed, but no further
                 // than this follower is known to hold it.
                 match progress.take_heartbeat(common) {
-                    Some(commit) => Body::Heartbeat(Heartbeat {
-                        round: self.round,
-                        commit,
-                        quiet,
-                    }),
+                    Some(commit) => {
+                        progress.promised.ask(self.round, self.round_begun);
+                        let round = self.round;
+                        Body::Heartbeat(Heartbeat {
+                            round,
+                            commit,
+                            quiet,
+                        })
+                    }
                     None => Body::TimeoutNow(self.take_takeover(common, to)?),
                 }
             }
@@ -383,7 +396,7 @@ impl Leader {
 }
 
 /// Whether this node is a quorum without anybody else: then nobody waits for it in vain.
-fn is_quorum_alone(common: &Common) -> bool {
+pub(crate) fn is_quorum_alone(common: &Common) -> bool {
     let me = |id| Some(common.is_me(id));
     quorum::tally(common.configuration(), me) == Tally::Won
 }

@@ -40,18 +40,18 @@ pub(crate) fn on_request_vote(
     granted
 }
 
-/// Answers a question for a vote. `hears_leader`: this node has a leader it heard lately, or is
-/// one.
+/// Answers a question for a vote. `keeps_faith`: this node has a leader it heard lately, or is
+/// one, or has promised one to give no vote.
 pub(crate) fn on_pre_vote(
     common: &mut Common,
     candidate: Peer,
     term: crate::ids::Term,
     request: PreVote,
-    hears_leader: bool,
+    keeps_faith: bool,
 ) {
     let asked = term.next();
     // [T9.6.8c] Not while a leader is heard; [T9.6.11] and whatever the answer, term and vote stay.
-    let granted = !hears_leader
+    let granted = !keeps_faith
         && vote::would_grant(
             &voter(common),
             &vote::Request {

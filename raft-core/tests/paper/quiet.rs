@@ -172,7 +172,7 @@ fn whatever_is_wanted_of_a_quiet_leader_wakes_it() {
             node.step(Input::ConnectionLost(NodeId::new(3)));
         }),
         ("a follower that was woken", |node| {
-            let call = HeartbeatReply { round: None };
+            let call = HeartbeatReply::NO_ROUND;
             node.receive(2, 1, Body::HeartbeatReply(call));
         }),
         ("a node that wants to lead", |node| {
@@ -270,7 +270,7 @@ fn a_dead_leader_is_found_out_on_the_next_use_of_any_follower() {
         node.wait(HOUR);
         happen(&mut node);
         let calls = node.sent_to(2);
-        let call = Body::HeartbeatReply(HeartbeatReply { round: None });
+        let call = Body::HeartbeatReply(HeartbeatReply::NO_ROUND);
         assert_eq!(calls, [call], "{what}");
         node.wait(2 * settings().election_timeout);
         assert_eq!(node.hull.role(), Role::PreCandidate, "{what}");

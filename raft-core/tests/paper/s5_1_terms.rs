@@ -201,7 +201,7 @@ fn a_heartbeat_of_an_earlier_term_is_answered_with_the_present_one() {
     let sent = node.sent();
     assert_eq!(sent.len(), 1);
     assert_eq!(sent[0].term, Term::new(5));
-    let reply = HeartbeatReply { round: None };
+    let reply = HeartbeatReply::NO_ROUND;
     assert_eq!(sent[0].body, Body::HeartbeatReply(reply));
     assert_eq!((node.hull.leader(), node.commit()), (None, 0));
 }

@@ -307,7 +307,7 @@ fn a_candidate_refuses_a_leader_of_an_earlier_term_and_goes_on() {
     node.sent();
     node.receive(2, 5, heartbeat(4, 0));
     assert_eq!(node.hull.role(), Role::Candidate);
-    let reply = HeartbeatReply { round: None };
+    let reply = HeartbeatReply::NO_ROUND;
     assert_eq!(node.sent_to(2), [Body::HeartbeatReply(reply)]);
     let deadline = node.hull.deadline();
     node.receive(2, 5, append(id(1, 1), chunks(2, &[5]), 1));

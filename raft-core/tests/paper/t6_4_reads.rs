@@ -166,7 +166,7 @@ fn in_a_joint_configuration_both_majorities_confirm_and_who_leaves_counts_for_th
 fn an_answer_to_a_heartbeat_of_an_earlier_term_names_no_round() {
     let mut node = Node::holding(5, &[1]);
     node.receive(2, 4, heartbeat(9, 0));
-    let expected = Body::HeartbeatReply(HeartbeatReply { round: None });
+    let expected = Body::HeartbeatReply(HeartbeatReply::NO_ROUND);
     assert_eq!(node.sent_to(2), [expected]);
 }
 
@@ -179,7 +179,7 @@ fn an_answer_that_names_no_round_confirms_nothing() {
     let round = round(&mut node);
     assert_eq!(round, 1, "such as there was one in each term it led");
     for from in [2, 3] {
-        let nameless = Body::HeartbeatReply(HeartbeatReply { round: None });
+        let nameless = Body::HeartbeatReply(HeartbeatReply::NO_ROUND);
         node.receive(from, 1, nameless);
     }
     assert_eq!(node.outcome(read), None);

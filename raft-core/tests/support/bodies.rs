@@ -1,6 +1,8 @@
 //! What others say to a node: one short function for each kind of message.
 
 use bytes::Bytes;
+use std::time::Duration;
+
 use raft_core::chunk::Chunk;
 use raft_core::ids::{EntryId, Term};
 use raft_core::message::{
@@ -54,7 +56,10 @@ pub(crate) fn heartbeat(round: u64, commit: u64) -> Body {
 }
 
 pub(crate) fn heartbeat_reply(round: u64) -> Body {
-    Body::HeartbeatReply(HeartbeatReply { round: Some(round) })
+    Body::HeartbeatReply(HeartbeatReply {
+        round: Some(round),
+        promise: Duration::ZERO,
+    })
 }
 
 pub(crate) fn matched(request: u64, at: u64) -> Body {

@@ -132,7 +132,7 @@ pub fn hard(boot: u64, term: u64, vote: Option<u64>) -> HardState {
         boot: Boot::new(boot),
         term: Term::new(term),
         vote: vote.map(NodeId::new),
-        to_other_life: false,
+        ..HardState::default()
     }
 }
 

@@ -11,9 +11,17 @@ use crate::spy::{AppliedFact, Found, Promise};
 /// A hard state, such as `boot 2, T3, voted for n1`.
 pub(super) fn hard(hard: HardState) -> String {
     let HardState {
-        boot, term, vote, ..
+        boot,
+        term,
+        vote,
+        promise,
+        ..
     } = hard;
-    format!("boot {}, {}", boot.get(), vote_in((term, vote)))
+    let promise = match promise.is_zero() {
+        true => String::new(),
+        false => format!(", promises {promise:?}"),
+    };
+    format!("boot {}, {}{promise}", boot.get(), vote_in((term, vote)))
 }
 
 /// A vote and its term, such as `T3, voted for n1`.
@@ -101,7 +109,7 @@ mod tests {
             boot: Boot::new(2),
             term: Term::new(3),
             vote: None,
-            to_other_life: false,
+            ..HardState::default()
         };
         assert_eq!(hard(state), "boot 2, T3, voted for nobody");
         let opened = |last, runs| Found {

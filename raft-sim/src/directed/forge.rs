@@ -52,7 +52,7 @@ pub fn blank(kind: MessageKind, from: Peer, to: Peer) -> Message {
             round: 0,
             commit: LogIndex::ZERO,
         }),
-        MessageKind::HeartbeatReply => Body::HeartbeatReply(HeartbeatReply { round: None }),
+        MessageKind::HeartbeatReply => Body::HeartbeatReply(HeartbeatReply::NO_ROUND),
         MessageKind::TimeoutNow => Body::TimeoutNow(TimeoutNow { round: 0, last }),
         MessageKind::Removed => Body::Removed(Removed {
             configuration: LogIndex::ZERO,

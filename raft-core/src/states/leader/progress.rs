@@ -12,6 +12,7 @@ use crate::common::Common;
 use crate::ids::{LogIndex, Peer};
 use crate::time::Time;
 
+use super::lease::Promised;
 use super::send_snapshot::Transfer;
 
 /// One follower, as its leader sees it.
@@ -37,6 +38,8 @@ pub(crate) struct Progress {
     heard: Time,
     /// The last heartbeat round that it answered in this term.
     answered: u64,
+    /// What it has promised, if anything.
+    pub(super) promised: Promised,
     /// Whether a heartbeat is due to it.
     pub(super) heartbeat_due: bool,
     /// The commit index it was last told.
@@ -95,6 +98,7 @@ impl Progress {
             request: 0,
             heard: now,
             answered: 0,
+            promised: Promised::NONE,
             // [F2.LEAD.1] The first heartbeat goes out at once.
             heartbeat_due: true,
             told_commit: LogIndex::ZERO,
@@ -146,6 +150,11 @@ impl Progress {
         self.answered
     }
 
+    /// What it has promised.
+    pub(crate) const fn promised(&self) -> &Promised {
+        &self.promised
+    }
+
     /// What counts in [`crate::hull::Hull::fingerprint`]. Times count as ages, up to where older
     /// makes no difference.
     pub(crate) fn fingerprint(&self, common: &Common, into: &mut impl Hasher) {
@@ -159,6 +168,7 @@ impl Progress {
             heard,
             // It counts while a read waits for it: `Reads` says so.
             answered: _,
+            promised,
             heartbeat_due,
             told_commit,
             loading,
@@ -170,6 +180,9 @@ impl Progress {
         (*window)
             .min(common.settings.max_appends_in_flight)
             .hash(into);
+        if common.settings.lease.is_some() {
+            promised.fingerprint(common.now, into);
+        }
         if common.settings.check_quorum {
             age(*heard, common.settings.election_timeout).hash(into);
         }

@@ -49,7 +49,10 @@ struct Batch {
 
 impl Leader {
     /// Takes in reads, as many as there is room for.
-    pub(crate) fn read(&mut self, common: &mut Common, mut tickets: Vec<Ticket>) {
+    pub(crate) fn read(&mut self, common: &mut Common, tickets: Vec<Ticket>) {
+        let Some(mut tickets) = self.read_by_lease(common, tickets) else {
+            return;
+        };
         let (pending, limit) = (self.reads.pending(), common.settings.max_pending_reads);
         let room = limit.saturating_sub(pending).min(tickets.len());
         let refusal = Refusal::TooManyReads { pending, limit };
@@ -77,6 +80,10 @@ impl Leader {
         }
         progress.hear(common.now);
         progress.answer(round);
+        if let (Some(round), Some(lease)) = (reply.round, common.settings.lease) {
+            let drift = lease.max_drift_per_mille;
+            progress.promised.answered(round, reply.promise, drift);
+        }
         self.advance_reads(common);
         self.fall_quiet(common);
     }
@@ -84,6 +91,7 @@ impl Leader {
     /// Begins a round of heartbeats. Every read that waits and may share it does.
     pub(super) fn begin_round(&mut self, common: &Common) {
         self.round = self.round.saturating_add(1);
+        self.round_begun = common.now;
         // [S8.15] Until an entry of its own term is committed, a leader can't know all that is:
         // reads wait for that.
         if common.commit_index >= self.first {

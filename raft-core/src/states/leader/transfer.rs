@@ -69,6 +69,12 @@ impl Leader {
         self.handover.as_ref().map(|handover| handover.to)
     }
 
+    /// Whether that one was told to take over.
+    pub(crate) fn has_told_to_take_over(&self) -> bool {
+        let told = self.handover.as_ref().and_then(|handover| handover.told);
+        told.is_some()
+    }
+
     /// When handing over has failed.
     pub(super) fn transfer_deadline(&self) -> Option<Time> {
         self.handover.as_ref().map(|handover| handover.deadline)
@@ -155,6 +161,7 @@ impl Leader {
         if !self.is_takeover_due(common, to) {
             return None;
         }
+        self.give_up_lease();
         // [T3.10.17] Tell it: in each round once, since it may be lost.
         let handover = self.handover.as_mut()?;
         handover.told = Some(self.round);
@@ -166,7 +173,8 @@ impl Leader {
 
     /// Gives up office for good: whoever is fittest is told to take over, if it has everything.
     /// Otherwise, or if the word is lost, the others find out by themselves.
-    pub(super) fn nominate(&self, common: &mut Common) {
+    pub(super) fn nominate(&mut self, common: &mut Common) {
+        self.give_up_lease();
         let followers = self.followers.iter();
         let fit = followers.filter_map(|(id, progress)| fit(common, *id, progress));
         let last = common.last();

@@ -14,6 +14,7 @@ fn header() -> Header {
             term: Term::new(5),
             vote: Some(NodeId::new(6)),
             to_other_life: false,
+            promise: Duration::from_millis(1_500),
         },
         truncate_from: Some(LogIndex::new(7)),
         drop_before: LogIndex::new(8),
@@ -61,7 +62,6 @@ fn whole_headers_that_say_what_none_of_ours_says_are_malformed() {
     const FLAGS_AT: usize = 6;
     const BLOCK_BYTES_AT: usize = 88;
     const SNAPSHOT_AT: usize = 92;
-    const SPARE_AT: usize = 120;
     assert!(Header::decode(&forged(0, &MAGIC)).is_ok(), "unchanged");
     let malformed = |at, bytes: &[u8], what: &str| {
         let read = Header::decode(&forged(at, bytes));
@@ -75,12 +75,22 @@ fn whole_headers_that_say_what_none_of_ours_says_are_malformed() {
         &[7, 0],
         "a length of an identity that is not there",
     );
-    malformed(SPARE_AT, &[0, 1], "a spare field in use");
     malformed(BLOCK_BYTES_AT, &4_095_u32.to_le_bytes(), "odd blocks");
     malformed(BLOCK_BYTES_AT, &128_u32.to_le_bytes(), "tiny blocks");
     malformed(SNAPSHOT_AT, &190_u32.to_le_bytes(), "parts beyond the body");
     let version = Header::decode(&forged(4, &[9, 0]));
     assert_eq!(version, Err(HeaderError::Version(9)));
+}
+
+#[test]
+fn a_promise_is_kept_to_the_millisecond() {
+    let mut written = header();
+    for millis in [0, 1, 999, u32::MAX] {
+        written.hard.promise = Duration::from_millis(u64::from(millis));
+        let (bytes, sum) = written.encode();
+        assert_eq!(Header::decode(&bytes), Ok((written, sum)));
+        assert_eq!(bytes[120..124], millis.to_le_bytes());
+    }
 }
 
 #[test]

@@ -1,0 +1,36 @@
+//! The promise to give no vote, which leases stand on (thesis 6.4.1).
+//!
+//! It is this node's own, and no follower's: it outlives the term and the leader it was given to,
+//! and a restart.
+
+use core::time::Duration;
+
+use super::Common;
+use crate::settings::Lease;
+
+impl Common {
+    /// Promises the leader that speaks to give nobody else its vote for a while. Says how long:
+    /// not at all, unless the settings have leases.
+    pub(crate) fn promise_silence(&mut self) -> Duration {
+        let promise = self.own_promise();
+        self.promised_until = self.promised_until.max(self.now.after(promise));
+        promise
+    }
+
+    /// Whether this node has promised a leader to give nobody its vote now.
+    pub(crate) fn is_promised(&self) -> bool {
+        self.now < self.promised_until
+    }
+
+    /// Lets go of what only an earlier start may have promised, once that is over.
+    pub(crate) fn forget_old_promises(&mut self) {
+        let own = self.own_promise();
+        if self.hard.promise > own && !self.is_promised() {
+            self.hard.promise = own;
+        }
+    }
+
+    fn own_promise(&self) -> Duration {
+        self.settings.lease.map_or(Duration::ZERO, Lease::promise)
+    }
+}
