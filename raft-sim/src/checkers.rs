@@ -88,6 +88,9 @@ pub mod property {
         /// Handing over leadership holds proposals up for an election timeout at most, and votes for
         /// whoever takes over are not refused for the leader's sake (thesis 3.10).
         LEADER_TRANSFER: "leader_transfer",
+        /// Who has promised to give no vote gives none, and while a leader has a lease nobody is elected
+        /// after it (thesis 6.4.1).
+        LEASES: "leases",
         /// A cluster at rest sends little more than heartbeats, and keeps nothing for lost answers.
         IDLE: "idle",
         /// One cluster is founded, and who lost its disk is no member of it under its old name.
@@ -236,6 +239,9 @@ impl Checks {
             left_letters: own.is_some_and(|own| own.journal.left_letters()),
         };
         let timers = self.timers.step(&step, hull).err();
+        for marker in self.timers.take_marks() {
+            self.watch.reached.mark(marker);
+        }
         let flooded = || instant::flooded(own.map_or(0, |own| own.journal.most_in_a_row()));
         timers
             .or_else(|| instant::wrong(hull, &self.model))

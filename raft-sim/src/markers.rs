@@ -112,6 +112,11 @@ markers! {
     ReadAtReplacedLeader: "a leader was asked for a read when another led a later term already",
     ReadMustWait: "a read was asked of a node that had not applied yet what it must see",
 
+    LeaseTaken: "a leader came to have a lease",
+    LeaseLapsed: "a leader's lease ended while it led",
+    PromiseKept: "a node that had promised to give no vote was asked for it in a later term",
+    PromiseAfterRestart: "a node started again before what it had promised was over",
+
     // Crashes and disks.
     CrashBeforeNoOp: "a leader crashed before its no-op was durable on its own disk",
     CrashWithProposals: "a leader crashed with entries that were not committed",

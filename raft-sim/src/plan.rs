@@ -19,6 +19,7 @@ mod codecs;
 mod disk;
 mod ending;
 mod fate;
+mod lease;
 mod limits;
 mod network;
 mod quiet;
@@ -33,6 +34,7 @@ pub use codecs::{Codecs, Named};
 pub use disk::DiskPlan;
 pub use ending::Ending;
 pub use fate::{Fate, FatePlan, Kind};
+pub use lease::LeasePlan;
 pub use limits::Limits;
 pub use network::{Delay, NetworkPlan};
 pub use quirks::Quirks;
@@ -208,8 +210,10 @@ impl Plan {
         if swarm.faults && lot.chance(60) {
             plan.march_in_step(&mut lot);
         }
+        plan.lease(&mut Key::Leases.lot(seed, &[]));
         if swarm.faults {
             plan.faults = nemesis::draw(&plan);
+            plan.steady_clocks();
             plan.rare = rare::draw(&mut Key::RareSites.lot(seed, &[]));
         }
         plan

@@ -398,6 +398,10 @@ const WORDS: &[(&str, &str)] = &[
         "Handing over takes an election timeout at most, and no vote is refused for the leader that wants it (thesis, sections 3.10 and 4.2.3).",
     ),
     (
+        property::LEASES,
+        "Who has promised a leader to give no vote gives none, so that nobody is elected while its lease lasts (thesis, section 6.4.1).",
+    ),
+    (
         property::IDLE,
         "A cluster at rest sends little more than heartbeats, and no node is asked for more than its settings allow (Raft paper, section 5.2).",
     ),

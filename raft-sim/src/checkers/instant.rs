@@ -251,7 +251,9 @@ mod tests {
         let answer = Passing::Taken(Talk {
             peer: NodeId::new(2),
             term: Term::new(1),
-            says: Says::HeartbeatReply,
+            says: Says::HeartbeatReply {
+                promise: std::time::Duration::ZERO,
+            },
         });
         let [one, other] = [append(2, 1, 9), append(3, 1, 9)];
         let verdict = |passings: &[Passing]| property_of(sent_wrongly(&settings, passings));

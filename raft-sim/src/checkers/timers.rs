@@ -18,14 +18,17 @@ use raft_core::time::Time;
 
 use super::observation::voters_of;
 use super::{property, words};
+use crate::markers::Marker;
 use crate::script::print::role;
 use crate::spy::{Passing, Says, Talk};
 
 mod absences;
+mod leases;
 mod silence;
 mod transfers;
 
 use absences::Absences;
+use leases::Leases;
 use silence::Silence;
 use transfers::Transfers;
 
@@ -33,6 +36,7 @@ use transfers::Transfers;
 #[derive(Debug, Default)]
 pub(crate) struct Timers {
     nodes: BTreeMap<NodeId, Course>,
+    leases: Leases,
 }
 
 /// How a hull stands after a step.
@@ -156,6 +160,12 @@ impl Timers {
     /// The node was stopped.
     pub(crate) fn stopped(&mut self, node: NodeId) {
         self.nodes.remove(&node);
+        self.leases.stopped(node);
+    }
+
+    /// The rare states noticed since the last call.
+    pub(crate) fn take_marks(&mut self) -> Vec<Marker> {
+        self.leases.take_marks()
     }
 
     /// Looks at a step. `hull` is asked for its voters when it has become leader.
@@ -163,6 +173,11 @@ impl Timers {
         let known = self.nodes.get(&step.node);
         let was = known.map(|course| course.stand);
         let was = was.filter(|stand| stand.boot == step.after.boot);
+        let granted = known.and_then(|course| course.pre_vote_granted(step));
+        let claim = leases::claim(hull);
+        if let Some(wrong) = self.leases.step(was, step, granted, claim) {
+            return Err(wrong);
+        }
         self.follow(step, || voters_of(hull))?;
         let Some((was, course)) = was.zip(self.nodes.get_mut(&step.node)) else {
             return Ok(());
@@ -520,7 +535,7 @@ impl Course {
 const fn is_answer(says: Says) -> bool {
     matches!(
         says,
-        Says::AppendReply(_) | Says::HeartbeatReply | Says::InstallReply(_)
+        Says::AppendReply(_) | Says::HeartbeatReply { .. } | Says::InstallReply(_)
     )
 }
 

@@ -79,6 +79,8 @@ pub(crate) enum Key {
     Handovers = 34,
     /// Whether leaders may fall silent, and when clients pause for that.
     Quiet = 35,
+    /// Whether nodes have leases, and how far their clocks are apart then.
+    Leases = 36,
 }
 
 impl Key {

@@ -135,7 +135,7 @@ impl Watch {
             | Says::Append { .. }
             | Says::AppendReply(_)
             | Says::Heartbeat { .. }
-            | Says::HeartbeatReply
+            | Says::HeartbeatReply { .. }
             | Says::TimeoutNow { .. }
             | Says::Removed { .. }
             | Says::Install { .. }
@@ -193,7 +193,7 @@ impl Watch {
                 Marker::LatePreVoteReply
             }
             (Says::RequestVote { .. }, Role::Leader) if same => Marker::LeaderAskedForVote,
-            (Says::HeartbeatReply | Says::AppendReply(_), _) if later && led => {
+            (Says::HeartbeatReply { .. } | Says::AppendReply(_), _) if later && led => {
                 Marker::LeaderToldOfLaterTerm
             }
             _ => return,

@@ -174,6 +174,9 @@ impl Plan {
         ] {
             within(spot, name, span, MOST_TIMEOUT)?;
         }
+        if let Some(drift) = self.is_too_unsteady() {
+            return Err(spot.has(Flaw::UnsteadyClock { drift }));
+        }
         let settings = tuning.node_settings();
         let problems = settings.validate();
         let frames = tuning.limits.frames().validate(&settings);
@@ -356,6 +359,14 @@ pub enum Flaw {
     /// The text is not RON, or not a plan's.
     #[error("{0}; compare with what `raft-sim replay 1 --print-plan` prints")]
     Unreadable(ron::Error),
+    /// Leases stand on clocks that run alike.
+    #[error(
+        "a clock is off by {drift} millionths, or jumps: tuning.lease allows for less; take that fault or the lease out"
+    )]
+    UnsteadyClock {
+        /// By how many millionths.
+        drift: u64,
+    },
     /// There are no nodes.
     #[error("there are no nodes: a world has at least one")]
     NoNodes,

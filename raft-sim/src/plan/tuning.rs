@@ -8,7 +8,7 @@ use raft_node::settings::NodeSettings;
 use serde::{Deserialize, Serialize};
 
 use crate::lot::Lot;
-use crate::plan::{Limits, span};
+use crate::plan::{LeasePlan, Limits, span};
 
 /// What a plan tunes of [`Settings`], and of the log; the rest stays as it is by default.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -50,6 +50,9 @@ pub struct Tuning {
     pub max_sessions: u32,
     /// Answers that it keeps for one session.
     pub max_answers: u32,
+    /// [`Settings::lease`].
+    #[serde(default)]
+    pub lease: Option<LeasePlan>,
     /// Bytes of one file of the write-ahead log.
     pub segment_bytes: u64,
     /// Limits that are rarely met unless they are small.
@@ -91,6 +94,7 @@ impl Tuning {
             max_sessions,
             max_answers,
             segment_bytes: lot.pick(64 << 10, &[32 << 10, 128 << 10]),
+            lease: None,
             limits: Limits::default(),
         }
     }
@@ -105,6 +109,7 @@ impl Tuning {
             quiescent_after: self.quiescent_after,
             pre_vote: self.pre_vote,
             check_quorum: self.pre_vote,
+            lease: self.lease.map(LeasePlan::settings),
             max_writes_in_flight: self.max_writes_in_flight,
             max_appends_in_flight: self.max_appends_in_flight,
             max_bytes_in_flight: self.max_bytes_in_flight,

@@ -242,7 +242,7 @@ pub(super) fn even(delay: Delay) -> Delay {
 }
 
 /// What is calm, field by field.
-const FIELDS: [fn(&mut Plan); 31] = [
+const FIELDS: [fn(&mut Plan); 32] = [
     |plan| plan.network.drop_per_mille = 0,
     |plan| plan.network.double_per_mille = 0,
     |plan| plan.network.straggle_per_mille = 0,
@@ -270,7 +270,11 @@ const FIELDS: [fn(&mut Plan); 31] = [
             .for_each(|client| client.lasting = false);
     },
     |plan| plan.tuning.quiescent_after = None,
-    |plan| plan.tuning.pre_vote = false,
+    |plan| plan.tuning.lease = None,
+    |plan| {
+        plan.tuning.pre_vote = false;
+        plan.tuning.lease = None;
+    },
     |plan| plan.tuning.max_writes_in_flight = 4,
     |plan| {
         plan.tuning.max_append_bytes = 1 << 20;

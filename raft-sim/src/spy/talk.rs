@@ -1,5 +1,7 @@
 //! Messages as spies remember them: who, which term, and what they say without their entries.
 
+use std::time::Duration;
+
 use raft_core::chunk::Chunk;
 use raft_core::ids::{EntryId, LogIndex, NodeId, Term};
 use raft_core::message::{AppendVerdict, Body, InstallVerdict, Message};
@@ -46,7 +48,9 @@ impl Talk {
                 commit: heartbeat.commit,
                 quiet: heartbeat.quiet,
             },
-            Body::HeartbeatReply(_) => Says::HeartbeatReply,
+            Body::HeartbeatReply(reply) => Says::HeartbeatReply {
+                promise: reply.promise,
+            },
             Body::Removed(removed) => Says::Removed {
                 configuration: removed.configuration,
             },
@@ -112,7 +116,10 @@ pub enum Says {
         quiet: bool,
     },
     /// The follower is.
-    HeartbeatReply,
+    HeartbeatReply {
+        /// For how long it promises to give no vote.
+        promise: Duration,
+    },
     /// The receiver is no member any more.
     Removed {
         /// Since this committed configuration.

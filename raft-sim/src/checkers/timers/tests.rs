@@ -8,6 +8,10 @@ const ME: NodeId = NodeId::new(1);
 const LEADER: NodeId = NodeId::new(2);
 const OTHER: NodeId = NodeId::new(3);
 
+const ANSWERS: Says = Says::HeartbeatReply {
+    promise: Duration::ZERO,
+};
+
 /// One node among three, told step by step.
 struct Tale {
     timers: Timers,
@@ -188,7 +192,7 @@ fn whoever_hears_its_leader_takes_over_no_candidates_term() {
 #[test]
 fn a_later_term_may_be_learned_from_anything_but_a_candidate() {
     let mut tale = Tale::new();
-    let reply = taken(OTHER, 6, Says::HeartbeatReply);
+    let reply = taken(OTHER, 6, ANSWERS);
     tale.at(50, &[heartbeat(5)], |_| {})
         .at(60, &[asks(6), reply], |stand| {
             stand.term = Term::new(6);
@@ -223,7 +227,7 @@ fn whoever_hears_its_leader_grants_no_pre_vote() {
 
 #[test]
 fn a_leader_that_no_majority_answers_gives_up() {
-    let reply = taken(OTHER, 6, Says::HeartbeatReply);
+    let reply = taken(OTHER, 6, ANSWERS);
     for (answer, verdict) in [(None, Some(property::LIVENESS)), (Some(reply), None)] {
         let mut tale = Tale::new();
         tale.elect(0);
@@ -288,7 +292,7 @@ fn a_leader_that_was_answered_or_elected_just_now_goes_on() {
     for (millis, verdict) in [(110, NEEDLESS), (140, None)] {
         let mut tale = Tale::new();
         tale.elect(0)
-            .at(80, &[taken(OTHER, 6, Says::HeartbeatReply)], |_| {})
+            .at(80, &[taken(OTHER, 6, ANSWERS)], |_| {})
             .at(millis, &[], resign);
         assert_eq!(tale.found, verdict, "{millis}, with an answer at 80");
     }
@@ -336,7 +340,7 @@ fn a_leader_that_is_stopped_again_and_again_may_give_up_and_then_has_to() {
         for round in 0..=absences {
             let back = round * (100 + present);
             for millis in (back..=back + present).step_by(20) {
-                tale.at(millis, &[taken(OTHER, 6, Says::HeartbeatReply)], |_| {});
+                tale.at(millis, &[taken(OTHER, 6, ANSWERS)], |_| {});
             }
         }
         tale
