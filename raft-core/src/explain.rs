@@ -62,6 +62,11 @@ pub struct HullStatus {
     pub applying_bytes: usize,
     /// Bytes of payload proposed to this leader and not committed.
     pub uncommitted_bytes: usize,
+    /// For a leader, to whom it hands over, taking no proposals meanwhile.
+    pub transferring_to: Option<NodeId>,
+    /// For a leader with leases, for how long it may answer reads without asking anybody; zero while
+    /// it may not.
+    pub lease: Option<Duration>,
     /// For a leader, each follower as it sees it, by ascending id.
     pub followers: Vec<FollowerStatus>,
     /// When the hull wants to be stepped whatever else happens.
@@ -141,6 +146,15 @@ pub enum NoLeader {
         outstanding: Duration,
         /// For how long it may be.
         limit: Duration,
+    },
+    /// This node has promised a leader to give no vote, perhaps before it was restarted, and its own
+    /// is one.
+    #[error(
+        "this node does not campaign for {left:?} still: it has promised a leader to give no vote"
+    )]
+    Promised {
+        /// For how long.
+        left: Duration,
     },
     /// The configuration in force does not let this node lead.
     #[error("this node never campaigns: it is {}", MemberName(*role))]
@@ -266,6 +280,14 @@ pub enum NotCommitted {
         /// The last entry.
         last: LogIndex,
     },
+    /// This leader takes nothing new while it hands over.
+    #[error(
+        "this leader hands over to {to} and takes no proposals until that has succeeded or failed"
+    )]
+    HandingOver {
+        /// Who is to lead.
+        to: NodeId,
+    },
     /// Only a leader decides, and another node leads.
     #[error("{leader} leads and has not told that it is committed; ask there")]
     LeaderDecides {
@@ -343,6 +365,24 @@ pub enum NotReadable {
         pending: usize,
         /// The limit in the settings.
         limit: usize,
+    },
+    /// The settings have leases, and this leader has told another to take over.
+    #[error("this leader has no lease any more in its term: it has told another to take over")]
+    LeaseGivenUp,
+    /// The settings have leases, and too few voters have promised to vote for nobody else (of each half
+    /// of a joint configuration in which they are too few, one reason).
+    #[error(
+        "this leader has no lease: {needed} of {half} must have promised lately to vote for nobody, \
+         and {} did",
+        Names(promised)
+    )]
+    NoLease {
+        /// Of which voters.
+        half: Half,
+        /// How many must have promised.
+        needed: usize,
+        /// Whose promise lasts still, this node among them.
+        promised: Vec<NodeId>,
     },
     /// Reads wait for a majority to answer a round of heartbeats (of each half of a joint
     /// configuration in which too few did, one reason).

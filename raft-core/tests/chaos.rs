@@ -288,7 +288,8 @@ fn look_at_explanations(node: &Node, leaders: &BTreeMap<u64, NodeId>) {
             NoLeader::Stopped(_)
             | NoLeader::MayNotLead { .. }
             | NoLeader::InRepair { .. }
-            | NoLeader::Removed { .. } => false,
+            | NoLeader::Removed { .. }
+            | NoLeader::Promised { .. } => false,
         };
         assert!(seen, "{reason}: {:?}", hull.status(now));
     }

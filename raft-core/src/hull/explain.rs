@@ -51,6 +51,8 @@ impl Hull {
             oldest_write: age_of_oldest_write(common, now),
             applying_bytes: common.applying.bytes(),
             uncommitted_bytes: leader.map_or(0, Leader::uncommitted_bytes),
+            transferring_to: self.transferring_to(),
+            lease: self.lease_end().map(|end| end.since(now)),
             followers: leader.map_or_else(Vec::new, |leader| {
                 leader.followers().values().map(follower).collect()
             }),
@@ -109,6 +111,9 @@ impl Hull {
         if index > last {
             why.push(NotCommitted::NotInLog { last });
         }
+        if let Some(to) = self.transferring_to().filter(|_| index > last) {
+            why.push(NotCommitted::HandingOver { to });
+        }
         match (&self.state, self.leader()) {
             (State::Leader(_), _) if index > last => {}
             (State::Leader(leader), _) => why.extend(of_leader(common, leader, index, now)),
@@ -119,7 +124,8 @@ impl Hull {
     }
 
     /// Why a linearizable read that is handed in now would wait or be refused: all that is known of
-    /// it here. Empty when a round of heartbeats is all that it takes.
+    /// it here. Empty when a round of heartbeats is all that it takes; with leases, when it is answered
+    /// at once.
     pub fn why_not_readable(&self) -> Vec<NotReadable> {
         let common = &self.common;
         if let Some(fault) = &common.fault {
@@ -167,6 +173,10 @@ fn unable(common: &Common, now: Time) -> Vec<NoLeader> {
     if let Some(lost_through) = common.lost_through() {
         let last = common.last();
         why.push(NoLeader::InRepair { last, lost_through });
+    }
+    let left = common.promised_until.since(now);
+    if !left.is_zero() {
+        why.push(NoLeader::Promised { left });
     }
     if let Some(configuration) = common.configurations.removed_at() {
         why.push(NoLeader::Removed { configuration });
@@ -304,6 +314,7 @@ fn of_reads(common: &Common, leader: &Leader) -> Vec<NotReadable> {
     if pending >= limit {
         why.push(NotReadable::Full { pending, limit });
     }
+    why.extend(of_lease(common, leader));
     let Some(round) = leader.oldest_read_round() else {
         return why;
     };
@@ -319,6 +330,32 @@ fn of_reads(common: &Common, leader: &Leader) -> Vec<NotReadable> {
                 needed,
                 answered,
                 silent,
+            });
+        }
+    }
+    why
+}
+
+/// What keeps a leader with leases from answering reads at once.
+fn of_lease(common: &Common, leader: &Leader) -> Vec<NotReadable> {
+    let now = common.now;
+    if common.settings.lease.is_none() || leader.holds_lease(common, now) {
+        return Vec::new();
+    }
+    if leader.gave_up_lease() {
+        return vec![NotReadable::LeaseGivenUp];
+    }
+    let mut why = Vec::new();
+    for half in halves(common) {
+        let has_promised = |id: &NodeId| leader.promised_until(common, *id) > now;
+        let voters = half.voters().iter().copied();
+        let promised: Vec<NodeId> = voters.filter(has_promised).collect();
+        let needed = quorum::majority(half.voters().len());
+        if promised.len() < needed {
+            why.push(NotReadable::NoLease {
+                half,
+                needed,
+                promised,
             });
         }
     }

@@ -7,7 +7,7 @@ use raft_core::explain::{Ballot, Half, NoLeader, OldestWrite};
 use raft_core::hull::Input;
 use raft_core::ids::{NodeId, Term};
 use raft_core::log::memory::MemoryLog;
-use raft_core::settings::Settings;
+use raft_core::settings::{Lease, Settings};
 use raft_core::states::Role;
 use raft_core::time::Time;
 
@@ -410,4 +410,23 @@ fn sentences_need_no_other() {
         why(&silent)[0].to_string(),
         "n2, the leader of T5, has not been heard for 1.2s"
     );
+}
+
+#[test]
+fn who_has_promised_to_give_no_vote_says_for_how_long() {
+    let mut setup = support::setup(1, 3);
+    setup.settings.lease = Some(Lease {
+        duration: millis(900),
+        max_drift_per_mille: 1,
+    });
+    let mut node = Node::with_setup(setup, MemoryLog::new());
+    node.settle();
+    node.hear(2, 5);
+    node.wait(millis(300));
+    node.step(Input::ConnectionLost(node_id(2)));
+    let left = millis(600);
+    assert!(why(&node).contains(&NoLeader::Promised { left }));
+    node.wait(millis(600));
+    let promised = |why: &NoLeader| matches!(why, NoLeader::Promised { .. });
+    assert!(!why(&node).iter().any(promised));
 }

@@ -375,3 +375,22 @@ fn sentences_need_no_other() {
         "it is of an earlier term, T2, and is committed with i3, the first entry of this leader"
     );
 }
+
+#[test]
+fn a_leader_that_hands_over_says_why_it_takes_no_proposals() {
+    let mut node = Node::leading();
+    node.hand_over(Some(2));
+    let to = node_id(2);
+    let last = index(1);
+    let expected = [
+        NotCommitted::NotInLog { last },
+        NotCommitted::HandingOver { to },
+    ];
+    assert_eq!(why(&node, 2), expected);
+    assert_eq!(why(&node, 1), []);
+    assert_eq!(node.hull.status(node.now).transferring_to, Some(to));
+    assert_eq!(
+        expected[1].to_string(),
+        "this leader hands over to n2 and takes no proposals until that has succeeded or failed"
+    );
+}

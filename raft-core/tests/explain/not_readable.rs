@@ -1,8 +1,11 @@
 //! Why a linearizable read would wait or be refused.
 
+use std::time::Duration;
+
 use raft_core::explain::{Half, NotReadable};
 use raft_core::ids::NodeId;
-use raft_core::settings::Settings;
+use raft_core::message::{Body, HeartbeatReply};
+use raft_core::settings::{Lease, Settings};
 use raft_core::states::Role;
 
 use crate::support::{Node, heartbeat_reply, index, settings};
@@ -133,4 +136,43 @@ fn a_stopped_hull_says_only_that() {
     node.fail_write();
     let fault = node.hull.fault().unwrap().clone();
     assert_eq!(why(&node), [NotReadable::Stopped(fault)]);
+}
+
+/// A round of heartbeats is begun and answered so.
+fn answered(node: &mut Node, promise: Duration) {
+    node.time_out();
+    let round = Some(round(node));
+    let reply = HeartbeatReply { round, promise };
+    node.receive(2, 1, Body::HeartbeatReply(reply));
+}
+
+#[test]
+fn with_leases_it_is_told_who_promised_too_little_and_that_none_is_left_after_handing_over() {
+    let mut node = Node::leading_with(Settings {
+        lease: Some(Lease {
+            duration: Duration::from_millis(900),
+            max_drift_per_mille: 1,
+        }),
+        ..settings()
+    });
+    answered(&mut node, Duration::ZERO);
+    let none = NotReadable::NoLease {
+        half: Half::All(node_ids(&[1, 2, 3])),
+        needed: 2,
+        promised: node_ids(&[1]),
+    };
+    assert_eq!(why(&node), [none]);
+    assert_eq!(
+        why(&node)[0].to_string(),
+        "this leader has no lease: 2 of the voters (n1, n2, n3) must have promised lately to vote for \
+         nobody, and n1 did"
+    );
+    assert_eq!(node.hull.status(node.now).lease, Some(Duration::ZERO));
+    answered(&mut node, Duration::from_millis(900));
+    assert_eq!(why(&node), []);
+    let left = node.hull.status(node.now).lease.unwrap();
+    assert!(left > Duration::from_millis(890), "{left:?}");
+    node.hand_over(Some(2));
+    node.sent();
+    assert_eq!(why(&node), [NotReadable::LeaseGivenUp]);
 }
