@@ -34,6 +34,8 @@ pub enum Action {
     Propose(NodeId, Vec<Bytes>),
     /// [`super::Cluster::read`]
     Read(NodeId),
+    /// [`super::Cluster::hand_over`]
+    HandOver(NodeId, Option<NodeId>),
     /// [`super::Cluster::lose`]
     Lose(Which),
     /// [`super::Cluster::double`]

@@ -26,6 +26,7 @@ mod network;
 mod reads;
 #[cfg(test)]
 mod tests;
+mod transfers;
 mod work;
 
 pub use movement::Reached;
@@ -415,6 +416,7 @@ impl Cluster {
                 self.stepped(id);
             }
             Action::Read(id) => return self.begin_read(id),
+            Action::HandOver(id, to) => return self.begin_to_hand_over(id, to),
             Action::Lose(which) => return self.lose_now(&which),
             Action::Double(which) => return self.network.double(&which),
             Action::Corrupt(which, changes) => return self.network.corrupt(&which, &changes),
@@ -579,6 +581,7 @@ const fn is_input(action: &Action) -> bool {
             | Action::Disconnect { .. }
             | Action::Propose(..)
             | Action::Read(_)
+            | Action::HandOver(..)
             | Action::Resume(_)
             | Action::Sync(_)
             | Action::Unstall(_)

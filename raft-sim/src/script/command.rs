@@ -55,6 +55,8 @@ pub struct ClusterKind {
     pub single: bool,
     /// There is neither pre-vote nor check-quorum.
     pub plain: bool,
+    /// Followers promise to give no vote, and leaders read on the strength of that.
+    pub leases: bool,
 }
 
 /// How a command is written, and what it does.
@@ -120,6 +122,8 @@ fn cluster(words: &mut Words<'_>) -> Result<Command, Unexpected> {
             kind.single = true;
         } else if words.accept("plain") {
             kind.plain = true;
+        } else if words.accept("leases") {
+            kind.leases = true;
         } else {
             return Ok(Command::Cluster { nodes, kind });
         }
@@ -170,6 +174,11 @@ fn action(words: &mut Words<'_>) -> Result<Action, Unexpected> {
         }
         "propose" => Action::Propose(words.node()?, proposals(words)?),
         "read" => Action::Read(words.node()?),
+        "transfer" => {
+            let node = words.node()?;
+            let to = words.accept("to").then(|| words.node()).transpose()?;
+            Action::HandOver(node, to)
+        }
         "drop" => Action::Lose(words.which()?),
         "copy" => Action::Double(words.which()?),
         "corrupt" => {
@@ -309,10 +318,10 @@ const fn usage(usage: &'static str, says: &'static str) -> Usage {
 }
 
 /// All commands, in the order in which one meets them.
-pub const COMMANDS: [Usage; 39] = [
+pub const COMMANDS: [Usage; 40] = [
     usage(
-        "cluster N [single] [plain]",
-        "`N` nodes that have never run; `single`: leaders send one entry at a time; `plain`: without pre-vote and check-quorum",
+        "cluster N [single] [plain] [leases]",
+        "`N` nodes that have never run; `single`: leaders send one entry at a time; `plain`: without pre-vote and check-quorum; `leases`: promises of 900 ms, of which 750 count",
     ),
     usage(
         "campaign N",
@@ -342,6 +351,10 @@ pub const COMMANDS: [Usage; 39] = [
     usage(
         "read N",
         "asks `N` from which index on the state machine may be read",
+    ),
+    usage(
+        "transfer N [to M]",
+        "asks `N` to hand over leadership, to `M` or to whoever is fittest",
     ),
     usage(
         "deliver [first] [PATTERN] [until TRIGGER]",

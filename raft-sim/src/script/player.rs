@@ -1,10 +1,11 @@
 //! Plays commands on a cluster, and says in words what came of them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use raft_core::chunk::Chunk;
 use raft_core::ids::{EntryId, LogIndex, NodeId};
-use raft_core::settings::Settings;
+use raft_core::settings::{Lease, Settings};
 
 use super::command::{ClusterKind, Command, Show};
 use super::{Impossible, print};
@@ -138,6 +139,12 @@ fn settings(kind: ClusterKind) -> Settings {
         check_quorum: !kind.plain,
         ..Settings::default()
     };
+    if kind.leases {
+        settings.lease = Some(Lease {
+            duration: Duration::from_millis(900),
+            max_drift_per_mille: 200,
+        });
+    }
     if kind.single {
         settings.max_append_bytes = 1;
         settings.max_appends_in_flight = 1;
