@@ -39,6 +39,18 @@ pub enum SettingsProblem {
         /// What would go wrong.
         why: &'static str,
     },
+    /// A span of time is too long.
+    #[error("{name} is {value:?}; it must be at most {at_most:?}: {why}")]
+    TooLong {
+        /// The setting.
+        name: &'static str,
+        /// The value given.
+        value: Duration,
+        /// The greatest value that can be used, beside the other settings as they are.
+        at_most: Duration,
+        /// What would go wrong.
+        why: &'static str,
+    },
 }
 
 impl SettingsProblem {
@@ -68,6 +80,21 @@ impl SettingsProblem {
             name,
             value,
             at_least,
+            why,
+        })
+    }
+
+    /// A problem if a span of time is too long, with what would go wrong.
+    pub fn if_long(
+        name: &'static str,
+        value: Duration,
+        at_most: Duration,
+        why: &'static str,
+    ) -> Option<Self> {
+        (value > at_most).then_some(Self::TooLong {
+            name,
+            value,
+            at_most,
             why,
         })
     }
@@ -111,6 +138,15 @@ impl NodeSettings {
                 self.request_timeout,
                 self.forward_retry,
                 "it would be over before anything lost is sent again (forward_retry)",
+            ),
+            SettingsProblem::if_long(
+                "raft.stalled_write_after",
+                self.raft.stalled_write_after,
+                self.raft
+                    .election_timeout
+                    .saturating_mul(MOST_STALLED_TIMEOUTS),
+                "a leader whose disk hangs would hold up the cluster for longer than ten election \
+                 timeouts (raft.election_timeout)",
             ),
         ]
     }
@@ -210,6 +246,8 @@ impl FrameLimits {
     }
 }
 
+/// So many election timeouts after its disk began to hang a leader has given up at the latest.
+const MOST_STALLED_TIMEOUTS: u32 = 10;
 /// What one forwarded command takes beside its bytes, with the lengths of both lists, in any codec.
 const FORWARD_OVERHEAD: usize = 128;
 /// What the answer to one forwarded command or read takes, in any codec.
@@ -242,7 +280,9 @@ mod tests {
     fn names(problems: &[SettingsProblem]) -> Vec<&'static str> {
         let name = |problem: &SettingsProblem| match *problem {
             SettingsProblem::Raft(_) => "raft",
-            SettingsProblem::TooSmall { name, .. } | SettingsProblem::TooShort { name, .. } => name,
+            SettingsProblem::TooSmall { name, .. }
+            | SettingsProblem::TooShort { name, .. }
+            | SettingsProblem::TooLong { name, .. } => name,
         };
         problems.iter().map(name).collect()
     }
@@ -251,6 +291,15 @@ mod tests {
     fn the_defaults_fit_each_other() {
         assert_eq!(named(|_| {}), [""; 0]);
         assert_eq!(named_of_frames(|_, _| {}), [""; 0]);
+    }
+
+    #[test]
+    fn a_leader_gives_up_a_hanging_disk_within_ten_election_timeouts() {
+        let most = NodeSettings::default().raft.election_timeout * 10;
+        let beyond = most + Duration::from_nanos(1);
+        let with = |span| named(|all| all.raft.stalled_write_after = span);
+        assert_eq!(with(most), [""; 0]);
+        assert_eq!(with(beyond), ["raft.stalled_write_after"]);
     }
 
     #[test]

@@ -271,7 +271,9 @@ mod tests {
         };
         let name = |problem: SettingsProblem| match problem {
             SettingsProblem::Raft(_) => "raft",
-            SettingsProblem::TooSmall { name, .. } | SettingsProblem::TooShort { name, .. } => name,
+            SettingsProblem::TooSmall { name, .. }
+            | SettingsProblem::TooShort { name, .. }
+            | SettingsProblem::TooLong { name, .. } => name,
         };
         problems.into_iter().map(name).collect()
     }
