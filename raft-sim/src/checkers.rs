@@ -236,6 +236,7 @@ impl Checks {
             pace: Pace::of(hull),
             passings: &self.passings,
             written: own.is_some_and(|own| own.writes_under_way() == 0),
+            oldest_write: own.and_then(NodeModel::oldest_write),
             left_letters: own.is_some_and(|own| own.journal.left_letters()),
         };
         let timers = self.timers.step(&step, hull).err();

@@ -221,6 +221,11 @@ impl NodeModel {
         self.former.iter().chain([&self.durable])
     }
 
+    /// The oldest write that was begun and not called durable.
+    pub(super) fn oldest_write(&self) -> Option<BatchNumber> {
+        self.pending.front().map(|write| write.batch)
+    }
+
     /// Writes that were begun and not called durable.
     pub fn writes_under_way(&self) -> usize {
         self.pending.len()

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use raft_core::hull::Hull;
 use raft_core::ids::{Boot, NodeId, Term};
+use raft_core::log::BatchNumber;
 use raft_core::states::Role;
 use raft_core::time::Time;
 
@@ -23,12 +24,16 @@ use crate::script::print::role;
 use crate::spy::{Passing, Says, Talk};
 
 mod absences;
+mod hanging;
 mod leases;
+mod letters;
 mod silence;
 mod transfers;
 
 use absences::Absences;
+use hanging::Hanging;
 use leases::Leases;
+use letters::{is_answer, leader_of, only_asked_for_votes};
 use silence::Silence;
 use transfers::Transfers;
 
@@ -69,6 +74,7 @@ impl Stand {
 pub(crate) struct Pace {
     pub(crate) election_timeout: Duration,
     pub(crate) heartbeat_interval: Duration,
+    pub(crate) stalled_write_after: Duration,
     pub(crate) check_quorum: bool,
 }
 
@@ -78,6 +84,7 @@ impl Pace {
         Self {
             election_timeout: settings.election_timeout,
             heartbeat_interval: settings.heartbeat_interval,
+            stalled_write_after: settings.stalled_write_after,
             check_quorum: settings.check_quorum,
         }
     }
@@ -95,6 +102,8 @@ pub(crate) struct Step<'a> {
     pub(crate) passings: &'a [Passing],
     /// Whether all that its log was asked for is durable.
     pub(crate) written: bool,
+    /// The oldest write that is not.
+    pub(crate) oldest_write: Option<BatchNumber>,
     /// Whether it looked at its disk and clock before it had taken in all letters.
     pub(crate) left_letters: bool,
 }
@@ -121,6 +130,7 @@ struct Course {
     /// Who asked it for a pre-vote and has no answer yet.
     asked_by: Vec<NodeId>,
     transfers: Transfers,
+    hanging: Hanging<BatchNumber>,
 }
 
 #[derive(Debug)]
@@ -184,6 +194,7 @@ impl Timers {
         };
         let under_way = transfers::under_way(hull, step.local);
         let wrong = course.transfers.step(was, step, under_way);
+        let wrong = wrong.or(course.hanging.step(step.oldest_write, step, course.woke));
         wrong.map_or(Ok(()), Err)
     }
 
@@ -273,6 +284,7 @@ impl Course {
             written: step.written,
             asked_by: Vec::new(),
             transfers: Transfers::default(),
+            hanging: Hanging::new(),
         }
     }
 
@@ -529,51 +541,6 @@ impl Course {
             Passing::Sent(_) | Passing::Read | Passing::NamedItself => {}
         }
     }
-}
-
-/// Whether a follower answers its leader so.
-const fn is_answer(says: Says) -> bool {
-    matches!(
-        says,
-        Says::AppendReply(_) | Says::HeartbeatReply { .. } | Says::InstallReply(_)
-    )
-}
-
-/// The sender, if this is the word of a leader of this term that was taken in.
-const fn leader_of(passing: &Passing, term: Term) -> Option<NodeId> {
-    match passing {
-        Passing::Taken(Talk {
-            peer,
-            term: of,
-            says: Says::Append { .. } | Says::Heartbeat { .. } | Says::Install { .. },
-        }) if of.get() == term.get() => Some(*peer),
-        Passing::Taken(_)
-        | Passing::Sent(_)
-        | Passing::ConnectionLost(_)
-        | Passing::Read
-        | Passing::NamedItself => None,
-    }
-}
-
-/// Who asked for a vote in a later term, if nothing else of a later term was taken in.
-fn only_asked_for_votes(passings: &[Passing], term: Term) -> Option<NodeId> {
-    let mut asked = None;
-    for passing in passings {
-        match passing {
-            Passing::Taken(talk) if talk.term > term => match talk.says {
-                Says::RequestVote {
-                    transfer: false, ..
-                } => asked = Some(talk.peer),
-                _ => return None,
-            },
-            Passing::Taken(_)
-            | Passing::Sent(_)
-            | Passing::ConnectionLost(_)
-            | Passing::Read
-            | Passing::NamedItself => {}
-        }
-    }
-    asked
 }
 
 /// Whether a step gave the node's vote to another.

@@ -221,7 +221,8 @@ mod tests {
             };
             let commit = LogIndex::ZERO;
             let promise = Duration::from_millis(80);
-            let beat = Passing::Taken(talk(5, Says::Heartbeat { commit }));
+            let quiet = false;
+            let beat = Passing::Taken(talk(5, Says::Heartbeat { commit, quiet }));
             tale.at(100, &[beat], |_| {});
             let reply = Passing::Sent(talk(5, Says::HeartbeatReply { promise }));
             tale.at(110, &[reply], |_| {});
@@ -246,10 +247,12 @@ mod tests {
             pace: Pace {
                 election_timeout: Duration::from_millis(100),
                 heartbeat_interval: Duration::from_millis(20),
+                stalled_write_after: Duration::from_secs(9),
                 check_quorum: true,
             },
             passings,
             written: true,
+            oldest_write: None,
             left_letters: false,
         }
     }

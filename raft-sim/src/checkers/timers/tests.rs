@@ -62,10 +62,12 @@ impl Tale {
             pace: Pace {
                 election_timeout: Duration::from_millis(100),
                 heartbeat_interval: Duration::from_millis(20),
+                stalled_write_after: Duration::from_secs(9),
                 check_quorum: true,
             },
             passings,
             written: true,
+            oldest_write: None,
             left_letters: self.left_letters,
         };
         let voters = || vec![vec![ME, LEADER, OTHER]];
@@ -368,7 +370,7 @@ const fn beat(quiet: bool) -> Passing {
 
 #[test]
 fn of_a_leader_that_took_leave_nothing_is_demanded_until_it_speaks_again() {
-    let reply = taken(OTHER, 6, Says::HeartbeatReply);
+    let reply = taken(OTHER, 6, ANSWERS);
     let silent_until = |again: u64| {
         let mut tale = Tale::new();
         tale.elect(0).at(20, &[beat(true), reply], |_| {});
@@ -405,7 +407,7 @@ fn a_leader_that_takes_leave_again_and_again_needs_to_be_heard() {
 
 #[test]
 fn silences_are_no_absences() {
-    let reply = taken(OTHER, 6, Says::HeartbeatReply);
+    let reply = taken(OTHER, 6, ANSWERS);
     let mut tale = Tale::new();
     tale.elect(0);
     for silence in 1..12 {

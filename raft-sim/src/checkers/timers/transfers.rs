@@ -159,10 +159,12 @@ mod tests {
             pace: Pace {
                 election_timeout: Duration::from_millis(100),
                 heartbeat_interval: Duration::from_millis(20),
+                stalled_write_after: Duration::from_secs(9),
                 check_quorum: true,
             },
             passings,
             written: true,
+            oldest_write: None,
             left_letters: false,
         }
     }
