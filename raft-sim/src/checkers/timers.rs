@@ -189,7 +189,11 @@ impl Timers {
             return Err(wrong);
         }
         self.follow(step, || voters_of(hull))?;
-        let Some((was, course)) = was.zip(self.nodes.get_mut(&step.node)) else {
+        let Some(course) = self.nodes.get_mut(&step.node) else {
+            return Ok(());
+        };
+        course.transfers.note(step);
+        let Some(was) = was else {
             return Ok(());
         };
         let under_way = transfers::under_way(hull, step.local);

@@ -38,13 +38,8 @@ pub(super) fn under_way(hull: &Hull, now: Time) -> Option<UnderWay> {
 }
 
 impl Transfers {
-    /// Looks at a step, after which the hull says `now` of handing over.
-    pub(super) fn step(
-        &mut self,
-        was: Stand,
-        step: &Step<'_>,
-        now: Option<UnderWay>,
-    ) -> Option<Wrong> {
+    /// Takes note of what the node is told in a step, also in the first after it started.
+    pub(super) fn note(&mut self, step: &Step<'_>) {
         for passing in step.passings {
             if let Passing::Taken(Talk {
                 term,
@@ -55,6 +50,15 @@ impl Transfers {
                 self.told_in = self.told_in.max(Some(*term));
             }
         }
+    }
+
+    /// Looks at a step, after which the hull says `now` of handing over.
+    pub(super) fn step(
+        &mut self,
+        was: Stand,
+        step: &Step<'_>,
+        now: Option<UnderWay>,
+    ) -> Option<Wrong> {
         let held = self.holds_up(step, now);
         held.or_else(|| self.claims_a_wish(step))
             .or_else(|| ignores_a_wish(was, step))
@@ -213,8 +217,8 @@ mod tests {
             let told = [Passing::Taken(talk(told_in, TAKE_OVER))];
             let asks = [Passing::Sent(talk(6, ASKS))];
             let mut transfers = Transfers::default();
-            let first = transfers.step(stand(5), &step(0, 5, &told), None);
-            first.or_else(|| transfers.step(stand(5), &step(1, 6, &asks), None))
+            transfers.note(&step(0, 5, &told));
+            transfers.step(stand(5), &step(1, 6, &asks), None)
         };
         assert_eq!(said(5), None);
         assert!(said(4).is_some());
