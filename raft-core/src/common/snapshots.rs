@@ -22,6 +22,8 @@ pub(crate) struct Snapshots {
     older: Vec<SnapshotId>,
     /// Whether one is wanted now, whatever the settings say.
     wanted: bool,
+    /// One that could not be read: it is taken again, though there is nothing new.
+    doubted: Option<SnapshotId>,
     taking: Option<Taking>,
     /// The last entry handed out when a snapshot was last tried.
     tried: LogIndex,
@@ -109,6 +111,15 @@ impl Snapshots {
         self.wanted = true;
     }
 
+    /// A stored one could not be read. If that is the newest, another has to take its place: nobody
+    /// who needs it could ever be sent it.
+    pub(crate) fn doubt(&mut self, id: SnapshotId) {
+        if self.stored.as_ref().is_some_and(|stored| stored.id == id) {
+            self.doubted = Some(id);
+            self.wanted = true;
+        }
+    }
+
     /// So many bytes of payload went to the state machine.
     pub(crate) const fn note_handed_out(&mut self, bytes: usize) {
         self.bytes = self.bytes.saturating_add(bytes as u64);
@@ -143,7 +154,8 @@ impl Snapshots {
         let due = policy.is_some_and(|policy| {
             entries >= policy.after_entries || self.bytes >= policy.after_bytes
         });
-        self.taking.is_none() && news && (due || self.wanted)
+        let useful = news || self.doubted.is_some();
+        self.taking.is_none() && useful && (due || self.wanted)
     }
 
     /// Takes one.
@@ -195,13 +207,17 @@ impl Snapshots {
     /// Counts a snapshot as stored. The one before it is kept until nobody is sent it.
     pub(crate) fn keep(&mut self, snapshot: Snapshot) {
         // [S7.18b] The newest one counts, and the one before it is let go of.
-        let newest = self
-            .stored
-            .as_ref()
-            .is_none_or(|stored| end_of(stored) < end_of(&snapshot));
+        let doubted = self.doubted;
+        let newest = self.stored.as_ref().is_none_or(|stored| {
+            end_of(stored) < end_of(&snapshot)
+                || (doubted == Some(stored.id) && end_of(stored) == end_of(&snapshot))
+        });
         if newest {
-            let before = self.stored.replace(snapshot);
-            self.older.extend(before.map(|before| before.id));
+            self.doubted = None;
+            let id = snapshot.id;
+            let before = self.stored.replace(snapshot).map(|before| before.id);
+            // One that was taken again may have come out as it was.
+            self.older.extend(before.filter(|before| *before != id));
         } else if self
             .stored
             .as_ref()
@@ -239,6 +255,7 @@ impl Snapshots {
             stored,
             older,
             wanted,
+            doubted,
             taking,
             tried,
             bytes,
@@ -247,7 +264,7 @@ impl Snapshots {
             last_number: _,
             queue: _,
         } = self;
-        (stored, older, wanted, tried, bytes, restore).hash(into);
+        (stored, older, wanted, doubted, tried, bytes, restore).hash(into);
         taking
             .as_ref()
             .map(|taking| (&taking.mark, taking.time))

@@ -3,7 +3,7 @@
 use core::cmp::Ordering;
 
 use super::*;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Snapshot, SnapshotId};
 use crate::states::leader::progress::Progress;
 
 impl Hull {
@@ -131,6 +131,12 @@ impl Hull {
     /// answered.
     pub fn bytes_in_flight(&self, follower: NodeId) -> Option<usize> {
         self.progress_of(follower).map(Progress::bytes_in_flight)
+    }
+
+    /// For a leader: the snapshot that a follower is being sent, and how much of it that one is known
+    /// to have.
+    pub fn snapshot_sent(&self, follower: NodeId) -> Option<(SnapshotId, u64)> {
+        self.progress_of(follower)?.snapshot_sent()
     }
 
     /// For a leader: to whom it is handing over, taking no proposals meanwhile.

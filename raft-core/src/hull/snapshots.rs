@@ -58,6 +58,9 @@ impl Hull {
                 common.event("", EventKind::SnapshotFailed);
                 common.snapshots.on_failed(number);
                 if let State::Leader(leader) = &mut self.state {
+                    if let Some(id) = leader.read_for(number) {
+                        common.snapshots.doubt(id);
+                    }
                     leader.on_part(&self.common, number, None);
                 }
             }

@@ -212,6 +212,31 @@ fn a_store_that_can_not_read_is_asked_again_later() {
     assert_eq!(part(&mut node).part.len(), 40);
 }
 
+/// It may have rotted: then nobody who needs it would ever be sent it.
+#[test]
+fn a_snapshot_that_can_not_be_read_is_taken_again() {
+    let mut node = lagging();
+    let first = part(&mut node);
+    node.store.is_rotten = true;
+    node.receive(3, 1, stored(first.request, 0));
+    assert_eq!(parts(&mut node), []);
+    assert!(!node.store.is_rotten, "it was written again");
+    assert_eq!(node.hull.stored_snapshot().unwrap().id.last, id(5, 1));
+    node.wait(Duration::from_millis(100));
+    let again = part(&mut node);
+    assert_eq!(again.part.len(), 0, "what is there?");
+    assert_eq!(again.snapshot.id.last, id(5, 1));
+    node.receive(3, 1, stored(again.request, 0));
+    assert_eq!(part(&mut node).part.len(), 40);
+    // Once more, though there is nothing new.
+    node.store.is_rotten = true;
+    node.receive(3, 1, stored(again.request + 1, 40));
+    assert_eq!(parts(&mut node), []);
+    assert!(!node.store.is_rotten, "it was written again");
+    assert_eq!(node.hull.stored_snapshot().unwrap().id.last, id(5, 1));
+    assert_eq!(node.store.stored.len(), 1);
+}
+
 /// Entries after the snapshot that is being sent, and the snapshot itself, stay while it is.
 #[test]
 fn what_a_transfer_under_way_needs_is_kept() {
@@ -255,6 +280,59 @@ fn who_falls_silent_gets_the_newest_when_it_comes_back() {
     let asked = parts(&mut node);
     let last: Vec<EntryId> = asked.iter().map(|part| part.snapshot.id.last).collect();
     assert_eq!(last, [id(8, 1)]);
+}
+
+/// Whose store fails answers heartbeats for ever: for it, too, nothing is kept for ever.
+#[test]
+fn who_talks_and_gets_nowhere_gets_the_newest_after_a_while() {
+    let mut node = lagging();
+    part(&mut node);
+    for last in 6..=9 {
+        node.propose(b"x");
+        node.sent();
+        node.acknowledge(2, last);
+    }
+    let mut asked = Vec::new();
+    for round in 0..150 {
+        node.wait(Duration::from_millis(100));
+        node.receive(2, 1, heartbeat_reply(0));
+        node.receive(3, 1, heartbeat_reply(0));
+        for part in parts(&mut node) {
+            // It always has the same to say: nothing came of anything.
+            node.receive(3, 1, stored(part.request, 0));
+            asked.push((round, part.snapshot.id.last.index.get()));
+        }
+    }
+    assert_eq!(node.hull.forgotten(), id(8, 1), "what was kept for it");
+    assert_eq!(node.store.stored.len(), 1);
+    let changed = asked.iter().find(|(_, last)| *last == 8);
+    assert!(changed.is_some_and(|(round, _)| *round >= 90), "{asked:?}");
+    assert!(asked.last().is_some_and(|(_, last)| *last == 8));
+}
+
+/// Who gets on, however slowly, gets the snapshot that was begun.
+#[test]
+fn who_gets_on_slowly_is_not_begun_with_anew() {
+    let mut node = lagging();
+    let mut request = part(&mut node).request;
+    for last in 6..=9 {
+        node.propose(b"x");
+        node.sent();
+        node.acknowledge(2, last);
+    }
+    for had in 1..20 {
+        for _ in 0..20 {
+            node.wait(Duration::from_millis(100));
+            node.receive(2, 1, heartbeat_reply(0));
+            node.receive(3, 1, heartbeat_reply(0));
+            for part in parts(&mut node) {
+                assert_eq!(part.snapshot.id.last, id(4, 1));
+                request = part.request;
+            }
+        }
+        node.receive(3, 1, stored(request, had));
+    }
+    assert_eq!(node.hull.forgotten(), id(4, 1));
 }
 
 /// A leader may forget what a slow follower was about to be sent.

@@ -32,6 +32,8 @@ pub(crate) struct Store {
     pub(crate) incoming: Option<(Snapshot, Vec<u8>)>,
     /// Whether nothing can be done.
     pub(crate) is_broken: bool,
+    /// Whether what is stored can't be read, until another is taken.
+    pub(crate) is_rotten: bool,
 }
 
 impl Store {
@@ -86,6 +88,12 @@ impl Store {
         Some(SnapshotDone { number, answer })
     }
 
+    fn keep(&mut self, snapshot: Snapshot, content: Vec<u8>) {
+        self.is_rotten = false;
+        self.stored.retain(|(other, _)| other.id != snapshot.id);
+        self.stored.push((snapshot, content));
+    }
+
     fn answer(&mut self, work: SnapshotWork, content: Vec<u8>) -> Option<SnapshotAnswer> {
         Some(match work {
             SnapshotWork::Take { mark, time } => {
@@ -95,13 +103,12 @@ impl Store {
                     length,
                     digest,
                 };
-                let configuration = mark.configuration;
                 let snapshot = Snapshot {
                     id,
-                    configuration,
+                    configuration: mark.configuration,
                     time,
                 };
-                self.stored.push((snapshot, content));
+                self.keep(snapshot, content);
                 SnapshotAnswer::Taken { length, digest }
             }
             SnapshotWork::Begin(snapshot) => {
@@ -129,6 +136,7 @@ impl Store {
                 self.stored.push((snapshot, content));
                 SnapshotAnswer::Finished
             }
+            SnapshotWork::Read { .. } if self.is_rotten => SnapshotAnswer::Failed,
             SnapshotWork::Read {
                 id,
                 offset,

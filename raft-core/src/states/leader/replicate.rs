@@ -241,6 +241,9 @@ impl Progress {
         let oldest = match &self.mode {
             Mode::Probe { outstanding, .. } => outstanding.map(|(_, sent)| sent),
             Mode::Replicate { in_flight, .. } => in_flight.front().map(|sent| sent.sent),
+            Mode::Snapshot(transfer) if transfer.is_stalled(common) => {
+                return self.give_up_snapshot();
+            }
             Mode::Snapshot(transfer) => transfer.outstanding_since(),
         };
         let overdue = |sent| common.now.since(sent) >= common.settings.resend_after;

@@ -31,6 +31,8 @@ pub(crate) struct Transfer {
     snapshot: Snapshot,
     /// How much of it the follower has, unless something may have been lost since it said so.
     stored: Option<u64>,
+    /// The most that the follower ever had, and since when.
+    most: (u64, Time),
     /// The request that is not answered yet.
     request: Option<u64>,
     /// Since when the transfer waits for the follower, or for a store that failed.
@@ -39,17 +41,21 @@ pub(crate) struct Transfer {
     part: Option<(u64, Bytes)>,
     /// The job that reads what comes next.
     reading: Option<u64>,
+    /// Whether one such job has failed: another snapshot may do better.
+    unreadable: bool,
 }
 
 impl Transfer {
-    fn new(snapshot: Snapshot) -> Self {
+    const fn new(snapshot: Snapshot, now: Time) -> Self {
         Self {
             snapshot,
             stored: None,
+            most: (0, now),
             request: None,
             waiting_since: None,
             part: None,
             reading: None,
+            unreadable: false,
         }
     }
 
@@ -84,8 +90,23 @@ impl Transfer {
         self.waiting_since = None;
     }
 
+    /// Whether the snapshot can't be read, or the follower has got no further for so long that the
+    /// log need not be kept for it: it may answer heartbeats for ever with a store that can't be
+    /// written to.
+    pub(super) fn is_stalled(&self, common: &Common) -> bool {
+        let (_, since) = self.most;
+        let long = common
+            .settings
+            .election_timeout
+            .saturating_mul(STALLED_AFTER);
+        self.unreadable || common.now.since(since) >= long
+    }
+
     /// The follower has so much.
-    fn on_stored(&mut self, stored: u64) {
+    fn on_stored(&mut self, stored: u64, now: Time) {
+        if stored > self.most.0 {
+            self.most = (stored, now);
+        }
         self.request = None;
         self.waiting_since = None;
         self.stored = Some(stored);
@@ -101,12 +122,15 @@ impl Transfer {
         let Self {
             snapshot,
             stored,
+            most: (most, since),
             request,
             waiting_since,
             part,
             reading,
+            unreadable,
         } = self;
         (snapshot, stored, request, part, reading.is_some()).hash(into);
+        (most, age(*since), unreadable).hash(into);
         waiting_since.map(age).hash(into);
     }
 }
@@ -133,9 +157,20 @@ impl Leader {
         }
     }
 
+    /// The snapshot that this job reads from.
+    pub(crate) fn read_for(&self, number: u64) -> Option<SnapshotId> {
+        let mut transfers = self.followers.values().filter_map(|one| match &one.mode {
+            Mode::Snapshot(transfer) => Some(transfer),
+            Mode::Probe { .. } | Mode::Replicate { .. } => None,
+        });
+        let reader = transfers.find(|transfer| transfer.reading == Some(number))?;
+        Some(reader.id())
+    }
+
     /// The snapshots that are on their way to followers.
     pub(crate) fn snapshots_sent(&self) -> impl Iterator<Item = SnapshotId> + '_ {
-        self.followers.values().filter_map(Progress::snapshot_sent)
+        let sent = self.followers.values().filter_map(Progress::snapshot_sent);
+        sent.map(|(id, _)| id)
     }
 }
 
@@ -143,12 +178,13 @@ impl Progress {
     /// Entries can't help this follower: it is sent the newest snapshot.
     pub(super) fn turn_to_snapshot(&mut self, common: &Common) {
         if let Some(snapshot) = common.snapshots.stored() {
-            self.mode = Mode::Snapshot(Box::new(Transfer::new(snapshot.clone())));
+            let transfer = Transfer::new(snapshot.clone(), common.now);
+            self.mode = Mode::Snapshot(Box::new(transfer));
         }
     }
 
-    /// The follower has been silent for so long that the snapshot need not be kept for it. When it
-    /// comes back, it gets the newest one by then.
+    /// The snapshot, and the log after it, need not be kept for this follower any longer: it has been
+    /// silent for long, or got no further for much longer. When the follower comes back, it gets the newest one by then.
     pub(super) fn give_up_snapshot(&mut self) {
         self.mode = Mode::Probe {
             outstanding: None,
@@ -156,10 +192,10 @@ impl Progress {
         };
     }
 
-    /// The snapshot that this follower is being sent.
-    pub(crate) fn snapshot_sent(&self) -> Option<SnapshotId> {
+    /// The snapshot that this follower is being sent, and how much of it is there.
+    pub(crate) fn snapshot_sent(&self) -> Option<(SnapshotId, u64)> {
         match &self.mode {
-            Mode::Snapshot(transfer) => Some(transfer.snapshot.id),
+            Mode::Snapshot(transfer) => Some((transfer.id(), transfer.stored())),
             Mode::Probe { .. } | Mode::Replicate { .. } => None,
         }
     }
@@ -220,7 +256,10 @@ impl Progress {
         match part.filter(|part| !part.is_empty()) {
             Some(part) => transfer.part = Some((stored, part.clone())),
             // Not at once again: a store that failed is likely to fail.
-            None => transfer.waiting_since = Some(common.now),
+            None => {
+                transfer.unreadable = true;
+                transfer.waiting_since = Some(common.now);
+            }
         }
     }
 
@@ -233,7 +272,7 @@ impl Progress {
             {
                 let length = transfer.snapshot.id.length;
                 match stored.cmp(&length) {
-                    core::cmp::Ordering::Less => transfer.on_stored(stored),
+                    core::cmp::Ordering::Less => transfer.on_stored(stored, common.now),
                     // It is put in place now; the answer to the same request says when it is.
                     core::cmp::Ordering::Equal => transfer.waiting_since = Some(common.now),
                     core::cmp::Ordering::Greater => {
@@ -252,3 +291,7 @@ impl Progress {
         common.now.since(self.heard()) >= common.settings.election_timeout
     }
 }
+
+/// Of election timeouts. Long beside what any part takes, so that who is slow is not begun with anew;
+/// short beside what a log grows by meanwhile.
+const STALLED_AFTER: u32 = 10;
