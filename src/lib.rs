@@ -67,7 +67,9 @@ pub use raft_node;
 pub use raft_node::codec::PayloadCodec;
 pub use raft_node::error::{NodeFault, ReadError};
 pub use raft_node::settings::NodeSettings;
-pub use raft_node::state_machine::{App, Command, StateMachine};
+pub use raft_node::state_machine::{
+    App, Command, StateError, StateMachine, StateReader, StateWriter, WholeReader, WholeWriter,
+};
 pub use raft_node::status::Status;
 #[cfg(feature = "sim")]
 pub use raft_sim;

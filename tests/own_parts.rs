@@ -11,7 +11,9 @@ use raft_core::ids::LogIndex;
 use raft_core::log::memory::MemoryLog;
 use raft_core::log::{Durable, Loading, Log, LogError, Recovered, Write};
 use raft_node::codec::PayloadCodec;
-use raft_node::state_machine::{App, Command, StateMachine};
+use raft_node::state_machine::{
+    App, Command, StateError, StateMachine, StateReader, StateWriter, WholeReader, WholeWriter,
+};
 use raft_sim::checkers::property;
 use raft_sim::lot::Lot;
 use raft_sim::sim::{Failed, Sim};
@@ -122,6 +124,14 @@ impl StateMachine for Numbered {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         number.to_string().into()
     }
+
+    fn snapshot(&self) -> Result<Box<dyn StateReader>, StateError> {
+        Ok(Box::new(WholeReader::new(Bytes::new())))
+    }
+
+    fn restore(&self) -> Box<dyn StateWriter<Self>> {
+        Box::new(WholeWriter::new(|_: &[u8]| Ok(Self)))
+    }
 }
 
 #[test]
@@ -170,6 +180,18 @@ impl StateMachine for Stopwatch {
     fn apply(&mut self, command: Command<'_>) -> Bytes {
         let before = std::mem::replace(&mut self.0, command.time.as_millis());
         before.to_string().into()
+    }
+
+    fn snapshot(&self) -> Result<Box<dyn StateReader>, StateError> {
+        let bytes = self.0.to_le_bytes().to_vec();
+        Ok(Box::new(WholeReader::new(bytes.into())))
+    }
+
+    fn restore(&self) -> Box<dyn StateWriter<Self>> {
+        Box::new(WholeWriter::new(|bytes: &[u8]| {
+            let bytes = bytes.try_into().map_err(|_| StateError::Length)?;
+            Ok(Self(u64::from_le_bytes(bytes)))
+        }))
     }
 }
 

@@ -40,6 +40,7 @@ struct Inner {
     bytes: usize,
     driver: Option<Waker>,
     shutdown: bool,
+    wants_snapshot: bool,
     closed: bool,
     status: Status,
 }
@@ -81,6 +82,13 @@ pub(crate) enum Sought {
     OpenSession,
 }
 
+/// What can be wanted of a driver beside what has an outcome.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Wishes {
+    pub(crate) shutdown: bool,
+    pub(crate) snapshot: bool,
+}
+
 /// A success.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Answered {
@@ -101,6 +109,7 @@ impl Desk {
             bytes: 0,
             driver: None,
             shutdown: false,
+            wants_snapshot: false,
             closed: false,
             status,
         };
@@ -185,6 +194,14 @@ impl Desk {
         wake(waker);
     }
 
+    pub(crate) fn ask_for_snapshot(&self) {
+        let mut inner = self.lock();
+        inner.wants_snapshot = true;
+        let waker = inner.driver.take();
+        drop(inner);
+        wake(waker);
+    }
+
     pub(crate) fn wake_driver(&self) {
         let waker = self.lock().driver.take();
         wake(waker);
@@ -195,15 +212,18 @@ impl Desk {
     }
 
     /// For the driver: moves what was asked to `into` and remembers whom to wake for more.
-    /// Whether a shutdown was asked for.
-    pub(crate) fn take(&self, into: &mut Vec<Request>, cx: &mut Context<'_>) -> bool {
+    /// What else was asked for.
+    pub(crate) fn take(&self, into: &mut Vec<Request>, cx: &mut Context<'_>) -> Wishes {
         let mut inner = self.lock();
         into.append(&mut inner.inbox);
         match &mut inner.driver {
             Some(driver) => driver.clone_from(cx.waker()),
             None => inner.driver = Some(cx.waker().clone()),
         }
-        inner.shutdown
+        Wishes {
+            shutdown: inner.shutdown,
+            snapshot: core::mem::take(&mut inner.wants_snapshot),
+        }
     }
 
     /// For the driver: hands out outcomes, and shows its status.

@@ -1,7 +1,7 @@
 //! The driver: one poll loop over a hull and the world.
 //!
 //! Each poll takes turns. A turn looks at everything once, always in the same order: requests,
-//! letters, the log's acknowledgements, entries loaded, the founding, proposals, the hull's
+//! letters, the log's acknowledgements, entries loaded, what the store of snapshots has done, the founding, proposals, the hull's
 //! outputs, time. Turns follow each other until one leaves nothing behind that no waker would
 //! tell of. Letters and bytes applied are bounded per turn, so that a flood of either starves
 //! neither the log nor the timers.
@@ -22,6 +22,7 @@ use raft_core::comms::Comms;
 use raft_core::hull::{Hull, Setup};
 use raft_core::ids::{Boot, ClusterId, EntryId, NodeId, Term};
 use raft_core::log::{Loading, Log, Recovered};
+use raft_core::store::SnapshotStore;
 use raft_core::time::Time;
 use raft_core::trace::Event;
 
@@ -38,6 +39,7 @@ use crate::membership::Changes;
 use crate::rare::Site;
 use crate::session::Sessions;
 use crate::settings::NodeSetup;
+use crate::snapshots::Snapshots;
 use crate::state_machine::StateMachine;
 use crate::status::{Phase, Status};
 use crate::tickets::{TicketLimits, Tickets};
@@ -45,12 +47,13 @@ use crate::transfer::Transfers;
 
 mod letters;
 mod outputs;
+mod snapshots;
 mod start;
 
 /// One node at work. Poll it; it ends when the node does, and then everything that was under way
 /// has its outcome.
 ///
-/// - There is a hull exactly when the founding is complete.
+/// - There is a hull exactly when the founding is complete and the state that was stored is restored.
 /// - While there is none, at most one write is outstanding: the identity's.
 pub struct Driver<L, C, K, S> {
     setup: NodeSetup,
@@ -72,6 +75,7 @@ pub struct Driver<L, C, K, S> {
     recovered: Recovered,
     tickets: Tickets,
     applier: Applier<S>,
+    snapshots: Snapshots<S>,
     loading: Vec<(u64, Loading)>,
     requests: Vec<Request>,
     /// The leader and term that requests were last sent in.
@@ -84,10 +88,11 @@ pub struct Driver<L, C, K, S> {
 }
 
 /// What a driver works with.
-#[derive(Debug)]
 pub struct Parts<L, C, K, S> {
     /// Where the log is kept; already open.
     pub log: L,
+    /// Where snapshots are kept; already open. The newest one stands in [`Recovered::stored`].
+    pub snapshots: Box<dyn SnapshotStore>,
     /// What carries letters.
     pub comms: C,
     /// The clock.
@@ -123,6 +128,12 @@ impl<L: Log, C: Comms<Letter>, K: Clock, S: StateMachine> Driver<L, C, K, S> {
         let asked = leadership.clone();
         let handle = Handle::new(desk.clone(), reads.clone(), inquiries.clone(), asked);
         let sessions = Sessions::new(parts.state_machine, settings.sessions);
+        let part_bytes = settings.max_apply_bytes_per_turn;
+        let mut snapshots = Snapshots::new(parts.snapshots, part_bytes);
+        if let Some(stored) = recovered.stored.clone() {
+            // [T3.8.9] The state machine starts from the newest snapshot.
+            snapshots.restore(stored, &sessions);
+        }
         let mut driver = Self {
             tickets: Tickets::new(TicketLimits::new(settings)),
             setup,
@@ -141,6 +152,7 @@ impl<L: Log, C: Comms<Letter>, K: Clock, S: StateMachine> Driver<L, C, K, S> {
             cluster: None,
             recovered,
             applier: Applier::new(sessions),
+            snapshots,
             loading: Vec::new(),
             requests: Vec::new(),
             leader: (None, Term::ZERO),
@@ -149,7 +161,7 @@ impl<L: Log, C: Comms<Letter>, K: Clock, S: StateMachine> Driver<L, C, K, S> {
             status,
             exit: None,
         };
-        if let Some(record) = driver.genesis.founded().cloned() {
+        if let Some(record) = driver.record_to_open() {
             driver.open_hull(record)?;
         }
         driver.refresh_status();
@@ -182,14 +194,19 @@ impl<L: Log, C: Comms<Letter>, K: Clock, S: StateMachine> Driver<L, C, K, S> {
     /// made work for one before it, or if it stopped at a bound.
     fn turn(&mut self, cx: &mut Context<'_>) -> Result<bool, Exit> {
         // The desk comes before the reads: it remembers whom to wake for both.
-        if self.desk.take(&mut self.requests, cx) {
+        let wishes = self.desk.take(&mut self.requests, cx);
+        if wishes.shutdown {
             return Err(Exit::Shutdown);
+        }
+        if wishes.snapshot {
+            self.ask_for_snapshot();
         }
         self.answer_inquiries();
         let mut again = self.take_requests();
         again |= self.take_letters(cx)?;
         again |= self.take_durable(cx)?;
         again |= self.take_loaded(cx);
+        again |= self.take_stored(cx)?;
         again |= self.found()?;
         again |= self.propose();
         // What nothing has touched since it was last emptied is empty.
@@ -252,14 +269,19 @@ impl<L: Log, C: Comms<Letter>, K: Clock, S: StateMachine> Driver<L, C, K, S> {
             self.send(to, Packet::Genesis(news));
             busy = true;
         }
-        if self.hull.is_none() {
-            if let Some(record) = self.genesis.founded().cloned() {
-                self.open_hull(record)
-                    .map_err(|error| Exit::Fault(NodeFault::Open(error)))?;
-                busy = true;
-            }
+        if let Some(record) = self.record_to_open() {
+            self.open_hull(record)
+                .map_err(|error| Exit::Fault(NodeFault::Open(error)))?;
+            busy = true;
         }
         Ok(busy)
+    }
+
+    /// The record of the cluster, when there can be a hull and is none.
+    fn record_to_open(&self) -> Option<GenesisRecord> {
+        let waits = self.hull.is_some() || self.snapshots.is_restoring();
+        let founded = self.genesis.founded().filter(|_| !waits);
+        founded.cloned()
     }
 
     fn open_hull(&mut self, record: GenesisRecord) -> Result<(), raft_core::error::OpenError> {
@@ -335,7 +357,9 @@ impl<L: Log, C: Comms<Letter>, K: Clock, S: StateMachine> Driver<L, C, K, S> {
         let Some(hull) = &self.hull else {
             status.boot = self.recovered.hard.boot;
             status.missing_founders = self.genesis.missing();
-            if !self.genesis.is_unborn() {
+            if self.snapshots.is_restoring() {
+                status.phase = Phase::Restoring;
+            } else if !self.genesis.is_unborn() {
                 status.phase = match self.genesis.is_joining() {
                     true => Phase::Joining,
                     false => Phase::Founding,
@@ -354,6 +378,8 @@ impl<L: Log, C: Comms<Letter>, K: Clock, S: StateMachine> Driver<L, C, K, S> {
         status.applied_index = self.applier.sessions.applied();
         status.durable_index = hull.durable_index();
         status.last = hull.last();
+        status.first_index = hull.forgotten().index.next();
+        status.snapshot = hull.stored_snapshot().map(|snapshot| snapshot.id.last);
     }
 }
 
@@ -427,6 +453,12 @@ impl<L, C, K, S> Drop for Driver<L, C, K, S> {
         if self.exit.is_none() {
             self.end(Exit::Shutdown);
         }
+    }
+}
+
+impl<L, C, K, S> core::fmt::Debug for Parts<L, C, K, S> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Parts").finish_non_exhaustive()
     }
 }
 

@@ -12,6 +12,7 @@ use crate::genesis::GenesisFault;
 use crate::identity::IdentityError;
 use crate::session::Halt;
 use crate::settings::{Listed, SettingsProblem};
+use crate::state_machine::StateError;
 
 /// Why a submission has no reply.
 ///
@@ -103,6 +104,9 @@ pub enum Uncertain {
     /// The node stopped first.
     #[error("this node stopped first")]
     Stopped,
+    /// A snapshot took the place of the entries that would tell, and its session has ended in them.
+    #[error("its session has ended among entries that this node got as a snapshot")]
+    Skipped,
 }
 
 /// Why a read gave nothing. A read changes nothing, so it can always be tried again.
@@ -289,4 +293,8 @@ pub enum NodeFault {
     /// An entry can't be applied by this build.
     #[error("{0}")]
     Apply(#[from] Halt),
+    /// The state can't be restored from the snapshot it stands in, which is the only place it stands
+    /// in on this node. Nothing was changed.
+    #[error("the state can't be restored from its snapshot: {0}")]
+    Restore(#[from] StateError),
 }

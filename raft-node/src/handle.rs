@@ -154,6 +154,13 @@ impl<S: StateMachine> Handle<S> {
         self.inquire(Some(index))
     }
 
+    /// Asks this node to take a snapshot soon, whatever its settings say; before it is backed up,
+    /// say. [`Status::snapshot`](crate::status::Status::snapshot) tells when there is one. Nothing
+    /// happens if there is nothing new since the last one.
+    pub fn take_snapshot(&self) {
+        self.desk.ask_for_snapshot();
+    }
+
     /// Asks the driver to end. Everything under way is given its outcome first; the driver then
     /// ends with [`Exit::Shutdown`](crate::error::Exit::Shutdown).
     pub fn shutdown(&self) {

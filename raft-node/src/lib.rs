@@ -31,6 +31,7 @@ pub mod membership;
 pub mod rare;
 pub mod session;
 pub mod settings;
+mod snapshots;
 pub mod state_machine;
 pub mod status;
 mod tickets;

@@ -49,6 +49,11 @@ pub enum Site {
     ReplyLater,
     /// Those who asked get their outcomes a poll later. Nothing says how soon.
     SettleLater,
+    /// The store's next answer is looked at a turn later. Stores take as long as they take.
+    OneStored,
+    /// A snapshot is asked for after a portion of entries, whatever the settings say. Anybody may,
+    /// at any time.
+    TakeSnapshot,
     /// Deadlines are said to have passed, but have not. Timers may fire early: the hull, the
     /// founding and the tickets look at the time themselves.
     EarlyDeadline,
@@ -72,6 +77,8 @@ impl Site {
         Self::ApplyLater,
         Self::ReplyLater,
         Self::SettleLater,
+        Self::OneStored,
+        Self::TakeSnapshot,
         Self::EarlyDeadline,
     ];
 }

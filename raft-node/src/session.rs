@@ -17,6 +17,10 @@ use raft_core::record::{ClientHeader, Entry, Record};
 
 use crate::state_machine::{Command, StateMachine};
 
+mod content;
+
+pub use content::{SessionsReader, SessionsWriter};
+
 /// The user's state machine and the sessions of its clients.
 ///
 /// - A session's answers have serials at or above its `settled`, which never falls.
@@ -95,6 +99,40 @@ impl<S: StateMachine> Sessions<S> {
         self.sessions.len()
     }
 
+    /// What applying this command came to, as far as it is still known. After a snapshot this
+    /// is how a command is found that stands in none of the entries applied here.
+    pub fn recall(&self, session: u64, serial: u64) -> Recalled {
+        let Some(found) = self.sessions.get(&session) else {
+            return match session > self.applied.get() {
+                true => Recalled::NotYet,
+                false => Recalled::SessionGone,
+            };
+        };
+        if let Some(reply) = found.answers.get(&serial) {
+            return Recalled::Answered(Answer::Reply(reply.clone()));
+        }
+        if found.forgotten.contains(&serial) {
+            return Recalled::Answered(Answer::Forgotten);
+        }
+        match serial < found.settled {
+            true => Recalled::Answered(Answer::Settled),
+            false => Recalled::NotYet,
+        }
+    }
+
+    /// The sessions open, each with who opened it.
+    pub fn opened(&self) -> impl Iterator<Item = (Opener, u64)> + '_ {
+        let sessions = self.sessions.iter();
+        sessions.map(|(number, session)| (session.opener, *number))
+    }
+
+    /// The session that this opener has opened, if it is open.
+    pub fn opened_by(&self, opener: Opener) -> Option<u64> {
+        let mut sessions = self.sessions.iter();
+        let (number, _) = sessions.find(|(_, session)| session.opener == opener)?;
+        Some(*number)
+    }
+
     fn apply_command(&mut self, header: ClientHeader, command: Command<'_>) -> Answer {
         // [T6.3.45] Without its session nobody can say whether a command is new.
         let Some(session) = self.sessions.get_mut(&header.session) else {
@@ -150,12 +188,7 @@ impl<S: StateMachine> Sessions<S> {
     /// Opens a session, or finds the one that this opener has opened before: the entry may come
     /// twice.
     fn open(&mut self, opener: Opener, index: LogIndex) -> u64 {
-        let opened_before = self
-            .sessions
-            .iter()
-            .find(|(_, session)| session.opener == opener)
-            .map(|(number, _)| *number);
-        if let Some(number) = opened_before {
+        if let Some(number) = self.opened_by(opener) {
             return number;
         }
         // [T6.3.34] There is room for so many and no more.
@@ -182,7 +215,7 @@ impl<S: StateMachine> Sessions<S> {
 }
 
 /// One client's session.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 struct Session {
     opener: Opener,
     last_used: LogIndex,
@@ -294,6 +327,17 @@ pub enum Answer {
     /// The command was applied before, and its reply was too much to keep. It was not applied
     /// again.
     Forgotten,
+}
+
+/// What is still known of a command.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Recalled {
+    /// It was applied, or refused for good.
+    Answered(Answer),
+    /// It was not applied.
+    NotYet,
+    /// Its session has ended: before the command was applied or after that.
+    SessionGone,
 }
 
 /// Why an entry can't be applied. Apply stands still before it until a build that knows it.

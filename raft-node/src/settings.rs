@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use raft_core::ids::NodeId;
-use raft_core::settings::Settings;
+use raft_core::settings::{Settings, SnapshotPolicy};
 
 use crate::codec::PayloadCodec;
 use crate::session::SessionLimits;
@@ -43,7 +43,7 @@ pub struct NodeSetup {
 /// a frame.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct NodeSettings {
-    /// The hull's.
+    /// The hull's. By default, unlike a bare hull, a node takes snapshots.
     pub raft: Settings,
     /// Bounds of client sessions. Used only by the founder that writes the genesis record; from
     /// then on the record's hold on every node, because all must agree on them.
@@ -85,7 +85,13 @@ pub struct NodeSettings {
 impl Default for NodeSettings {
     fn default() -> Self {
         Self {
-            raft: Settings::default(),
+            raft: Settings {
+                snapshots: Some(SnapshotPolicy {
+                    after_entries: 100_000,
+                    after_bytes: 64 << 20,
+                }),
+                ..Settings::default()
+            },
             sessions: SessionLimits::default(),
             request_timeout: Duration::from_secs(10),
             forward_retry: Duration::from_millis(500),

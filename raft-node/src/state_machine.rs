@@ -8,6 +8,10 @@ use serde::de::DeserializeOwned;
 
 use crate::codec::{Codec, CodecError, PayloadCodec};
 
+mod content;
+
+pub use content::{StateError, StateReader, StateWriter, WholeReader, WholeWriter};
+
 /// A deterministic state machine (paper 2): the same commands in the same order give the same
 /// state and the same replies on every node. It must use no clock, no randomness, no map with a
 /// random order, and nothing outside itself.
@@ -15,6 +19,22 @@ pub trait StateMachine: Send + 'static {
     /// Applies one command and returns the reply for its client. Called once for each command, in
     /// the order of the log. A command that makes no sense is answered, not panicked on.
     fn apply(&mut self, command: Command<'_>) -> Bytes;
+
+    /// The state as it is now, to be read part by part while more commands are applied: what they
+    /// change must not show. Two machines in the same state may give different bytes. A machine
+    /// whose state fits into memory twice may copy it ([`WholeReader`]).
+    ///
+    /// # Errors
+    ///
+    /// The state can't be written down. No snapshot is taken, and the log grows on.
+    fn snapshot(&self) -> Result<Box<dyn StateReader>, StateError>;
+
+    /// What makes a machine of this kind out of what [`StateMachine::snapshot`] gave, here or on
+    /// another node. This machine stays as it is until the other is complete and takes its place;
+    /// the two share nothing but what both were made with.
+    fn restore(&self) -> Box<dyn StateWriter<Self>>
+    where
+        Self: Sized;
 }
 
 /// One command, as a state machine meets it.
@@ -35,7 +55,9 @@ pub trait App: Serialize + DeserializeOwned + Send + 'static {
     /// What they get back.
     type Reply: Serialize + DeserializeOwned + Send + 'static;
 
-    /// Applies one command; see [`StateMachine`] for what that must not do.
+    /// Applies one command; see [`StateMachine`] for what that must not do. Snapshots are what
+    /// serde makes of the whole app, at once: an app that is too large for that is better a
+    /// [`StateMachine`].
     fn apply(&mut self, command: Self::Command) -> Self::Reply;
 }
 
@@ -102,6 +124,20 @@ impl<A: App> StateMachine for AppMachine<A> {
     fn apply(&mut self, command: Command<'_>) -> Bytes {
         self.reply(command.payload).into()
     }
+
+    fn snapshot(&self) -> Result<Box<dyn StateReader>, StateError> {
+        let mut bytes = Vec::new();
+        self.codec.encode(&self.app, &mut bytes)?;
+        Ok(Box::new(WholeReader::new(bytes.into())))
+    }
+
+    fn restore(&self) -> Box<dyn StateWriter<Self>> {
+        let codec = self.codec;
+        Box::new(WholeWriter::new(move |bytes: &[u8]| {
+            let app = codec.decode(bytes)?;
+            Ok(Self { app, codec })
+        }))
+    }
 }
 
 /// Why there is no reply of the app's type.
@@ -160,6 +196,28 @@ mod tests {
         let reply = machine.apply(command(&bytes));
         assert_eq!(AppMachine::<Sum>::decode_reply(codec, &reply), Ok(301));
         assert_eq!(machine.app().0, 301);
+    }
+
+    #[test]
+    fn an_app_goes_through_a_snapshot() {
+        let machine = AppMachine::new(Sum(300), PayloadCodec::Postcard);
+        let mut reader = machine.snapshot().unwrap();
+        let mut writer = AppMachine::new(Sum(0), PayloadCodec::Postcard).restore();
+        while let Some(part) = reader.next_part(1) {
+            assert_eq!(part.len(), 1);
+            writer.write(&part).unwrap();
+        }
+        assert_eq!(writer.finish().unwrap().app().0, 300);
+    }
+
+    #[test]
+    fn bytes_that_are_no_app_are_an_error() {
+        let machine = AppMachine::new(Sum(0), PayloadCodec::Postcard);
+        for bytes in [&[][..], &[0x80], &[1, 1]] {
+            let mut writer = machine.restore();
+            writer.write(bytes).unwrap();
+            assert!(matches!(writer.finish(), Err(StateError::Codec(_))));
+        }
     }
 
     #[test]

@@ -40,6 +40,10 @@ pub struct Status {
     pub durable_index: LogIndex,
     /// The last entry of its log.
     pub last: EntryId,
+    /// The first entry that its log still holds, or would.
+    pub first_index: LogIndex,
+    /// The last entry that its newest snapshot stands for.
+    pub snapshot: Option<EntryId>,
     /// Submissions, open sessions, reads and forwarded commands under way.
     pub requests: usize,
     /// Founders not heard of yet, while the cluster is being founded; whom it asks, while the node
@@ -61,6 +65,8 @@ pub enum Phase {
     /// The node is no founder, and waits for a member to tell how the cluster began: they do so once
     /// it was added.
     Joining,
+    /// The state is being restored from a stored snapshot.
+    Restoring,
     /// There is a hull.
     Running,
     /// The driver has ended.
@@ -178,6 +184,8 @@ impl Status {
             applied_index: LogIndex::ZERO,
             durable_index: LogIndex::ZERO,
             last: EntryId::ORIGIN,
+            first_index: LogIndex::ZERO.next(),
+            snapshot: None,
             requests: 0,
             missing_founders: Vec::new(),
             rejected: Rejections::default(),

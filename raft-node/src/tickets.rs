@@ -38,6 +38,7 @@ use crate::settings::NodeSettings;
 mod asked;
 mod forward;
 mod own;
+mod restored;
 mod slab;
 
 pub(crate) use forward::{Batch, BatchLimits};
@@ -451,7 +452,9 @@ impl Tickets {
                         serial,
                         why,
                     },
-                    (false, Uncertain::TimedOut) => SubmitError::NotSent(NotSent::NoLeader),
+                    (false, Uncertain::TimedOut | Uncertain::Skipped) => {
+                        SubmitError::NotSent(NotSent::NoLeader)
+                    }
                     (false, Uncertain::Stopped) => STOPPED,
                 };
                 self.finish(key, Err(error));
@@ -547,6 +550,10 @@ impl Request {
 
     const fn is_ready(&self) -> bool {
         matches!(self.state, State::Ready)
+    }
+
+    const fn is_committed(&self) -> bool {
+        matches!(self.state, State::Committed)
     }
 
     /// How long to wait before the next attempt: double with each, up to a point, since many who

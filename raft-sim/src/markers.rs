@@ -7,6 +7,7 @@
 //!
 //! Markers decide nothing: with or without them a world takes the same course.
 
+mod snapshots;
 mod watch;
 
 pub(crate) use watch::Watch;
@@ -117,6 +118,17 @@ markers! {
     PromiseKept: "a node that had promised to give no vote was asked for it in a later term",
     PromiseAfterRestart: "a node started again before what it had promised was over",
 
+    // Snapshots.
+    SnapshotInstalled: "a snapshot took the place of a node's log",
+    SnapshotReplacedConflict: "a snapshot took the place of a log that contradicts it",
+    SnapshotSuperfluous: "a node was offered a snapshot of what its log held",
+    SnapshotOfFormerLeader: "a node got a part of a snapshot from a leader of an earlier term",
+    SnapshotResumed: "a snapshot went on where it was, after a crash or a change of leader",
+    StoredAheadOfLog: "a node started with a snapshot of more than its log held",
+    StartedFromSnapshot: "a node started from a snapshot, and not from its log alone",
+    RestoredByFollower: "a running node's state was replaced by a snapshot's",
+    LogForgotten: "a node forgot the beginning of its log",
+
     // Crashes and disks.
     CrashBeforeNoOp: "a leader crashed before its no-op was durable on its own disk",
     CrashWithProposals: "a leader crashed with entries that were not committed",
@@ -158,6 +170,8 @@ markers! {
     RareApplyLater: "a driver applied committed entries a turn later",
     RareReplyLater: "a driver answered those who had forwarded commands a turn later",
     RareSettleLater: "a driver told those who had asked a poll later",
+    RareOneStored: "a driver took no further answer of its store of snapshots in its turn",
+    RareTakeSnapshot: "a driver took a snapshot that its settings did not ask for",
     RareEarlyDeadline: "a driver's timer rang early",
     RareOneFrame: "a log wrote one frame though more waited",
     RareSyncApart: "a log synced what it had written only when the write was answered",

@@ -1,4 +1,5 @@
-//! The log of a node: the real write-ahead log, or one that a user brings.
+//! The log of a node: the real write-ahead log, or one that a user brings. And beside it the store
+//! of snapshots.
 //!
 //! Whichever it is, it is opened anew at every start of its node over what the last crash left of
 //! the node's disk.
@@ -12,7 +13,9 @@ use std::task::{Context, Poll};
 
 use raft_core::ids::LogIndex;
 use raft_core::log::{Durable, Loading, Log, LogError, Recovered, Write};
-use raft_log::error::WalError;
+use raft_core::store::SnapshotStore;
+use raft_log::error::{StoreError, WalError};
+use raft_log::store::{FileStore, StoreSettings};
 use raft_log::wal::{Wal, WalSettings};
 
 use crate::disk::SimFs;
@@ -70,6 +73,15 @@ impl From<WalError> for NotOpened {
     }
 }
 
+impl From<StoreError> for NotOpened {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Fs { .. } => Self::DiskFailed(error.to_string()),
+            _ => Self::Refused(error.to_string()),
+        }
+    }
+}
+
 impl From<LogError> for NotOpened {
     fn from(error: LogError) -> Self {
         match error {
@@ -121,6 +133,26 @@ impl fmt::Debug for LogMaker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LogMaker").finish_non_exhaustive()
     }
+}
+
+/// What a node keeps on its disk, open: its log, its snapshots, and what was found of both.
+pub(crate) type Kept = (NodeLog, Box<dyn SnapshotStore>, Recovered);
+
+/// All of it on its way to being open.
+pub(crate) type OpeningAll = Pin<Box<dyn Future<Output = Result<Kept, NotOpened>> + Send>>;
+
+/// Opens the store of snapshots after the log, in the same folder.
+pub(crate) fn with_store(log: Opening, fs: SimFs, settings: StoreSettings) -> OpeningAll {
+    Box::pin(async move {
+        let (log, recovered) = log.await?;
+        let (store, stored) = FileStore::open(fs, settings).await?;
+        let recovered = Recovered {
+            stored,
+            ..recovered
+        };
+        let store: Box<dyn SnapshotStore> = Box::new(store);
+        Ok((log, store, recovered))
+    })
 }
 
 /// Opens the real write-ahead log.

@@ -40,7 +40,7 @@ pub use network::{Delay, NetworkPlan};
 pub use quirks::Quirks;
 pub use rare::{RarePlan, RareSite};
 pub use text::{Place, PlanError};
-pub use tuning::Tuning;
+pub use tuning::{Snapshots, Tuning};
 
 /// Everything that will happen in one world, as far as it is decided before the world starts.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -177,6 +177,7 @@ impl Plan {
         };
         let mut tuning = Tuning::draw(&mut lot);
         tuning.limits = Limits::draw(&mut Key::Limits.lot(seed, &[]), swarm.custom);
+        tuning.draw_snapshots(&mut Key::Snapshots.lot(seed, &[]));
         let network = NetworkPlan::draw(&mut lot, families, tuning.election_timeout);
         let disk = DiskPlan::draw(&mut lot, families, tuning.election_timeout);
         let nodes = (0..count)

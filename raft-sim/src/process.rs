@@ -13,6 +13,7 @@ use raft_core::hull::Hull;
 use raft_core::ids::{Incarnation, LogIndex, NodeId, Term};
 use raft_core::states::Role;
 use raft_core::trace::Event as HullEvent;
+use raft_log::store::StoreSettings;
 use raft_log::wal::WalSettings;
 use raft_node::codec::PayloadCodec;
 use raft_node::driver::{Driver, Parts};
@@ -27,11 +28,11 @@ use crate::clock::{Schedule, SimClock};
 use crate::disk::Disk;
 use crate::lot::Key;
 use crate::network::{Dialect, Network, SimComms, node_id};
-use crate::node_log::{LogMaker, NodeLog, NotOpened, Opening, open_wal};
+use crate::node_log::{LogMaker, NodeLog, NotOpened, OpeningAll, open_wal, with_store};
 use crate::plan::Plan;
 use crate::rare::Rare;
 use crate::script::print;
-use crate::spy::{Journal, SpyLog, SpyMachine};
+use crate::spy::{Journal, SpyLog, SpyMachine, SpyStore, Watched};
 use crate::subject::Subject;
 use crate::trace::Recorder;
 use crate::witness::Witness;
@@ -92,8 +93,8 @@ pub(crate) struct Node<M> {
 pub(crate) enum Process<M> {
     /// There is none.
     Down,
-    /// The log is being opened.
-    Opening(Opening, SimComms),
+    /// The log and the store of snapshots are being opened.
+    Opening(OpeningAll, SimComms),
     /// It runs.
     Running(Box<NodeDriver<M>>, NodeHandle<M>),
     /// It refuses to start, for good.
@@ -213,6 +214,11 @@ impl<M: StateMachine> Node<M> {
             || open_wal(disk.clone(), settings),
             |log| log.open(disk.clone()),
         );
+        let store = StoreSettings {
+            block_bytes: plan.tuning.limits.store_block_bytes,
+            sync_bytes: plan.tuning.limits.store_sync_bytes,
+        };
+        let opening = with_store(opening, disk, store);
         let name = [self.key, self.starts];
         let dialect = Dialect {
             codec: plan.codecs.wire(&mut Key::Wire.lot(plan.seed, &name)),
@@ -251,7 +257,7 @@ impl<M: StateMachine> Node<M> {
             else {
                 return Polled::Waits;
             };
-            let (log, recovered) = match opened {
+            let (log, store, recovered) = match opened {
                 Ok(opened) => opened,
                 Err(error) => return Polled::NotOpened(error),
             };
@@ -261,14 +267,18 @@ impl<M: StateMachine> Node<M> {
             let parts = Parts {
                 log: SpyLog::new(log, &recovered, self.journal.clone())
                     .recorded_by(self.id(), self.recorder.as_ref()),
+                snapshots: Box::new(SpyStore::new(store, self.journal.clone())),
                 comms,
                 clock: self.clock.clone(),
                 state_machine: SpyMachine::new(
                     subject.machine(),
-                    self.journal.clone(),
-                    self.id(),
-                    witness.clone(),
-                    subject.state(),
+                    Watched {
+                        journal: self.journal.clone(),
+                        node: self.id(),
+                        witness: witness.clone(),
+                        look: subject.state(),
+                        look_at_snapshots: subject.state_in_snapshots(),
+                    },
                 ),
             };
             match Driver::start(self.setup(plan, subject.codec()), parts, recovered) {

@@ -8,21 +8,24 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
 use raft_core::chunk::Chunk;
 use raft_core::ids::{EntryId, LogIndex, NodeId, Term};
-use raft_core::log::{BatchNumber, Durable, HardState, Loading, Log, LogError, Recovered, Write};
+use raft_core::log::{
+    BatchNumber, Durable, HardState, Loading, Log, LogError, Recovered, SnapshotMark, Write,
+};
 use raft_core::message::{AppendVerdict, Body, InstallVerdict, Message};
 use raft_core::record::{Entry, Record};
+use raft_core::snapshot::SnapshotId;
 use raft_core::time::LogTime;
-use raft_node::state_machine::{Command, StateMachine};
 
-use crate::subject::StateLook;
 use crate::trace::Recorder;
-use crate::witness::{Applicant, Place, Witness};
 
+mod machine;
+mod store;
 mod talk;
 
+pub use machine::{SpyMachine, Watched};
+pub use store::SpyStore;
 pub use talk::{Answered, Says, Talk};
 
 /// A log that is watched. Behaves as the log inside.
@@ -38,6 +41,8 @@ impl<L> SpyLog<L> {
     pub fn new(inner: L, recovered: &Recovered, journal: Journal) -> Self {
         journal.note(Fact::Opened(Box::new(Found {
             hard: recovered.hard,
+            base: base_of(recovered.snapshot.as_ref()),
+            stored: recovered.stored.as_ref().map(|stored| stored.id),
             runs: recovered.runs.clone(),
             last: recovered.last,
         })));
@@ -85,62 +90,6 @@ impl<L: Log> Log for SpyLog<L> {
     fn load(&self, range: Range<LogIndex>, max_bytes: usize) -> Loading {
         self.journal.passed(Passing::Read);
         self.inner.load(range, max_bytes)
-    }
-}
-
-/// A state machine that is watched. Behaves as the one inside.
-#[derive(Debug)]
-pub struct SpyMachine<S> {
-    inner: S,
-    journal: Journal,
-    node: NodeId,
-    witness: Witness,
-    look: Option<StateLook<S>>,
-    /// How many commands it has applied.
-    applied: usize,
-}
-
-impl<S> SpyMachine<S> {
-    /// Watches `inner`, which has applied nothing yet.
-    pub(crate) const fn new(
-        inner: S,
-        journal: Journal,
-        node: NodeId,
-        witness: Witness,
-        look: Option<StateLook<S>>,
-    ) -> Self {
-        Self {
-            inner,
-            journal,
-            node,
-            witness,
-            look,
-            applied: 0,
-        }
-    }
-
-    /// The state machine inside.
-    pub const fn inner(&self) -> &S {
-        &self.inner
-    }
-
-    /// How many commands it has applied.
-    pub(crate) const fn applied(&self) -> usize {
-        self.applied
-    }
-}
-
-impl<S: StateMachine> StateMachine for SpyMachine<S> {
-    fn apply(&mut self, command: Command<'_>) -> Bytes {
-        self.journal
-            .applied(command.id, command.time, command.payload);
-        let place = Place {
-            applicant: Applicant::Node(self.node),
-            number: self.applied,
-            look: self.look.as_ref(),
-        };
-        self.applied += 1;
-        self.witness.apply(&mut self.inner, command, &place)
     }
 }
 
@@ -274,7 +223,9 @@ impl Journal {
             | Fact::LogFailed
             | Fact::Asked { .. }
             | Fact::Promised { .. }
-            | Fact::Applied(_) => {}
+            | Fact::Applied(_)
+            | Fact::Stored(_)
+            | Fact::Restored(_) => {}
         }
         pages.facts.push(fact);
     }
@@ -324,6 +275,10 @@ pub enum Fact {
     },
     /// The user's state machine applied a command.
     Applied(AppliedFact),
+    /// The store says that this snapshot is durable.
+    Stored(SnapshotId),
+    /// The user's state machine was replaced by one out of a snapshot.
+    Restored(RestoredFact),
 }
 
 /// Something that passed between a node and what is around it, and that proves nothing by itself.
@@ -337,6 +292,8 @@ pub enum Passing {
     ConnectionLost(NodeId),
     /// The node asked its log for entries.
     Read,
+    /// The node goes on receiving a snapshot of which it had a part.
+    Resumed,
     /// The node sent something in the name of its boot before that boot was durable.
     NamedItself,
 }
@@ -355,6 +312,10 @@ pub enum Promise {
 pub struct Found {
     /// The hard state.
     pub hard: HardState,
+    /// What the log begins after.
+    pub base: EntryId,
+    /// The newest snapshot that the store found.
+    pub stored: Option<SnapshotId>,
     /// The terms of the entries as runs, each run's first entry.
     pub runs: Vec<EntryId>,
     /// The last entry's index.
@@ -372,6 +333,8 @@ pub struct WriteFact {
     pub truncate_from: Option<LogIndex>,
     /// The entries it appends.
     pub append: Vec<EntryFact>,
+    /// What the log begins after from then on, if that changes.
+    pub base: Option<EntryId>,
 }
 
 impl WriteFact {
@@ -387,8 +350,13 @@ impl WriteFact {
                 .flat_map(Chunk::entries)
                 .map(|entry| EntryFact::of(&entry))
                 .collect(),
+            base: write.snapshot.as_ref().map(|mark| mark.last),
         }
     }
+}
+
+fn base_of(mark: Option<&SnapshotMark>) -> EntryId {
+    mark.map_or(EntryId::ORIGIN, |mark| mark.last)
 }
 
 /// An entry as a spy remembers it: who it is, and a fingerprint of what it says.
@@ -443,6 +411,15 @@ pub struct AppliedFact {
     pub time: LogTime,
     /// A fingerprint of the payload.
     pub payload: u64,
+}
+
+/// A state machine out of a snapshot.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RestoredFact {
+    /// How many commands it has applied.
+    pub commands: usize,
+    /// The entry of the last of them, if there is one.
+    pub last: Option<EntryId>,
 }
 
 /// A number that differs for different bytes, but for bad luck. The same on every platform.

@@ -74,6 +74,12 @@ pub trait Subject: 'static {
         None
     }
 
+    /// How to look at a machine's state where it goes into a snapshot and where it comes out of
+    /// one: as [`Self::state`], but seldom enough to do it always.
+    fn state_in_snapshots(&self) -> Option<StateLook<Self::Machine>> {
+        self.state()
+    }
+
     /// A command in words, for a report.
     fn say_command(&self, command: &[u8]) -> String {
         say_bytes(command)

@@ -6,6 +6,7 @@
 //! difference has one index, the first at which it can be seen. It also knows at which command a
 //! state machine panicked.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -23,6 +24,8 @@ pub(crate) struct Witness(Arc<Mutex<Seen>>);
 
 #[derive(Debug, Default)]
 struct Seen {
+    /// By how many commands were applied: the first state that went into a snapshot there.
+    snapshots: BTreeMap<usize, (NodeId, State)>,
     /// What was answered, in the order of the log.
     answers: Vec<Answer>,
     /// The first thing that went wrong.
@@ -72,6 +75,18 @@ pub(crate) enum Finding {
         /// Whether what they had is a reply; a state otherwise, empty if it is a long one.
         reply: bool,
     },
+    /// Its state in a snapshot, or out of one, is another than a snapshot of the same commands had
+    /// before.
+    OtherSnapshot {
+        /// The last command's entry.
+        id: EntryId,
+        /// How many commands.
+        commands: usize,
+        /// Who was first.
+        first: NodeId,
+        /// Who differed.
+        second: NodeId,
+    },
     /// It panicked.
     Panicked {
         /// Where.
@@ -111,6 +126,32 @@ impl Witness {
                 self.panicked(command, place.applicant, text.clone());
                 std::panic::resume_unwind(Box::new(text))
             }
+        }
+    }
+
+    /// Looks at a state that goes into a snapshot, or has come out of one.
+    pub(crate) fn snapshot<S>(&self, machine: &S, last: Option<EntryId>, place: &Place<'_, S>) {
+        let Applicant::Node(node) = place.applicant else {
+            return;
+        };
+        let Some((look, state)) = place
+            .look
+            .and_then(|look| Some((look, State::of(machine, look)?)))
+        else {
+            return;
+        };
+        let mut seen = self.seen();
+        let Some((first, known)) = seen.snapshots.get(&place.number) else {
+            seen.snapshots.insert(place.number, (node, state));
+            return;
+        };
+        if known.differs_from(&state, look) && seen.finding.is_none() {
+            seen.finding = Some(Finding::OtherSnapshot {
+                id: last.unwrap_or(EntryId::ORIGIN),
+                commands: place.number,
+                first: *first,
+                second: node,
+            });
         }
     }
 

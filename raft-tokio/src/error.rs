@@ -5,6 +5,7 @@ use std::io;
 use std::path::PathBuf;
 
 use raft_core::ids::NodeId;
+use raft_log::error::StoreError;
 use raft_log::{FsError, WalError};
 use raft_node::codec::CodecError;
 use raft_node::error::NodeFault;
@@ -28,6 +29,9 @@ pub enum StartError {
     /// The log in the data folder can't be opened: it is in use, damaged, or of another version.
     #[error(transparent)]
     Log(#[from] WalError),
+    /// The snapshots in the data folder can't be used: they are damaged, or of another version.
+    #[error(transparent)]
+    Snapshots(#[from] StoreError),
     /// The cluster in the data folder has other members than were given. Give the same list, or
     /// another folder.
     #[error(

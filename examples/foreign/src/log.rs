@@ -1,7 +1,8 @@
 //! A durable log in one file: each write is one checksummed record at its end, and one sync.
 //!
 //! Entries stay in memory too (a [`MemoryLog`] answers all reads), so that the file is only read
-//! when a node starts. It never gets shorter: good for a while, and easy to understand.
+//! when a node starts. It never gets shorter, whatever snapshots stand for: good for a while, and easy
+//! to understand.
 //!
 //! ```text
 //! record = length of body (u32) · CRC-32C of body (u32) · body
@@ -17,7 +18,9 @@ use bytes::Bytes;
 use quorate::LogIndex;
 use quorate::raft_core::chunk::{Chunk, ChunkLimits};
 use quorate::raft_core::log::memory::MemoryLog;
-use quorate::raft_core::log::{Durable, HardState, Loading, Log, LogError, Recovered, Write};
+use quorate::raft_core::log::{
+    Durable, HardState, Loading, Log, LogError, Recovered, SnapshotMark, Write,
+};
 use quorate::raft_log::fs::{Answer, Completion, Fs, FsError, Operation};
 use quorate::raft_node::codec::{Codec, PostcardCodec};
 use serde::{Deserialize, Serialize};
@@ -58,6 +61,7 @@ struct Record {
     truncate_from: Option<LogIndex>,
     append: Vec<Vec<u8>>,
     identity: Option<Vec<u8>>,
+    snapshot: Option<SnapshotMark>,
 }
 
 impl<F: Fs> FileLog<F> {
@@ -226,6 +230,7 @@ fn encode(write: &Write) -> Result<Bytes, LogError> {
         truncate_from: write.truncate_from,
         append: chunks.map(|bytes| bytes.to_vec()).collect(),
         identity: write.identity.as_ref().map(|bytes| bytes.to_vec()),
+        snapshot: write.snapshot.clone(),
     };
     let mut body = Vec::new();
     let encoded = PostcardCodec.encode(&record, &mut body);
@@ -257,6 +262,7 @@ fn replay(entries: &mut MemoryLog, record: Record, flaw: Option<Flaw>) -> Result
     let mut write = Write::of_identity(record.hard, Bytes::new());
     write.identity = record.identity.map(Bytes::from);
     write.truncate_from = record.truncate_from;
+    write.snapshot = record.snapshot;
     for bytes in record.append {
         let chunk = Chunk::parse(bytes.into(), ANY_SIZE, crc32c::crc32c_append);
         write.append.push(chunk.map_err(|error| LogError::Corrupt {

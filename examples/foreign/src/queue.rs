@@ -13,10 +13,14 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
-use quorate::{Command, StateMachine};
+use quorate::raft_node::codec::{Codec, PostcardCodec};
+use quorate::{
+    Command, StateError, StateMachine, StateReader, StateWriter, WholeReader, WholeWriter,
+};
+use serde::{Deserialize, Serialize};
 
 /// Jobs that wait, and jobs that are being worked on.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct JobQueue {
     waiting: VecDeque<String>,
     /// By job: who has it, and until when, in milliseconds of log time.
@@ -81,6 +85,19 @@ impl StateMachine for JobQueue {
             _ => "what?".to_owned(),
         };
         reply.into()
+    }
+
+    /// The queue is small: it goes into a snapshot in one piece.
+    fn snapshot(&self) -> Result<Box<dyn StateReader>, StateError> {
+        let mut bytes = Vec::new();
+        PostcardCodec.encode(self, &mut bytes)?;
+        Ok(Box::new(WholeReader::new(bytes.into())))
+    }
+
+    fn restore(&self) -> Box<dyn StateWriter<Self>> {
+        Box::new(WholeWriter::new(|bytes: &[u8]| {
+            Ok(PostcardCodec.decode(bytes)?)
+        }))
     }
 }
 

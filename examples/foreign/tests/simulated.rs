@@ -8,7 +8,7 @@ use job_queue::queue::JobQueue;
 use quorate::raft_core::time::LogTime;
 use quorate::raft_sim::checkers::property;
 use quorate::raft_sim::sim::Sim;
-use quorate::{Command, StateMachine};
+use quorate::{Command, StateError, StateMachine, StateReader, StateWriter, WholeWriter};
 
 mod jobs;
 
@@ -57,6 +57,19 @@ impl StateMachine for WallClock {
         let micros = now.map_or(0, |since| since.as_micros() as u64);
         let time = LogTime::from_millis(micros);
         self.0.apply(Command { time, ..command })
+    }
+
+    fn snapshot(&self) -> Result<Box<dyn StateReader>, StateError> {
+        self.0.snapshot()
+    }
+
+    fn restore(&self) -> Box<dyn StateWriter<Self>> {
+        let queue = self.0.clone();
+        Box::new(WholeWriter::new(move |bytes: &[u8]| {
+            let mut writer = queue.restore();
+            writer.write(bytes)?;
+            Ok(Self(writer.finish()?))
+        }))
     }
 }
 

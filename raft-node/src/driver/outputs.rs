@@ -170,6 +170,7 @@ impl<L: Log, C: Comms<Letter>, K: Clock, S: StateMachine> Driver<L, C, K, S> {
         }
         self.pull_messages();
         again |= self.pull_applies()?;
+        again |= self.pull_snapshot_jobs();
         // Last, since pulling messages and applies is what asks for loads.
         again |= self.pull_loads();
         self.send_replies();
@@ -317,12 +318,20 @@ impl<L: Log, C: Comms<Letter>, K: Clock, S: StateMachine> Driver<L, C, K, S> {
                 most = 1;
             }
         }
-        if let Some(apply) = hull.next_apply(most) {
+        // A snapshot that takes the place of the state comes before the entries after it.
+        let apply = match self.snapshots.is_restoring() {
+            true => None,
+            false => hull.next_apply(most),
+        };
+        if let Some(apply) = apply {
             let last = self
                 .applier
                 .apply(&apply, &mut self.tickets)
                 .map_err(|halt| Exit::Fault(NodeFault::Apply(halt)))?;
             hull.step(self.clock.now(), Input::Applied(last));
+            if self.clock.rarely(Site::TakeSnapshot) {
+                hull.step(self.clock.now(), Input::TakeSnapshot);
+            }
             self.touched = true;
             again = true;
         }

@@ -15,6 +15,7 @@ use crate::session::Halt;
 mod explaining;
 mod members;
 mod quiet;
+mod snapshots;
 mod starts;
 mod transfers;
 mod world;

@@ -6,34 +6,62 @@ use raft_core::ids::Term;
 use raft_core::time::LogTime;
 
 use super::*;
+use crate::state_machine::{StateError, StateReader, StateWriter, WholeReader, WholeWriter};
 
 /// Keeps what was applied; replies how much that is, as one byte.
-#[derive(Debug, Default)]
-struct Journal(Vec<Vec<u8>>);
+#[derive(PartialEq, Eq, Debug, Default)]
+pub(super) struct Journal(pub(super) Vec<Vec<u8>>);
 
 impl StateMachine for Journal {
     fn apply(&mut self, command: Command<'_>) -> Bytes {
         self.0.push(command.payload.to_vec());
         vec![u8::try_from(self.0.len()).unwrap()].into()
     }
+
+    fn snapshot(&self) -> Result<Box<dyn StateReader>, StateError> {
+        let lengths = self.0.iter().map(|command| command.len() as u8);
+        let bytes = lengths.chain(self.0.concat()).collect::<Vec<u8>>();
+        let count = [self.0.len() as u8];
+        Ok(Box::new(WholeReader::new(
+            [&count, &bytes[..]].concat().into(),
+        )))
+    }
+
+    fn restore(&self) -> Box<dyn StateWriter<Self>> {
+        Box::new(WholeWriter::new(|bytes: &[u8]| {
+            let (count, rest) = bytes.split_first().ok_or(StateError::Length)?;
+            let (lengths, mut rest) = rest
+                .split_at_checked(usize::from(*count))
+                .ok_or(StateError::Length)?;
+            let mut commands = Vec::new();
+            for length in lengths {
+                let (command, after) = rest
+                    .split_at_checked(usize::from(*length))
+                    .ok_or(StateError::Length)?;
+                commands.push(command.to_vec());
+                rest = after;
+            }
+            Ok(Self(commands))
+        }))
+    }
 }
 
 /// A log that is applied as it is written.
-struct Log {
-    sessions: Sessions<Journal>,
+pub(super) struct Log {
+    pub(super) sessions: Sessions<Journal>,
     next: LogIndex,
     /// Everything so far, with what came of it here.
-    history: Vec<(Chunk, Result<Applied, Halt>)>,
+    pub(super) history: Vec<(Chunk, Result<Applied, Halt>)>,
 }
 
-const SMALL: SessionLimits = SessionLimits {
+pub(super) const SMALL: SessionLimits = SessionLimits {
     max_sessions: 2,
     max_answers: 3,
     max_answer_bytes: 1_000,
 };
 
 impl Log {
-    fn new(limits: SessionLimits) -> Self {
+    pub(super) fn new(limits: SessionLimits) -> Self {
         Self {
             sessions: Sessions::new(Journal::default(), limits),
             next: LogIndex::new(1),
@@ -41,7 +69,7 @@ impl Log {
         }
     }
 
-    fn append(&mut self, fill: impl FnOnce(&mut ChunkBuilder)) -> Result<Applied, Halt> {
+    pub(super) fn append(&mut self, fill: impl FnOnce(&mut ChunkBuilder)) -> Result<Applied, Halt> {
         let mut builder = ChunkBuilder::new();
         fill(&mut builder);
         let chunk: Chunk = builder
@@ -53,7 +81,7 @@ impl Log {
         applied
     }
 
-    fn open(&mut self, serial: u64) -> u64 {
+    pub(super) fn open(&mut self, serial: u64) -> u64 {
         let control = Control::Open {
             incarnation: Incarnation::new(7),
             boot: Boot::new(1),
@@ -73,7 +101,7 @@ impl Log {
         }
     }
 
-    fn command(&mut self, session: u64, serial: u64, settled: u64) -> Answer {
+    pub(super) fn command(&mut self, session: u64, serial: u64, settled: u64) -> Answer {
         let header = ClientHeader {
             session,
             serial,

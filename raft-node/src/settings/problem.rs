@@ -209,6 +209,12 @@ impl FrameLimits {
                 "the longest answer to forwarded commands would never arrive (max_forwarded)",
             ),
             small(
+                "limits.max_body_bytes",
+                self.max_body_bytes,
+                raft.max_append_bytes.saturating_add(PART_OVERHEAD),
+                "the largest part of a snapshot would never arrive (raft.max_append_bytes)",
+            ),
+            small(
                 "limits.chunk_limits.max_payload_bytes",
                 self.chunk_limits.max_payload_bytes as usize,
                 chunks.max_payload_bytes as usize,
@@ -250,6 +256,9 @@ impl FrameLimits {
 const MOST_STALLED_TIMEOUTS: u32 = 10;
 /// What one forwarded command takes beside its bytes, with the lengths of both lists, in any codec.
 const FORWARD_OVERHEAD: usize = 128;
+/// What a part of a snapshot takes beside its bytes: above all a configuration, of a hundred members
+/// in both halves, each with the longest address.
+const PART_OVERHEAD: usize = 64 << 10;
 /// What the answer to one forwarded command or read takes, in any codec.
 const FORWARD_REPLY_BYTES: usize = 32;
 /// A smallest command alone in a chunk takes header, record, table and its length in the frame: 84
@@ -384,6 +393,11 @@ mod tests {
             body
         );
         assert_eq!(named_of_frames(|all, _| all.max_forwarded = 1 << 20), body);
+        // A part of a snapshot.
+        assert_eq!(
+            named_of_frames(|all, _| all.raft.max_append_bytes = 16 << 20),
+            body
+        );
         assert_eq!(
             named_of_frames(|_, limits| limits.chunk_limits.max_payload_bytes -= 1),
             ["limits.chunk_limits.max_payload_bytes"]

@@ -32,6 +32,7 @@ impl Checker for Durability {
 
     fn noted(&mut self, sight: &Sight<'_>, fact: &Fact) -> Result<(), Violation> {
         if let Fact::Begun(write) = fact {
+            check_forgotten(sight, write)?;
             return self.check_removal(sight, write);
         }
         let (Fact::Promised { to, term, promise }, Some(own)) = (fact, sight.own()) else {
@@ -60,6 +61,9 @@ impl Checker for Durability {
         let Some(after) = view.after else {
             return Ok(());
         };
+        if let Some(text) = wrongly_forgotten(after) {
+            return Err(view.violation(self.name(), text));
+        }
         if let Some(text) = wrongly_matched(view, after) {
             return Err(view.violation(self.name(), text));
         }
@@ -113,6 +117,9 @@ impl Durability {
     /// stays.
     fn check_removal(&self, sight: &Sight<'_>, write: &WriteFact) -> Result<(), Violation> {
         let acknowledged = self.acknowledged.get(&sight.node);
+        // A snapshot that stands for them all takes their place.
+        let covered = |index| write.base.is_some_and(|base| base.index >= index);
+        let acknowledged = acknowledged.filter(|(_, index)| !covered(*index));
         match (write.truncate_from, acknowledged) {
             (Some(from), Some((term, index))) if *term == write.hard.term && from <= *index => {
                 let text = format!("removed {from} in {term}, having acknowledged up to {index}");
@@ -121,6 +128,20 @@ impl Durability {
             _ => Ok(()),
         }
     }
+}
+
+/// Nothing goes out of a log before a snapshot that stands for it is durable.
+fn check_forgotten(sight: &Sight<'_>, write: &WriteFact) -> Result<(), Violation> {
+    let (Some(base), Some(own)) = (write.base, sight.own()) else {
+        return Ok(());
+    };
+    let stored = own.stored.map(|stored| stored.last);
+    if stored.is_some_and(|stored| stored.index >= base.index) {
+        return Ok(());
+    }
+    let stored = words::or(stored, "none");
+    let text = format!("forgot its log up to {base}, but of its snapshots the newest is {stored}");
+    Err(sight.violation(property::DURABILITY, text))
 }
 
 /// What a leader newly takes a follower to hold is durable there, unless a later leader was there
@@ -140,6 +161,25 @@ fn wrongly_matched(view: &View<'_>, after: &Observation) -> Option<String> {
         });
         let durable = &node.durable;
         (!right).then(|| format!("{follower} is taken to hold {entry}, but durable is {durable}"))
+    })
+}
+
+/// What a hull no longer has in its log is committed, and in a snapshot.
+fn wrongly_forgotten(after: &Observation) -> Option<String> {
+    let forgotten = after.forgotten;
+    if forgotten == EntryId::ORIGIN {
+        return None;
+    }
+    let stored = after
+        .stored
+        .is_some_and(|stored| forgotten.index <= stored.index);
+    let committed = forgotten.index <= after.commit;
+    (!stored || !committed).then(|| {
+        let stored = words::or(after.stored, "none");
+        let commit = after.commit;
+        format!(
+            "forgot its log up to {forgotten}, with {commit} committed and the newest snapshot {stored}"
+        )
     })
 }
 
@@ -315,5 +355,72 @@ mod tests {
         let ask = story.submit(1, 'b');
         story.tell(ask, Fate::Answered);
         assert_eq!(story.verdict(), Some(property::DURABILITY));
+    }
+
+    /// Two nodes with three entries, of which the first has a snapshot of two.
+    fn snapshots() -> Story {
+        let mut story = Story::of(Durability::default());
+        let rows = [(1, 1, 'a'), (1, 2, 'b'), (1, 3, 'c')];
+        story.write(1, None, &rows).durable(1).store(1, (1, 2));
+        story
+    }
+
+    #[test]
+    fn a_log_may_forget_what_a_durable_snapshot_stands_for() {
+        let mut story = snapshots();
+        story.forget(1, (1, 2)).durable(1).restart(1);
+        assert_eq!(story.verdict(), None);
+        let mut story = snapshots();
+        story.forget(1, (1, 3));
+        assert_eq!(story.verdict(), Some(property::DURABILITY));
+    }
+
+    #[test]
+    fn a_durable_snapshot_is_found_again() {
+        let mut story = snapshots();
+        story.lose_snapshots().restart(1);
+        assert_eq!(story.verdict(), Some(property::DURABILITY));
+    }
+
+    #[test]
+    fn who_has_a_snapshot_holds_what_it_stands_for() {
+        let holds = |index| Promise::Holds(LogIndex::new(index));
+        for (index, verdict) in [(2, None), (3, Some(property::DURABILITY))] {
+            let mut story = snapshots();
+            story
+                .store(2, (1, 2))
+                .forget(2, (1, 2))
+                .durable(2)
+                .promise(2, 1, 1, holds(index));
+            assert_eq!(story.verdict(), verdict, "up to {index}");
+        }
+        // What nobody ever held stands for nothing.
+        let mut story = snapshots();
+        story
+            .store(2, (2, 2))
+            .forget(2, (2, 2))
+            .durable(2)
+            .promise(2, 1, 1, holds(2));
+        assert_eq!(story.verdict(), Some(property::DURABILITY));
+    }
+
+    #[test]
+    fn a_hull_forgets_only_what_is_committed_and_stored() {
+        let end = |index| EntryId::new(Term::new(1), LogIndex::new(index));
+        for (forgotten, stored, commit, verdict) in [
+            (2, Some(2), 2, None),
+            (2, Some(3), 3, None),
+            (2, Some(1), 2, Some(property::DURABILITY)),
+            (2, None, 2, Some(property::DURABILITY)),
+            (2, Some(2), 1, Some(property::DURABILITY)),
+        ] {
+            let mut story = Story::of(Durability::default());
+            story.observe(1, |node| {
+                node.forgotten = end(forgotten);
+                node.stored = stored.map(end);
+                node.commit = LogIndex::new(commit);
+            });
+            assert_eq!(story.verdict(), verdict, "{forgotten} {stored:?} {commit}");
+        }
     }
 }

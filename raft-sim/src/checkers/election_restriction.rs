@@ -58,7 +58,12 @@ impl Checker for ElectionRestriction {
                 self.note_vote(sight, found.hard, false);
                 Ok(())
             }
-            Fact::Promised { .. } | Fact::Durable(_) | Fact::LogFailed | Fact::Applied(_) => Ok(()),
+            Fact::Promised { .. }
+            | Fact::Durable(_)
+            | Fact::LogFailed
+            | Fact::Applied(_)
+            | Fact::Stored(_)
+            | Fact::Restored(_) => Ok(()),
         }
     }
 

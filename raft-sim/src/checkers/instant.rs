@@ -22,10 +22,12 @@ pub(crate) fn wrong(hull: &Hull, model: &Model) -> Option<Wrong> {
     }
     let me = hull.me().id;
     let durable = hull.durable_index();
+    let kept = durable >= hull.forgotten().index;
     let claimed = (durable, hull.term_at(durable));
     commit_outside(hull.commit_index(), hull.last())
         .or_else(|| vote_lost(hull.role(), hull.vote(), me))
-        .or_else(|| overrated(claimed, &model.node(me)?.durable))
+        // While a snapshot takes the place of a log, what is durable lies before its beginning.
+        .or_else(|| overrated(claimed, &model.node(me)?.durable).filter(|_| kept))
         .or_else(|| {
             if hull.role() != Role::Leader {
                 return None;
@@ -58,6 +60,16 @@ pub(crate) fn sent_wrongly(settings: &Settings, passings: &[Passing]) -> Option<
                     .to_owned();
                 return Some((property::DURABILITY, text));
             }
+            Passing::Sent(Talk {
+                peer,
+                says: Says::Install { bytes, .. },
+                ..
+            }) if *bytes > settings.max_append_bytes => {
+                let most = settings.max_append_bytes;
+                let text =
+                    format!("sent {peer} a part of a snapshot of {bytes} bytes, of at most {most}");
+                return Some((property::IDLE, text));
+            }
             Passing::Sent(talk) => {
                 let Some((entries, bytes)) = carries(talk) else {
                     continue;
@@ -73,7 +85,7 @@ pub(crate) fn sent_wrongly(settings: &Settings, passings: &[Passing]) -> Option<
                     return Some((property::IDLE, text));
                 }
             }
-            Passing::Taken(_) | Passing::ConnectionLost(_) | Passing::Read => {}
+            Passing::Taken(_) | Passing::ConnectionLost(_) | Passing::Read | Passing::Resumed => {}
         }
     }
     (requests > settings.max_appends_in_flight)
@@ -95,7 +107,7 @@ fn too_many_at_once(settings: &Settings, passings: &[Passing]) -> Option<Wrong> 
         let heard = |one: &&Passing| match one {
             Passing::Taken(talk) => talk.peer == peer,
             Passing::ConnectionLost(lost) => *lost == peer,
-            Passing::Sent(_) | Passing::Read | Passing::NamedItself => false,
+            Passing::Sent(_) | Passing::Read | Passing::Resumed | Passing::NamedItself => false,
         };
         let rounds = passings.iter().filter(heard).count() + 1;
         let (sent, most) = (sent.count(), rounds * settings.max_appends_in_flight);
@@ -239,6 +251,26 @@ mod tests {
         ] {
             let wrong = sent_wrongly(&settings, &[append(2, entries, bytes)]);
             assert_eq!(property_of(wrong), verdict, "{entries} of {bytes}");
+        }
+    }
+
+    #[test]
+    fn parts_of_a_snapshot_are_bounded() {
+        let settings = Settings {
+            max_append_bytes: 100,
+            ..Settings::default()
+        };
+        for (bytes, verdict) in [(0, None), (100, None), (101, Some(property::IDLE))] {
+            let part = Passing::Sent(Talk {
+                peer: NodeId::new(2),
+                term: Term::new(1),
+                says: Says::Install {
+                    last: EntryId::ORIGIN,
+                    bytes,
+                },
+            });
+            let wrong = sent_wrongly(&settings, &[part]);
+            assert_eq!(property_of(wrong), verdict, "{bytes} bytes");
         }
     }
 

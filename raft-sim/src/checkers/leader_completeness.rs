@@ -23,7 +23,10 @@ struct Elected {
 
 impl Elected {
     fn lacks(&self, entry: EntryId, committed_in: Term) -> bool {
-        self.term > committed_in && self.log.term_at(entry.index) != Some(entry.term)
+        // What a leader's log begins after is compared, and stands for all before it: Log Matching.
+        self.term > committed_in
+            && !self.log.has_forgotten(entry.index)
+            && self.log.term_at(entry.index) != Some(entry.term)
     }
 }
 

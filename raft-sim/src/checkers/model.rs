@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use raft_core::ids::{EntryId, Incarnation, LogIndex, NodeId};
 use raft_core::log::{BatchNumber, HardState};
+use raft_core::snapshot::SnapshotId;
 use raft_core::time::Time;
 
 use super::client::{ClientFact, Fate, SubmissionId};
@@ -78,15 +79,23 @@ impl Model {
         let mut unread = Vec::new();
         model.journal.drain_into(&mut unread, &mut Vec::new());
         for fact in &unread {
-            model.note(fact);
+            let prefix = match fact {
+                Fact::Begun(write) => self.prefix_for(node, write),
+                _ => None,
+            };
+            self.node_mut(node).note_with(fact, prefix);
         }
-        model.lost = None;
+        self.node_mut(node).lost = None;
     }
 
     /// Enters one fact.
     pub(crate) fn note(&mut self, now: Time, node: NodeId, fact: &Fact) -> Result<(), Violation> {
+        let prefix = match fact {
+            Fact::Begun(write) => self.prefix_for(node, write),
+            _ => None,
+        };
         let model = self.nodes.entry(node).or_default();
-        model.note(fact);
+        model.note_with(fact, prefix);
         if let Fact::Applied(applied) = fact {
             if model.applied_count > self.applied.len() {
                 self.applied.push(*applied);
@@ -104,6 +113,23 @@ impl Model {
                 text,
             }),
         }
+    }
+
+    /// What a snapshot stands for that takes the place of a node's log: the log of whoever held its
+    /// last entry, up to there (Log Matching, which is looked at elsewhere, makes them all alike).
+    fn prefix_for(&self, node: NodeId, write: &WriteFact) -> Option<Vec<Chained>> {
+        let base = write.base?;
+        let own = self.nodes.get(&node);
+        if own.is_some_and(|own| own.log.will_hold(base, write)) {
+            return None;
+        }
+        let mut logs = self.nodes.values().flat_map(|node| {
+            let past = node.former.iter().chain([&node.durable]);
+            past.chain([&node.log])
+        });
+        let known = logs.find(|log| log.entry(base.index).is_some_and(|at| at.entry.id == base));
+        let length = usize::try_from(base.index.get()).unwrap_or(usize::MAX);
+        Some(known.map_or_else(Vec::new, |log| log.entries[..length].to_vec()))
     }
 
     pub(crate) fn begun(&mut self, payload: &[u8]) {
@@ -198,8 +224,10 @@ pub struct NodeModel {
     pub applied_count: usize,
     /// The hull's getters after its last step; absent while there is no hull.
     pub observation: Option<Observation>,
+    /// The newest snapshot that the node's store called durable.
+    pub stored: Option<SnapshotId>,
     pub(crate) journal: Journal,
-    pending: VecDeque<WriteFact>,
+    pending: VecDeque<(WriteFact, Option<Vec<Chained>>)>,
     lost: Option<String>,
 }
 
@@ -223,7 +251,7 @@ impl NodeModel {
 
     /// The oldest write that was begun and not called durable.
     pub(super) fn oldest_write(&self) -> Option<BatchNumber> {
-        self.pending.front().map(|write| write.batch)
+        self.pending.front().map(|(write, _)| write.batch)
     }
 
     /// Writes that were begun and not called durable.
@@ -231,17 +259,25 @@ impl NodeModel {
         self.pending.len()
     }
 
-    fn note(&mut self, fact: &Fact) {
+    fn note_with(&mut self, fact: &Fact, prefix: Option<Vec<Chained>>) {
         match fact {
             Fact::Opened(found) => self.opened(found),
             Fact::Begun(write) => {
-                self.log.write(write);
-                self.pending.push_back((**write).clone());
+                self.log.write(write, prefix.as_deref());
+                self.pending.push_back(((**write).clone(), prefix));
             }
             Fact::Durable(batch) => self.became_durable(*batch),
             Fact::Applied(applied) => {
                 self.applied_count += 1;
                 self.last_applied = Some(applied.id);
+            }
+            Fact::Stored(id) => {
+                let newer = self.stored.is_none_or(|known| known.last < id.last);
+                self.stored = if newer { Some(*id) } else { self.stored };
+            }
+            Fact::Restored(restored) => {
+                self.applied_count = restored.commands;
+                self.last_applied = restored.last;
             }
             Fact::LogFailed | Fact::Asked { .. } | Fact::Promised { .. } => {}
         }
@@ -255,7 +291,7 @@ impl NodeModel {
         let mut state = self.durable.clone();
         let mut writes = std::mem::take(&mut self.pending).into_iter();
         while !state.is(found) {
-            let Some(write) = writes.next() else {
+            let Some((write, prefix)) = writes.next() else {
                 self.lost = Some(format!(
                     "reopening found {}; durable was {}, and no later write left that",
                     words::found(found),
@@ -263,8 +299,20 @@ impl NodeModel {
                 ));
                 return;
             };
-            state.write(&write);
+            state.write(&write, prefix.as_deref());
         }
+        if let Some(stored) = self.stored {
+            let kept = found.stored.is_some_and(|found| found.last >= stored.last);
+            if !kept {
+                self.lost = Some(format!(
+                    "reopening found {}; a snapshot up to {} was stored durably",
+                    words::found(found),
+                    stored.last
+                ));
+                return;
+            }
+        }
+        self.stored = found.stored;
         self.log = state.clone();
         self.durable = state;
     }
@@ -273,11 +321,11 @@ impl NodeModel {
         // Writes of the identity all bear the number before the first: each answer to one of them
         // proves only the oldest.
         let of_identity = batch == BatchNumber::default();
-        while let Some(write) = self.pending.front() {
+        while let Some((write, prefix)) = self.pending.front() {
             if write.batch > batch {
                 return;
             }
-            self.durable.write(write);
+            self.durable.write(write, prefix.as_deref());
             self.pending.pop_front();
             if of_identity {
                 return;
@@ -291,7 +339,10 @@ impl NodeModel {
 pub struct LogModel {
     /// The hard state.
     pub hard: HardState,
-    /// The entries; the first has index 1.
+    /// What the log begins after: all up to here stands in a snapshot.
+    pub base: EntryId,
+    /// The entries; the first has index 1. Those that a snapshot stands for are among them: whoever
+    /// has it holds them in another form.
     pub entries: Vec<Chained>,
 }
 
@@ -323,8 +374,18 @@ impl LogModel {
         self.entries.get(at)
     }
 
-    fn write(&mut self, write: &WriteFact) {
+    /// Whether the log holds this entry after the write, or would if nothing took its place.
+    fn will_hold(&self, id: EntryId, write: &WriteFact) -> bool {
+        let appended = write.append.iter().any(|entry| entry.id == id);
+        let kept = write.truncate_from.is_none_or(|from| id.index < from);
+        let held = self.entry(id.index).is_some_and(|held| held.entry.id == id);
+        appended || (kept && held)
+    }
+
+    /// `prefix` is what a snapshot stands for that takes the place of everything.
+    fn write(&mut self, write: &WriteFact, prefix: Option<&[Chained]>) {
         self.hard = write.hard;
+        self.base = write.base.unwrap_or(self.base);
         if let Some(from) = write.truncate_from {
             let kept = usize::try_from(from.previous().get()).unwrap_or(usize::MAX);
             self.entries.truncate(kept);
@@ -337,13 +398,18 @@ impl LogModel {
                 chain: mix(mix(before, id), entry.content),
             });
         }
+        if let Some(prefix) = prefix {
+            self.entries = prefix.to_vec();
+        }
     }
 
     fn is(&self, found: &Found) -> bool {
+        let forgotten = usize::try_from(self.base.index.get()).unwrap_or(usize::MAX);
+        let kept = self.entries.iter().skip(forgotten);
         self.hard == found.hard
+            && self.base == found.base
             && self.last_index() == found.last
-            && Runs::gather(self.entries.iter().map(|chained| chained.entry.id)).firsts
-                == found.runs
+            && Runs::gather(kept.map(|chained| chained.entry.id)).firsts == found.runs
     }
 }
 

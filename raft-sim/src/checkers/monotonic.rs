@@ -45,7 +45,9 @@ impl Checker for Monotonic {
             | Fact::Asked { .. }
             | Fact::Durable(_)
             | Fact::LogFailed
-            | Fact::Applied(_) => Ok(()),
+            | Fact::Applied(_)
+            | Fact::Stored(_)
+            | Fact::Restored(_) => Ok(()),
         }
     }
 

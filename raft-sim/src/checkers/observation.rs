@@ -29,6 +29,10 @@ pub struct Observation {
     pub applied: LogIndex,
     /// The last entry, durable or not.
     pub last: EntryId,
+    /// What the log begins after.
+    pub forgotten: EntryId,
+    /// The newest snapshot that the hull takes to be stored.
+    pub stored: Option<EntryId>,
     /// For a leader: its last entry that each follower is known to hold, in order of id.
     pub matches: Vec<(NodeId, EntryId)>,
     /// The ids of the entries that became known as committed in this step.
@@ -36,7 +40,8 @@ pub struct Observation {
     /// When some became so, or the node became leader: the voters of each half of the
     /// configuration in force, a majority of each of which decides.
     pub voters: Vec<Vec<NodeId>>,
-    /// When the node became leader in this step: its whole log, as runs of equal terms.
+    /// When the node became leader in this step: its log from what it begins after on, as runs of
+    /// equal terms.
     pub elected_with: Option<Runs>,
     /// Whether it sends no heartbeats, or waits for none, because nobody wants anything.
     pub quiet: bool,
@@ -70,6 +75,8 @@ impl Observation {
             commit,
             applied: hull.applied_index(),
             last: hull.last(),
+            forgotten: hull.forgotten(),
+            stored: hull.stored_snapshot().map(|stored| stored.id.last),
             matches: matches_of(hull),
             committed,
             voters,
@@ -95,6 +102,8 @@ impl Observation {
             && self.commit == hull.commit_index()
             && self.applied == hull.applied_index()
             && self.last == hull.last()
+            && self.forgotten == hull.forgotten()
+            && self.stored == hull.stored_snapshot().map(|stored| stored.id.last)
             && self.fault.as_ref() == hull.fault()
             && self.matches.iter().all(matched)
             && (self.role != Role::Leader || self.knows_all_followers(hull))
@@ -115,7 +124,8 @@ impl Observation {
     }
 }
 
-/// The terms of a whole log: each run's first entry, and the last index.
+/// The terms of a log: each run's first entry, and the last index. What it begins after is part of
+/// it; of what lies before that, nothing is known.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Runs {
     /// Each run's first entry, in order.
@@ -127,7 +137,13 @@ pub struct Runs {
 impl Runs {
     /// The runs of the hull's log.
     pub fn of(hull: &Hull) -> Self {
-        Self::gather(ids_between(hull, LogIndex::ZERO, hull.last().index))
+        let before = hull.forgotten().index.previous();
+        Self::gather(ids_between(hull, before, hull.last().index))
+    }
+
+    /// Whether the log begins after `index`.
+    pub fn has_forgotten(&self, index: LogIndex) -> bool {
+        self.firsts.first().is_some_and(|first| index < first.index)
     }
 
     /// The runs of a log that holds these entries, in order.

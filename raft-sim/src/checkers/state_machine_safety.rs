@@ -7,7 +7,7 @@
 use raft_core::ids::EntryId;
 
 use super::{Checker, Sight, View, Violation, property, words};
-use crate::spy::Fact;
+use crate::spy::{Fact, RestoredFact};
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -22,6 +22,9 @@ impl Checker for StateMachineSafety {
     }
 
     fn noted(&mut self, sight: &Sight<'_>, fact: &Fact) -> Result<(), Violation> {
+        if let Fact::Restored(restored) = fact {
+            return self.check_restored(sight, *restored);
+        }
         let (Fact::Applied(applied), Some(own)) = (fact, sight.own()) else {
             return Ok(());
         };
@@ -59,8 +62,11 @@ impl Checker for StateMachineSafety {
                     let text = format!("{entry} is committed where {known} was");
                     return Err(view.violation(self.name(), text));
                 }
-                Some(_) => {}
-                None => self.committed.push(*entry),
+                // What a snapshot stands for is told of by whoever had its entries.
+                None if entry.index.previous().get() == self.committed.len() as u64 => {
+                    self.committed.push(*entry);
+                }
+                Some(_) | None => {}
             }
         }
         self.check_applied(view)
@@ -68,6 +74,22 @@ impl Checker for StateMachineSafety {
 }
 
 impl StateMachineSafety {
+    /// A state out of a snapshot has applied what others have, and as much of it.
+    fn check_restored(&self, sight: &Sight<'_>, restored: RestoredFact) -> Result<(), Violation> {
+        let last = restored.commands.checked_sub(1);
+        let known = last.and_then(|last| sight.model.applied().get(last));
+        if known.map(|known| known.id) == restored.last {
+            return Ok(());
+        }
+        let text = format!(
+            "restored a state of {} commands, the last at {}, where others applied {}",
+            restored.commands,
+            words::or(restored.last, "no entry"),
+            words::or(known.map(|known| known.id), "none")
+        );
+        Err(sight.violation(self.name(), text))
+    }
+
     /// What a node has applied must be committed.
     fn check_applied(&self, view: &View<'_>) -> Result<(), Violation> {
         let Some(after) = view.after else {
@@ -165,5 +187,25 @@ mod tests {
         let mut story = Story::of(StateMachineSafety::default());
         story.commit(1, &[(2, 1)]).apply(1, (1, 1, 'a'));
         assert_eq!(story.verdict(), Some(property::STATE_MACHINE_SAFETY));
+    }
+
+    #[test]
+    fn a_restored_state_has_applied_what_others_have() {
+        for (commands, last, verdict) in [
+            (2, (1, 3), None),
+            (1, (1, 1), None),
+            (1, (1, 3), Some(property::STATE_MACHINE_SAFETY)),
+            (3, (1, 3), Some(property::STATE_MACHINE_SAFETY)),
+            (2, (2, 3), Some(property::STATE_MACHINE_SAFETY)),
+        ] {
+            let mut story = Story::of(StateMachineSafety::default());
+            story
+                .commit(1, &[(1, 1), (1, 2), (1, 3)])
+                .apply(1, (1, 1, 'a'))
+                .apply(1, (1, 3, 'c'))
+                .commit(2, &[(1, 1), (1, 2), (1, 3)])
+                .restore(2, commands, last);
+            assert_eq!(story.verdict(), verdict, "{commands} up to {last:?}");
+        }
     }
 }

@@ -2,12 +2,13 @@
 
 use raft_core::ids::{Boot, EntryId, Incarnation, LogIndex, NodeId, Peer, Term};
 use raft_core::log::{BatchNumber, HardState};
+use raft_core::snapshot::SnapshotId;
 use raft_core::states::Role;
 use raft_core::time::{LogTime, Time};
 
 use super::observation::Runs;
 use super::{Checker, Checks, Fate, LogModel, Observation, SubmissionId, Violation};
-use crate::spy::{EntryFact, Fact, Found, Promise, WriteFact, fingerprint};
+use crate::spy::{EntryFact, Fact, Found, Promise, RestoredFact, WriteFact, fingerprint};
 
 /// An entry: term, index, command.
 pub(crate) type Row = (u64, u64, char);
@@ -17,6 +18,8 @@ pub(crate) type Row = (u64, u64, char);
 pub(crate) struct Story {
     checks: Checks,
     boots: u64,
+    /// Whether stores are empty when they are opened again.
+    loses_snapshots: bool,
     found: Option<Violation>,
 }
 
@@ -32,8 +35,15 @@ impl Story {
         Self {
             checks,
             boots: 1,
+            loses_snapshots: false,
             found: None,
         }
+    }
+
+    /// From now on whatever a store had is gone when its node comes back.
+    pub(crate) fn lose_snapshots(&mut self) -> &mut Self {
+        self.loses_snapshots = true;
+        self
     }
 
     /// The property found violated, if one was.
@@ -199,16 +209,65 @@ impl Story {
             hard: hard.unwrap_or_else(|| self.hard(node)),
             truncate_from: from.map(LogIndex::new),
             append,
+            base: None,
         };
         self.note(node, Fact::Begun(Box::new(write)))
             .look(node, |_| {})
+    }
+
+    /// The node's store calls a snapshot durable that ends there.
+    pub(crate) fn store(&mut self, node: u64, (term, index): (u64, u64)) -> &mut Self {
+        let last = id(term, index);
+        let stored = SnapshotId {
+            last,
+            length: 0,
+            digest: 0,
+        };
+        self.note(node, Fact::Stored(stored)).look(node, |_| {})
+    }
+
+    /// The node writes that its log begins after this entry.
+    pub(crate) fn forget(&mut self, node: u64, (term, index): (u64, u64)) -> &mut Self {
+        let write = WriteFact {
+            batch: BatchNumber::default(),
+            hard: self.hard(node),
+            truncate_from: None,
+            append: Vec::new(),
+            base: Some(id(term, index)),
+        };
+        self.note(node, Fact::Begun(Box::new(write)))
+            .look(node, |_| {})
+    }
+
+    /// The node's state machine becomes one that has applied so many commands, the last one there.
+    pub(crate) fn restore(&mut self, node: u64, commands: usize, last: (u64, u64)) -> &mut Self {
+        let last = Some(id(last.0, last.1));
+        let restored = RestoredFact { commands, last };
+        self.note(node, Fact::Restored(restored)).look(node, |_| {})
     }
 
     fn open(&mut self, node: u64, hard: HardState, ids: &[(u64, u64)]) -> &mut Self {
         self.checks.stopped(NodeId::new(node));
         self.boots += 1;
         let runs = Runs::gather(ids.iter().map(|row| id(row.0, row.1)));
+        let base = self.model(node, |log| log.base.index.get());
+        let base = base.checked_sub(1).map_or(EntryId::ORIGIN, |place| {
+            let row = ids.get(place as usize).copied().unwrap_or_default();
+            id(row.0, row.1)
+        });
+        let kept = ids.iter().map(|row| id(row.0, row.1));
+        let runs = Runs {
+            firsts: Runs::gather(kept.filter(|id| *id > base)).firsts,
+            ..runs
+        };
+        let stored = self
+            .checks
+            .model()
+            .node(NodeId::new(node))
+            .and_then(|node| node.stored);
         let found = Found {
+            base,
+            stored: if self.loses_snapshots { None } else { stored },
             hard,
             runs: runs.firsts,
             last: runs.last,
@@ -269,6 +328,8 @@ fn fresh(node: NodeId, boot: u64) -> Observation {
         commit: LogIndex::ZERO,
         applied: LogIndex::ZERO,
         last: EntryId::ORIGIN,
+        forgotten: EntryId::ORIGIN,
+        stored: None,
         committed: Vec::new(),
         voters: Vec::new(),
         elected_with: None,

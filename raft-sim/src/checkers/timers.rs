@@ -542,7 +542,7 @@ impl Course {
                 says: Says::PreVoteReply { .. },
                 ..
             }) => self.asked_by.retain(|other| other != peer),
-            Passing::Sent(_) | Passing::Read | Passing::NamedItself => {}
+            Passing::Sent(_) | Passing::Read | Passing::Resumed | Passing::NamedItself => {}
         }
     }
 }

@@ -113,6 +113,8 @@ mod tests {
         };
         assert_eq!(hard(state), "boot 2, T3, voted for nobody");
         let opened = |last, runs| Found {
+            base: EntryId::ORIGIN,
+            stored: None,
             hard: HardState {
                 vote: Some(NodeId::new(1)),
                 ..state

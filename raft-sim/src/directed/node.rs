@@ -97,6 +97,8 @@ impl Node {
         }
         let recovered = self.disk.recovered();
         let found = Found {
+            base: raft_core::ids::EntryId::ORIGIN,
+            stored: None,
             hard: recovered.hard,
             runs: recovered.runs.clone(),
             last: recovered.last,

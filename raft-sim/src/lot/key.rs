@@ -75,6 +75,8 @@ pub(crate) enum Key {
     Builds = 32,
     /// Which nodes do, and when.
     BuildFaults = 33,
+    /// Whether nodes take snapshots in a plan, and how often.
+    Snapshots = 40,
     /// When leaders are asked to hand over, and to whom.
     Handovers = 34,
     /// Whether leaders may fall silent, and when clients pause for that.

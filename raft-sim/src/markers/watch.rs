@@ -35,6 +35,8 @@ struct Past {
     roused: bool,
     /// Its last grant.
     granted: Option<(Term, NodeId)>,
+    /// Whether it has a hull.
+    has_hull: bool,
 }
 
 impl Watch {
@@ -61,6 +63,7 @@ impl Watch {
                         past.vote_sought_in = past.vote_sought_in.max(talk.term);
                     }
                     self.taken_append(before, talk, model.node(node));
+                    self.offered(before, talk, model.node(node));
                 }
             }
             Passing::ConnectionLost(peer) => {
@@ -70,6 +73,7 @@ impl Watch {
                 self.reached.mark_if(led, Marker::ConnectionToLeaderLost);
             }
             Passing::Read => self.reached.mark(Marker::EntriesReadBack),
+            Passing::Resumed => self.reached.mark(Marker::SnapshotResumed),
             Passing::NamedItself => {}
         }
     }
@@ -244,12 +248,17 @@ impl Watch {
         match (fact, own) {
             (Fact::Begun(write), Some(own)) => self.begun(node, own, write),
             (Fact::Opened(found), Some(own)) => self.opened(own, found),
+            (Fact::Restored(_), _) => {
+                let runs = self.nodes.get(&node).is_some_and(|past| past.has_hull);
+                self.reached.mark_if(runs, Marker::RestoredByFollower);
+            }
             (Fact::LogFailed, _) => self.reached.mark(Marker::LogFailed),
             _ => {}
         }
     }
 
     fn begun(&mut self, node: NodeId, own: &NodeModel, write: &WriteFact) {
+        self.forgetting(own, write);
         let past = self.nodes.entry(node).or_default();
         let leads = past.led.contains(&write.hard.term);
         for entry in write.append.iter().filter(|_| leads) {
@@ -280,6 +289,7 @@ impl Watch {
     }
 
     fn opened(&mut self, own: &NodeModel, found: &Found) {
+        self.found_stored(found);
         let lost = found.last < own.log.last_index();
         self.reached.mark_if(lost, Marker::EntriesLostByCrash);
         let kept = found.last > own.durable.last_index();
@@ -291,6 +301,7 @@ impl Watch {
 
     /// A node has made a step.
     pub(crate) fn look(&mut self, view: &View<'_>) {
+        self.nodes.entry(view.node).or_default().has_hull = view.after.is_some();
         let (Some(before), Some(after)) = (view.before, view.after) else {
             return;
         };
@@ -395,6 +406,7 @@ impl Watch {
     /// A node is about to be stopped.
     pub(crate) fn stopping(&mut self, node: NodeId, own: &NodeModel) {
         let past = self.nodes.entry(node).or_default();
+        past.has_hull = false;
         let Some(seen) = &own.observation else {
             let marker = if own.running {
                 Marker::CrashBeforeFounding

@@ -2,6 +2,7 @@
 
 use raft_core::chunk::ChunkLimits;
 use raft_core::settings::Settings;
+use raft_log::store::StoreSettings;
 use raft_log::wal::WalSettings;
 use raft_node::frame::FrameLimits;
 use raft_node::session::SessionLimits;
@@ -38,6 +39,10 @@ pub struct Limits {
     pub max_answer_bytes: u64,
     /// [`WalSettings::block_bytes`].
     pub block_bytes: u32,
+    /// [`StoreSettings::block_bytes`].
+    pub store_block_bytes: u32,
+    /// [`StoreSettings::sync_bytes`].
+    pub store_sync_bytes: u64,
 }
 
 impl Limits {
@@ -130,6 +135,8 @@ impl Default for Limits {
             max_apply_bytes_per_turn: node.max_apply_bytes_per_turn,
             max_answer_bytes: node.sessions.max_answer_bytes,
             block_bytes: WalSettings::default().block_bytes,
+            store_block_bytes: StoreSettings::default().block_bytes,
+            store_sync_bytes: StoreSettings::default().sync_bytes,
         }
     }
 }

@@ -138,6 +138,8 @@ const fn of_node(site: NodeSite) -> Marker {
         NodeSite::ApplyLater => Marker::RareApplyLater,
         NodeSite::ReplyLater => Marker::RareReplyLater,
         NodeSite::SettleLater => Marker::RareSettleLater,
+        NodeSite::OneStored => Marker::RareOneStored,
+        NodeSite::TakeSnapshot => Marker::RareTakeSnapshot,
         NodeSite::EarlyDeadline => Marker::RareEarlyDeadline,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use raft_core::settings::Settings;
+use raft_core::settings::{Settings, SnapshotPolicy};
 use raft_node::session::SessionLimits;
 use raft_node::settings::NodeSettings;
 use serde::{Deserialize, Serialize};
@@ -55,9 +55,24 @@ pub struct Tuning {
     pub lease: Option<LeasePlan>,
     /// Bytes of one file of the write-ahead log.
     pub segment_bytes: u64,
+    /// Snapshots that nodes take by themselves.
+    #[serde(default)]
+    pub snapshots: Option<Snapshots>,
     /// Limits that are rarely met unless they are small.
     #[serde(default)]
     pub limits: Limits,
+}
+
+/// When nodes take snapshots by themselves, and what they keep of the log.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Snapshots {
+    /// [`SnapshotPolicy::after_entries`].
+    pub after_entries: u64,
+    /// [`SnapshotPolicy::after_bytes`].
+    pub after_bytes: u64,
+    /// [`Settings::snapshot_margin`].
+    pub margin: u64,
 }
 
 impl Tuning {
@@ -95,8 +110,26 @@ impl Tuning {
             max_answers,
             segment_bytes: lot.pick(64 << 10, &[32 << 10, 128 << 10]),
             lease: None,
+            snapshots: None,
             limits: Limits::default(),
         }
+    }
+
+    /// Has nodes take snapshots in some worlds.
+    pub(super) fn draw_snapshots(&mut self, lot: &mut Lot) {
+        if !lot.chance(SNAPSHOTS) {
+            return;
+        }
+        self.snapshots = Some(Snapshots {
+            after_entries: lot.pick(2, &[2, 5, 20, 100]),
+            after_bytes: lot.pick(1 << 20, &[50, 1_000, 1 << 20]),
+            margin: lot.pick(0, &[0, 1, 10, 50]),
+        });
+        self.limits.store_block_bytes = lot.pick(256, &[256, 512, 16 << 10]);
+        self.limits.store_sync_bytes = lot.pick(512, &[1, 512, 8 << 20]);
+        // One part is under way at a time: a letter a byte would take longer than the world lasts.
+        self.max_append_bytes = self.max_append_bytes.max(LEAST_PART);
+        self.max_bytes_in_flight = self.max_bytes_in_flight.max(LEAST_PART);
     }
 
     /// The settings as a hull takes them.
@@ -116,6 +149,11 @@ impl Tuning {
             max_append_bytes: self.max_append_bytes,
             max_cached_bytes: self.max_cached_bytes,
             max_applying_bytes: self.max_applying_bytes,
+            snapshots: self.snapshots.map(|snapshots| SnapshotPolicy {
+                after_entries: snapshots.after_entries,
+                after_bytes: snapshots.after_bytes,
+            }),
+            snapshot_margin: self.snapshots.map_or(0, |snapshots| snapshots.margin),
             ..Settings::default()
         })
     }
@@ -139,3 +177,9 @@ impl Tuning {
         })
     }
 }
+
+/// In how many of a thousand worlds nodes take snapshots.
+const SNAPSHOTS: u32 = 400;
+
+/// The least bytes of a message where there are snapshots.
+const LEAST_PART: usize = 512;

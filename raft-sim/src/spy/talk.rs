@@ -56,6 +56,7 @@ impl Talk {
             },
             Body::InstallSnapshot(install) => Says::Install {
                 last: install.snapshot.id.last,
+                bytes: install.part.len(),
             },
             Body::InstallSnapshotReply(reply) => Says::InstallReply(match reply.verdict {
                 InstallVerdict::Matched(index) => Some(index),
@@ -129,6 +130,8 @@ pub enum Says {
     Install {
         /// The last entry that the snapshot stands for.
         last: EntryId,
+        /// The part's bytes.
+        bytes: usize,
     },
     /// What became of it: up to where the follower's log matches, if it is done.
     InstallReply(Option<LogIndex>),

@@ -95,15 +95,19 @@ impl<A: App, W: Workload<A> + 'static> Subject for AppSubject<A, W> {
     }
 
     fn state(&self) -> Option<StateLook<AppMachine<A>>> {
+        self.compares_states
+            .then(|| self.state_in_snapshots())
+            .flatten()
+    }
+
+    fn state_in_snapshots(&self) -> Option<StateLook<AppMachine<A>>> {
         let codec = self.codec;
         let write = move |app: &A| {
             let mut bytes = Vec::new();
             codec.encode(app, &mut bytes).ok().map(|()| bytes)
         };
-        self.compares_states.then(|| {
-            StateLook::new(move |machine: &AppMachine<A>| write(machine.app()))
-                .in_any_order(move |bytes| write(&codec.decode(bytes).ok()?))
-        })
+        let look = StateLook::new(move |machine: &AppMachine<A>| write(machine.app()));
+        Some(look.in_any_order(move |bytes| write(&codec.decode(bytes).ok()?)))
     }
 
     fn say_command(&self, command: &[u8]) -> String {

@@ -151,9 +151,9 @@ fn most_of(kind: &str, rounds: u64, there: bool) -> u64 {
         "Heartbeat" | "AppendEntries" => rounds * QUICKER * DOUBLED,
         // Each of those is answered, and the answer may be doubled as well.
         "HeartbeatReply" | "AppendEntriesReply" => rounds * QUICKER * DOUBLED * DOUBLED,
-        // Who is not there may be offered entries as often as it is told who leads. Who is there
+        // Who is not there may be offered entries or a snapshot as often as it is told who leads. Who is there
         // holds them all.
-        ENTRIES if !there => rounds * QUICKER * DOUBLED,
+        ENTRIES | "InstallSnapshot" if !there => rounds * QUICKER * DOUBLED,
         _ => FEW,
     }
 }
@@ -236,6 +236,8 @@ mod tests {
         assert!(most_of("AppendEntries", rounds, true) >= 2 * rounds);
         assert!(most_of("AppendEntriesReply", rounds, true) >= 4 * rounds);
         assert!(most_of(ENTRIES, rounds, true) < rounds);
+        assert!(most_of("InstallSnapshot", rounds, true) < rounds);
+        assert!(most_of("InstallSnapshot", rounds, false) >= 2 * rounds);
         assert!(most_of(ENTRIES, rounds, false) >= 2 * rounds);
         assert!(most_of("RequestVote", rounds, true) < rounds);
     }

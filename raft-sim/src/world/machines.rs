@@ -107,6 +107,10 @@ impl<S: Subject> World<'_, S> {
                     ..self.violation(property::APP_PANIC, text)
                 }
             }
+            Finding::OtherSnapshot { second, .. } => Violation {
+                node: Some(*second),
+                ..self.violation(property::APP_DETERMINISM, tell_snapshots(finding))
+            },
             Finding::Differs {
                 id,
                 command,
@@ -140,4 +144,22 @@ impl<S: Subject> World<'_, S> {
             }
         }
     }
+}
+
+/// Two states that a snapshot holds or held, in words.
+fn tell_snapshots(finding: &Finding) -> String {
+    let Finding::OtherSnapshot {
+        id,
+        commands,
+        first,
+        second,
+    } = finding
+    else {
+        return String::new();
+    };
+    format!(
+        "after the same {commands} commands, the last at index {}, the state that {first} put into a \
+         snapshot and the one that {second} put into one, or got out of one, differ",
+        id.index
+    )
 }

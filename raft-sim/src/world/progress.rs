@@ -8,7 +8,7 @@
 //! - an answer to a client: each has only so many open questions when faults are over;
 //! - an entry applied, up to the end that the logs had at the last answer: what leaders append of
 //!   their own, term by term, does not count;
-//! - within one term, a follower found to hold more, up to that same end, or `next` of a follower
+//! - within one term, a follower found to hold more, also of a snapshot of that, up to that same end, or `next` of a follower
 //!   lower than ever, which is how a leader looks for where the logs agree. Each ends at the ends of
 //!   the log;
 //! - a new leader, and all that it finds out anew, but only for [`MOST_LEADERS`] terms: more rounds
@@ -40,6 +40,8 @@ pub(super) struct Found {
     pub(super) matched: LogIndex,
     /// The lowest entry that was to be sent next.
     pub(super) next: LogIndex,
+    /// The end of the newest snapshot that it is sent, and how much of that it has.
+    pub(super) sent: Option<(LogIndex, u64)>,
 }
 
 /// What is seen of a world at one moment.
@@ -110,7 +112,11 @@ impl Progress {
                 more = true;
                 found
             });
+            // Snapshots of what was appended since the last answer are no progress, either.
+            found.sent = found.sent.filter(|(last, _)| *last <= self.goal);
             more |= found.matched > best.matched || found.next < best.next;
+            more |= found.sent > best.sent;
+            best.sent = best.sent.max(found.sent);
             best.matched = best.matched.max(found.matched);
             best.next = best.next.min(found.next);
         }
@@ -141,6 +147,7 @@ mod tests {
         let found = Found {
             matched: at(matched),
             next: at(next),
+            sent: None,
         };
         Sight {
             leaders: vec![(Term::new(term), NodeId::new(2), found)],
@@ -184,6 +191,26 @@ mod tests {
         ];
         assert_eq!(counts(&to_and_fro), [true, true, false, false]);
         assert_eq!(counts(&[leader(3, 4, 9), leader(3, 5, 9)]), [true, true]);
+    }
+
+    #[test]
+    fn parts_of_a_snapshot_count_up_to_the_goal() {
+        let sent = |last, stored| {
+            let mut sight = leader(3, 0, 9);
+            sight.leaders[0].2.sent = Some((at(last), stored));
+            sight
+        };
+        let parts = [
+            sent(4, 0),
+            sent(4, 10),
+            sent(4, 10),
+            sent(4, 0),
+            sent(4, 20),
+        ];
+        assert_eq!(counts(&parts), [true, true, false, false, true]);
+        // One snapshot after the other, of entries that nobody waits for.
+        let news = [sent(8, 0), sent(9, 10), sent(10, 20)];
+        assert_eq!(counts(&news), [true, false, false]);
     }
 
     /// A node that applies nothing asks for its session again and again: a log that grows so is

@@ -50,7 +50,13 @@ impl<S: Subject> World<'_, S> {
             }
             for id in (0..self.nodes.len()).map(node_id) {
                 let known = hull.match_index(id).zip(hull.next_index(id));
-                let found = known.map(|(matched, next)| Found { matched, next });
+                let sent = hull.snapshot_sent(id);
+                let sent = sent.map(|(snapshot, stored)| (snapshot.last.index, stored));
+                let found = known.map(|(matched, next)| Found {
+                    matched,
+                    next,
+                    sent,
+                });
                 sight
                     .leaders
                     .extend(found.map(|found| (hull.term(), id, found)));

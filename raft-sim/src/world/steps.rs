@@ -7,6 +7,7 @@ use raft_core::states::Role;
 use raft_node::clock::Clock as _;
 use raft_node::error::{Exit, NodeFault};
 use raft_node::genesis::GenesisFault;
+use raft_node::state_machine::StateError;
 
 use super::World;
 use super::event::Event;
@@ -177,13 +178,23 @@ impl<S: Subject> World<'_, S> {
             return self.is_no_founder(number, fault);
         }
         let error = match exit {
+            Exit::Fault(NodeFault::Restore(error @ StateError::Unreadable)) => {
+                return self.not_restored(number, &error.to_string());
+            }
             Exit::Fault(NodeFault::Log(error) | NodeFault::Hull(HullFault::Log(error))) => error,
             Exit::Shutdown
             | Exit::Fault(
                 NodeFault::Hull(HullFault::Invariant(_))
                 | NodeFault::Open(_)
                 | NodeFault::Genesis(_)
-                | NodeFault::Apply(_),
+                | NodeFault::Apply(_)
+                | NodeFault::Restore(
+                    StateError::Codec(_)
+                    | StateError::Length
+                    | StateError::UnknownVersion { .. }
+                    | StateError::Damaged
+                    | StateError::Machine(_),
+                ),
             ) => {
                 let text = match exit {
                     Exit::Shutdown => format!("{} ended as if it was asked to", node_id(number)),
@@ -227,6 +238,17 @@ impl<S: Subject> World<'_, S> {
             node.give_up();
         }
         Ok(())
+    }
+
+    /// A node could not read the snapshot that it is to go on from. Where a bit of its disk was
+    /// flipped, no other try does better.
+    fn not_restored(&mut self, number: usize, why: &str) -> Result<(), Violation> {
+        self.tell(Some(number), format_args!("ends: {why}"));
+        self.record_note(Some(number), format_args!("ends: {why}"));
+        match self.nodes.get(number).is_some_and(|node| node.spoiled) {
+            true => self.refuses(number, why),
+            false => self.broke_down(number, why),
+        }
     }
 
     /// A log could not be opened.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use raft_core::ids::NodeId;
 use raft_core::log::Recovered;
 use raft_log::fs::std_fs::StdFs;
+use raft_log::store::{FileStore, StoreSettings};
 use raft_log::{Fs, Wal, WalSettings};
 use raft_node::codec::PayloadCodec;
 use raft_node::driver::{Driver, Parts};
@@ -130,7 +131,12 @@ impl NodeBuilder {
     /// See [`StartError`].
     pub async fn start_on<A: App>(self, fs: impl Fs, app: A) -> Result<Node<A>, StartError> {
         self.check()?;
-        let (wal, recovered) = Wal::open(fs, self.wal_settings()?).await?;
+        let (wal, recovered) = Wal::open(fs.clone(), self.wal_settings()?).await?;
+        let (store, stored) = FileStore::open(fs, StoreSettings::default()).await?;
+        let recovered = Recovered {
+            stored,
+            ..recovered
+        };
         let record = self.founded(&recovered)?;
         let listen = self
             .listen
@@ -154,6 +160,7 @@ impl NodeBuilder {
         let (peers, accepted) = mpsc::channel(ACCEPTED_WAITING);
         let parts = Parts {
             log: wal,
+            snapshots: Box::new(store),
             comms: TcpComms::new(
                 Arc::clone(&identity),
                 self.comms,

@@ -12,23 +12,29 @@ use std::task::{Context, Poll};
 use bytes::{Bytes, BytesMut};
 use raft_core::chunk::ChunkBuilder;
 use raft_core::comms::{Comms, CommsEvent};
+use raft_core::hull::SnapshotDone;
 use raft_core::ids::NodeId;
 use raft_core::log::memory::MemoryLog;
 use raft_core::log::{Durable, Loading, Log, LogError, Recovered, Write};
 use raft_core::message::Lane;
+use raft_core::snapshot::Snapshot;
 use raft_core::states::Role;
+use raft_core::store::memory::MemoryStore;
+use raft_core::store::{SnapshotStore, StoreJob};
 use raft_core::time::Time;
 
 use super::super::{Driver, Parts};
 use super::poll;
 use crate::clock::Clock;
-use crate::codec::PayloadCodec;
+use crate::codec::{Codec, PayloadCodec};
 use crate::error::{Exit, StartError};
 use crate::frame::{self, FrameLimits};
 use crate::handle::Handle;
 use crate::letter::Letter;
 use crate::settings::{NodeSettings, NodeSetup};
-use crate::state_machine::{Command, StateMachine};
+use crate::state_machine::{
+    Command, StateError, StateMachine, StateReader, StateWriter, WholeReader, WholeWriter,
+};
 
 type TestDriver = Driver<Disk, Wire, HandClock, Journal>;
 
@@ -50,6 +56,7 @@ struct Node {
     handle: Option<Handle<Journal>>,
     exit: Option<Exit>,
     disk: Disk,
+    shelf: Shelf,
 }
 
 /// Keeps what was applied; replies how much that is.
@@ -59,6 +66,18 @@ impl StateMachine for Journal {
     fn apply(&mut self, command: Command<'_>) -> Bytes {
         self.0.push(Bytes::copy_from_slice(command.payload));
         self.0.len().to_string().into()
+    }
+
+    fn snapshot(&self) -> Result<Box<dyn StateReader>, StateError> {
+        let mut bytes = Vec::new();
+        PayloadCodec::Postcard.encode(&self.0, &mut bytes)?;
+        Ok(Box::new(WholeReader::new(bytes.into())))
+    }
+
+    fn restore(&self) -> Box<dyn StateWriter<Self>> {
+        Box::new(WholeWriter::new(|bytes: &[u8]| {
+            Ok(Self(PayloadCodec::Postcard.decode(bytes)?))
+        }))
     }
 }
 
@@ -106,12 +125,26 @@ impl World {
         }
     }
 
+    /// What a start of the node finds.
+    pub(super) fn recovered(&self, id: u64) -> Recovered {
+        let node = &self.nodes[&id];
+        Recovered {
+            stored: node.shelf.newest(),
+            ..node.disk.recovered()
+        }
+    }
+
     pub(super) fn start(&mut self, id: u64) {
+        self.start_from(id, self.recovered(id));
+    }
+
+    pub(super) fn start_from(&mut self, id: u64, recovered: Recovered) {
         self.starts += 1;
         let setup = self.setup(id);
         let node = self.nodes.get_mut(&id).unwrap();
         let parts = Parts {
             log: node.disk.clone(),
+            snapshots: Box::new(node.shelf.reopened()),
             comms: Wire {
                 me: setup.id,
                 net: self.net.clone(),
@@ -119,7 +152,6 @@ impl World {
             clock: HandClock(self.time.clone(), self.alarms.clone()),
             state_machine: Journal(vec![]),
         };
-        let recovered = node.disk.recovered();
         let (driver, handle) = Driver::start(setup, parts, recovered).unwrap();
         node.driver = Some(driver);
         node.handle = Some(handle);
@@ -143,7 +175,9 @@ impl World {
 
     pub(super) fn wipe(&mut self, id: u64) {
         self.crash(id);
-        self.nodes.get_mut(&id).unwrap().disk = Disk::default();
+        let node = self.nodes.get_mut(&id).unwrap();
+        node.disk = Disk::default();
+        node.shelf = Shelf::default();
     }
 
     /// Runs for so many milliseconds.
@@ -175,11 +209,15 @@ impl World {
 
     /// Runs until all running nodes follow one leader that has committed in its term.
     pub(super) fn elect(&mut self) -> u64 {
+        self.elect_among_others(0)
+    }
+
+    /// The same, whatever one node thinks.
+    pub(super) fn elect_among_others(&mut self, but: u64) -> u64 {
         self.until(|world| {
-            let hulls: Vec<_> = world
-                .nodes
-                .values()
-                .filter_map(|node| node.driver.as_ref())
+            let others = world.nodes.iter().filter(|(id, _)| **id != but);
+            let hulls: Vec<_> = others
+                .filter_map(|(_, node)| node.driver.as_ref())
                 .map(Driver::hull)
                 .collect::<Option<_>>()?;
             let leader = hulls.iter().find(|hull| hull.role() == Role::Leader)?;
@@ -207,6 +245,10 @@ impl World {
 
     pub(super) fn journal(&self, id: u64) -> Vec<Bytes> {
         self.driver(id).state_machine().0.clone()
+    }
+
+    pub(super) fn shelf(&self, id: u64) -> Shelf {
+        self.nodes[&id].shelf.clone()
     }
 
     pub(super) fn disk(&self, id: u64) -> Disk {
@@ -238,6 +280,7 @@ impl World {
     ) -> Result<(), StartError> {
         let parts = Parts {
             log: Disk::default(),
+            snapshots: Box::new(Shelf::default()),
             comms: Wire {
                 me: setup.id,
                 net: self.net.clone(),
@@ -277,6 +320,41 @@ impl Disk {
     /// Whether nothing becomes durable for now.
     pub(super) fn stall(&self, stalls: bool) {
         self.2.store(stalls, Ordering::Relaxed);
+    }
+}
+
+/// A store of snapshots that outlives its driver, and does nothing for a while when told to.
+#[derive(Clone, Default)]
+pub(super) struct Shelf(Arc<Mutex<MemoryStore>>, Arc<AtomicBool>);
+
+impl Shelf {
+    /// As the next start finds it.
+    fn reopened(&self) -> Self {
+        let mut store = self.0.lock().unwrap();
+        *store = core::mem::take(&mut *store).reopened();
+        self.clone()
+    }
+
+    pub(super) fn newest(&self) -> Option<Snapshot> {
+        self.0.lock().unwrap().newest().cloned()
+    }
+
+    /// Whether nothing is answered for now.
+    pub(super) fn stall(&self, stalls: bool) {
+        self.1.store(stalls, Ordering::Relaxed);
+    }
+}
+
+impl SnapshotStore for Shelf {
+    fn begin(&mut self, job: StoreJob) {
+        self.0.lock().unwrap().begin(job);
+    }
+
+    fn poll_done(&mut self, cx: &mut Context<'_>) -> Poll<SnapshotDone> {
+        if self.1.load(Ordering::Relaxed) {
+            return Poll::Pending;
+        }
+        self.0.lock().unwrap().poll_done(cx)
     }
 }
 

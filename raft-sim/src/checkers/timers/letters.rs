@@ -24,6 +24,7 @@ pub(super) const fn leader_of(passing: &Passing, term: Term) -> Option<NodeId> {
         | Passing::Sent(_)
         | Passing::ConnectionLost(_)
         | Passing::Read
+        | Passing::Resumed
         | Passing::NamedItself => None,
     }
 }
@@ -43,6 +44,7 @@ pub(super) fn only_asked_for_votes(passings: &[Passing], term: Term) -> Option<N
             | Passing::Sent(_)
             | Passing::ConnectionLost(_)
             | Passing::Read
+            | Passing::Resumed
             | Passing::NamedItself => {}
         }
     }

@@ -29,13 +29,14 @@ impl Silence {
                 ..
             }) => *quiet,
             Passing::Sent(Talk {
-                says: Says::Append { .. },
+                says: Says::Append { .. } | Says::Install { .. },
                 ..
             }) => false,
             Passing::Sent(_)
             | Passing::Taken(_)
             | Passing::ConnectionLost(_)
             | Passing::Read
+            | Passing::Resumed
             | Passing::NamedItself => return false,
         };
         self.spoke = now;
