@@ -9,6 +9,7 @@ use raft_core::states::Role;
 use raft_core::time::Time;
 
 use super::World;
+use super::healing::Healing;
 use crate::checkers::{Violation, property};
 use crate::process::Node;
 use crate::subject::Subject;
@@ -31,12 +32,16 @@ impl<S: Subject> World<'_, S> {
         let upheavals = self.counters.starts + self.counters.crashes;
         let calm = self.healing.as_ref().and_then(|healing| healing.calm);
         let calm = calm.filter(|calm| calm.upheavals == upheavals);
+        // Then another is to be elected.
+        let hands_over = |healing: &Healing| healing.rests.hand_over();
+        let hands_over = self.healing.as_ref().is_some_and(hands_over);
+        let calm = calm.filter(|_| !hands_over);
         if let Some(calm) = calm {
             self.counters.calm_nanoseconds += now.since(calm.seen).as_nanos() as u64;
             self.counters.needless_elections += self.counters.elections - calm.elections;
         }
         // What was sent before the faults were over may still have to say something.
-        let begins = self.network.settled_from() <= now && self.all_follow_one();
+        let begins = !hands_over && self.network.settled_from() <= now && self.all_follow_one();
         if let Some(healing) = &mut self.healing {
             healing.calm = (calm.is_some() || begins).then_some(Calm {
                 seen: now,

@@ -3,7 +3,8 @@
 //!
 //! Busy clients hide what a cluster forgets to do by itself: whatever comes next sets it going
 //! again. So nobody asks for anything for a while, then one client asks one node for one thing,
-//! and nothing else happens until it is answered.
+//! and nothing else happens until it is answered. Now and then the leader is asked to hand over
+//! before, which nothing keeps it from doing.
 
 use raft_core::ids::Term;
 use raft_core::states::Role;
@@ -35,6 +36,8 @@ enum Stage {
     Busy,
     /// Nobody asks for anything.
     Resting { until: Time, leader: Leader },
+    /// This leader was asked to hand over to that node.
+    HandingOver { from: Leader, to: usize, by: Time },
     /// One client has asked for one thing.
     Asking { client: usize, by: Time },
 }
@@ -59,6 +62,11 @@ impl Rests {
     /// Whether nobody may ask for anything but what a rest has asked for.
     pub(super) const fn are_on(&self) -> bool {
         !matches!(self.stage, Stage::Busy)
+    }
+
+    /// Whether leadership is being handed over because a rest has asked for it.
+    pub(super) const fn hand_over(&self) -> bool {
+        matches!(self.stage, Stage::HandingOver { .. })
     }
 }
 
@@ -128,8 +136,12 @@ impl<S: Subject> World<'_, S> {
                 if let Some(healing) = &self.healing {
                     self.check_idle(&healing.rests.before, self.plan.ending.rest)?;
                 }
-                self.ask_once()
+                match self.hand_over_at_rest(leader) {
+                    true => Ok(()),
+                    false => self.ask_once(),
+                }
             }
+            Stage::HandingOver { from, to, by } if now >= by => self.judge_handover(from, to),
             Stage::Asking { client, by } => {
                 let waits = self
                     .healing
@@ -147,8 +159,68 @@ impl<S: Subject> World<'_, S> {
                 }
                 Ok(())
             }
-            Stage::Resting { .. } | Stage::Busy => Ok(()),
+            Stage::Resting { .. } | Stage::HandingOver { .. } | Stage::Busy => Ok(()),
         }
+    }
+
+    /// Asks the leader of a cluster at rest to hand over, now and then; answers whether it did.
+    fn hand_over_at_rest(&mut self, from: Leader) -> bool {
+        let now = self.schedule.now();
+        let mut lot = Key::Ask.lot(self.plan.seed, &[now.as_nanos(), 1]);
+        let Some(node) = self.nodes.get(from.node) else {
+            return false;
+        };
+        let (Some(hull), Some(handle)) = (node.hull(), node.handle()) else {
+            return false;
+        };
+        let voters = hull.configuration();
+        let others = self.nodes.iter().map(|other| (other.number, other.is_up()));
+        let fit: Vec<usize> = others
+            .filter(|(number, up)| *up && *number != from.node && voters.votes(node_id(*number)))
+            .map(|(number, _)| number)
+            .collect();
+        let chosen = fit.get(lot.below(fit.len() as u64) as usize).copied();
+        let Some(to) = chosen.filter(|_| lot.chance(400)) else {
+            return false;
+        };
+        drop(handle.hand_over(Some(node_id(to))));
+        let before = self.sent_so_far();
+        if let Some(healing) = &mut self.healing {
+            healing.rests.before = before;
+        }
+        // A word, a vote that is written, an answer: no more than what a command takes.
+        let by = now.after(self.plan.tuning.election_timeout * 3 / 2);
+        self.set_stage(Stage::HandingOver { from, to, by });
+        self.schedule.at(by, Event::Inspect);
+        true
+    }
+
+    /// A leader at rest was asked to hand over to a node that has everything: that one leads the next
+    /// term by now.
+    fn judge_handover(&mut self, from: Leader, to: usize) -> Result<(), Violation> {
+        let disturbed = self
+            .healing
+            .as_ref()
+            .is_some_and(|healing| self.has_started_since(&healing.rests.before));
+        if disturbed {
+            self.be_busy();
+            return Ok(());
+        }
+        let look = self.nodes.get(to).and_then(Node::look);
+        let took_over =
+            look.is_some_and(|look| look.role == Role::Leader && look.term == from.term.next());
+        if took_over {
+            return self.ask_once();
+        }
+        let text = format!(
+            "nothing failed, and {}, the leader of {}, was asked to hand over to {}, which does not lead \
+             the next term: {}",
+            node_id(from.node),
+            from.term,
+            node_id(to),
+            self.describe()
+        );
+        Err(self.violation(property::LEADER_TRANSFER, text))
     }
 
     /// The client that a rest has asked for something has its answer.
