@@ -53,6 +53,7 @@ pub mod forge;
 mod happening;
 mod node;
 mod pattern;
+mod shelf;
 mod trigger;
 mod watches;
 

@@ -36,6 +36,8 @@ pub enum Action {
     Read(NodeId),
     /// [`super::Cluster::hand_over`]
     HandOver(NodeId, Option<NodeId>),
+    /// [`super::Cluster::take_snapshot`]
+    TakeSnapshot(NodeId),
     /// [`super::Cluster::lose`]
     Lose(Which),
     /// [`super::Cluster::double`]

@@ -416,6 +416,7 @@ impl Cluster {
                 self.stepped(id);
             }
             Action::Read(id) => return self.begin_read(id),
+            Action::TakeSnapshot(id) => return self.input(id, Input::TakeSnapshot),
             Action::HandOver(id, to) => return self.begin_to_hand_over(id, to),
             Action::Lose(which) => return self.lose_now(&which),
             Action::Double(which) => return self.network.double(&which),
@@ -581,6 +582,7 @@ const fn is_input(action: &Action) -> bool {
             | Action::Disconnect { .. }
             | Action::Propose(..)
             | Action::Read(_)
+            | Action::TakeSnapshot(_)
             | Action::HandOver(..)
             | Action::Resume(_)
             | Action::Sync(_)

@@ -10,17 +10,18 @@ use raft_core::chunk::Chunk;
 use raft_core::configuration::Configuration;
 use raft_core::few::Few;
 use raft_core::hull::{Hull, Input, Loaded, Proposals, Resolved, Setup};
-use raft_core::ids::{Incarnation, LogIndex, Peer, Ticket};
+use raft_core::ids::{EntryId, Incarnation, LogIndex, Peer, Ticket};
 use raft_core::log::memory::MemoryLog;
-use raft_core::log::{Durable, LogError, Write};
+use raft_core::log::{Durable, LogError, Recovered, Write};
 use raft_core::message::{Lane, Message};
-use raft_core::record::{ClientHeader, Record};
+use raft_core::record::ClientHeader;
 use raft_core::settings::Settings;
 use raft_core::time::Time;
 use raft_core::trace::Event;
 
 use super::action::Disk;
 use super::error::DirectedError;
+use super::shelf::Shelf;
 use crate::spy::{Fact, Found, Journal, Passing, WriteFact};
 
 /// One node.
@@ -46,6 +47,8 @@ pub(super) struct Node {
     /// What of it would survive a crash.
     pub(super) disk: MemoryLog,
     unsynced: VecDeque<(Write, Durable)>,
+    /// What it has applied, and snapshots of that.
+    shelf: Shelf,
     lives: u64,
     journal: Journal,
 }
@@ -83,6 +86,7 @@ impl Node {
             log: MemoryLog::new(),
             disk: MemoryLog::new(),
             unsynced: VecDeque::new(),
+            shelf: Shelf::default(),
             lives: 0,
             journal,
         }
@@ -95,10 +99,14 @@ impl Node {
             let what = "running";
             return Err(DirectedError::Running { node, what });
         }
-        let recovered = self.disk.recovered();
+        let recovered = Recovered {
+            stored: self.shelf.newest().cloned(),
+            ..self.disk.recovered()
+        };
+        let base = recovered.snapshot.as_ref();
         let found = Found {
-            base: raft_core::ids::EntryId::ORIGIN,
-            stored: None,
+            base: base.map_or(EntryId::ORIGIN, |mark| mark.last),
+            stored: recovered.stored.as_ref().map(|stored| stored.id),
             hard: recovered.hard,
             runs: recovered.runs.clone(),
             last: recovered.last,
@@ -113,6 +121,7 @@ impl Node {
         let hull = Hull::open(setup, recovered, self.now)
             .map_err(|error| DirectedError::NotOpened { node, error })?;
         self.journal.note(Fact::Opened(Box::new(found)));
+        self.shelf.open(&self.journal);
         self.log = self.disk.clone();
         self.hull = Some(hull);
         Ok(())
@@ -139,6 +148,7 @@ impl Node {
             let life = (u128::from(self.lives) << 64) | u128::from(node.get());
             self.me = Peer::new(node, Incarnation::new(life));
             self.disk = MemoryLog::new();
+            self.shelf = Shelf::default();
         }
         self.log = self.disk.clone();
         (self.paused, self.failing_write, self.failing_load) = (false, None, None);
@@ -227,6 +237,13 @@ impl Node {
         if let Some(chunks) = self.apply()? {
             return Ok(Some(Piece::Applied(chunks)));
         }
+        let job = self.hull.as_mut().and_then(Hull::next_snapshot_job);
+        if let Some(job) = job {
+            if let Some(input) = self.shelf.work(job, &self.journal) {
+                self.step(input)?;
+            }
+            return Ok(Some(Piece::Inside));
+        }
         // What is to be applied may have to be loaded first.
         Ok(self.load()?.then_some(Piece::Inside))
     }
@@ -304,18 +321,17 @@ impl Node {
         let Some(apply) = apply else {
             return Ok(None);
         };
-        for entry in apply.chunks.iter().flat_map(Chunk::entries) {
-            if let Record::Client { payload, .. } = entry.record {
-                self.journal.applied(entry.id, entry.time, payload);
-            }
-        }
+        self.shelf.apply(&apply.chunks, &self.journal);
         self.step(Input::Applied(apply.last_index()))?;
         Ok(Some(apply.chunks))
     }
 
-    /// All entries, durable or not.
+    /// All entries that the log holds, durable or not.
     pub(super) fn entries(&self) -> Vec<Chunk> {
-        let all = LogIndex::ZERO.next()..LogIndex::new(u64::MAX);
+        let recovered = self.log.recovered();
+        let base = recovered.snapshot.map(|mark| mark.last.index);
+        let first = base.unwrap_or(LogIndex::ZERO).next();
+        let all = first..LogIndex::new(u64::MAX);
         self.log.read(all, usize::MAX).unwrap_or_default()
     }
 }

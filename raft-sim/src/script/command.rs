@@ -57,6 +57,8 @@ pub struct ClusterKind {
     pub plain: bool,
     /// Followers promise to give no vote, and leaders read on the strength of that.
     pub leases: bool,
+    /// Logs keep nothing that a snapshot stands for, and parts of snapshots are short.
+    pub forgetful: bool,
 }
 
 /// How a command is written, and what it does.
@@ -124,6 +126,8 @@ fn cluster(words: &mut Words<'_>) -> Result<Command, Unexpected> {
             kind.plain = true;
         } else if words.accept("leases") {
             kind.leases = true;
+        } else if words.accept("forgetful") {
+            kind.forgetful = true;
         } else {
             return Ok(Command::Cluster { nodes, kind });
         }
@@ -174,6 +178,7 @@ fn action(words: &mut Words<'_>) -> Result<Action, Unexpected> {
         }
         "propose" => Action::Propose(words.node()?, proposals(words)?),
         "read" => Action::Read(words.node()?),
+        "snapshot" => Action::TakeSnapshot(words.node()?),
         "transfer" => {
             let node = words.node()?;
             let to = words.accept("to").then(|| words.node()).transpose()?;
@@ -318,10 +323,10 @@ const fn usage(usage: &'static str, says: &'static str) -> Usage {
 }
 
 /// All commands, in the order in which one meets them.
-pub const COMMANDS: [Usage; 40] = [
+pub const COMMANDS: [Usage; 41] = [
     usage(
-        "cluster N [single] [plain] [leases]",
-        "`N` nodes that have never run; `single`: leaders send one entry at a time; `plain`: without pre-vote and check-quorum; `leases`: promises of 900 ms, of which 750 count",
+        "cluster N [single] [plain] [leases] [forgetful]",
+        "`N` nodes that have never run; `single`: leaders send one entry at a time; `plain`: without pre-vote and check-quorum; `leases`: promises of 900 ms, of which 750 count; `forgetful`: logs keep nothing that a snapshot stands for, and a snapshot goes 48 bytes at a time",
     ),
     usage(
         "campaign N",
@@ -351,6 +356,10 @@ pub const COMMANDS: [Usage; 40] = [
     usage(
         "read N",
         "asks `N` from which index on the state machine may be read",
+    ),
+    usage(
+        "snapshot N",
+        "asks `N` to take a snapshot of what it has applied",
     ),
     usage(
         "transfer N [to M]",

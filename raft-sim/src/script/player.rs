@@ -145,6 +145,10 @@ fn settings(kind: ClusterKind) -> Settings {
             max_drift_per_mille: 200,
         });
     }
+    if kind.forgetful {
+        settings.snapshot_margin = 0;
+        settings.max_append_bytes = 48;
+    }
     if kind.single {
         settings.max_append_bytes = 1;
         settings.max_appends_in_flight = 1;

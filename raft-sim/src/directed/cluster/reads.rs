@@ -1,4 +1,4 @@
-//! Reads that bypass the log, handed in to bare hulls.
+//! Reads that bypass the log, and wishes for snapshots, handed in to bare hulls.
 
 use raft_core::hull::{Input, Resolved};
 use raft_core::ids::{NodeId, Ticket};
@@ -18,6 +18,15 @@ impl Cluster {
     /// refuses.)
     pub fn read(&mut self, node: NodeId) -> Result<(), DirectedError> {
         self.perform(Action::Read(node))
+    }
+
+    /// Asks a node to take a snapshot, which it does if it has applied anything since the last.
+    ///
+    /// # Errors
+    ///
+    /// There is no such node, or it is down or paused.
+    pub fn take_snapshot(&mut self, node: NodeId) -> Result<(), DirectedError> {
+        self.perform(Action::TakeSnapshot(node))
     }
 
     pub(super) fn begin_read(&mut self, node: NodeId) -> Result<(), DirectedError> {
