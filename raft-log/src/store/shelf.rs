@@ -166,14 +166,17 @@ impl<F: Fs> Shelf<F> {
     }
 
     async fn receive(&mut self, snapshot: Snapshot) -> Result<SnapshotAnswer, StoreError> {
-        let draft = match std::mem::replace(&mut self.received, Received::Nothing) {
-            Received::Draft(known, draft) if *known == snapshot => Some(draft),
+        let known = match std::mem::replace(&mut self.received, Received::Nothing) {
+            Received::Draft(known, draft) if is_same(&known, &snapshot) => Some((*known, draft)),
             Received::Left => self.left_of(&snapshot).await?,
             Received::Draft(..) | Received::Nothing => None,
         };
-        let draft = match draft {
-            Some(draft) => draft,
-            None => self.begin_receiving(&snapshot).await?,
+        let (snapshot, draft) = match known {
+            Some(known) => known,
+            None => {
+                let draft = self.begin_receiving(&snapshot).await?;
+                (snapshot, draft)
+            }
         };
         let stored = draft.length();
         self.received = Received::Draft(Box::new(snapshot), draft);
@@ -338,11 +341,11 @@ impl<F: Fs> Shelf<F> {
     }
 
     /// What was received of this snapshot before this start, as far as it is intact.
-    async fn left_of(&self, snapshot: &Snapshot) -> Result<Option<Draft>, StoreError> {
+    async fn left_of(&self, snapshot: &Snapshot) -> Result<Option<(Snapshot, Draft)>, StoreError> {
         let Ok(Ok((left, layout))) = read_header(&self.folder, format::RECEIVED).await else {
             return Ok(None);
         };
-        if left != *snapshot {
+        if !is_same(&left, snapshot) {
             return Ok(None);
         }
         let mut draft = Draft::new(format::RECEIVED, layout);
@@ -362,8 +365,14 @@ impl<F: Fs> Shelf<F> {
                 break;
             }
         }
-        Ok(Some(draft))
+        Ok(Some((left, draft)))
     }
+}
+
+/// Whether what is known of one is of the other, too: leaders that took it at different times say
+/// different times of it.
+fn is_same(one: &Snapshot, other: &Snapshot) -> bool {
+    one.id == other.id && one.configuration == other.configuration
 }
 
 /// How much of a file from before a start is looked at with one read.
