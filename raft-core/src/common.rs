@@ -353,7 +353,7 @@ impl Common {
     /// Whether this node may lead, as far as it knows.
     pub(crate) fn may_lead(&self) -> bool {
         self.configurations.may_lead(self.me, self.commit_index)
-            && !self.configurations.is_removed()
+            && !self.configurations.is_removed(self.me)
     }
 
     pub(crate) fn is_disk_stalled(&self) -> bool {

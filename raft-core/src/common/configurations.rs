@@ -41,22 +41,25 @@ impl Configurations {
             .map_or(&self.base, |(_, configuration)| configuration)
     }
 
-    /// Whether a committed configuration later than all here is known not to hold this node: what
-    /// it lacks is on a majority, so that it can win no election.
-    pub(crate) fn is_removed(&self) -> bool {
-        self.told_removed > self.known_at()
+    /// Whether a committed configuration no earlier than all here is known not to hold this node:
+    /// it is on a majority, which can do without it.
+    pub(crate) fn is_removed(&self, me: Peer) -> bool {
+        let known_at = self.known_at();
+        // The very one may stand in the log here, without its being known that it is committed.
+        let is_this = self.told_removed == known_at && known_at > LogIndex::ZERO;
+        self.told_removed > known_at || (is_this && !self.active().may_lead(me))
     }
 
     /// The entry of that configuration.
-    pub(crate) fn removed_at(&self) -> Option<LogIndex> {
-        Some(self.told_removed).filter(|_| self.is_removed())
+    pub(crate) fn removed_at(&self, me: Peer) -> Option<LogIndex> {
+        Some(self.told_removed).filter(|_| self.is_removed(me))
     }
 
     /// A committed configuration at this index does not hold this node. `false` if a later one is
     /// known here.
-    pub(crate) fn on_removed(&mut self, configuration: LogIndex) -> bool {
+    pub(crate) fn on_removed(&mut self, me: Peer, configuration: LogIndex) -> bool {
         self.told_removed = self.told_removed.max(configuration);
-        self.is_removed()
+        self.is_removed(me)
     }
 
     /// Whether the configuration in force is known to be committed.

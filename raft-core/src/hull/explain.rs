@@ -178,7 +178,7 @@ fn unable(common: &Common, now: Time) -> Vec<NoLeader> {
     if !left.is_zero() {
         why.push(NoLeader::Promised { left });
     }
-    if let Some(configuration) = common.configurations.removed_at() {
+    if let Some(configuration) = common.configurations.removed_at(common.me) {
         why.push(NoLeader::Removed { configuration });
     } else if !common.may_lead() {
         let role = member_role(common);

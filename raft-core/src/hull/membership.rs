@@ -46,7 +46,7 @@ impl Hull {
             return self.drop_message(from, Dropped::Stranger, "T4.2.2.16");
         }
         let Removed { configuration } = removed;
-        if !common.configurations.on_removed(configuration) {
+        if !common.configurations.on_removed(common.me, configuration) {
             // It came late: this node knows of a later configuration.
             return self.drop_message(from, Dropped::StaleReply, "T4.2.2.16");
         }

@@ -216,6 +216,23 @@ fn a_node_stops_campaigning_when_it_is_told_and_starts_again_when_it_is_added() 
     assert_eq!(node.hull.role(), Role::PreCandidate);
 }
 
+/// [T4.2.2.16] What its log ends with may be what it is told of: then it knows that to be committed.
+#[test]
+fn a_node_that_holds_the_configuration_without_it_stops_campaigning_when_it_is_told() {
+    let mut node = removed_node(0);
+    node.ask();
+    assert_eq!(node.hull.role(), Role::PreCandidate);
+    node.receive(2, 1, removed(3));
+    assert_eq!(node.hull.role(), Role::Follower);
+    node.wait(settings().election_timeout * 6);
+    assert_eq!(node.hull.role(), Role::Follower);
+    // Of the joint one before it, it may not be told so: both halves decide there.
+    let mut node = removed_node(0);
+    node.ask();
+    node.receive(2, 1, removed(2));
+    assert_eq!(node.hull.role(), Role::PreCandidate);
+}
+
 #[test]
 fn being_told_of_an_earlier_configuration_changes_nothing() {
     let mut node = Node::holding(1, &[1]);
