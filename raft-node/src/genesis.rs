@@ -148,6 +148,17 @@ impl Genesis {
         }
     }
 
+    /// A node speaks to this life of a node that joins, and so knows it as a member: it can tell how
+    /// the cluster began, also if nobody had said that it is one.
+    pub fn on_called(&mut self, by: NodeId) {
+        let members = &self.terms.members;
+        let room = members.contains_key(&by) || members.len() < MAX_ASKED;
+        if self.is_joining() && by != self.identity.me.id && room {
+            self.terms.members.entry(by).or_default();
+            self.due.insert(by, true);
+        }
+    }
+
     /// Takes in that time has passed.
     pub fn on_time(&mut self, now: Time) {
         if self.deadline().is_some_and(|deadline| deadline <= now) {
@@ -497,6 +508,9 @@ pub enum GenesisFault {
         mine: PayloadCodec,
     },
 }
+
+/// As many nodes may be asked how the cluster began: more members than one has.
+const MAX_ASKED: usize = 256;
 
 #[cfg(test)]
 mod tests;

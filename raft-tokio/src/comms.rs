@@ -6,6 +6,7 @@
 //! comes over the connections that peers opened. Nothing is retried, because Raft expects loss;
 //! everything lost is counted.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -197,7 +198,6 @@ impl TcpComms {
 
     /// The way to a node, made on first use.
     fn link(&mut self, to: NodeId, lane: Lane, letter: &Letter) -> Option<&mut Outgoing> {
-        let address = self.identity.address(to)?;
         let hello = Hello {
             cluster: self.identity.cluster(),
             caller: Caller::Peer {
@@ -205,11 +205,15 @@ impl TcpComms {
                 to,
                 lane,
             },
+            address_bytes: 0,
         };
-        let link = self
-            .outgoing
-            .entry((to, lane))
-            .or_insert_with(|| Outgoing::new(address.to_owned(), &self.settings));
+        let link = match self.outgoing.entry((to, lane)) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => {
+                let address = self.identity.address(to)?;
+                new.insert(Outgoing::new(address, self.identity.own(), &self.settings))
+            }
+        };
         link.introduce_as(hello);
         Some(link)
     }
@@ -242,6 +246,13 @@ impl Comms<Letter> for TcpComms {
             }
             Err(mishap) => self.counters.count(mishap),
         }
+    }
+
+    /// A member that has moved is connected to anew.
+    fn reach(&mut self, member: NodeId, address: &str) {
+        self.identity.reach(member, address);
+        self.outgoing
+            .retain(|(to, _), link| *to != member || link.address() == address);
     }
 
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<CommsEvent<Letter>> {

@@ -18,6 +18,9 @@ pub enum StartError {
     /// No data folder was given.
     #[error("no data folder was given; call data_dir")]
     NoDataDir,
+    /// A node that joins was not told where to listen, or where it is reached.
+    #[error("no address was given; call address, and listen if that is another one")]
+    NoAddress,
     /// The data folder can't be opened.
     #[error("data folder {}: {cause}", folder.display())]
     Folder {

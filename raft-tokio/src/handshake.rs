@@ -2,19 +2,22 @@
 //!
 //! Whoever connects sends a [`Hello`]; whoever listens answers with a [`Welcome`] or a typed
 //! [`Refusal`] that says what it is itself. Both are of fixed length and end in a checksum, so
-//! that a stranger's bytes cost one small read. After a welcome, frames follow: a peer's frames
+//! that a stranger's bytes cost one small read. A peer's address follows its hello: who does not
+//! know it as a member yet could not answer it otherwise. After a welcome, frames follow: a peer's frames
 //! flow from the one that connected to the one that listens, a client's both ways.
 //!
 //! ```text
 //! hello    0 magic[8] · 8 version u16 · 10 kind u8 (1 peer, 2 client) · 11 lane u8
-//!         12 cluster known u8 · 13 zero[3] · 16 cluster u128 · 32 from u64 · 40 incarnation u128
-//!         56 to u64 · 64 CRC-32C u32 of all before it
+//!         12 cluster known u8 · 13 zero u8 · 14 bytes of the address u16 · 16 cluster u128
+//!         32 from u64 · 40 incarnation u128 · 56 to u64 · 64 CRC-32C u32 of all before it;
+//!         then, if it has any bytes, the address at which the caller is reached, and its CRC-32C u32
 //! welcome  0 magic[8] · 8 version u16 · 10 verdict u8 (0 welcome, else the refusal)
 //!         11 payload codec u8 · 12 cluster known u8 · 13 zero[3] · 16 cluster u128 · 32 node u64
 //!         40 CRC-32C u32
 //! ```
 //! Numbers are little-endian.
 
+use raft_core::configuration::MAX_ADDRESS_BYTES;
 use raft_core::ids::{ClusterId, Incarnation, NodeId, Peer};
 use raft_core::message::Lane;
 
@@ -25,6 +28,8 @@ pub(crate) struct Hello {
     pub(crate) cluster: Option<ClusterId>,
     /// Who calls.
     pub(crate) caller: Caller,
+    /// How long the address is that follows.
+    pub(crate) address_bytes: u16,
 }
 
 /// Who calls.
@@ -100,6 +105,7 @@ impl Hello {
         bytes.put(0, &MAGIC);
         bytes.put(8, &VERSION.to_le_bytes());
         bytes.put_cluster(self.cluster);
+        bytes.put(14, &self.address_bytes.to_le_bytes());
         match self.caller {
             Caller::Peer { from, to, lane } => {
                 bytes.put(10, &[PEER, lane_tag(lane)]);
@@ -131,11 +137,37 @@ impl Hello {
             CLIENT => Caller::Client,
             _ => return Err(HandshakeError::Field),
         };
+        let address_bytes = u16::from_le_bytes(bytes.take(14));
+        if usize::from(address_bytes) > MAX_ADDRESS_BYTES {
+            return Err(HandshakeError::Field);
+        }
         Ok(Self {
             cluster: bytes.cluster()?,
             caller,
+            address_bytes,
         })
     }
+}
+
+/// The bytes that follow a hello which says that an address does.
+pub(crate) fn encode_address(address: &str) -> Vec<u8> {
+    let mut bytes = address.as_bytes().to_vec();
+    if !bytes.is_empty() {
+        bytes.extend_from_slice(&crc32c::crc32c(address.as_bytes()).to_le_bytes());
+    }
+    bytes
+}
+
+/// Reads what [`encode_address`] wrote.
+pub(crate) fn decode_address(bytes: &[u8]) -> Result<&str, HandshakeError> {
+    if bytes.is_empty() {
+        return Ok("");
+    }
+    let (address, checksum) = bytes.split_last_chunk().ok_or(HandshakeError::Field)?;
+    if crc32c::crc32c(address) != u32::from_le_bytes(*checksum) {
+        return Err(HandshakeError::Checksum);
+    }
+    core::str::from_utf8(address).map_err(|_| HandshakeError::Field)
 }
 
 impl Welcome {
@@ -274,7 +306,7 @@ const fn lane_of(tag: u8) -> Result<Lane, HandshakeError> {
 }
 
 /// The version of the protocol that this build speaks.
-pub(crate) const VERSION: u16 = 1;
+pub(crate) const VERSION: u16 = 2;
 /// Bytes of a [`Hello`].
 pub(crate) const HELLO_BYTES: usize = 68;
 /// Bytes of a [`Welcome`].
@@ -282,7 +314,7 @@ pub(crate) const WELCOME_BYTES: usize = 44;
 const MAGIC: [u8; 8] = *b"quorate\n";
 const PEER: u8 = 1;
 const CLIENT: u8 = 2;
-const CHECKSUM_BYTES: usize = 4;
+pub(crate) const CHECKSUM_BYTES: usize = 4;
 
 #[cfg(test)]
 mod tests {
@@ -296,6 +328,7 @@ mod tests {
                 to: NodeId::new(1),
                 lane: Lane::Entries,
             },
+            address_bytes: 9,
         }
     }
 
@@ -315,7 +348,7 @@ mod tests {
 
     #[test]
     fn hello_has_the_bytes_it_always_had() {
-        let golden = "71756f726174650a0100010101000000c1000000000000000000000000000000\
+        let golden = "71756f726174650a0200010101000900c1000000000000000000000000000000\
                       0200000000000000cdab00000000000000000000000000000100000000000000";
         let bytes = hello().encode();
         assert_eq!(hex(&bytes[..HELLO_BYTES - CHECKSUM_BYTES]), golden);
@@ -323,17 +356,35 @@ mod tests {
     }
 
     #[test]
+    fn an_address_follows_and_is_read_as_it_was_written_or_not_at_all() {
+        assert_eq!(decode_address(&encode_address("")), Ok(""));
+        let good = encode_address("[::1]:70");
+        assert_eq!(decode_address(&good), Ok("[::1]:70"));
+        for bit in 0..good.len() * 8 {
+            let mut bad = good.clone();
+            bad[bit / 8] ^= 1 << (bit % 8);
+            assert!(decode_address(&bad).is_err(), "bit {bit}");
+        }
+        let long = Hello {
+            address_bytes: 257,
+            ..hello()
+        };
+        assert_eq!(Hello::decode(&long.encode()), Err(HandshakeError::Field));
+    }
+
+    #[test]
     fn a_client_and_a_peer_are_told_apart() {
         let client = Hello {
             cluster: None,
             caller: Caller::Client,
+            address_bytes: 0,
         };
         assert_eq!(Hello::decode(&client.encode()), Ok(client));
     }
 
     #[test]
     fn welcome_has_the_bytes_it_always_had() {
-        let golden = "71756f726174650a010004010000000000000000000000000000000000000000\
+        let golden = "71756f726174650a020004010000000000000000000000000000000000000000\
                       0700000000000000";
         let bytes = welcome().encode();
         assert_eq!(hex(&bytes[..WELCOME_BYTES - CHECKSUM_BYTES]), golden);

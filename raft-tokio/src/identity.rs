@@ -1,7 +1,7 @@
 //! What a node says of itself at a handshake, and whom it listens to.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use raft_core::ids::{ClusterId, NodeId};
 
@@ -11,33 +11,89 @@ use crate::handshake::{Caller, Hello, Refusal, VERSION, Welcome};
 #[derive(Debug)]
 pub(crate) struct Identity {
     id: NodeId,
-    members: BTreeMap<NodeId, String>,
+    /// Where this node is reached.
+    own: Arc<str>,
+    addresses: Mutex<Addresses>,
     payload_codec: u8,
     cluster: Mutex<Option<ClusterId>>,
+    /// Whether this node was not there when its cluster was founded.
+    joins: bool,
+}
+
+/// Where other nodes are reached.
+#[derive(Debug)]
+struct Addresses {
+    /// As the user has it, then as the configuration has it.
+    members: BTreeMap<NodeId, String>,
+    /// As nodes say themselves that are no members as far as this one knows.
+    others: BTreeMap<NodeId, String>,
 }
 
 impl Identity {
-    pub(crate) const fn new(
+    pub(crate) fn new(
         id: NodeId,
+        own: &str,
         members: BTreeMap<NodeId, String>,
         payload_codec: u8,
         cluster: Option<ClusterId>,
     ) -> Self {
+        let addresses = Addresses {
+            members,
+            others: BTreeMap::new(),
+        };
         Self {
             id,
-            members,
+            own: own.into(),
+            addresses: Mutex::new(addresses),
             payload_codec,
             cluster: Mutex::new(cluster),
+            joins: false,
         }
+    }
+
+    /// The same of a node that joins.
+    pub(crate) const fn joining(mut self, joins: bool) -> Self {
+        self.joins = joins;
+        self
     }
 
     pub(crate) const fn id(&self) -> NodeId {
         self.id
     }
 
-    /// Where a node listens, by the list of members.
-    pub(crate) fn address(&self, id: NodeId) -> Option<&str> {
-        self.members.get(&id).map(String::as_str)
+    /// Where this node is reached.
+    pub(crate) fn own(&self) -> Arc<str> {
+        self.own.clone()
+    }
+
+    /// Where a node listens: by the configuration, or, of no member, by what it said itself.
+    pub(crate) fn address(&self, id: NodeId) -> Option<String> {
+        let addresses = self.addresses();
+        let known = addresses.members.get(&id);
+        known.or_else(|| addresses.others.get(&id)).cloned()
+    }
+
+    /// The configuration in force has this member there.
+    pub(crate) fn reach(&self, member: NodeId, address: &str) {
+        let mut addresses = self.addresses();
+        addresses.others.remove(&member);
+        addresses.members.insert(member, address.to_owned());
+    }
+
+    /// A node that was let in says where it is reached itself. Of members, the configuration
+    /// knows better.
+    pub(crate) fn heard(&self, id: NodeId, address: &str) {
+        let mut addresses = self.addresses();
+        let full = addresses.others.len() >= MAX_OTHERS && !addresses.others.contains_key(&id);
+        if !address.is_empty() && !full && !addresses.members.contains_key(&id) {
+            addresses.others.insert(id, address.to_owned());
+        }
+    }
+
+    fn addresses(&self) -> MutexGuard<'_, Addresses> {
+        self.addresses
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The cluster, once it is founded.
@@ -63,7 +119,15 @@ impl Identity {
         if to != self.id {
             return Err(Refusal::WrongNode);
         }
-        if from.id == self.id || !self.members.contains_key(&from.id) {
+        // Who is no member here may be one already where the log goes on: it must know the cluster.
+        // Who joins knows none yet: there the driver takes only what is meant for its very life.
+        let is_ours = match (self.cluster(), hello.cluster) {
+            (Some(ours), Some(theirs)) => ours == theirs,
+            (None, Some(_)) => self.joins,
+            (_, None) => false,
+        };
+        let is_known = self.addresses().members.contains_key(&from.id);
+        if from.id == self.id || !(is_known || is_ours) {
             return Err(Refusal::Stranger);
         }
         Ok(())
@@ -81,6 +145,9 @@ impl Identity {
     }
 }
 
+/// Nodes that are no members, and whose addresses are remembered.
+const MAX_OTHERS: usize = 128;
+
 #[cfg(test)]
 mod tests {
     use raft_core::ids::{Incarnation, Peer};
@@ -90,8 +157,10 @@ mod tests {
 
     fn judge(cluster: Option<u128>, from: u64, to: u64) -> Result<(), Refusal> {
         let members = (1..=3).map(|id| (NodeId::new(id), String::new())).collect();
-        let identity = Identity::new(NodeId::new(1), members, 0, Some(ClusterId::new(7)));
+        let ours = Some(ClusterId::new(7));
+        let identity = Identity::new(NodeId::new(1), "", members, 0, ours);
         identity.judge(&Hello {
+            address_bytes: 0,
             cluster: cluster.map(ClusterId::new),
             caller: Caller::Peer {
                 from: Peer::new(NodeId::new(from), Incarnation::new(1)),
@@ -102,12 +171,52 @@ mod tests {
     }
 
     #[test]
-    fn members_of_this_cluster_may_speak_and_nobody_else() {
+    fn members_and_who_knows_the_cluster_may_speak_and_nobody_else() {
         assert_eq!(judge(Some(7), 2, 1), Ok(()));
         assert_eq!(judge(None, 2, 1), Ok(()));
         assert_eq!(judge(Some(8), 2, 1), Err(Refusal::WrongCluster));
         assert_eq!(judge(Some(7), 2, 3), Err(Refusal::WrongNode));
-        assert_eq!(judge(Some(7), 4, 1), Err(Refusal::Stranger));
+        assert_eq!(judge(Some(7), 4, 1), Ok(()));
+        assert_eq!(judge(None, 4, 1), Err(Refusal::Stranger));
         assert_eq!(judge(Some(7), 1, 1), Err(Refusal::Stranger));
+    }
+
+    #[test]
+    fn who_joins_listens_to_whoever_has_a_cluster() {
+        for (joins, cluster, heard) in [
+            (true, true, true),
+            (true, false, false),
+            (false, true, false),
+        ] {
+            let identity = Identity::new(NodeId::new(4), "", BTreeMap::new(), 0, None);
+            let judged = identity.joining(joins).judge(&Hello {
+                address_bytes: 0,
+                cluster: cluster.then_some(ClusterId::new(7)),
+                caller: Caller::Peer {
+                    from: Peer::new(NodeId::new(2), Incarnation::new(1)),
+                    to: NodeId::new(4),
+                    lane: Lane::Control,
+                },
+            });
+            assert_eq!(judged.is_ok(), heard, "{joins} {cluster}");
+        }
+    }
+
+    #[test]
+    fn the_configuration_knows_better_than_who_calls() {
+        let node = NodeId::new;
+        let identity = Identity::new(node(1), "a:1", BTreeMap::new(), 0, None);
+        assert_eq!(identity.address(node(4)), None);
+        identity.heard(node(4), "");
+        assert_eq!(identity.address(node(4)), None);
+        identity.heard(node(4), "d:4");
+        assert_eq!(identity.address(node(4)).as_deref(), Some("d:4"));
+        identity.reach(node(4), "d:5");
+        identity.heard(node(4), "d:6");
+        assert_eq!(identity.address(node(4)).as_deref(), Some("d:5"));
+        for id in 10..1_000 {
+            identity.heard(node(id), "x:1");
+        }
+        assert_eq!(identity.addresses().others.len(), MAX_OTHERS);
     }
 }

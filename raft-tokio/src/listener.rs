@@ -13,7 +13,9 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use crate::comms::Accepted;
-use crate::handshake::{Caller, HELLO_BYTES, HandshakeError, Hello, Refusal};
+use crate::handshake::{
+    CHECKSUM_BYTES, Caller, HELLO_BYTES, HandshakeError, Hello, Refusal, decode_address,
+};
 use crate::metrics::Mishap;
 use crate::serve::{Desk, Service};
 
@@ -94,10 +96,18 @@ impl<S: StateMachine> Door<S> {
             return Err(Mishap::NotOurProtocol);
         }
         let (verdict, guest) = match Hello::decode(&bytes) {
-            Ok(hello) => match self.judge(&hello) {
-                Ok(guest) => (Ok(()), Ok(guest)),
-                Err(refusal) => (Err(refusal), Err(mishap(refusal))),
-            },
+            Ok(hello) => {
+                let address = read_address(stream, hello.address_bytes).await?;
+                match self.judge(&hello) {
+                    Ok(guest) => {
+                        if let Guest::Peer { peer, .. } = &guest {
+                            self.desk.identity.heard(*peer, &address);
+                        }
+                        (Ok(()), Ok(guest))
+                    }
+                    Err(refusal) => (Err(refusal), Err(mishap(refusal))),
+                }
+            }
             Err(HandshakeError::Version(_)) => (Err(Refusal::Version), Err(Mishap::NotOurProtocol)),
             // Whoever this is would not understand an answer.
             Err(error) => {
@@ -134,6 +144,18 @@ impl<S: StateMachine> Door<S> {
                 .map_err(|_| Refusal::TooManyConnections),
         }
     }
+}
+
+/// The address that follows a hello which says so.
+pub(crate) async fn read_address(stream: &mut TcpStream, bytes: u16) -> Result<String, Mishap> {
+    if bytes == 0 {
+        return Ok(String::new());
+    }
+    let mut said = vec![0; usize::from(bytes) + CHECKSUM_BYTES];
+    let read = stream.read_exact(&mut said).await;
+    read.map_err(|_| Mishap::NotOurProtocol)?;
+    let address = decode_address(&said).map_err(|_| Mishap::NotOurProtocol)?;
+    Ok(address.to_owned())
 }
 
 /// Whoever was let in.

@@ -34,8 +34,10 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use raft_core::configuration::Members;
+use raft_core::ids::EntryId;
 use raft_node::codec::PayloadCodec;
-use raft_node::error::{Exit, NodeFault, ReadError};
+use raft_node::error::{Exit, NodeFault, ReadError, ReconfigureError};
 use raft_node::handle::Handle;
 use raft_node::state_machine::{App, AppMachine};
 use raft_node::status::Status;
@@ -103,6 +105,18 @@ impl<A: App> Node<A> {
         look: impl FnOnce(&A) -> R + Send + 'static,
     ) -> Result<R, ReadError> {
         self.handle.read_stale(|machine| look(machine.app())).await
+    }
+
+    /// Makes these all the members, if this node leads: those that stay, as
+    /// [`Status::configuration`] has them, and those that come, each in the life that its own
+    /// [`Status::me`] names and with the address that the others reach it at. A node that comes is
+    /// started before ([`NodeBuilder::join`]). Returns once the new members alone decide.
+    ///
+    /// # Errors
+    ///
+    /// See [`ReconfigureError`]: whether anything was begun, and whom to ask.
+    pub async fn reconfigure(&self, target: Members) -> Result<EntryId, ReconfigureError> {
+        self.handle.reconfigure(target).await
     }
 
     /// What the node says of itself.

@@ -46,6 +46,11 @@ impl<L: Log, C: Comms<Letter>, K: Clock, S: StateMachine> Driver<L, C, K, S> {
             packet: letter.packet.name(),
             why: Rejection::Malformed,
         };
+        if let (None, Packet::Raft(message)) = (&self.hull, &letter.packet) {
+            if message.to == self.genesis.me() && message.from == letter.from {
+                self.genesis.on_called(letter.from.id);
+            }
+        }
         let verdict = match self.check(&letter) {
             Some(why) => Some(why),
             None => self.accept(letter)?,

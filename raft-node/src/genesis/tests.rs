@@ -500,6 +500,28 @@ fn who_joins_may_be_told_by_a_member_that_joined_before_it() {
 }
 
 #[test]
+fn who_joins_asks_whoever_speaks_to_its_very_life_and_only_while_it_joins() {
+    let (mut genesis, _, record) = joining();
+    while genesis.next_letter().is_some() {}
+    let two = Peer::new(NodeId::new(2), Incarnation::new(7));
+    let said = news(Some(genesis.me()), Some(record), true);
+    assert_eq!(genesis.on_news(two, &said), Ok(Some(Rejection::Stranger)));
+    genesis.on_called(two.id);
+    let (to, asked) = genesis.next_letter().unwrap();
+    assert_eq!((to, asked.wants_answer), (two.id, true));
+    assert_eq!(genesis.on_news(two, &said), Ok(None));
+    assert!(genesis.next_identity().is_some());
+    genesis.on_durable();
+    genesis.on_called(NodeId::new(3));
+    assert_eq!(genesis.next_letter(), None);
+    let (mut other, ..) = joining();
+    for id in 10..1_000 {
+        other.on_called(NodeId::new(id));
+    }
+    assert!(other.missing().len() < 300, "there is a limit");
+}
+
+#[test]
 fn who_joins_with_another_codec_is_told_so() {
     let (genesis, founding, record) = joining();
     let terms = FoundingTerms {

@@ -160,8 +160,9 @@ async fn dial(address: &str) -> Result<(TcpStream, Welcome), DialError> {
     let hello = Hello {
         cluster: None,
         caller: Caller::Client,
+        address_bytes: 0,
     };
-    let welcome = introduce(&mut stream, hello).await?;
+    let welcome = introduce(&mut stream, hello, "").await?;
     Ok((stream, welcome))
 }
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -14,7 +15,9 @@ use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep, timeout};
 
 use crate::comms::{Backoff, CommsSettings};
-use crate::handshake::{Caller, HandshakeError, Hello, Refusal, WELCOME_BYTES, Welcome};
+use crate::handshake::{
+    Caller, HandshakeError, Hello, Refusal, WELCOME_BYTES, Welcome, encode_address,
+};
 use crate::metrics::{Counters, Mishap};
 use crate::stream::SendQueue;
 
@@ -22,6 +25,8 @@ use crate::stream::SendQueue;
 #[derive(Debug)]
 pub(crate) struct Outgoing {
     address: String,
+    /// Where this node is reached itself.
+    own: Arc<str>,
     hello: Option<Hello>,
     link: Link,
     queue: SendQueue,
@@ -58,9 +63,10 @@ pub(crate) enum LinkEvent {
 }
 
 impl Outgoing {
-    pub(crate) fn new(address: String, settings: &CommsSettings) -> Self {
+    pub(crate) fn new(address: String, own: Arc<str>, settings: &CommsSettings) -> Self {
         Self {
             address,
+            own,
             hello: None,
             link: Link::Idle,
             queue: SendQueue::default(),
@@ -68,6 +74,11 @@ impl Outgoing {
             crowded: false,
             backoff: Backoff::new(settings.first_backoff, settings.longest_backoff),
         }
+    }
+
+    /// Where it leads.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
     }
 
     /// What to say of ourselves at the next handshake.
@@ -123,6 +134,7 @@ impl Outgoing {
                     };
                     self.link = Link::Dialing(Box::pin(dial(
                         self.address.clone(),
+                        self.own.clone(),
                         hello,
                         settings.handshake_timeout,
                     )));
@@ -219,10 +231,15 @@ impl From<io::Error> for DialError {
     }
 }
 
-async fn dial(address: String, hello: Hello, limit: Duration) -> Result<TcpStream, DialError> {
+async fn dial(
+    address: String,
+    own: Arc<str>,
+    hello: Hello,
+    limit: Duration,
+) -> Result<TcpStream, DialError> {
     let connect = async {
         let mut stream = TcpStream::connect(&address).await?;
-        introduce(&mut stream, hello).await?;
+        introduce(&mut stream, hello, &own).await?;
         Ok(stream)
     };
     timeout(limit, connect)
@@ -230,10 +247,21 @@ async fn dial(address: String, hello: Hello, limit: Duration) -> Result<TcpStrea
         .unwrap_or(Err(DialError::Slow(limit)))
 }
 
-/// Says hello and judges the answer: either side may refuse.
-pub(crate) async fn introduce(stream: &mut TcpStream, hello: Hello) -> Result<Welcome, DialError> {
+/// Says hello and judges the answer: either side may refuse. `own` is where the caller is reached.
+pub(crate) async fn introduce(
+    stream: &mut TcpStream,
+    hello: Hello,
+    own: &str,
+) -> Result<Welcome, DialError> {
     stream.set_nodelay(true)?;
-    stream.write_all(&hello.encode()).await?;
+    let hello = Hello {
+        // What is too long for a configuration is too long here, and not said.
+        address_bytes: u16::try_from(own.len()).unwrap_or(0),
+        ..hello
+    };
+    let mut said = hello.encode().to_vec();
+    said.extend(encode_address(own));
+    stream.write_all(&said).await?;
     let mut answer = [0; WELCOME_BYTES];
     stream.read_exact(&mut answer).await?;
     let welcome = Welcome::decode(&answer)?;

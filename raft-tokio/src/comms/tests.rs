@@ -10,7 +10,8 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::*;
-use crate::handshake::{HELLO_BYTES, Refusal, WELCOME_BYTES, Welcome};
+use crate::handshake::{HELLO_BYTES, Refusal, VERSION, WELCOME_BYTES, Welcome};
+use crate::listener::read_address;
 
 const CLUSTER: ClusterId = ClusterId::new(77);
 
@@ -32,7 +33,13 @@ impl Side {
     /// Node `id` among these members, on the listener it is named with.
     fn new(id: u64, listener: TcpListener, members: BTreeMap<NodeId, String>) -> Self {
         let address = listener.local_addr().unwrap().to_string();
-        let identity = Arc::new(Identity::new(NodeId::new(id), members, 1, Some(CLUSTER)));
+        let identity = Arc::new(Identity::new(
+            NodeId::new(id),
+            &address,
+            members,
+            1,
+            Some(CLUSTER),
+        ));
         let counters = Arc::new(Counters::default());
         let (peers, accepted) = mpsc::channel(8);
         let door = tokio::spawn(accept(listener, Arc::clone(&identity), peers));
@@ -79,6 +86,8 @@ async fn accept(listener: TcpListener, identity: Arc<Identity>, peers: mpsc::Sen
             continue;
         }
         let hello = Hello::decode(&hello).unwrap();
+        let address = read_address(&mut stream, hello.address_bytes).await;
+        assert!(address.is_ok_and(|address| address.is_empty() == says_nothing(&hello)));
         let verdict = identity.judge(&hello);
         let welcome = identity.welcome(verdict).encode();
         stream.write_all(&welcome).await.unwrap();
@@ -88,6 +97,11 @@ async fn accept(listener: TcpListener, identity: Arc<Identity>, peers: mpsc::Sen
             peers.send(accepted).await.unwrap();
         }
     }
+}
+
+/// Whoever is made up in these tests says nothing of where it is reached.
+const fn says_nothing(hello: &Hello) -> bool {
+    hello.address_bytes == 0
 }
 
 async fn pair() -> (Side, Side) {
@@ -222,8 +236,9 @@ async fn impostor_in(lane: Lane, to: &Side, bytes: &[u8]) -> TcpStream {
             to: to.comms.identity.id(),
             lane,
         },
+        address_bytes: 0,
     };
-    introduce(&mut stream, hello).await.unwrap();
+    introduce(&mut stream, hello, "").await.unwrap();
     stream.write_all(bytes).await.unwrap();
     stream
 }
@@ -323,7 +338,7 @@ async fn a_listener_that_is_someone_else_is_refused_by_the_caller() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let other = Welcome {
-        version: 1,
+        version: VERSION,
         cluster: Some(ClusterId::new(78)),
         node: NodeId::new(2),
         payload_codec: 1,
@@ -339,7 +354,8 @@ async fn a_listener_that_is_someone_else_is_refused_by_the_caller() {
     let hello = Hello {
         cluster: Some(CLUSTER),
         caller: Caller::Client,
+        address_bytes: 0,
     };
-    let refused = introduce(&mut stream, hello).await;
+    let refused = introduce(&mut stream, hello, "").await;
     assert_eq!(refused, Err(DialError::Refused(Refusal::WrongCluster)));
 }

@@ -32,6 +32,8 @@ use crate::serve::{Desk, ServiceSettings};
 pub struct NodeBuilder {
     id: NodeId,
     members: BTreeMap<NodeId, String>,
+    joins: bool,
+    address: Option<String>,
     data_dir: Option<PathBuf>,
     listen: Option<String>,
     payload_codec: PayloadCodec,
@@ -46,6 +48,8 @@ impl NodeBuilder {
         Self {
             id: NodeId::new(id),
             members: BTreeMap::new(),
+            joins: false,
+            address: None,
             data_dir: None,
             listen: None,
             payload_codec: PayloadCodec::DEFAULT,
@@ -66,6 +70,23 @@ impl NodeBuilder {
         self
     }
 
+    /// For a node that was not there when the cluster was founded, in place of
+    /// [`Self::members`]: some of those that are members when it is added, with their addresses. The
+    /// node starts, says in [`Status::me`](raft_node::status::Status::me) who it is, and waits to
+    /// be added ([`Node::reconfigure`], asked of the leader). Whom it is to talk to it then learns
+    /// from the log. Started again later, it needs none of this, and may be given it.
+    pub fn join<T: Into<String>>(mut self, members: impl IntoIterator<Item = (u64, T)>) -> Self {
+        self.joins = true;
+        self.members(members)
+    }
+
+    /// Where the others reach this node, if the list of members does not say so: of a node that
+    /// joins, the address that it is to be added with.
+    pub fn address(mut self, address: impl Into<String>) -> Self {
+        self.address = Some(address.into());
+        self
+    }
+
     /// The folder that holds everything this node must not forget. Made if it is missing. One
     /// node's alone, for ever.
     pub fn data_dir(mut self, folder: impl Into<PathBuf>) -> Self {
@@ -73,7 +94,7 @@ impl NodeBuilder {
         self
     }
 
-    /// Where to listen, if not at this node's address in the list of members.
+    /// Where to listen, if not where the others reach this node.
     pub fn listen(mut self, address: impl Into<String>) -> Self {
         self.listen = Some(address.into());
         self
@@ -138,11 +159,7 @@ impl NodeBuilder {
             ..recovered
         };
         let record = self.founded(&recovered)?;
-        let listen = self
-            .listen
-            .clone()
-            .or_else(|| self.members.get(&self.id).cloned())
-            .ok_or(raft_node::error::StartError::NotAMember { id: self.id })?;
+        let (own, listen) = self.places()?;
         let cannot_listen = |error: std::io::Error| StartError::Listen {
             address: listen.clone(),
             kind: error.kind(),
@@ -150,12 +167,14 @@ impl NodeBuilder {
         let listener = TcpListener::bind(&listen).await.map_err(cannot_listen)?;
         let address = listener.local_addr().map_err(cannot_listen)?;
 
-        let identity = Arc::new(Identity::new(
+        let identity = Identity::new(
             self.id,
+            &own,
             self.members.clone(),
             self.payload_codec.tag(),
             record.map(|record| record.cluster),
-        ));
+        );
+        let identity = Arc::new(identity.joining(self.joins));
         let counters = Arc::new(Counters::default());
         let (peers, accepted) = mpsc::channel(ACCEPTED_WAITING);
         let parts = Parts {
@@ -218,10 +237,26 @@ impl NodeBuilder {
         };
         let given: BTreeSet<NodeId> = self.members.keys().copied().collect();
         let founded: BTreeSet<NodeId> = record.founders.members.keys().copied().collect();
-        if given != founded {
+        if given != founded && !self.joins {
             return Err(StartError::OtherMembers { founded, given });
         }
         Ok(Some(record.clone()))
+    }
+
+    /// Where the others reach this node, if that is known, and where it listens.
+    fn places(&self) -> Result<(String, String), StartError> {
+        let given = self.address.as_ref();
+        let own = given.or_else(|| self.members.get(&self.id));
+        let listen = self.listen.as_ref().or(own);
+        let listen = listen.cloned().ok_or_else(|| self.no_address())?;
+        Ok((own.cloned().unwrap_or_default(), listen))
+    }
+
+    const fn no_address(&self) -> StartError {
+        match self.joins {
+            true => StartError::NoAddress,
+            false => StartError::Node(raft_node::error::StartError::NotAMember { id: self.id }),
+        }
     }
 
     /// The log's settings, with a mark of its own for a log that is created.
@@ -240,7 +275,7 @@ impl NodeBuilder {
         Ok(NodeSetup {
             id: self.id,
             members: self.members.clone(),
-            joins: false,
+            joins: self.joins,
             settings: self.settings,
             payload_codec: self.payload_codec,
             seed,
