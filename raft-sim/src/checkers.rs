@@ -7,8 +7,9 @@
 //! Nothing here uses `raft_core::rules`, or knows how the hull comes to its decisions: a mistake
 //! there must not be repeated by what looks for it.
 
+use raft_core::configuration::Members as MemberSet;
 use raft_core::hull::{Hull, Outcome};
-use raft_core::ids::{ClusterId, Incarnation, LogIndex, NodeId, Ticket};
+use raft_core::ids::{EntryId, Incarnation, LogIndex, NodeId, Ticket};
 use raft_core::time::Time;
 
 use crate::markers::{Marker, Reached, Watch};
@@ -25,6 +26,7 @@ pub mod leader_append_only;
 pub mod leader_completeness;
 mod lives;
 pub mod log_matching;
+pub(crate) mod members;
 pub mod model;
 pub mod monotonic;
 pub mod no_panic;
@@ -39,6 +41,8 @@ mod words;
 
 pub use client::{ClientFact, Fate, SubmissionId};
 use lives::Lives;
+pub(crate) use lives::Newcomer;
+use members::Members;
 pub use model::{LogModel, Model, NodeModel};
 pub use observation::Observation;
 use reads::Reads;
@@ -95,6 +99,8 @@ pub mod property {
         IDLE: "idle",
         /// One cluster is founded, and who lost its disk is no member of it under its old name.
         ONE_CLUSTER: "one_cluster",
+        /// Members change one step at a time, in force from the log on, and nobody decides alone.
+        MEMBERSHIP: "membership",
         /// Nothing panics and no hull stops by a broken invariant of its own.
         NO_PANIC: "no_panic",
         /// The user's state machine answers alike, and comes to the same state, on every node.
@@ -114,6 +120,7 @@ pub struct Checks {
     watch: Watch,
     timers: Timers,
     lives: Lives,
+    members: Members,
     reads: Reads,
 }
 
@@ -128,6 +135,7 @@ impl Checks {
             watch: Watch::default(),
             timers: Timers::default(),
             lives: Lives::default(),
+            members: Members::default(),
             reads: Reads::default(),
         }
     }
@@ -166,13 +174,12 @@ impl Checks {
     pub(crate) fn has_hull(
         &mut self,
         now: Time,
-        life: Incarnation,
-        cluster: ClusterId,
+        newcomer: Newcomer,
         hull: &Hull,
     ) -> Result<(), Violation> {
         let founders = hull.configuration();
         self.lives
-            .opened(life, cluster, hull.me(), founders)
+            .opened(newcomer, hull.me(), founders)
             .map_err(|text| Violation {
                 property: property::ONE_CLUSTER,
                 node: Some(hull.me().id),
@@ -205,7 +212,12 @@ impl Checks {
     ) -> Result<(), Violation> {
         let mut before = self.model.node_mut(node).observation.take();
         self.read_journal(now, node, before.as_ref())?;
-        if let Some((property, text)) = hull.and_then(|hull| self.wrong_now(local, node, hull)) {
+        let wrong = hull.and_then(|hull| {
+            let members = &mut self.members;
+            let wrong = members.step(hull, &self.model, &self.facts, &mut self.watch.reached);
+            wrong.or_else(|| self.wrong_now(local, node, hull))
+        });
+        if let Some((property, text)) = wrong {
             return Err(Violation {
                 property,
                 node: Some(node),
@@ -302,6 +314,20 @@ impl Checks {
                 .try_for_each(|checker| checker.noted(&sight, fact))?;
         }
         Ok(())
+    }
+
+    /// Whether this node is a member, by the last configuration known to be committed.
+    pub(crate) fn belongs(&self, node: NodeId) -> bool {
+        self.members.belongs(node)
+    }
+
+    /// Who asked for these members was told that since this entry there are no others.
+    ///
+    /// # Errors
+    ///
+    /// That is not so.
+    pub(crate) fn changed(&self, entry: EntryId, target: &MemberSet) -> Result<(), String> {
+        self.members.changed(entry, target)
     }
 
     /// A client begins an operation, which it may submit several times under one session and

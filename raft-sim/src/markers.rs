@@ -108,6 +108,18 @@ markers! {
     CaughtUpAtOnce: "a node learned of twenty committed entries or more in one step",
     CommandTwiceInLog: "a command came into the log a second time",
 
+    // Members.
+    MembersChanged: "who asked for other members was told that there are no others any more",
+    ChangeCancelled: "a change of members was given up while new ones were catching up",
+    ChangeRefused: "a change of members was refused while another was under way",
+    ChangeUnknown: "a leader was lost on the way of a change that it was asked for",
+    NodeJoined: "a node that had not founded the cluster opened its hull",
+    ElectedInJoint: "a leader was elected in a joint configuration",
+    ElectedWhileCatchingUp: "a leader was elected while new members were catching up",
+    ConfigurationCut: "a configuration was cut off, and the one before was in force again",
+    RemovedLeaderSteppedDown: "a leader that was removed stepped down",
+    RemovedNodeCampaigned: "a node campaigned that by its own log is no member",
+
     // Reads.
     ReadBeforeOwnEntry: "a leader was asked for a read before it had committed an entry of its term",
     ReadAtReplacedLeader: "a leader was asked for a read when another led a later term already",

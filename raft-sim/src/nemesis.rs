@@ -13,6 +13,7 @@ use crate::lot::Key;
 use crate::plan::{Plan, span};
 
 mod builds;
+mod changes;
 mod draw;
 mod handovers;
 mod parts;
@@ -221,6 +222,20 @@ pub enum Fault {
         target: Target,
         /// To which other node, counted from it on; to whoever is fit, if none is named.
         to: Option<u8>,
+    },
+    /// The members are to be others: asked of a node that may lead or not.
+    Reconfigure {
+        /// Who is asked.
+        target: Target,
+        /// Who is to vote, as bits.
+        voters: u8,
+        /// Who is to learn, as bits.
+        learners: u8,
+    },
+    /// The change of members under way is to be given up: asked of a node that may lead or not.
+    CancelChange {
+        /// Who is asked.
+        target: Target,
     },
     /// All others believe that their connections to this node are lost, although they are not.
     FalseLoss {

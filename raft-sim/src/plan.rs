@@ -55,6 +55,10 @@ pub struct Plan {
     pub families: Families,
     /// The nodes; node number i is `nodes[i]`, its id is i + 1.
     pub nodes: Vec<NodePlan>,
+    /// How many of them found the cluster, the first ones; the others join it when they are asked
+    /// to be members. Zero is all.
+    #[serde(default)]
+    pub founders: u8,
     /// The settings all nodes run with.
     pub tuning: Tuning,
     /// Which codecs they speak.
@@ -171,6 +175,11 @@ impl Plan {
         let mut families = Families::draw(&mut lot, swarm.faults);
         families.wipe = swarm.faults && Key::Wipes.lot(seed, &[]).chance(130);
         families.build = swarm.faults && Key::Builds.lot(seed, &[]).chance(70);
+        let changes = swarm.faults && Key::Founders.lot(seed, &[]).chance(250);
+        if changes {
+            // Whose disk is lost can't be counted on, and who that is changes all the time here.
+            (families.wipe, families.rot) = (false, false);
+        }
         let count = match swarm.nodes {
             Some(count) => count.clamp(1, MAX_NODES),
             None => draw_count(seed, &mut lot),
@@ -188,12 +197,15 @@ impl Plan {
         let quirks = Quirks::draw(&mut lot, families, tuning.election_timeout);
         let codecs = Codecs::draw(&mut Key::Codecs.lot(seed, &[]), swarm.custom);
         let mut lot = Key::Ending.lot(seed, &[]);
-        let ending = Ending::draw(&mut lot, families, tuning.election_timeout);
+        let mut ending = Ending::draw(&mut lot, families, tuning.election_timeout);
+        ending.all |= changes;
+        let founders = draw_founders(seed, changes && tuning.pre_vote, count);
         let mut plan = Self {
             seed,
             duration: swarm.duration,
             families,
             nodes,
+            founders,
             tuning,
             codecs,
             network,
@@ -269,9 +281,23 @@ impl Plan {
         self.ending.blackout = self.families.crash.then_some(Loss::Process);
     }
 
+    /// Whether a node (by its place in [`Self::nodes`]) was not there at the founding.
+    pub fn joins(&self, node: usize) -> bool {
+        self.founders > 0 && node >= usize::from(self.founders)
+    }
+
     /// How many nodes may be lost for good while a majority remains.
     pub fn minority(&self) -> usize {
         self.nodes.len().saturating_sub(1) / 2
+    }
+}
+
+/// How many nodes found the cluster of a world in which members change; zero in others. Where there
+/// is no pre-vote, who was removed and does not know it may depose leaders: nothing changes there.
+fn draw_founders(seed: u64, changes: bool, count: u8) -> u8 {
+    match changes {
+        true => Key::Founders.lot(seed, &[1]).between(1, u64::from(count)) as u8,
+        false => 0,
     }
 }
 

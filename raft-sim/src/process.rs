@@ -9,8 +9,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use raft_core::configuration::{Member, MemberRole};
 use raft_core::hull::Hull;
-use raft_core::ids::{Incarnation, LogIndex, NodeId, Term};
+use raft_core::ids::{Incarnation, LogIndex, NodeId, Peer, Term};
 use raft_core::states::Role;
 use raft_core::trace::Event as HullEvent;
 use raft_log::store::StoreSettings;
@@ -69,6 +70,8 @@ pub(crate) struct Node<M> {
     pub(crate) reactions: u64,
     /// How it looked after its last step.
     pub(crate) glimpse: Option<Glimpse>,
+    /// Itself in the life of its folder, as far as that is known outside.
+    pub(crate) me: Option<Peer>,
     /// Whether it ever had a hull: it then knows its cluster.
     pub(crate) founded: bool,
     /// Whether a bit of its disk was flipped.
@@ -182,6 +185,7 @@ impl<M: StateMachine> Node<M> {
             reacting: false,
             reactions: 0,
             glimpse: None,
+            me: None,
             founded: false,
             spoiled: false,
             wipes: 0,
@@ -344,6 +348,17 @@ impl<M: StateMachine> Node<M> {
         matches!(self.process, Process::Lost) || (self.wiped && self.founded)
     }
 
+    /// How the others are to know it as a member, once it knows its life itself.
+    pub(crate) fn as_member(&self, role: MemberRole) -> Option<(NodeId, Member)> {
+        let me = self.me?;
+        let member = Member {
+            role,
+            address: format!("node-{}", me.id.get()),
+            ..Member::voter(me.incarnation)
+        };
+        Some((me.id, member))
+    }
+
     /// What the driver says of itself, if there is one.
     pub(crate) fn status(&self) -> Option<&Status> {
         match &self.process {
@@ -386,14 +401,17 @@ impl<M: StateMachine> Node<M> {
     }
 
     fn setup(&self, plan: &Plan, payload_codec: PayloadCodec) -> NodeSetup {
+        let joins = plan.joins(self.number);
+        // Who joins asks them all: who is a member by then is not known.
         let members: BTreeMap<NodeId, String> = (0..plan.nodes.len())
+            .filter(|number| joins || !plan.joins(*number))
             .map(|number| (node_id(number), format!("node-{}", number + 1)))
             .collect();
         let mut lot = Key::Node.lot(plan.seed, &[self.key, self.starts]);
         NodeSetup {
             id: self.id(),
             members,
-            joins: false,
+            joins,
             settings: NodeSettings {
                 kept_events: self.kept_events,
                 ..plan.tuning.node_settings()

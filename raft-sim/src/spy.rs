@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use raft_core::chunk::Chunk;
+use raft_core::configuration::Configuration;
 use raft_core::ids::{EntryId, LogIndex, NodeId, Term};
 use raft_core::log::{
     BatchNumber, Durable, HardState, Loading, Log, LogError, Recovered, SnapshotMark, Write,
@@ -335,6 +336,8 @@ pub struct WriteFact {
     pub append: Vec<EntryFact>,
     /// What the log begins after from then on, if that changes.
     pub base: Option<EntryId>,
+    /// What those of them say that are configurations.
+    pub configurations: Vec<(EntryId, Configuration)>,
 }
 
 impl WriteFact {
@@ -351,6 +354,16 @@ impl WriteFact {
                 .map(|entry| EntryFact::of(&entry))
                 .collect(),
             base: write.snapshot.as_ref().map(|mark| mark.last),
+            configurations: write
+                .append
+                .iter()
+                .filter(|chunk| chunk.is_config())
+                .flat_map(Chunk::entries)
+                .filter_map(|entry| match entry.record {
+                    Record::Config(bytes) => Some((entry.id, Configuration::decode(bytes).ok()?)),
+                    _ => None,
+                })
+                .collect(),
         }
     }
 }

@@ -39,6 +39,7 @@ mod faults;
 mod healing;
 mod idle;
 mod machines;
+mod members;
 mod progress;
 mod recorded;
 mod recovery;
@@ -70,6 +71,8 @@ pub struct World<'a, S: Subject> {
     armed: Vec<usize>,
     /// Set when all faults are over.
     healing: Option<Healing>,
+    /// Who asks for other members.
+    operator: members::Operator,
     counters: Counters,
     hash: u64,
     trace: Option<&'a mut dyn Trace>,
@@ -244,6 +247,7 @@ impl<'a, S: Subject> World<'a, S> {
             early_wipe: false,
             armed: Vec::new(),
             healing: None,
+            operator: members::Operator::default(),
             counters: Counters::default(),
             hash: 0,
             trace: None,
@@ -455,7 +459,7 @@ impl<'a, S: Subject> World<'a, S> {
         let live: Vec<_> = self
             .nodes
             .iter()
-            .filter(|node| node.hull().is_some())
+            .filter(|node| node.hull().is_some() && self.checks.belongs(node.id()))
             .map(Node::id)
             .collect();
         self.checks.at_end(self.schedule.now(), &live)?;

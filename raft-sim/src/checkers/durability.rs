@@ -23,6 +23,8 @@ pub struct Durability {
     held: LogIndex,
     /// By node: the last term in which it acknowledged entries, and up to where.
     acknowledged: BTreeMap<NodeId, (Term, LogIndex)>,
+    /// By node: who decides there, in each half.
+    voters: BTreeMap<NodeId, Vec<Vec<NodeId>>>,
 }
 
 impl Checker for Durability {
@@ -67,20 +69,30 @@ impl Checker for Durability {
         if let Some(text) = wrongly_matched(view, after) {
             return Err(view.violation(self.name(), text));
         }
+        let known = match after.voters.is_empty() {
+            true => None,
+            false => self.voters.insert(view.node, after.voters.clone()),
+        };
+        // What is committed in a step may be so by the configuration before, which it ended.
+        let same = view
+            .before
+            .is_some_and(|before| before.configured_by == after.configured_by);
+        let former = known.filter(|_| view.before.is_some() && !same);
         for entry in &after.committed {
             if entry.index <= self.held {
                 continue;
             }
             self.held = entry.index;
-            for voters in &after.voters {
-                let holders = holders(view.model, voters, *entry);
-                if holders.len() * 2 <= voters.len() {
-                    let (voters, holders) = (words::list(voters), words::list(holders));
-                    let text = format!(
-                        "{entry} is committed, but of {voters} only {holders} hold it durably"
-                    );
-                    return Err(view.violation(self.name(), text));
-                }
+            let lacking = lacking(view.model, &after.voters, *entry);
+            let by_former = || {
+                former
+                    .as_ref()
+                    .is_some_and(|former| lacking_none(view, former, *entry))
+            };
+            if let Some((voters, holders)) = lacking.filter(|_| !by_former()) {
+                let text =
+                    format!("{entry} is committed, but of {voters} only {holders} hold it durably");
+                return Err(view.violation(self.name(), text));
             }
         }
         Ok(())
@@ -181,6 +193,19 @@ fn wrongly_forgotten(after: &Observation) -> Option<String> {
             "forgot its log up to {forgotten}, with {commit} committed and the newest snapshot {stored}"
         )
     })
+}
+
+/// A half of which no majority holds the entry durably, and who of it does.
+fn lacking(model: &Model, halves: &[Vec<NodeId>], entry: EntryId) -> Option<(String, String)> {
+    halves.iter().find_map(|voters| {
+        let holders = holders(model, voters, entry);
+        let few = holders.len() * 2 <= voters.len();
+        few.then(|| (words::list(voters), words::list(holders)))
+    })
+}
+
+fn lacking_none(view: &View<'_>, halves: &[Vec<NodeId>], entry: EntryId) -> bool {
+    lacking(view.model, halves, entry).is_none()
 }
 
 fn holders(model: &Model, voters: &[NodeId], entry: EntryId) -> Vec<NodeId> {

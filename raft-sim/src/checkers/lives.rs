@@ -21,16 +21,31 @@ pub(super) struct Lives {
     lives: BTreeMap<NodeId, Incarnation>,
 }
 
+/// A node that has opened a hull.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Newcomer {
+    /// The life of its folder as the world counts it.
+    pub(crate) life: Incarnation,
+    /// The cluster it takes itself for a member of.
+    pub(crate) cluster: ClusterId,
+    /// Whether it was not there at the founding.
+    pub(crate) joins: bool,
+}
+
 impl Lives {
     /// A node has opened a hull; `life` is the life of its folder as the world counts it, `me` what
     /// the node says.
     pub(super) fn opened(
         &mut self,
-        life: Incarnation,
-        cluster: ClusterId,
+        newcomer: Newcomer,
         me: Peer,
         configuration: &Configuration,
     ) -> Result<(), String> {
+        let Newcomer {
+            life,
+            cluster,
+            joins,
+        } = newcomer;
         let first = (cluster, configuration.clone());
         let (known, founders) = self.cluster.get_or_insert(first);
         if *known != cluster {
@@ -38,7 +53,7 @@ impl Lives {
                 "{me:?} is a member of cluster {cluster}, but cluster {known} was founded before"
             ));
         }
-        if !founders.admits(me) {
+        if !joins && !founders.admits(me) {
             let founders = founders.halves().flatten();
             let founders = founders.map(|(id, member)| {
                 let founder = Peer::new(*id, member.incarnation);
@@ -76,7 +91,12 @@ mod tests {
         let mut lives = Lives::default();
         all.iter().try_for_each(|&(life, cluster, me)| {
             let (life, cluster) = (Incarnation::new(life), ClusterId::new(cluster));
-            lives.opened(life, cluster, me, &founders())
+            let newcomer = Newcomer {
+                life,
+                cluster,
+                joins: false,
+            };
+            lives.opened(newcomer, me, &founders())
         })
     }
 

@@ -37,7 +37,9 @@ pub struct Observation {
     pub matches: Vec<(NodeId, EntryId)>,
     /// The ids of the entries that became known as committed in this step.
     pub committed: Vec<EntryId>,
-    /// When some became so, or the node became leader: the voters of each half of the
+    /// The entry of the configuration in force.
+    pub configured_by: EntryId,
+    /// When some became so, or the node became leader, or the configuration is another: the voters of each half of the
     /// configuration in force, a majority of each of which decides.
     pub voters: Vec<Vec<NodeId>>,
     /// When the node became leader in this step: its log from what it begins after on, as runs of
@@ -60,7 +62,9 @@ impl Observation {
         let commit = hull.commit_index();
         let known = before.map_or(LogIndex::ZERO, |before| before.commit);
         let committed = ids_between(hull, known, commit);
-        let voters = if committed.is_empty() && !elected {
+        let configured_by = hull.configured_by();
+        let same = before.is_some_and(|before| before.configured_by == configured_by);
+        let voters = if committed.is_empty() && !elected && same {
             Vec::new()
         } else {
             voters_of(hull)
@@ -79,6 +83,7 @@ impl Observation {
             stored: hull.stored_snapshot().map(|stored| stored.id.last),
             matches: matches_of(hull),
             committed,
+            configured_by,
             voters,
             elected_with: elected.then(|| Runs::of(hull)),
             quiet: hull.is_quiet(),
@@ -105,6 +110,7 @@ impl Observation {
             && self.forgotten == hull.forgotten()
             && self.stored == hull.stored_snapshot().map(|stored| stored.id.last)
             && self.fault.as_ref() == hull.fault()
+            && self.configured_by == hull.configured_by()
             && self.matches.iter().all(matched)
             && (self.role != Role::Leader || self.knows_all_followers(hull))
     }

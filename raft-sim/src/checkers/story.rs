@@ -210,6 +210,7 @@ impl Story {
             truncate_from: from.map(LogIndex::new),
             append,
             base: None,
+            configurations: Vec::new(),
         };
         self.note(node, Fact::Begun(Box::new(write)))
             .look(node, |_| {})
@@ -234,6 +235,7 @@ impl Story {
             truncate_from: None,
             append: Vec::new(),
             base: Some(id(term, index)),
+            configurations: Vec::new(),
         };
         self.note(node, Fact::Begun(Box::new(write)))
             .look(node, |_| {})
@@ -335,6 +337,7 @@ fn fresh(node: NodeId, boot: u64) -> Observation {
         elected_with: None,
         matches: Vec::new(),
         quiet: false,
+        configured_by: EntryId::ORIGIN,
         fault: None,
     }
 }

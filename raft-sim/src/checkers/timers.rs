@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use raft_core::hull::Hull;
-use raft_core::ids::{Boot, NodeId, Term};
+use raft_core::ids::{Boot, EntryId, NodeId, Term};
 use raft_core::log::BatchNumber;
 use raft_core::states::Role;
 use raft_core::time::Time;
@@ -27,6 +27,7 @@ mod absences;
 mod hanging;
 mod leases;
 mod letters;
+mod office;
 mod silence;
 mod transfers;
 
@@ -34,6 +35,7 @@ use absences::Absences;
 use hanging::Hanging;
 use leases::Leases;
 use letters::{is_answer, leader_of, only_asked_for_votes};
+use office::Office;
 use silence::Silence;
 use transfers::Transfers;
 
@@ -52,6 +54,9 @@ pub(crate) struct Stand {
     pub(crate) term: Term,
     pub(crate) vote: Option<NodeId>,
     pub(crate) leader: Option<NodeId>,
+    /// The entry of the configuration in force, and whether the node may lead by it.
+    pub(crate) configured_by: EntryId,
+    pub(crate) may_lead: bool,
     /// Whether it has stopped for good.
     pub(crate) stopped: bool,
 }
@@ -64,6 +69,8 @@ impl Stand {
             term: hull.term(),
             vote: hull.vote(),
             leader: hull.leader(),
+            configured_by: hull.configured_by(),
+            may_lead: hull.configuration().may_lead(hull.me()),
             stopped: hull.fault().is_some(),
         }
     }
@@ -131,36 +138,6 @@ struct Course {
     asked_by: Vec<NodeId>,
     transfers: Transfers,
     hanging: Hanging<BatchNumber>,
-}
-
-#[derive(Debug)]
-struct Office {
-    since: Time,
-    halves: Vec<Vec<NodeId>>,
-    heard: BTreeMap<NodeId, Time>,
-    /// When each last answered what only a leader sends.
-    answered: BTreeMap<NodeId, Time>,
-    absences: Absences,
-    silence: Silence,
-}
-
-impl Office {
-    /// Something passes. Who speaks again after a silence begins anew.
-    fn pass(&mut self, passing: &Passing, now: Time) {
-        if self.silence.ends_with(passing, now) {
-            self.since = now;
-            self.heard.clear();
-            self.answered.clear();
-            self.absences = Absences::new(now);
-        }
-    }
-
-    /// Its absences, this step's among them.
-    fn absences_with(&self, stepped: Time, step: &Step<'_>) -> Absences {
-        let mut absences = self.absences;
-        absences.step(step.local, step.local.since(stepped), step.pace);
-        absences
-    }
 }
 
 /// What is wrong with a step: which property, and what was seen.
@@ -238,7 +215,8 @@ impl Timers {
         let stop = step.local.since(course.stepped);
         let first_stop = course.stepped.since(course.woke) >= step.pace.heartbeat_interval * 2;
         // Answers may be among the letters that it left for later.
-        if !gave_up || is.stopped || !step.written || step.left_letters || !first_stop {
+        let removed = !is.may_lead;
+        if !gave_up || removed || is.stopped || !step.written || step.left_letters || !first_stop {
             return None;
         }
         if stop < step.pace.election_timeout {
@@ -253,13 +231,15 @@ impl Timers {
                 })
         };
         let office = course.office.as_ref()?;
-        if office.absences_with(course.stepped, step).excuse() {
+        if office.configured_by != is.configured_by
+            || office.absences_with(course.stepped, step).excuse()
+        {
             return None;
         }
         // Who had heard nobody for a while before it was stopped may have had its last chance.
         let answered = |id: &NodeId| {
-            let answered = office.answered.get(id).unwrap_or(&office.since);
-            *id == step.node || course.stepped.since(*answered) * 2 < step.pace.election_timeout
+            let recent = |at| course.stepped.since(at) * 2 < step.pace.election_timeout;
+            *id == step.node || office.last_answer(*id).is_some_and(recent)
         };
         if !is_majority(&office.halves, answered) {
             return None;
@@ -424,15 +404,17 @@ impl Course {
     fn gives_up_early(&self, step: &Step<'_>) -> Option<Wrong> {
         let (was, is) = (self.stand, step.after);
         let gave_up = was.role == Role::Leader && is.role != Role::Leader && was.term == is.term;
-        if !gave_up || is.stopped || !self.written || !step.written {
+        if !gave_up || !is.may_lead || is.stopped || !self.written || !step.written {
             return None;
         }
         let office = self.office.as_ref()?;
+        // Who goes by another configuration since this step may hear nobody that counts there.
+        if office.configured_by != is.configured_by {
+            return None;
+        }
         let lately = |at: &Time| step.local.since(*at) * 2 < step.pace.election_timeout;
-        let answered = |id: &NodeId| {
-            let answered = office.answered.get(id).unwrap_or(&office.since);
-            *id == step.node || lately(answered)
-        };
+        let answered =
+            |id: &NodeId| *id == step.node || office.last_answer(*id).is_some_and(|at| lately(&at));
         is_majority(&office.halves, answered).then(|| {
             let text = format!(
                 "gave up leading {}, though it leads since {:?} and was answered lately: {}",
@@ -494,12 +476,25 @@ impl Course {
         } else if !led {
             self.office = Some(Office {
                 since: step.local,
+                configured_by: is.configured_by,
+                changed: false,
                 halves: voters(),
                 heard: BTreeMap::new(),
                 answered: BTreeMap::new(),
                 absences: Absences::new(step.local),
                 silence: Silence::new(step.local),
             });
+        }
+        if let Some(office) = &mut self.office {
+            if office.configured_by != is.configured_by {
+                office.configured_by = is.configured_by;
+                let halves = voters();
+                // Where others count, they are listened to from now on, and have not been asked yet.
+                if office.halves != halves {
+                    (office.halves, office.changed) = (halves, true);
+                    office.since = step.local;
+                }
+            }
         }
         for passing in step.passings {
             self.remember_passing(step, passing);

@@ -83,6 +83,10 @@ pub(crate) enum Key {
     Quiet = 35,
     /// Whether nodes have leases, and how far their clocks are apart then.
     Leases = 36,
+    /// Whether the members of a world change, and how many founded it.
+    Founders = 42,
+    /// To what they change, and when.
+    Changes = 43,
 }
 
 impl Key {

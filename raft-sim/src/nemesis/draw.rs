@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::{DiskFault, Fault, FaultPlan, Loss, Occasion, Shape, Target, builds, handovers, wipes};
+use super::{
+    DiskFault, Fault, FaultPlan, Loss, Occasion, Shape, Target, builds, changes, handovers, wipes,
+};
 use crate::lot::{Key, Lot};
 use crate::network::KINDS;
 use crate::plan::{Families, Plan};
@@ -10,7 +12,8 @@ use crate::plan::{Families, Plan};
 /// Draws the faults of a plan, in order of time.
 pub(super) fn faults(plan: &Plan, lot: &mut Lot) -> Vec<FaultPlan> {
     let kinds = kinds(plan.families);
-    let nothing = kinds.is_empty() && !plan.families.wipe && !plan.families.build;
+    let nothing =
+        plan.founders == 0 && kinds.is_empty() && !plan.families.wipe && !plan.families.build;
     if nothing {
         return Vec::new();
     }
@@ -49,6 +52,8 @@ pub(super) fn faults(plan: &Plan, lot: &mut Lot) -> Vec<FaultPlan> {
     builds::draw(plan, &mut lot, &mut drawn);
     let mut lot = Key::Handovers.lot(plan.seed, &[]);
     handovers::draw(plan, &mut lot, &mut drawn);
+    let mut lot = Key::Changes.lot(plan.seed, &[]);
+    changes::draw(plan, &mut lot, &mut drawn);
     drawn.retain(|fault| fault.at < plan.duration);
     drawn.sort_by_key(|fault| fault.at);
     for (number, fault) in drawn.iter_mut().enumerate() {

@@ -26,7 +26,10 @@ impl Fault {
             Self::Slow { lasts, by, .. } => vec![lasts, by],
             Self::Storm { late, lasts, .. } => vec![lasts, late],
             Self::Jump { by, .. } => vec![by],
-            Self::FalseLoss { .. } | Self::HandOver { .. } => Vec::new(),
+            Self::FalseLoss { .. }
+            | Self::HandOver { .. }
+            | Self::Reconfigure { .. }
+            | Self::CancelChange { .. } => Vec::new(),
         }
     }
 
@@ -43,6 +46,8 @@ impl Fault {
             | Self::Jump { target, .. }
             | Self::Rate { target, .. }
             | Self::HandOver { target, .. }
+            | Self::Reconfigure { target, .. }
+            | Self::CancelChange { target }
             | Self::FalseLoss { target } => Some(target),
             Self::Gag { target, .. } => target.as_mut(),
             Self::Cut { shape, .. } => match shape {
@@ -64,23 +69,18 @@ impl Fault {
         }
     }
 
-    /// The set of nodes, as bits, that it names, if it names one.
-    pub(crate) const fn set_mut(&mut self) -> Option<&mut u8> {
+    /// The sets of nodes, as bits, that it names.
+    pub(crate) fn sets_mut(&mut self) -> Vec<&mut u8> {
         match self {
-            Self::Cut { shape, .. } => match shape {
-                Shape::Split(set) | Shape::OneWay(set) | Shape::Bridge(set, _) => Some(set),
-                Shape::Isolate(_)
-                | Shape::Mute(_)
-                | Shape::Deafen(_)
-                | Shape::Link(_)
-                | Shape::Ring
-                | Shape::Chain
-                | Shape::Majorities
-                | Shape::From(..)
-                | Shape::Star(_)
-                | Shape::With(..) => None,
-            },
-            Self::Crash { .. }
+            Self::Cut {
+                shape: Shape::Split(set) | Shape::OneWay(set) | Shape::Bridge(set, _),
+                ..
+            } => vec![set],
+            Self::Reconfigure {
+                voters, learners, ..
+            } => vec![voters, learners],
+            Self::Cut { .. }
+            | Self::Crash { .. }
             | Self::Wipe { .. }
             | Self::OtherBuild { .. }
             | Self::Blackout { .. }
@@ -93,7 +93,8 @@ impl Fault {
             | Self::Rate { .. }
             | Self::Jump { .. }
             | Self::HandOver { .. }
-            | Self::FalseLoss { .. } => None,
+            | Self::CancelChange { .. }
+            | Self::FalseLoss { .. } => Vec::new(),
         }
     }
 }

@@ -50,13 +50,42 @@ impl Fault {
             Self::FalseLoss { target } => {
                 format!("the others take {} for unreachable", who(target))
             }
-            Self::HandOver { target, .. } => {
-                format!("{} is asked to hand over leadership", who(target))
+            Self::HandOver { .. } | Self::Reconfigure { .. } | Self::CancelChange { .. } => {
+                self.of_operator(nodes)
             }
             Self::Stall { .. } | Self::DiskError { .. } | Self::Jump { .. } | Self::Rate { .. } => {
                 self.of_machine(nodes)
             }
             Self::Cut { .. } | Self::Gag { .. } | Self::Storm { .. } => self.of_network(nodes),
+        }
+    }
+
+    /// What a node is asked to do.
+    fn of_operator(&self, nodes: usize) -> String {
+        match self {
+            Self::HandOver { target, .. } => {
+                format!(
+                    "{} is asked to hand over leadership",
+                    target.in_words(nodes)
+                )
+            }
+            Self::Reconfigure {
+                target,
+                voters,
+                learners,
+            } => {
+                let (who, voters) = (target.in_words(nodes), names(*voters, nodes));
+                let learners = match learners {
+                    0 => String::new(),
+                    some => format!(", and {} learners", names(*some, nodes)),
+                };
+                format!("{who} is asked to make {voters} the voters{learners}")
+            }
+            Self::CancelChange { target } => {
+                let who = target.in_words(nodes);
+                format!("{who} is asked to give up the change of members")
+            }
+            _ => String::new(),
         }
     }
 

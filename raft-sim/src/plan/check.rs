@@ -93,6 +93,9 @@ impl Plan {
     }
 
     fn check_nodes(&self) -> Result<(), PlanError> {
+        let founders = u64::from(self.founders);
+        let nodes = self.nodes.len() as u64;
+        at_most(Spot::field("founders"), "founders", founders, nodes)?;
         for (item, node) in self.nodes.iter().enumerate() {
             let spot = Spot::item("nodes", item);
             within(spot, "clock_offset", node.clock_offset, MOST_SPAN)?;
@@ -243,10 +246,11 @@ impl Plan {
             }
             Some(_) | None => {}
         }
-        match planned.fault.set_mut() {
-            Some(set) if u32::from(*set) >> nodes != 0 => Err(no_such(set.ilog2() as usize)),
-            Some(_) | None => Ok(()),
-        }
+        let sets = planned.fault.sets_mut().into_iter();
+        let beyond = sets
+            .map(|set| *set)
+            .find(|set| u32::from(*set) >> nodes != 0);
+        beyond.map_or(Ok(()), |set| Err(no_such(set.ilog2() as usize)))
     }
 }
 

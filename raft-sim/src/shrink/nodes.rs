@@ -48,7 +48,7 @@ fn keep_nodes(plan: &mut Plan, set: u8) {
                 false => *node % count,
             };
         }
-        if let Some(nodes) = fault.fault.set_mut() {
+        for nodes in fault.fault.sets_mut() {
             *nodes = squeezed(*nodes);
         }
     }
@@ -64,6 +64,10 @@ fn keep_nodes(plan: &mut Plan, set: u8) {
         .slow
         .filter(|&(node, _)| node < 8 && kept(node))
         .map(|(node, times)| (moved(node), times));
+    let founders = (0..plan.founders.min(8))
+        .filter(|&place| kept(place))
+        .count();
+    plan.founders = plan.founders.min(1).max(founders as u8);
     let mut place = 0;
     plan.nodes.retain(|_| {
         place += 1;

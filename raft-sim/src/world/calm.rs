@@ -65,7 +65,10 @@ impl<S: Subject> World<'_, S> {
     /// Whether all nodes that run follow one leader, and no disk still has to end a stall that began
     /// before the faults were over: whose disk stands still may not go on leading.
     fn all_follow_one(&self) -> bool {
-        let mut running = self.nodes.iter().filter(|node| node.is_up());
+        if !self.is_settled() {
+            return false;
+        }
+        let mut running = self.running_members();
         let leads = running
             .clone()
             .filter_map(Node::hull)

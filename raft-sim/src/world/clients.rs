@@ -178,6 +178,7 @@ impl<S: Subject> World<'_, S> {
         let now = self.schedule.now();
         let count = self.nodes.len();
         let waits = self.is_session_on_its_way(number);
+        let healed = self.healing.is_some();
         let Some(client) = self.clients.get_mut(number) else {
             return Ok(());
         };
@@ -189,7 +190,12 @@ impl<S: Subject> World<'_, S> {
                 .after(LATER, Event::Patience { client, attempt });
             return Ok(());
         }
-        let node = client.next_node(count);
+        // Who is no member can't answer for the cluster, and need not know it.
+        let first = client.next_node(count);
+        let mut all = (0..count).map(|ahead| (first + ahead) % count.max(1));
+        let member = |node: &usize| self.checks.belongs(node_id(*node));
+        let node = all.find(|node| !healed || member(node));
+        let node = node.unwrap_or(first);
         // Whoever asks again as often in a busy cluster as in an idle one keeps it busy.
         let tries = client.current.as_ref().map_or(0, |current| current.tries);
         let patience = client.plan.patience * (1 << tries.min(5));

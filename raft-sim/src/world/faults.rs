@@ -71,6 +71,8 @@ impl<S: Subject> World<'_, S> {
             | Fault::Jump { target, .. }
             | Fault::Rate { target, .. }
             | Fault::HandOver { target, .. }
+            | Fault::Reconfigure { target, .. }
+            | Fault::CancelChange { target }
             | Fault::FalseLoss { target } => {
                 self.strike_node(place, fault, self.victim(target, cause))
             }
@@ -166,6 +168,10 @@ impl<S: Subject> World<'_, S> {
             }
             Fault::FalseLoss { .. } => self.network.tell_lost(number),
             Fault::HandOver { to, .. } => self.ask_to_hand_over(number, to),
+            Fault::Reconfigure {
+                voters, learners, ..
+            } => self.ask_for_members(number, voters, learners),
+            Fault::CancelChange { .. } => self.ask_to_cancel(number),
             Fault::Blackout { .. }
             | Fault::Cut { .. }
             | Fault::Gag { .. }

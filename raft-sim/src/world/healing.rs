@@ -144,7 +144,7 @@ impl<S: Subject> World<'_, S> {
             .as_ref()
             .is_some_and(|healing| healing.answered.iter().all(|&answered| answered));
         let idle = self.clients.iter().all(|client| client.current.is_none());
-        let done = answered && idle && self.agrees();
+        let done = answered && idle && self.agrees() && self.is_settled();
         let over = done && self.rest_or_end();
         if self
             .healing
@@ -181,7 +181,7 @@ impl<S: Subject> World<'_, S> {
 
     /// Whether all nodes that run have a hull and have applied the same.
     fn agrees(&self) -> bool {
-        let mut running = self.nodes.iter().filter(|node| node.is_up());
+        let mut running = self.running_members();
         let Some(Some(first)) = running.next().map(Node::look) else {
             return false;
         };

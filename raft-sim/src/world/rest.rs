@@ -247,6 +247,7 @@ impl<S: Subject> World<'_, S> {
             .collect();
         let running: Vec<usize> = (0..self.nodes.len())
             .filter(|&node| self.nodes.get(node).is_some_and(Node::is_up))
+            .filter(|&node| self.checks.belongs(node_id(node)))
             .collect();
         let client = plain.get(lot.below(plain.len() as u64) as usize).copied();
         let node = running
@@ -288,7 +289,7 @@ impl<S: Subject> World<'_, S> {
     /// The one leader that all running nodes follow, if its log is committed and it knows that they
     /// hold it: otherwise it still has to ask.
     fn leader_of_all(&self) -> Option<Leader> {
-        let mut running = self.nodes.iter().filter(|node| node.is_up());
+        let mut running = self.running_members();
         let (node, leads) = running.clone().find_map(|node| {
             let look = node.look().filter(|look| look.role == Role::Leader)?;
             Some((node.number, look))

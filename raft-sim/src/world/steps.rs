@@ -11,7 +11,7 @@ use raft_node::state_machine::StateError;
 
 use super::World;
 use super::event::Event;
-use crate::checkers::{Violation, property};
+use crate::checkers::{Newcomer, Violation, property};
 use crate::lot::Key;
 use crate::markers::Marker;
 use crate::nemesis::{Loss, Occasion};
@@ -99,7 +99,14 @@ impl<S: Subject> World<'_, S> {
             return Ok(());
         };
         let local = node.clock.now();
+        if node.me.is_none() {
+            node.me = node.status().and_then(|status| status.me);
+        }
         self.checks.after_step(now, local, node.id(), node.hull())?;
+        self.hear_operator()?;
+        let Some(node) = self.nodes.get_mut(number) else {
+            return Ok(());
+        };
         let before = node.glimpse;
         let after = node.look();
         if before == after {
@@ -132,11 +139,20 @@ impl<S: Subject> World<'_, S> {
         let Some(node) = self.nodes.get_mut(number) else {
             return Ok(());
         };
-        node.founded = true;
+        let had_one = std::mem::replace(&mut node.founded, true);
         let anew = std::mem::take(&mut node.wiped);
         let cluster = node.status().and_then(|status| status.cluster);
         if let (Some(hull), Some(cluster)) = (node.hull(), cluster) {
-            self.checks.has_hull(now, node.life(), cluster, hull)?;
+            let joins = self.plan.joins(number);
+            let newcomer = Newcomer {
+                life: node.life(),
+                cluster,
+                joins,
+            };
+            self.checks.has_hull(now, newcomer, hull)?;
+            if joins && !had_one {
+                self.checks.mark(Marker::NodeJoined);
+            }
         }
         if anew {
             self.checks.mark(Marker::WipedFounds);

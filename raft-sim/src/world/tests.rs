@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use raft_core::time::Time;
 
-use super::World;
+use super::{Outcome, World};
 use crate::key_value::{KeyValue, KeyValueWorkload};
+use crate::markers::Marker;
 use crate::nemesis::{Fault, FaultPlan, Loss, Occasion, Target};
 use crate::plan::{Plan, RarePlan, RareSite, Swarm};
 use crate::sim::{Sim, run_plan, run_seed};
@@ -53,7 +54,7 @@ fn what_is_rare_happens_where_a_plan_asks_for_it_and_harms_nothing() {
     let rare = run_plan(plan);
     assert_eq!(rare.violation, None);
     assert_eq!(rare.counters.answered, rare.counters.operations);
-    let seen = |outcome: &crate::world::Outcome| {
+    let seen = |outcome: &Outcome| {
         let sites = RareSite::all();
         let seen = sites.filter(|site| outcome.reached.of(site.marker()).times > 0);
         seen.count()
@@ -177,4 +178,50 @@ fn an_app_that_differs_from_node_to_node_is_found_out() {
         .run(0..5)
         .expect_err("replies differ from node to node");
     assert_eq!(failed.violation.property, "app_determinism");
+}
+
+/// A calm world of five nodes that three found, in which these things are asked of the leader.
+fn asked(faults: &[(u64, Fault)]) -> Outcome {
+    let swarm = Swarm {
+        nodes: Some(5),
+        duration: Duration::from_secs(20),
+        ..short(false)
+    };
+    let mut plan = Plan::draw(3, &swarm);
+    plan.founders = 3;
+    let planned = faults
+        .iter()
+        .zip(0..)
+        .map(|((at, fault), number)| FaultPlan {
+            number,
+            at: Duration::from_millis(*at),
+            occasion: Occasion::None,
+            delay: Duration::ZERO,
+            fault: *fault,
+        });
+    plan.faults = planned.collect();
+    World::new(plan, KeyValue::default, KeyValueWorkload::default()).run()
+}
+
+#[test]
+fn members_are_asked_for_and_come_and_go() {
+    let target = Target::Leader;
+    let of = |voters, learners| Fault::Reconfigure {
+        target,
+        voters,
+        learners,
+    };
+    let outcome = asked(&[(6_000, of(0b11111, 0)), (12_000, of(0b11000, 0b00001))]);
+    assert_eq!(outcome.violation, None);
+    assert_eq!(outcome.reached.of(Marker::MembersChanged).times, 2);
+    assert_eq!(outcome.reached.of(Marker::NodeJoined).times, 2);
+    // Two things at once, one of which is refused.
+    let outcome = asked(&[(6_000, of(0b00001, 0)), (6_000, of(0b00011, 0))]);
+    assert_eq!(outcome.violation, None);
+    assert_eq!(outcome.reached.of(Marker::MembersChanged).times, 1);
+    assert_eq!(outcome.reached.of(Marker::ChangeRefused).times, 1);
+    // Without being asked for, nobody joins.
+    let outcome = asked(&[]);
+    assert_eq!(outcome.violation, None);
+    assert_eq!(outcome.reached.of(Marker::NodeJoined).times, 0);
 }

@@ -50,7 +50,7 @@ impl<N: Copy + PartialEq> Hanging<N> {
 mod tests {
     use std::time::Duration;
 
-    use raft_core::ids::{Boot, NodeId, Term};
+    use raft_core::ids::{Boot, EntryId, NodeId, Term};
 
     use super::*;
     use crate::checkers::timers::{Pace, Stand};
@@ -68,6 +68,8 @@ mod tests {
                     term: Term::new(5),
                     vote: None,
                     leader: None,
+                    configured_by: EntryId::ORIGIN,
+                    may_lead: true,
                     stopped: false,
                 },
                 pace: Pace {

@@ -212,6 +212,8 @@ mod tests {
                 term: Term::new(5),
                 vote: None,
                 leader: Some(OTHER),
+                configured_by: EntryId::ORIGIN,
+                may_lead: true,
                 stopped: false,
             };
             let mut tale = Self {
@@ -324,6 +326,8 @@ mod tests {
             term: Term::new(term),
             vote: None,
             leader: None,
+            configured_by: EntryId::ORIGIN,
+            may_lead: true,
             stopped: false,
         };
         let claims = |other: u64, until: u64| {

@@ -29,6 +29,8 @@ impl Tale {
             term: Term::new(5),
             vote: None,
             leader: Some(LEADER),
+            configured_by: EntryId::ORIGIN,
+            may_lead: true,
             stopped: false,
         };
         let mut tale = Self {
@@ -116,7 +118,7 @@ const fn heartbeat(term: u64) -> Passing {
 }
 
 const fn asks(term: u64) -> Passing {
-    let last = raft_core::ids::EntryId::ORIGIN;
+    let last = EntryId::ORIGIN;
     let transfer = false;
     taken(OTHER, term, Says::RequestVote { last, transfer })
 }

@@ -151,6 +151,8 @@ mod tests {
             term: Term::new(term),
             vote: None,
             leader: None,
+            configured_by: EntryId::ORIGIN,
+            may_lead: true,
             stopped: false,
         }
     }

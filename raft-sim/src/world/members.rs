@@ -1,0 +1,107 @@
+//! Whoever operates the cluster of a world: asks for other members, and waits for what is said of
+//! it.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+use raft_core::configuration::{MemberRole, Members};
+use raft_core::hull::Refusal;
+use raft_node::error::ReconfigureError;
+use raft_node::membership::Reconfiguring;
+
+use super::World;
+use crate::checkers::{Violation, property};
+use crate::markers::Marker;
+use crate::network::node_id;
+use crate::process::Node;
+use crate::subject::Subject;
+
+/// What was asked for and not answered yet.
+#[derive(Debug, Default)]
+pub(super) struct Operator(Vec<Asked>);
+
+/// A request under way.
+#[derive(Debug)]
+struct Asked {
+    request: Reconfiguring,
+    /// The members that are wanted; none, to give a change up.
+    target: Option<Members>,
+}
+
+impl<S: Subject> World<'_, S> {
+    /// Asks a node to make these nodes (as bits) the members.
+    pub(super) fn ask_for_members(&mut self, number: usize, voters: u8, learners: u8) {
+        let role = |number: usize| match 1_u8.checked_shl(number as u32) {
+            Some(bit) if voters & bit != 0 => Some(MemberRole::Voter),
+            Some(bit) if learners & bit != 0 => Some(MemberRole::Learner),
+            Some(_) | None => None,
+        };
+        let wanted = self.nodes.iter();
+        let wanted = wanted.filter_map(|node| Some((node, role(node.number)?)));
+        // A node that has never run has no life that could be admitted.
+        let target: Option<Members> = wanted.map(|(node, role)| node.as_member(role)).collect();
+        let handle = self.nodes.get(number).and_then(Node::handle);
+        if let (Some(target), Some(handle)) = (target, handle) {
+            let request = handle.reconfigure(target.clone());
+            let target = Some(target);
+            self.operator.0.push(Asked { request, target });
+        }
+    }
+
+    /// Asks a node to give up the change under way.
+    pub(super) fn ask_to_cancel(&mut self, number: usize) {
+        if let Some(handle) = self.nodes.get(number).and_then(Node::handle) {
+            let request = handle.cancel_reconfigure();
+            let target = None;
+            self.operator.0.push(Asked { request, target });
+        }
+    }
+
+    /// Takes in what was said of the requests.
+    pub(super) fn hear_operator(&mut self) -> Result<(), Violation> {
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut waiting = Vec::new();
+        for mut asked in std::mem::take(&mut self.operator.0) {
+            let Poll::Ready(outcome) = Pin::new(&mut asked.request).poll(&mut cx) else {
+                waiting.push(asked);
+                continue;
+            };
+            match (outcome, &asked.target) {
+                (Ok(entry), Some(target)) => {
+                    let wrong = self.checks.changed(entry, target);
+                    wrong.map_err(|text| self.violation(property::MEMBERSHIP, text))?;
+                    self.checks.mark(Marker::MembersChanged);
+                }
+                (Ok(_), None) => self.checks.mark(Marker::ChangeCancelled),
+                (Err(ReconfigureError::Refused(Refusal::ChangeUnderWay { .. })), _) => {
+                    self.checks.mark(Marker::ChangeRefused);
+                }
+                (Err(ReconfigureError::Unknown(_)), _) => {
+                    self.checks.mark(Marker::ChangeUnknown);
+                }
+                (Err(_), _) => {}
+            }
+        }
+        self.operator.0 = waiting;
+        Ok(())
+    }
+
+    /// The nodes that run and are members.
+    pub(super) fn running_members(&self) -> impl Iterator<Item = &Node<S::Machine>> + Clone {
+        let running = self.nodes.iter().filter(|node| node.is_up());
+        running.filter(|node| self.checks.belongs(node_id(node.number)))
+    }
+
+    /// Whether no change of members is under way, as far as any member knows, and who asked for one
+    /// has an answer.
+    pub(super) fn is_settled(&self) -> bool {
+        let settled = |node: &Node<S::Machine>| {
+            node.hull().is_some_and(|hull| {
+                let committed = hull.configured_by().index <= hull.commit_index();
+                committed && hull.configuration().is_settled()
+            })
+        };
+        self.operator.0.is_empty() && self.running_members().all(settled)
+    }
+}
