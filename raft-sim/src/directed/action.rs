@@ -38,6 +38,17 @@ pub enum Action {
     HandOver(NodeId, Option<NodeId>),
     /// [`super::Cluster::take_snapshot`]
     TakeSnapshot(NodeId),
+    /// [`super::Cluster::reconfigure`]
+    Reconfigure {
+        /// Who is asked.
+        node: NodeId,
+        /// Who is to vote.
+        voters: Vec<NodeId>,
+        /// Who is to learn.
+        learners: Vec<NodeId>,
+    },
+    /// [`super::Cluster::cancel_change`]
+    CancelChange(NodeId),
     /// [`super::Cluster::lose`]
     Lose(Which),
     /// [`super::Cluster::double`]

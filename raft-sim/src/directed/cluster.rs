@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use raft_core::chunk::Chunk;
-use raft_core::configuration::Configuration;
+use raft_core::configuration::Members;
 use raft_core::hull::{Hull, Input};
-use raft_core::ids::{EntryId, Incarnation, LogIndex, NodeId, Peer};
+use raft_core::ids::{EntryId, LogIndex, NodeId, Peer, Ticket};
 use raft_core::log::LogError;
 use raft_core::settings::Settings;
 
@@ -21,6 +21,7 @@ use super::watches::{WatchId, Watches};
 use crate::checkers::{Checks, Violation};
 use crate::trace::Recorder;
 
+mod members;
 mod movement;
 mod network;
 mod reads;
@@ -50,6 +51,8 @@ pub struct Cluster {
     checks: Checks,
     violation: Option<Violation>,
     tickets: u64,
+    /// The members that were asked for, by tickets that have not come back.
+    changes: BTreeMap<Ticket, Members>,
     /// How much may still be done before the cluster counts as restless.
     budget: usize,
     /// Who listens.
@@ -73,40 +76,7 @@ impl Cluster {
     ///
     /// There would be no nodes, or more than nine; or the settings contradict each other.
     pub fn with(count: u64, settings: Settings) -> Result<Self, DirectedError> {
-        if count == 0 || count > MAX_NODES {
-            return Err(DirectedError::ClusterSize {
-                nodes: count,
-                limit: MAX_NODES,
-            });
-        }
-        let peer = |id| Peer::new(NodeId::new(id), Incarnation::new(u128::from(id)));
-        let founding = Configuration::of_voters((1..=count).map(peer));
-        let mut cluster = Self {
-            nodes: BTreeMap::new(),
-            network: Network::default(),
-            watches: Watches::default(),
-            looks: BTreeMap::new(),
-            unsettled: VecDeque::new(),
-            stopped_by: None,
-            happenings: VecDeque::new(),
-            checks: Checks::of_hulls(),
-            violation: None,
-            tickets: 0,
-            budget: MAX_WORK,
-            recorder: None,
-        };
-        for id in 1..=count {
-            let (me, id) = (peer(id), NodeId::new(id));
-            let journal = cluster.checks.journal(id);
-            let node = Node::new(me, founding.clone(), settings, journal);
-            cluster.nodes.insert(id, node);
-            cluster.looks.insert(id, None);
-        }
-        for id in (1..=count).map(NodeId::new) {
-            cluster.restart(id)?;
-        }
-        cluster.happenings.clear();
-        Ok(cluster)
+        Self::founded_by(count, count, settings)
     }
 
     /// Tells a recorder what happens from now on.
@@ -418,6 +388,12 @@ impl Cluster {
             Action::Read(id) => return self.begin_read(id),
             Action::TakeSnapshot(id) => return self.input(id, Input::TakeSnapshot),
             Action::HandOver(id, to) => return self.begin_to_hand_over(id, to),
+            Action::CancelChange(id) => return self.begin_cancel(id),
+            Action::Reconfigure {
+                node,
+                voters,
+                learners,
+            } => return self.begin_change(node, &voters, &learners),
             Action::Lose(which) => return self.lose_now(&which),
             Action::Double(which) => return self.network.double(&which),
             Action::Corrupt(which, changes) => return self.network.corrupt(&which, &changes),
@@ -584,6 +560,8 @@ const fn is_input(action: &Action) -> bool {
             | Action::Read(_)
             | Action::TakeSnapshot(_)
             | Action::HandOver(..)
+            | Action::Reconfigure { .. }
+            | Action::CancelChange(_)
             | Action::Resume(_)
             | Action::Sync(_)
             | Action::Unstall(_)

@@ -59,6 +59,8 @@ pub struct ClusterKind {
     pub leases: bool,
     /// Logs keep nothing that a snapshot stands for, and parts of snapshots are short.
     pub forgetful: bool,
+    /// How many nodes found the cluster, the first ones, if not all do.
+    pub founders: Option<u64>,
 }
 
 /// How a command is written, and what it does.
@@ -128,6 +130,8 @@ fn cluster(words: &mut Words<'_>) -> Result<Command, Unexpected> {
             kind.leases = true;
         } else if words.accept("forgetful") {
             kind.forgetful = true;
+        } else if words.accept("founders") {
+            kind.founders = Some(words.number()?);
         } else {
             return Ok(Command::Cluster { nodes, kind });
         }
@@ -184,6 +188,8 @@ fn action(words: &mut Words<'_>) -> Result<Action, Unexpected> {
             let to = words.accept("to").then(|| words.node()).transpose()?;
             Action::HandOver(node, to)
         }
+        "members" => members(words)?,
+        "cancel" => Action::CancelChange(words.node()?),
         "drop" => Action::Lose(words.which()?),
         "copy" => Action::Double(words.which()?),
         "corrupt" => {
@@ -201,6 +207,30 @@ fn action(words: &mut Words<'_>) -> Result<Action, Unexpected> {
         "when" | "whenever" | "break" => Action::Watch(watch(name, words)?),
         "forget" => Action::Forget(WatchId::new(words.number()?)),
         _ => return on_node(name, column, words),
+    })
+}
+
+/// Who is asked, who is to vote, and who is to learn.
+fn members(words: &mut Words<'_>) -> Result<Action, Unexpected> {
+    let node = words.node()?;
+    words.expect("voters")?;
+    let (mut voters, mut learners) = (vec![words.node()?], Vec::new());
+    while words
+        .peek()
+        .is_some_and(|word| word != ";" && word != "learners")
+    {
+        voters.push(words.node()?);
+    }
+    if words.accept("learners") {
+        learners.push(words.node()?);
+        while words.peek().is_some_and(|word| word != ";") {
+            learners.push(words.node()?);
+        }
+    }
+    Ok(Action::Reconfigure {
+        node,
+        voters,
+        learners,
     })
 }
 
@@ -323,10 +353,10 @@ const fn usage(usage: &'static str, says: &'static str) -> Usage {
 }
 
 /// All commands, in the order in which one meets them.
-pub const COMMANDS: [Usage; 41] = [
+pub const COMMANDS: [Usage; 43] = [
     usage(
-        "cluster N [single] [plain] [leases] [forgetful]",
-        "`N` nodes that have never run; `single`: leaders send one entry at a time; `plain`: without pre-vote and check-quorum; `leases`: promises of 900 ms, of which 750 count; `forgetful`: logs keep nothing that a snapshot stands for, and a snapshot goes 48 bytes at a time",
+        "cluster N [founders M] [single] [plain] [leases] [forgetful]",
+        "`N` nodes that have never run; the first `M` of them, or all, are its members; `single`: leaders send one entry at a time; `plain`: without pre-vote and check-quorum; `leases`: promises of 900 ms, of which 750 count; `forgetful`: logs keep nothing that a snapshot stands for, and a snapshot goes 48 bytes at a time",
     ),
     usage(
         "campaign N",
@@ -364,6 +394,14 @@ pub const COMMANDS: [Usage; 41] = [
     usage(
         "transfer N [to M]",
         "asks `N` to hand over leadership, to `M` or to whoever is fittest",
+    ),
+    usage(
+        "members N voters A B … [learners C D …]",
+        "asks `N` to make these all the members, each as it runs now",
+    ),
+    usage(
+        "cancel N",
+        "asks `N` to give up the change of members under way",
     ),
     usage(
         "deliver [first] [PATTERN] [until TRIGGER]",

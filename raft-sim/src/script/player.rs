@@ -43,7 +43,8 @@ impl Player {
         match command {
             Command::Cluster { nodes, kind } => {
                 let mut cluster =
-                    Cluster::with(nodes, settings(kind)).map_err(Impossible::Directed)?;
+                    Cluster::founded_by(kind.founders.unwrap_or(nodes), nodes, settings(kind))
+                        .map_err(Impossible::Directed)?;
                 if let Some(recorder) = &self.recorder {
                     cluster.record(recorder);
                 }

@@ -1,11 +1,14 @@
 //! How scripts and stories say what happens, in words.
 
 use raft_core::chunk::Chunk;
+use raft_core::configuration::Configuration;
 use raft_core::hull::{Outcome, Resolved};
 use raft_core::message::{AppendVerdict, Body, InstallVerdict, Message};
 use raft_core::record::Record;
 use raft_core::states::Role;
 use raft_core::trace::{Event, EventKind};
+
+use crate::checkers::members::in_words;
 
 /// What a message says, without who says it to whom.
 pub(crate) fn message(message: &Message) -> String {
@@ -82,7 +85,10 @@ pub(crate) fn record(record: &Record<'_>) -> String {
             _ if header.session == 0 => "control".to_owned(),
             _ => format!("{}#{}", header.session, header.serial),
         },
-        Record::Config(_) => "configuration".to_owned(),
+        Record::Config(bytes) => match Configuration::decode(bytes) {
+            Ok(configuration) => format!("members({})", in_words(&configuration)),
+            Err(_) => "configuration".to_owned(),
+        },
         Record::Unknown { kind, .. } => format!("unknown kind {kind}"),
         Record::Absent { kind } => format!("absent kind {kind}"),
     }

@@ -190,7 +190,7 @@ const TRIGGERS: [&str; 10] = [
     "18446744073709551615 times lost",
     "2 follows any then 2 votes 1 then answered 0 then 1 sends commit 1",
 ];
-const LINES: [&str; 39] = [
+const LINES: [&str; 42] = [
     "cluster N single",
     "cluster N plain",
     "campaign N",
@@ -204,6 +204,9 @@ const LINES: [&str; 39] = [
     "wait 18446744073709551615s N",
     "propose N a b",
     "read N",
+    "members N voters N N",
+    "members N voters N learners N N",
+    "cancel N",
     "deliver",
     "deliver",
     "deliver L",

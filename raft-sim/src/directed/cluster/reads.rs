@@ -47,7 +47,10 @@ impl Cluster {
         if self.violation.is_some() {
             return;
         }
-        if let Err(violation) = self.checks.read_resolved(now, node, ticket, outcome) {
+        let read = self.checks.read_resolved(now, node, ticket, outcome);
+        let wrong = read.err();
+        let wrong = wrong.or_else(|| self.wrong_of_change(node, ticket, outcome));
+        if let Some(violation) = wrong {
             self.violation = Some(violation.clone());
             self.note(Happening::Violated(violation));
         }
