@@ -7,6 +7,7 @@
 //! | [`comms`] | letters between nodes over TCP |
 //! | [`clock`] | the monotonic clock and the driver's timer |
 //! | [`metrics`] | what the network dropped or refused |
+//! | [`recover`] | going on alone when a majority is lost for good |
 //! | [`error`] | what can go wrong |
 //!
 //! No rule of Raft is here, and nothing of how a node works: that is raft-node's driver, which
@@ -27,6 +28,7 @@ mod listener;
 pub mod metrics;
 pub mod node;
 mod protocol;
+pub mod recover;
 mod serve;
 mod stream;
 

@@ -1,0 +1,129 @@
+//! Going on alone when a majority is lost for good.
+
+#![allow(clippy::unwrap_used, reason = "part of the tests")]
+
+use std::net::TcpListener;
+
+use raft_tokio::Node;
+use raft_tokio::raft_core::ids::{ClusterId, NodeId};
+use raft_tokio::raft_node::state_machine::App;
+use raft_tokio::recover::{RecoverError, Recovery, recover};
+use serde::{Deserialize, Serialize};
+use tempfile::TempDir;
+
+/// All numbers it was given.
+#[derive(Default, Debug, Serialize, Deserialize)]
+struct Heap(Vec<u64>);
+
+impl App for Heap {
+    type Command = u64;
+    type Reply = usize;
+
+    fn apply(&mut self, number: u64) -> usize {
+        self.0.push(number);
+        self.0.len()
+    }
+}
+
+/// Three nodes that ran and were stopped, with their folders and addresses.
+async fn stopped() -> (Vec<TempDir>, Vec<String>) {
+    let listeners: Vec<_> = (0..3)
+        .map(|_| TcpListener::bind("127.0.0.1:0").unwrap())
+        .collect();
+    let address = |listener: &TcpListener| listener.local_addr().unwrap().to_string();
+    let addresses: Vec<String> = listeners.iter().map(address).collect();
+    drop(listeners);
+    let folders: Vec<_> = (0..3).map(|_| TempDir::new().unwrap()).collect();
+    let mut nodes = Vec::new();
+    for (folder, id) in folders.iter().zip(1..) {
+        let builder = Node::builder(id)
+            .members((1..).zip(addresses.clone()))
+            .data_dir(folder.path());
+        nodes.push(builder.start(Heap::default()).await.unwrap());
+    }
+    for number in 1..=9 {
+        nodes[0].submit(number).await.unwrap();
+    }
+    nodes[1].read(|_| ()).await.unwrap();
+    for node in nodes {
+        node.shutdown().await.unwrap();
+    }
+    (folders, addresses)
+}
+
+#[tokio::test]
+async fn one_node_goes_on_alone_with_all_it_held_if_it_is_forced() {
+    let (folders, addresses) = stopped().await;
+    let folder = folders[1].path();
+    let mut wish = Recovery {
+        survivor: NodeId::new(2),
+        reason: String::from("the cellar is flooded; Ada decided it"),
+        cluster: None,
+        accept_loss: false,
+    };
+    let refused = recover(folder, &wish).await.unwrap_err();
+    let RecoverError::NotForced {
+        cluster, others, ..
+    } = refused
+    else {
+        unreachable!("{refused}")
+    };
+    assert_eq!(others, 2);
+    wish.accept_loss = true;
+    let refused = recover(folder, &wish).await;
+    assert!(matches!(refused, Err(RecoverError::NotForced { .. })));
+    wish.cluster = Some(cluster);
+    let audit = recover(folder, &wish).await.unwrap();
+    assert_eq!(audit.old, cluster);
+    assert_ne!(audit.new, cluster);
+    let record = std::fs::read_to_string(folder.join(&audit.record)).unwrap();
+    assert!(
+        record.contains("because: the cellar is flooded"),
+        "{record}"
+    );
+
+    let node = Node::builder(2)
+        .members([(2, addresses[1].clone())])
+        .data_dir(folder)
+        .start(Heap::default())
+        .await
+        .unwrap();
+    assert_eq!(node.submit(10).await.unwrap(), 10);
+    let heap = node.read(|heap| heap.0.clone()).await.unwrap();
+    assert_eq!(heap, (1..=10).collect::<Vec<_>>());
+    node.shutdown().await.unwrap();
+    let again = recover(folder, &wish).await;
+    assert!(matches!(again, Err(RecoverError::OtherCluster { found }) if found == audit.new));
+    wish.cluster = Some(audit.new);
+    let again = recover(folder, &wish).await;
+    assert!(matches!(again, Err(RecoverError::AlreadyAlone)));
+}
+
+#[tokio::test]
+async fn what_is_named_wrongly_is_refused_and_nothing_changes() {
+    let (folders, addresses) = stopped().await;
+    let wish = Recovery {
+        survivor: NodeId::new(2),
+        reason: String::from("a test"),
+        cluster: Some(ClusterId::new(1)),
+        accept_loss: true,
+    };
+    let other = recover(folders[1].path(), &wish).await;
+    assert!(matches!(other, Err(RecoverError::OtherCluster { .. })));
+    let other = recover(folders[0].path(), &wish).await;
+    assert!(matches!(other, Err(RecoverError::OtherNode { found }) if found == NodeId::new(1)));
+    let empty = TempDir::new().unwrap();
+    let none = recover(empty.path(), &wish).await;
+    assert!(matches!(none, Err(RecoverError::NoCluster)));
+    let mut nodes = Vec::new();
+    for (folder, id) in folders.iter().zip(1..) {
+        let builder = Node::builder(id)
+            .members((1..).zip(addresses.clone()))
+            .data_dir(folder.path());
+        nodes.push(builder.start(Heap::default()).await.unwrap());
+    }
+    assert_eq!(nodes[2].submit(10).await.unwrap(), 10);
+    for node in nodes {
+        node.shutdown().await.unwrap();
+    }
+}
