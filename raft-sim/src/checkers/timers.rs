@@ -505,7 +505,7 @@ impl Course {
     fn remember_passing(&mut self, step: &Step<'_>, passing: &Passing) {
         let is = step.after;
         if let Some(office) = &mut self.office {
-            office.pass(passing, step.local);
+            office.pass(passing, step.local, step.pace);
         }
         if leader_of(passing, is.term).is_some() && is.role == Role::Follower {
             self.heard = Some(step.local);

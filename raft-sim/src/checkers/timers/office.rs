@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use raft_core::ids::{EntryId, NodeId};
 use raft_core::time::Time;
 
-use super::Step;
 use super::absences::Absences;
 use super::silence::Silence;
+use super::{Pace, Step};
 use crate::spy::Passing;
 
 /// While it leads: since when, among whom, and when each last answered.
@@ -28,8 +28,8 @@ pub(super) struct Office {
 
 impl Office {
     /// Something passes. Who speaks again after a silence begins anew.
-    pub(super) fn pass(&mut self, passing: &Passing, now: Time) {
-        if self.silence.ends_with(passing, now) {
+    pub(super) fn pass(&mut self, passing: &Passing, now: Time, pace: Pace) {
+        if self.silence.ends_with(passing, now, pace) {
             (self.since, self.changed) = (now, false);
             self.heard.clear();
             self.answered.clear();

@@ -21,8 +21,9 @@ impl Silence {
         }
     }
 
-    /// The leader says this. Whether it had taken leave before, and speaks again.
-    pub(super) fn ends_with(&mut self, passing: &Passing, now: Time) -> bool {
+    /// The leader says this. Whether it had fallen silent before, and speaks again: who took leave and
+    /// went on speaking has been listening all the time.
+    pub(super) fn ends_with(&mut self, passing: &Passing, now: Time, pace: Pace) -> bool {
         let quiet = match passing {
             Passing::Sent(Talk {
                 says: Says::Heartbeat { quiet, .. },
@@ -39,8 +40,10 @@ impl Silence {
             | Passing::Resumed
             | Passing::NamedItself => return false,
         };
+        let kept = self.is_kept(now, pace);
         self.spoke = now;
-        core::mem::replace(&mut self.takes_leave, quiet) && !quiet
+        self.takes_leave = quiet;
+        kept && !quiet
     }
 
     /// Whether it has taken leave and says nothing any more: who takes leave again and again is

@@ -421,3 +421,17 @@ fn silences_are_no_absences() {
     }
     assert_eq!(tale.found, None);
 }
+
+#[test]
+fn who_takes_leave_and_speaks_on_was_never_silent() {
+    let reply = taken(OTHER, 6, ANSWERS);
+    let mut tale = Tale::new();
+    tale.elect(0).at(20, &[beat(true), reply], |_| {});
+    tale.at(40, &[beat(false)], |_| {})
+        .at(60, &[beat(false)], |_| {})
+        .at(85, &[], |stand| {
+            stand.role = Role::Follower;
+            stand.leader = None;
+        });
+    assert_eq!(tale.found, None, "the last answer is long ago");
+}
