@@ -260,7 +260,9 @@ proptest! {
                 0 => {
                     let (_, newest) = opened(&fs.kill());
                     memory = memory.reopened();
-                    prop_assert_eq!(newest.as_ref(), memory.newest());
+                    // Of two that stand for the same entries, either will do.
+                    let last = |newest: Option<&Snapshot>| newest.map(|newest| newest.id.last);
+                    prop_assert_eq!(last(newest.as_ref()), last(memory.newest()));
                     return Ok(());
                 }
                 1..10 => job * works.len() / 10,
