@@ -14,6 +14,7 @@ use crate::desk::{Answered, Ask, Desk, Sought};
 use crate::error::{NotSent, ReadError, SubmitError};
 use crate::explain::{Explaining, Inquiries};
 use crate::membership::{MembershipDesk, Planning, Reconfiguring};
+use crate::session::NO_SERIAL;
 use crate::state_machine::StateMachine;
 use crate::status::Status;
 use crate::transfer::{HandingOver, TransferDesk};
@@ -72,6 +73,19 @@ impl<S: StateMachine> Handle<S> {
     /// the session.
     pub fn open_session(&self) -> OpeningSession {
         OpeningSession(self.ask(Sought::OpenSession))
+    }
+
+    /// Says that the client of a session is there, so that the session does not end for want of use:
+    /// for clients that have nothing to ask for long
+    /// ([`SessionLimits::idle_time`](crate::session::SessionLimits::idle_time)). Costs an entry of
+    /// the log. `settled` is as in [`SessionCommand::settled`].
+    pub fn keep_session(&self, session: u64, settled: u64) -> KeepingSession {
+        KeepingSession(self.submit_as(SessionCommand {
+            session,
+            serial: NO_SERIAL,
+            settled,
+            payload: Bytes::new(),
+        }))
     }
 
     /// Runs `look` on the state, which then reflects everything that was acknowledged anywhere
@@ -220,7 +234,7 @@ impl<S> core::fmt::Debug for Handle<S> {
 pub struct SessionCommand {
     /// The session, from [`Handle::open_session`].
     pub session: u64,
-    /// The command's number in it. Each new command has a higher one; a retry has the same.
+    /// The command's number in it, from 1 on. Each new command has a higher one; a retry has the same.
     pub serial: u64,
     /// The client knows the answers of all serials below this one.
     pub settled: u64,
@@ -276,6 +290,22 @@ impl Future for OpeningSession {
         self.0.poll_answer(cx).map_ok(|answered| match answered {
             Answered::Session(session) => session,
             Answered::Reply(_) => 0,
+        })
+    }
+}
+
+/// A word that a client is there, under way.
+#[derive(Debug)]
+#[must_use = "whether the session is still open is only known by awaiting it"]
+pub struct KeepingSession(Submission);
+
+impl Future for KeepingSession {
+    type Output = Result<(), SubmitError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.poll_answer(cx).map(|answer| match answer {
+            Ok(_) | Err(SubmitError::Settled { .. }) => Ok(()),
+            Err(error) => Err(error),
         })
     }
 }

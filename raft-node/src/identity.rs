@@ -15,6 +15,8 @@
 //! value u64, keys rising · members: to the end, as Configuration encodes them
 //! ```
 
+use std::time::Duration;
+
 use bytes::{Buf, Bytes};
 use raft_core::configuration::{Configuration, ConfigurationError};
 use raft_core::ids::{ClusterId, Incarnation, NodeId, Peer};
@@ -143,11 +145,15 @@ impl GenesisRecord {
     /// The bytes that are offered, kept and compared.
     pub fn encode(&self) -> Bytes {
         let sessions = self.shared.sessions;
-        let settings = [
+        let mut settings = vec![
             (MAX_SESSIONS, u64::from(sessions.max_sessions)),
             (MAX_ANSWERS, u64::from(sessions.max_answers)),
             (MAX_ANSWER_BYTES, sessions.max_answer_bytes),
         ];
+        if let Some(idle_time) = sessions.idle_time {
+            let milliseconds = u64::try_from(idle_time.as_millis()).unwrap_or(u64::MAX);
+            settings.push((IDLE_MILLISECONDS, milliseconds));
+        }
         let mut out = Vec::new();
         out.extend_from_slice(&RECORD_VERSION.to_le_bytes());
         out.extend_from_slice(&[self.payload_codec.tag(), 0]);
@@ -182,6 +188,8 @@ impl GenesisRecord {
             PayloadCodec::from_tag(tag).ok_or(IdentityError::UnknownCodec { tag })?;
         let cluster = ClusterId::new(fields.get_u128_le());
         let mut shared = SharedSettings::default();
+        // Records that do not name it are of clusters whose sessions never end by time.
+        shared.sessions.idle_time = None;
         let mut previous = 0;
         for _ in 0..fields.get_u16_le() {
             let (setting, after) = rest
@@ -214,6 +222,7 @@ impl SharedSettings {
             MAX_SESSIONS => self.sessions.max_sessions = small()?,
             MAX_ANSWERS => self.sessions.max_answers = small()?,
             MAX_ANSWER_BYTES => self.sessions.max_answer_bytes = value,
+            IDLE_MILLISECONDS => self.sessions.idle_time = Some(Duration::from_millis(value)),
             _ => return Err(IdentityError::UnknownSetting { key }),
         }
         Ok(())
@@ -266,6 +275,7 @@ const FOUNDED: u8 = 3;
 const MAX_SESSIONS: u16 = 1;
 const MAX_ANSWERS: u16 = 2;
 const MAX_ANSWER_BYTES: u16 = 3;
+const IDLE_MILLISECONDS: u16 = 4;
 
 #[cfg(test)]
 mod tests {
@@ -280,6 +290,7 @@ mod tests {
                     max_sessions: 5,
                     max_answers: 6,
                     max_answer_bytes: 7,
+                    idle_time: Some(Duration::from_millis(8)),
                 },
             },
             founders: Configuration::of_voters([Peer::new(NodeId::new(1), Incarnation::new(2))]),
@@ -320,8 +331,8 @@ mod tests {
         expected.extend_from_slice(&2u128.to_le_bytes());
         let mut golden = vec![1, 0, 2, 0];
         golden.extend_from_slice(&0xc1u128.to_le_bytes());
-        golden.extend_from_slice(&[3, 0]);
-        for (key, value) in [(1u16, 5u64), (2, 6), (3, 7)] {
+        golden.extend_from_slice(&[4, 0]);
+        for (key, value) in [(1u16, 5u64), (2, 6), (3, 7), (4, 8)] {
             golden.extend_from_slice(&key.to_le_bytes());
             golden.extend_from_slice(&value.to_le_bytes());
         }
@@ -337,6 +348,29 @@ mod tests {
         let (content, checksum) = encoded.split_at(encoded.len() - 4);
         assert_eq!(content, expected);
         assert_eq!(checksum, crc32c::crc32c(&expected).to_le_bytes());
+    }
+
+    #[test]
+    fn a_record_that_names_no_time_is_of_sessions_that_need_none() {
+        let mut record = record();
+        record.shared.sessions.idle_time = None;
+        let bytes = record.encode();
+        assert_eq!(bytes[20..22], [3, 0]);
+        assert_eq!(GenesisRecord::decode(&bytes), Ok(record));
+    }
+
+    /// A founder compares what it offered with what comes back.
+    #[test]
+    fn a_record_of_times_that_are_not_whole_is_read_back_as_it_is_kept() {
+        let mut record = record();
+        let sessions = &mut record.shared.sessions;
+        sessions.idle_time = Some(Duration::from_nanos(8_765_432));
+        assert_ne!(
+            GenesisRecord::decode(&record.encode()).as_ref(),
+            Ok(&record)
+        );
+        record.shared.sessions = record.shared.sessions.as_recorded();
+        assert_eq!(GenesisRecord::decode(&record.encode()), Ok(record));
     }
 
     #[test]

@@ -7,13 +7,16 @@
 //! Session 0 is no session: its entries are addressed to the wrapper itself, and their payload is
 //! a [`Control`]. A session is opened by such an entry and its number is the entry's index.
 //!
-//! Everything is bounded, and what has to go goes by the order of the log, never by a clock.
+//! Everything is bounded, and what has to go goes by the order of the log and the leaders' stamps in
+//! it, never by a clock of this node.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use bytes::Bytes;
 use raft_core::ids::{Boot, EntryId, Incarnation, LogIndex};
 use raft_core::record::{ClientHeader, Entry, Record};
+use raft_core::time::LogTime;
 
 use crate::state_machine::{Command, StateMachine};
 
@@ -26,12 +29,14 @@ pub use content::{SessionsReader, SessionsWriter};
 /// - A session's answers have serials at or above its `settled`, which never falls.
 /// - There are at most `max_sessions` sessions, each with at most `max_answers` answers, whose
 ///   replies weigh at most `max_answer_bytes`.
+/// - `by_use` names each session once, by the entry that used it last.
 /// - A session that has ended never comes back: its number was an index of the log.
 #[derive(Debug)]
 pub struct Sessions<S> {
     machine: S,
     limits: SessionLimits,
     sessions: BTreeMap<u64, Session>,
+    by_use: BTreeMap<LogIndex, u64>,
     applied: LogIndex,
 }
 
@@ -42,6 +47,7 @@ impl<S> Sessions<S> {
             machine,
             limits,
             sessions: BTreeMap::new(),
+            by_use: BTreeMap::new(),
             applied: LogIndex::ZERO,
         }
     }
@@ -70,10 +76,11 @@ impl<S: StateMachine> Sessions<S> {
     /// The entry is of a kind that this build does not know. It was not applied, and nothing
     /// after it may be: skipping would let replicas diverge.
     pub fn apply(&mut self, entry: Entry<'_>) -> Result<Applied, Halt> {
+        self.expire(entry.time);
         let applied = match entry.record {
             Record::NoOp | Record::Config(_) => Applied::Nothing,
             Record::Client { header, payload } if header.session == CONTROL_SESSION => {
-                self.apply_control(entry.id, header, payload)?
+                self.apply_control(&entry, header, payload)?
             }
             Record::Client { header, payload } => {
                 let command = Command {
@@ -139,8 +146,14 @@ impl<S: StateMachine> Sessions<S> {
             return Answer::Expired;
         };
         // [T6.3.33] Who was here last is told by the log, so that it is the same everywhere.
-        session.last_used = command.id.index;
+        self.by_use.remove(&session.last_used);
+        self.by_use.insert(command.id.index, header.session);
+        (session.last_used, session.used_at) = (command.id.index, command.time);
         session.settle(header.settled);
+        // [T6.3.38] It says that its client is there, and nothing else.
+        if header.serial == NO_SERIAL {
+            return Answer::Settled;
+        }
         if header.serial < session.settled {
             return Answer::Settled;
         }
@@ -154,7 +167,7 @@ impl<S: StateMachine> Sessions<S> {
         // A client that lets more answers stand than it may loses its session whole. Refusing the
         // command alone would leave open what a doubled copy of it does later.
         if session.is_full(self.limits) {
-            self.sessions.remove(&header.session);
+            self.end(header.session);
             return Answer::Expired;
         }
         let reply = self.machine.apply(command);
@@ -164,12 +177,12 @@ impl<S: StateMachine> Sessions<S> {
 
     fn apply_control(
         &mut self,
-        id: EntryId,
+        entry: &Entry<'_>,
         header: ClientHeader,
         payload: &[u8],
     ) -> Result<Applied, Halt> {
         let control = Control::decode(payload).ok_or(Halt::UnknownControl {
-            id,
+            id: entry.id,
             tag: payload.first().copied(),
         })?;
         match control {
@@ -179,7 +192,7 @@ impl<S: StateMachine> Sessions<S> {
                     boot,
                     serial: header.serial,
                 };
-                let session = self.open(opener, id.index);
+                let session = self.open(opener, entry.id.index, entry.time);
                 Ok(Applied::Opened { opener, session })
             }
         }
@@ -187,7 +200,7 @@ impl<S: StateMachine> Sessions<S> {
 
     /// Opens a session, or finds the one that this opener has opened before: the entry may come
     /// twice.
-    fn open(&mut self, opener: Opener, index: LogIndex) -> u64 {
+    fn open(&mut self, opener: Opener, index: LogIndex, time: LogTime) -> u64 {
         if let Some(number) = self.opened_by(opener) {
             return number;
         }
@@ -197,19 +210,42 @@ impl<S: StateMachine> Sessions<S> {
         }
         // [T6.3.44] Its number is its entry's, so that there is no second one of that number.
         self.sessions
-            .insert(index.get(), Session::new(opener, index));
+            .insert(index.get(), Session::new(opener, index, time));
+        self.by_use.insert(index, index.get());
         index.get()
+    }
+
+    /// Ends the sessions that nobody has used for too long.
+    fn expire(&mut self, now: LogTime) {
+        let Some(idle_time) = self.limits.idle_time else {
+            return;
+        };
+        while let Some((_, number)) = self.by_use.first_key_value() {
+            let number = *number;
+            // [T6.3.37] The stamps of the log say how long, so that it is the same everywhere. Who
+            // was used last was used latest: stamps never fall.
+            let is_over = self
+                .sessions
+                .get(&number)
+                .is_none_or(|session| session.used_at.after(idle_time) < now);
+            if !is_over {
+                return;
+            }
+            self.end(number);
+        }
     }
 
     /// Ends the session that was used least recently, by the order of the log.
     fn evict(&mut self) {
-        let oldest = self
-            .sessions
-            .iter()
-            .min_by_key(|(_, session)| session.last_used)
-            .map(|(number, _)| *number);
+        let oldest = self.by_use.first_key_value().map(|(_, number)| *number);
         if let Some(number) = oldest {
-            self.sessions.remove(&number);
+            self.end(number);
+        }
+    }
+
+    fn end(&mut self, number: u64) {
+        if let Some(session) = self.sessions.remove(&number) {
+            self.by_use.remove(&session.last_used);
         }
     }
 }
@@ -219,6 +255,8 @@ impl<S: StateMachine> Sessions<S> {
 struct Session {
     opener: Opener,
     last_used: LogIndex,
+    /// The log time of that entry.
+    used_at: LogTime,
     settled: u64,
     /// [T6.3.26] By serial, in whatever order they came.
     answers: BTreeMap<u64, Bytes>,
@@ -228,10 +266,11 @@ struct Session {
 }
 
 impl Session {
-    const fn new(opener: Opener, opened: LogIndex) -> Self {
+    const fn new(opener: Opener, opened: LogIndex, time: LogTime) -> Self {
         Self {
             opener,
             last_used: opened,
+            used_at: time,
             settled: 0,
             answers: BTreeMap::new(),
             answer_bytes: 0,
@@ -322,7 +361,8 @@ pub enum Answer {
     Reply(Bytes),
     /// The session is not (or no longer) open. The command was not applied.
     Expired,
-    /// The client has said that it knows this command's answer. It was not applied again.
+    /// The client has said that it knows this command's answer, or the serial is no command's
+    /// ([`NO_SERIAL`]). It was not applied.
     Settled,
     /// The command was applied before, and its reply was too much to keep. It was not applied
     /// again.
@@ -383,6 +423,26 @@ pub struct SessionLimits {
     /// with the lowest serials are forgotten: who asks for one again is told that the command was
     /// applied, and not what it replied.
     pub max_answer_bytes: u64,
+    /// How long a session may be unused before it ends, by the stamps that leaders put into the log;
+    /// `None` for as long as there is room. Whole milliseconds count. Longer than
+    /// [`NodeSettings::request_timeout`](crate::settings::NodeSettings::request_timeout), or what is
+    /// still being tried finds its session gone. Choose longer than a client is silent that does not
+    /// say it is there ([`Handle::keep_session`](crate::handle::Handle::keep_session)).
+    pub idle_time: Option<Duration>,
+}
+
+impl SessionLimits {
+    /// The limits as the genesis record has them: times in whole milliseconds.
+    #[must_use]
+    pub fn as_recorded(self) -> Self {
+        let whole = |time: Duration| {
+            Duration::from_millis(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
+        };
+        Self {
+            idle_time: self.idle_time.map(whole),
+            ..self
+        }
+    }
 }
 
 impl Default for SessionLimits {
@@ -391,6 +451,7 @@ impl Default for SessionLimits {
             max_sessions: 4_096,
             max_answers: 65_536,
             max_answer_bytes: 64 << 20,
+            idle_time: Some(Duration::from_secs(3_600)),
         }
     }
 }
@@ -433,6 +494,8 @@ impl Control {
 
 /// The session whose entries are addressed to the sessions themselves.
 pub const CONTROL_SESSION: u64 = 0;
+/// The serial of no command: what comes under it only says that its session's client is there.
+pub const NO_SERIAL: u64 = 0;
 const OPEN: u8 = 1;
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ pub(super) fn genesis(setup: &NodeSetup, recovered: &Recovered) -> Result<Genesi
         joins: setup.joins,
         payload_codec: setup.payload_codec,
         shared: SharedSettings {
-            sessions: setup.settings.sessions,
+            sessions: setup.settings.sessions.as_recorded(),
         },
         cluster: ClusterId::new(drawn(setup.entropy, 2)),
         interval: setup.settings.genesis_interval,

@@ -9,7 +9,7 @@
 //! | 4 | how many sessions; for each, in the order of their numbers: |
 //! | 8 | its number |
 //! | 16, 8, 8 | who opened it: incarnation, boot, serial |
-//! | 8, 8 | the entry it was last used by; `settled` |
+//! | 8, 8, 8 | the entry it was last used by, and that one's log time; `settled` |
 //! | 4, 4 | how many answers, how many serials whose answers were forgotten |
 //! | 8, 4, n | each answer: serial, length, bytes |
 //! | 8 | each forgotten serial |
@@ -21,6 +21,7 @@ use std::collections::VecDeque;
 
 use bytes::{Buf, Bytes};
 use raft_core::ids::{Boot, Incarnation, LogIndex};
+use raft_core::time::LogTime;
 
 use super::{Opener, Session, SessionLimits, Sessions};
 use crate::state_machine::{StateError, StateMachine, StateReader, StateWriter};
@@ -144,7 +145,9 @@ impl<S> SessionsWriter<S> {
             boot: Boot::new(bytes.get_u64_le()),
             serial: bytes.get_u64_le(),
         };
-        let mut session = Session::new(opener, LogIndex::new(bytes.get_u64_le()));
+        let last_used = LogIndex::new(bytes.get_u64_le());
+        let used_at = LogTime::from_millis(bytes.get_u64_le());
+        let mut session = Session::new(opener, last_used, used_at);
         session.settled = bytes.get_u64_le();
         self.sessions.push_back((number, session));
         let (answers, forgotten) = (bytes.get_u32_le(), bytes.get_u32_le());
@@ -217,9 +220,13 @@ impl<S> StateWriter<Sessions<S>> for SessionsWriter<S> {
         if !matches!(self.stage, Stage::Machine) {
             return Err(StateError::Length);
         }
+        let by_use = self.sessions.iter();
         Ok(Sessions {
             machine: self.machine.finish()?,
             limits: self.limits,
+            by_use: by_use
+                .map(|(number, session)| (session.last_used, *number))
+                .collect(),
             sessions: self.sessions.into_iter().collect(),
             applied: self.applied,
         })
@@ -230,6 +237,7 @@ fn encode(number: u64, session: &Session) -> Vec<u8> {
     let Session {
         opener,
         last_used,
+        used_at,
         settled,
         answers,
         answer_bytes: _,
@@ -241,6 +249,7 @@ fn encode(number: u64, session: &Session) -> Vec<u8> {
     bytes.extend_from_slice(&opener.boot.get().to_le_bytes());
     bytes.extend_from_slice(&opener.serial.to_le_bytes());
     bytes.extend_from_slice(&last_used.get().to_le_bytes());
+    bytes.extend_from_slice(&used_at.as_millis().to_le_bytes());
     bytes.extend_from_slice(&settled.to_le_bytes());
     bytes.extend_from_slice(&count(answers.len()));
     bytes.extend_from_slice(&count(forgotten.len()));
@@ -279,7 +288,7 @@ impl<S> core::fmt::Debug for SessionsWriter<S> {
 
 const VERSION: u8 = 1;
 const HEAD_BYTES: usize = 1 + 8 + 4;
-const SESSION_BYTES: usize = 8 + 16 + 8 + 8 + 8 + 8 + 4 + 4;
+const SESSION_BYTES: usize = 8 + 16 + 8 + 8 + 8 + 8 + 8 + 4 + 4;
 const ANSWER_BYTES: usize = 8 + 4;
 
 #[cfg(test)]

@@ -50,6 +50,8 @@ impl StateMachine for Journal {
 pub(super) struct Log {
     pub(super) sessions: Sessions<Journal>,
     next: LogIndex,
+    /// What the next entry is stamped with.
+    pub(super) time: LogTime,
     /// Everything so far, with what came of it here.
     pub(super) history: Vec<(Chunk, Result<Applied, Halt>)>,
 }
@@ -58,6 +60,7 @@ pub(super) const SMALL: SessionLimits = SessionLimits {
     max_sessions: 2,
     max_answers: 3,
     max_answer_bytes: 1_000,
+    idle_time: None,
 };
 
 impl Log {
@@ -65,6 +68,7 @@ impl Log {
         Self {
             sessions: Sessions::new(Journal::default(), limits),
             next: LogIndex::new(1),
+            time: LogTime::ZERO,
             history: Vec::new(),
         }
     }
@@ -73,7 +77,7 @@ impl Log {
         let mut builder = ChunkBuilder::new();
         fill(&mut builder);
         let chunk: Chunk = builder
-            .seal(Term::new(1), self.next, LogTime::ZERO, crc32c)
+            .seal(Term::new(1), self.next, self.time, crc32c)
             .unwrap();
         self.next = self.next.next();
         let applied = self.sessions.apply(chunk.entries().next().unwrap());
@@ -198,7 +202,7 @@ fn whoever_applies_the_log_anew_ends_the_same_sessions() {
     let mut open = vec![log.open(1), log.open(2)];
     for step in 0..200 {
         let session = open[step % open.len()];
-        let serial = (step / 3) as u64;
+        let serial = (step / 3) as u64 + 1;
         log.command(session, serial, serial.saturating_sub(1));
         if step % 7 == 6 {
             open.push(log.open(step as u64));
@@ -226,6 +230,116 @@ fn whoever_applies_the_log_anew_ends_the_same_sessions() {
     log.open(3);
     assert_eq!(log.command(second, 1, 1), Answer::Expired);
     assert_eq!(log.command(first, 2, 2), reply(1));
+}
+
+/// What ends a session by time in these tests.
+const IDLE: Duration = Duration::from_millis(100);
+
+fn log_with_time() -> Log {
+    Log::new(SessionLimits {
+        idle_time: Some(IDLE),
+        ..SMALL
+    })
+}
+
+/// [T6.3.37] Unused for as long as that it is open; a moment more, and it has ended.
+#[test]
+fn a_session_unused_for_too_long_ends() {
+    for (unused, ends) in [(99, false), (100, false), (101, true), (u64::MAX, true)] {
+        let mut log = log_with_time();
+        let session = log.open(1);
+        log.time = LogTime::from_millis(unused);
+        let expected = if ends { Answer::Expired } else { reply(1) };
+        assert_eq!(log.command(session, 1, 1), expected, "after {unused} ms");
+        assert_eq!(log.sessions.open_sessions(), usize::from(!ends));
+        assert_eq!(log.applied(), usize::from(!ends));
+    }
+}
+
+/// [T6.3.37] Whatever it is that brings the stamp: the leader's first entry, or another's command.
+#[test]
+fn any_entry_ends_what_is_over_by_its_time() {
+    let mut log = log_with_time();
+    let (first, second) = (log.open(1), log.open(2));
+    log.time = LogTime::from_millis(60);
+    assert_eq!(log.command(second, 1, 1), reply(1));
+    log.time = LogTime::from_millis(101);
+    log.append(|chunk| chunk.push_no_op().unwrap()).unwrap();
+    assert_eq!(log.sessions.open_sessions(), 1);
+    assert_eq!(log.command(first, 1, 1), Answer::Expired);
+    assert_eq!(log.command(second, 1, 1), reply(1));
+    log.time = LogTime::from_millis(202);
+    // An opening that comes again finds its session gone, and opens another.
+    let again = log.open(2);
+    assert_ne!(again, second);
+    assert_eq!(log.sessions.open_sessions(), 1);
+}
+
+/// [T6.3.38]
+#[test]
+fn a_client_that_says_it_is_there_keeps_its_session() {
+    let mut log = log_with_time();
+    let (kept, silent) = (log.open(1), log.open(2));
+    assert_eq!(log.command(kept, 1, 1), reply(1));
+    for time in [80, 160, 240] {
+        log.time = LogTime::from_millis(time);
+        assert_eq!(log.command(kept, NO_SERIAL, 1), Answer::Settled);
+    }
+    assert_eq!(log.command(kept, 1, 1), reply(1), "its answers are kept");
+    assert_eq!(log.command(silent, NO_SERIAL, 1), Answer::Expired);
+    assert_eq!(log.applied(), 1, "it is no command");
+    // What it has settled, it has settled.
+    assert_eq!(log.command(kept, NO_SERIAL, 2), Answer::Settled);
+    assert_eq!(log.command(kept, 1, 1), Answer::Settled);
+}
+
+/// [T6.3.45] A retry that comes after the end is told so, whether its command was applied or not.
+#[test]
+fn a_retry_after_the_end_is_not_applied_again() {
+    let mut log = log_with_time();
+    let session = log.open(1);
+    assert_eq!(log.command(session, 1, 1), reply(1));
+    log.time = LogTime::from_millis(101);
+    assert_eq!(log.command(session, 1, 1), Answer::Expired);
+    assert_eq!(log.command(session, 2, 2), Answer::Expired);
+    assert_eq!(log.applied(), 1);
+}
+
+/// [T6.3.33] [T6.3.37]
+#[test]
+fn sessions_end_alike_by_time_wherever_the_log_is_applied() {
+    let limits = SessionLimits {
+        idle_time: Some(IDLE),
+        max_sessions: 4,
+        ..SMALL
+    };
+    let mut log = Log::new(limits);
+    let mut open: Vec<u64> = (1..=4).map(|serial| log.open(serial)).collect();
+    for step in 0..300_u64 {
+        log.time = log.time.after(Duration::from_millis(step * 7 % 15));
+        let session = open[(step * step % 7) as usize % open.len()];
+        log.command(session, step / 3 + 1, step / 3);
+        if step % 9 == 8 {
+            open.push(log.open(step));
+            open.remove(0);
+        }
+        assert_eq!(log.sessions.by_use.len(), log.sessions.sessions.len());
+    }
+    let mut anew = Sessions::new(Journal::default(), limits);
+    for (chunk, applied) in &log.history {
+        assert_eq!(&anew.apply(chunk.entries().next().unwrap()), applied);
+    }
+    let ended = |(_, applied): &&(Chunk, Result<Applied, Halt>)| {
+        matches!(
+            applied,
+            Ok(Applied::Command {
+                answer: Answer::Expired,
+                ..
+            })
+        )
+    };
+    assert!(log.history.iter().filter(ended).count() > 10);
+    assert!(log.applied() > 10);
 }
 
 /// [T6.3.45]

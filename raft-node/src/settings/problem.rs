@@ -148,6 +148,14 @@ impl NodeSettings {
                 "a leader whose disk hangs would hold up the cluster for longer than ten election \
                  timeouts (raft.election_timeout)",
             ),
+            self.sessions.idle_time.and_then(|idle_time| {
+                short(
+                    "sessions.idle_time",
+                    idle_time,
+                    self.request_timeout.saturating_add(millisecond),
+                    "sessions would end while a command of theirs is tried (request_timeout)",
+                )
+            }),
         ]
     }
 
@@ -329,6 +337,14 @@ mod tests {
         );
         assert_eq!(named(|all| all.raft.max_applying_bytes = 0), ["raft"]);
         assert_eq!(named(|all| all.raft.chunk_limits.max_entries = 0), ["raft"]);
+        assert_eq!(
+            named(|all| all.sessions.idle_time = Some(all.request_timeout)),
+            ["sessions.idle_time"]
+        );
+        assert_eq!(
+            named(|all| all.sessions.idle_time = None),
+            Vec::<&str>::new()
+        );
         assert_eq!(
             named(|all| all.sessions.max_sessions = 0),
             ["sessions.max_sessions"]

@@ -1,5 +1,7 @@
 //! Sessions that go through a snapshot's bytes.
 
+use std::time::Duration;
+
 use super::super::tests::{Journal, Log, SMALL};
 use super::super::{Answer, Recalled};
 use super::*;
@@ -10,8 +12,10 @@ fn filled() -> Log {
         max_sessions: 3,
         max_answers: 10,
         max_answer_bytes: 2,
+        idle_time: Some(Duration::from_millis(100)),
     });
     let first = log.open(1);
+    log.time = LogTime::from_millis(30);
     for serial in 1..=4 {
         log.command(first, serial, 1);
     }
@@ -53,11 +57,14 @@ fn whoever_starts_from_a_snapshot_ends_the_same_sessions_and_gives_the_same_answ
         assert_eq!(anew.sessions, log.sessions.sessions);
         assert_eq!(anew.applied(), log.sessions.applied());
         assert_eq!(anew.machine(), log.sessions.machine());
+        assert_eq!(anew.by_use, log.sessions.by_use);
         let known = log.history.len();
         for serial in 1..12 {
             log.command(1, serial, 1);
             log.command(7, serial, 5);
         }
+        log.time = LogTime::from_millis(131);
+        log.command(1, 3, 3);
         log.open(4);
         log.command(1, 20, 1);
         log.command(6, 1, 1);
@@ -128,13 +135,14 @@ fn claims_of_more_than_there_is_cost_nothing() {
 fn golden_bytes() {
     let mut log = Log::new(SMALL);
     let session = log.open(1);
+    log.time = LogTime::from_millis(9);
     log.command(session, 2, 1);
     let mut expected = vec![1];
     expected.extend_from_slice(&2u64.to_le_bytes());
     expected.extend_from_slice(&1u32.to_le_bytes());
     expected.extend_from_slice(&1u64.to_le_bytes());
     expected.extend_from_slice(&7u128.to_le_bytes());
-    for number in [1u64, 1, 2, 1] {
+    for number in [1u64, 1, 2, 9, 1] {
         expected.extend_from_slice(&number.to_le_bytes());
     }
     expected.extend_from_slice(&1u32.to_le_bytes());
