@@ -32,6 +32,7 @@ pub mod monotonic;
 pub mod no_panic;
 pub mod observation;
 mod reads;
+pub(crate) mod sessions;
 pub mod state_machine_safety;
 #[cfg(test)]
 mod story;
@@ -46,6 +47,7 @@ use members::Members;
 pub use model::{LogModel, Model, NodeModel};
 pub use observation::Observation;
 use reads::Reads;
+use sessions::Sessions;
 use timers::{Pace, Stand, Step, Timers, Wrong};
 
 /// Declares the properties, and the list of all.
@@ -83,6 +85,8 @@ pub mod property {
         READS: "reads",
         /// Each command is applied once, and only what was submitted is applied.
         EXACTLY_ONCE: "exactly_once",
+        /// Sessions open, end and answer as the log says, whoever applies it (thesis 6.3).
+        SESSIONS: "client_sessions",
         /// At the end all live nodes have applied the same commands.
         CONVERGENCE: "convergence",
         /// After faults end, a majority makes progress in bounded time.
@@ -122,6 +126,7 @@ pub struct Checks {
     lives: Lives,
     members: Members,
     reads: Reads,
+    sessions: Sessions,
 }
 
 impl Checks {
@@ -137,6 +142,7 @@ impl Checks {
             lives: Lives::default(),
             members: Members::default(),
             reads: Reads::default(),
+            sessions: Sessions::default(),
         }
     }
 
@@ -281,6 +287,7 @@ impl Checks {
             .checkers
             .iter_mut()
             .try_for_each(|checker| checker.observe(&view));
+        let verdict = verdict.and_then(|()| self.check_sessions(now, node, after.as_ref()));
         self.model.node_mut(node).observation = after;
         verdict
     }
@@ -298,6 +305,7 @@ impl Checks {
             .node_mut(node)
             .journal
             .drain_into(&mut self.facts, &mut self.passings);
+        self.take_replies(node);
         for passing in &self.passings {
             self.watch.passing(node, before, passing, &self.model);
         }

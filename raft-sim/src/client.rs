@@ -16,6 +16,7 @@ use raft_node::handle::{Handle, OpeningSession, Reading, SessionCommand, Submiss
 use raft_node::state_machine::StateMachine;
 
 use crate::checkers::SubmissionId;
+use crate::checkers::sessions::Ending;
 use crate::history::OperationId;
 use crate::spy::SpyMachine;
 use crate::subject::Glance;
@@ -86,6 +87,13 @@ pub(crate) enum Outcome {
     },
     /// Nothing.
     Failed(Conclusion),
+    /// It has no reply, because of its session.
+    Ended {
+        /// Session and serial.
+        command: (u64, u64),
+        /// Why.
+        ending: Ending,
+    },
 }
 
 /// What a client may conclude from a try without answer.
@@ -182,7 +190,7 @@ impl<M: StateMachine> Client<M> {
             Some(Waiting::Answer(submission)) => match Pin::new(submission).poll(cx) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Ok(reply)) => Outcome::Answered(reply),
-                Poll::Ready(Err(error)) => Outcome::Failed(judge(&error)),
+                Poll::Ready(Err(error)) => judge(&error),
             },
             Some(Waiting::Read { reading, due }) => match Pin::new(reading).poll(cx) {
                 Poll::Pending => return Poll::Pending,
@@ -275,13 +283,32 @@ impl<M> Current<M> {
 }
 
 /// What a client may conclude from an error.
-pub(crate) const fn judge(error: &SubmitError) -> Conclusion {
-    match error {
+const fn judge(error: &SubmitError) -> Outcome {
+    let (session, serial, ending) = match *error {
         SubmitError::Overloaded { .. }
-        | SubmitError::NotSent(NotSent::NoLeader | NotSent::Stopped) => Conclusion::Harmless,
-        SubmitError::TooLarge { .. } | SubmitError::NoSession => Conclusion::Refused,
-        SubmitError::SessionExpired { .. } => Conclusion::Expired,
-        SubmitError::Settled { .. } | SubmitError::ReplyForgotten { .. } => Conclusion::Forgotten,
-        SubmitError::Unknown { .. } => Conclusion::Doubtful,
+        | SubmitError::NotSent(NotSent::NoLeader | NotSent::Stopped) => {
+            return Outcome::Failed(Conclusion::Harmless);
+        }
+        SubmitError::TooLarge { .. } | SubmitError::NoSession => {
+            return Outcome::Failed(Conclusion::Refused);
+        }
+        SubmitError::Unknown { .. } => return Outcome::Failed(Conclusion::Doubtful),
+        SubmitError::SessionExpired { session, serial } => (session, serial, Ending::Expired),
+        SubmitError::Settled { session, serial } => (session, serial, Ending::Settled),
+        SubmitError::ReplyForgotten { session, serial } => (session, serial, Ending::Forgotten),
+    };
+    Outcome::Ended {
+        command: (session, serial),
+        ending,
+    }
+}
+
+impl Ending {
+    /// What a client may conclude.
+    pub(crate) const fn conclusion(self) -> Conclusion {
+        match self {
+            Self::Expired => Conclusion::Expired,
+            Self::Settled | Self::Forgotten => Conclusion::Forgotten,
+        }
     }
 }

@@ -162,6 +162,8 @@ markers! {
 
     // Clients.
     SessionEnded: "a session was ended",
+    SessionIdle: "a session ended because nobody had used it for long",
+    SessionKeptUp: "a session was used for longer than one may be unused",
     FateUnknown: "a client was told that its command's fate is unknown",
     ReplyForgotten: "a client was told that its command was applied, and that the reply is forgotten",
     RetryAnswered: "a command was answered after an earlier try of it was in doubt",

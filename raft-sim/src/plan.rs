@@ -187,6 +187,7 @@ impl Plan {
         let mut tuning = Tuning::draw(&mut lot);
         tuning.limits = Limits::draw(&mut Key::Limits.lot(seed, &[]), swarm.custom);
         tuning.draw_snapshots(&mut Key::Snapshots.lot(seed, &[]));
+        tuning.draw_idle_time(&mut Key::IdleSessions.lot(seed, &[]));
         let network = NetworkPlan::draw(&mut lot, families, tuning.election_timeout);
         let disk = DiskPlan::draw(&mut lot, families, tuning.election_timeout);
         let nodes = (0..count)

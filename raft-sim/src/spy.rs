@@ -105,6 +105,8 @@ pub struct Journal(Arc<Mutex<Pages>>);
 struct Pages {
     facts: Vec<Fact>,
     passings: Vec<Passing>,
+    /// How long replies to commands were, by their entries.
+    replies: Vec<(LogIndex, u64)>,
     /// Letters taken in since the log was last asked for news, and the most there were.
     in_a_row: usize,
     most_in_a_row: usize,
@@ -211,6 +213,16 @@ impl Journal {
             time,
             payload: fingerprint(payload),
         }));
+    }
+
+    /// Writes down how long the reply to the command of this entry was.
+    pub(crate) fn replied(&self, index: LogIndex, bytes: u64) {
+        self.pages().replies.push((index, bytes));
+    }
+
+    /// Moves the lengths of replies out.
+    pub(crate) fn take_replies(&self) -> Vec<(LogIndex, u64)> {
+        std::mem::take(&mut self.pages().replies)
     }
 
     /// Writes down one fact.
@@ -385,6 +397,10 @@ pub struct EntryFact {
     pub session: u64,
     /// The command's number within the session.
     pub serial: u64,
+    /// The lowest serial whose answer its client does not know.
+    pub settled: u64,
+    /// The log time it is stamped with.
+    pub time: LogTime,
 }
 
 impl EntryFact {
@@ -392,6 +408,7 @@ impl EntryFact {
     pub fn of(entry: &Entry<'_>) -> Self {
         let kind = u64::from(entry.record.kind());
         let stamped = mix(mix(SEED, kind), entry.time.as_millis());
+        let mut settled = 0;
         let (content, payload, session, serial) = match &entry.record {
             Record::NoOp | Record::Absent { .. } => (stamped, 0, 0, 0),
             Record::Config(bytes) | Record::Unknown { payload: bytes, .. } => {
@@ -399,6 +416,7 @@ impl EntryFact {
             }
             Record::Client { header, payload } => {
                 let payload = fingerprint(payload);
+                settled = header.settled;
                 let content = [header.session, header.serial, header.settled, payload]
                     .into_iter()
                     .fold(stamped, mix);
@@ -411,6 +429,8 @@ impl EntryFact {
             payload,
             session,
             serial,
+            settled,
+            time: entry.time,
         }
     }
 }

@@ -382,6 +382,10 @@ const WORDS: &[(&str, &str)] = &[
         "Each command is applied once, and only what was submitted is applied (Raft paper, section 8; thesis, section 6.3).",
     ),
     (
+        property::SESSIONS,
+        "Which client sessions are open, and which commands are new in them, is told by the log alone (thesis, section 6.3).",
+    ),
+    (
         property::CONVERGENCE,
         "In the healed world all live nodes come to have applied the same commands (Raft paper, section 5.3).",
     ),

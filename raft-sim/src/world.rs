@@ -214,6 +214,7 @@ impl<'a, S: Subject> World<'a, S> {
         let ready = Ready::default();
         let network = Network::new(&plan, schedule.clone());
         let mut checks = Checks::new();
+        checks.expect_sessions(plan.tuning.node_settings().sessions);
         let nodes: Vec<Node<S::Machine>> = (0..plan.nodes.len())
             .map(|number| {
                 let journal = checks.journal(node_id(number));

@@ -349,6 +349,8 @@ fn entry((term, index, command): Row, session: u64, serial: u64) -> EntryFact {
         payload: fingerprint(&payload(command)),
         session,
         serial,
+        settled: 0,
+        time: LogTime::ZERO,
     }
 }
 

@@ -53,6 +53,9 @@ pub struct Tuning {
     /// [`Settings::lease`].
     #[serde(default)]
     pub lease: Option<LeasePlan>,
+    /// [`SessionLimits::idle_time`].
+    #[serde(default, with = "span::optional")]
+    pub idle_time: Option<Duration>,
     /// Bytes of one file of the write-ahead log.
     pub segment_bytes: u64,
     /// Snapshots that nodes take by themselves.
@@ -108,6 +111,7 @@ impl Tuning {
             request_timeout: election_timeout * lot.between(2, 12) as u32,
             max_sessions,
             max_answers,
+            idle_time: None,
             segment_bytes: lot.pick(64 << 10, &[32 << 10, 128 << 10]),
             lease: None,
             snapshots: None,
@@ -130,6 +134,15 @@ impl Tuning {
         // One part is under way at a time: a letter a byte would take longer than the world lasts.
         self.max_append_bytes = self.max_append_bytes.max(LEAST_PART);
         self.max_bytes_in_flight = self.max_bytes_in_flight.max(LEAST_PART);
+    }
+
+    /// Has sessions end soon in some worlds.
+    pub(super) fn draw_idle_time(&mut self, lot: &mut Lot) {
+        if lot.chance(250) {
+            let longer =
+                lot.span_of_any_scale(Duration::from_millis(2), Duration::from_millis(5_000));
+            self.idle_time = Some(self.request_timeout + longer);
+        }
     }
 
     /// The settings as a hull takes them.
@@ -166,6 +179,7 @@ impl Tuning {
             sessions: SessionLimits {
                 max_sessions: self.max_sessions,
                 max_answers: self.max_answers,
+                idle_time: self.idle_time,
                 ..SessionLimits::default()
             },
             request_timeout: self.request_timeout,

@@ -242,7 +242,7 @@ pub(super) fn even(delay: Delay) -> Delay {
 }
 
 /// What is calm, field by field.
-const FIELDS: [fn(&mut Plan); 32] = [
+const FIELDS: [fn(&mut Plan); 33] = [
     |plan| plan.network.drop_per_mille = 0,
     |plan| plan.network.double_per_mille = 0,
     |plan| plan.network.straggle_per_mille = 0,
@@ -289,6 +289,7 @@ const FIELDS: [fn(&mut Plan); 32] = [
         plan.tuning.max_sessions = 4_096;
         plan.tuning.max_answers = 65_536;
     },
+    |plan| plan.tuning.idle_time = None,
     |plan| plan.tuning.segment_bytes = 64 << 10,
     |plan| plan.quirks = Quirks::default(),
     |plan| plan.disk.any_order = false,

@@ -83,7 +83,10 @@ impl<S: StateMachine> StateMachine for SpyMachine<S> {
         };
         self.applied += 1;
         self.last = Some(command.id);
-        witness.apply(&mut self.inner, command, &place)
+        let index = command.id.index;
+        let reply = witness.apply(&mut self.inner, command, &place);
+        journal.replied(index, reply.len() as u64);
+        reply
     }
 
     fn snapshot(&self) -> Result<Box<dyn StateReader>, StateError> {

@@ -72,6 +72,12 @@ impl<S: Subject> World<'_, S> {
                 self.answered(number, reply)
             }
             Poll::Ready(Outcome::Failed(conclusion)) => self.conclude(number, conclusion),
+            Poll::Ready(Outcome::Ended { command, ending }) => {
+                let now = self.schedule.now();
+                let node = node_id(asked.unwrap_or_default());
+                self.checks.told_of_session(now, node, command, ending)?;
+                self.conclude(number, ending.conclusion())
+            }
         }
     }
 
