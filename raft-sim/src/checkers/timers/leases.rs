@@ -73,14 +73,15 @@ impl Leases {
         self.nodes.insert(step.node, pledge);
         let claims = claim.is_some_and(|end| step.local < end) && !step.after.stopped;
         let replaced = claims && self.elected > step.after.term;
-        broken.or_else(|| {
+        let too_late = || {
             let text = format!(
                 "says that it has a lease in {} until {claim:?} of its clock, though another was \
                  elected in {}",
                 step.after.term, self.elected
             );
-            replaced.then_some((property::LEASES, text))
-        })
+            (property::LEASES, text)
+        };
+        broken.or_else(|| replaced.then(too_late))
     }
 
     /// What the node has promised. A wiped disk begins with the first boot again.
