@@ -42,3 +42,17 @@ fn liveness_holds_in_a_world_of_seed_158806() {
 fn liveness_holds_in_a_world_of_seed_196230() {
     holds(include_str!("kept/seed-196230.plan"));
 }
+
+/// Violated monotonic when one member came in the very step in which another went: what followers
+/// hold was compared by their place in a list.
+#[test]
+fn monotonic_holds_in_a_world_of_seed_4943() {
+    holds(include_str!("kept/seed-4943.plan"));
+}
+
+/// Violated liveness when those who had been silent before came to count: a leader was held to
+/// what it had heard of them while they did not.
+#[test]
+fn liveness_holds_in_a_world_of_seed_5095() {
+    holds(include_str!("kept/seed-5095.plan"));
+}
