@@ -133,10 +133,12 @@ fn fell_within_a_boot(before: &Observation, after: &Observation) -> Option<Strin
 
 /// Whether a leader holds a follower to have less than it knew it to have.
 fn match_fell(before: &Observation, after: &Observation) -> Option<String> {
-    let same_office = before.term == after.term && before.matches.len() == after.matches.len();
-    let mut pairs = before.matches.iter().zip(&after.matches);
-    let fell = |(was, is): (&(_, EntryId), &(_, EntryId))| is.1.index < was.1.index;
-    (same_office && pairs.any(fell)).then(|| {
+    let same_office = before.term == after.term;
+    // In the same step one member may have come and another gone.
+    let known = |id: NodeId| before.matches.iter().find(|(other, _)| *other == id);
+    let fell =
+        |(id, is): &(NodeId, EntryId)| known(*id).is_some_and(|(_, was)| is.index < was.index);
+    (same_office && after.matches.iter().any(fell)).then(|| {
         let told = |matches: &[(NodeId, EntryId)]| {
             words::each(
                 matches.iter().map(|(id, entry)| (id, entry)),

@@ -370,8 +370,12 @@ impl Course {
             return None;
         }
         let heard = |id: &NodeId| {
-            let heard = office.heard.get(id).unwrap_or(&office.since);
-            *id == step.node || step.local.since(*heard) <= patience
+            // Who counts since the last change only has not had to be heard before it.
+            let heard = office
+                .heard
+                .get(id)
+                .map_or(office.since, |at| office.since.max(*at));
+            *id == step.node || step.local.since(heard) <= patience
         };
         if is_majority(&office.halves, heard) {
             return None;
