@@ -4,6 +4,7 @@
 //! together does: a new term clears the vote and what was about to be said in the old one; an
 //! append reaches the log, the disk and the configuration alike.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::hash::{Hash, Hasher};
 use core::time::Duration;
@@ -32,6 +33,7 @@ pub(crate) mod outbox;
 mod promises;
 pub(crate) mod repair;
 pub(crate) mod resolved;
+pub(crate) mod rest;
 pub(crate) mod snapshots;
 
 use applying::Applying;
@@ -54,6 +56,8 @@ pub(crate) struct Common {
     random: Random,
     /// When the present input was taken.
     pub(crate) now: Time,
+    /// When something was last appended or committed.
+    busy: Time,
     /// Figure 2's persistent state, as it stands in memory; `disk` knows how much is durable.
     pub(crate) hard: HardState,
     pub(crate) entries: Entries,
@@ -68,7 +72,7 @@ pub(crate) struct Common {
     pub(crate) loads: Loads,
     pub(crate) resolved: ResolvedQueue,
     pub(crate) events: Events,
-    pub(crate) fault: Option<Fault>,
+    pub(crate) fault: Option<Box<Fault>>,
     /// What became of entries that were lost, until the log is whole again.
     pub(crate) repair: Option<Repair>,
     /// Until when this node gives nobody its vote, unless its leader asks for it: it has promised.
@@ -98,6 +102,7 @@ impl Common {
             checksum: setup.checksum,
             random: Random::new(setup.seed),
             now,
+            busy: now,
             hard,
             disk: Disk::new(before, entries.last().index),
             entries,
@@ -219,6 +224,7 @@ impl Common {
 
     /// Adds entries right after the last one, in memory and on the way to disk.
     pub(crate) fn append(&mut self, chunk: Chunk) {
+        self.busy = self.now;
         self.configurations.on_append(&chunk);
         if let Some(since) = self
             .configurations
@@ -264,6 +270,7 @@ impl Common {
     /// Raises the commit index; it never falls.
     pub(crate) fn advance_commit(&mut self, commit: LogIndex, rule: RuleKey) {
         if commit > self.commit_index {
+            self.busy = self.now;
             self.commit_index = commit;
             self.event(rule, EventKind::AdvanceCommitIndex { commit });
         }
@@ -405,6 +412,7 @@ impl Common {
             checksum: _,
             random: _,
             now: _,
+            busy: _,
             loads: _,
             resolved: _,
             events: _,
@@ -430,7 +438,7 @@ impl Common {
     /// Stops for good. The first fault is the one that counts.
     pub(crate) fn stop(&mut self, fault: Fault) {
         if self.fault.is_none() {
-            self.fault = Some(fault);
+            self.fault = Some(Box::new(fault));
             self.event("", EventKind::Stopped);
         }
     }

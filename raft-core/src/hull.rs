@@ -539,7 +539,11 @@ impl Hull {
 
     /// The next thing that happened inside. The last 256 are kept.
     pub fn next_event(&mut self) -> Option<Event> {
-        self.common.events.next()
+        let next = self.common.events.next();
+        if next.is_none() {
+            self.rest();
+        }
+        next
     }
 
     /// When to come back with [`Input::DeadlinePassed`], whatever else happens; `None` for never:

@@ -3,6 +3,7 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
+use super::rest::give_back;
 use crate::chunk::Chunk;
 use crate::ids::LogIndex;
 
@@ -73,6 +74,14 @@ impl Applying {
         // What is on its way from the log is of entries that nobody needs any more.
         self.loading = None;
         self.loaded.clear();
+    }
+
+    /// Gives back the memory of what is empty.
+    pub(crate) fn give_back(&mut self) {
+        give_back(&mut self.portions);
+        if self.loaded.is_empty() {
+            self.loaded = Vec::new();
+        }
     }
 
     /// The state machine has applied all up to `index`. More than was handed out can't be.

@@ -3,10 +3,12 @@
 //! Whatever promises durability names the batch that will make the promise true
 //! ([`Disk::covering_batch`]) and waits until that batch is durable.
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use core::hash::{Hash, Hasher};
 use core::time::Duration;
 
+use super::rest::give_back;
 use crate::chunk::Chunk;
 use crate::few::Few;
 use crate::ids::{Boot, LogIndex};
@@ -31,10 +33,10 @@ pub(crate) struct Disk {
     truncate_from: Option<LogIndex>,
     append: Few<Chunk>,
     /// A snapshot of entries that the log holds: it goes with whatever else is pending.
-    forget: Option<SnapshotMark>,
+    forget: Option<Box<SnapshotMark>>,
     /// A snapshot that takes the place of the whole log. It goes in a write of its own, before
     /// `append`: a log takes entries only right after its last one.
-    begin_after: Option<SnapshotMark>,
+    begin_after: Option<Box<SnapshotMark>>,
 }
 
 #[derive(Clone, Debug)]
@@ -84,7 +86,7 @@ impl Disk {
 
     /// A snapshot stands for a part of the log that is durable.
     pub(crate) fn forget(&mut self, mark: SnapshotMark) {
-        self.forget = Some(mark);
+        self.forget = Some(Box::new(mark));
     }
 
     /// A snapshot takes the place of the whole log, of which it covers all up to `committed` and
@@ -93,7 +95,7 @@ impl Disk {
         self.truncate(committed.next());
         self.append = Few::new();
         self.forget = None;
-        self.begin_after = Some(mark);
+        self.begin_after = Some(Box::new(mark));
     }
 
     /// The batch whose durability makes everything that holds now durable.
@@ -142,11 +144,16 @@ impl Disk {
     fn take_pending(&mut self) -> (Few<Chunk>, Option<SnapshotMark>) {
         if let Some(mark) = self.begin_after.take() {
             self.written_last = mark.last.index;
-            return (Few::new(), Some(mark));
+            return (Few::new(), Some(*mark));
         }
         let append = core::mem::take(&mut self.append);
         self.written_last = append.last().map_or(self.written_last, Chunk::last_index);
-        (append, self.forget.take())
+        (append, self.forget.take().map(|mark| *mark))
+    }
+
+    /// Gives back the memory of what is empty.
+    pub(crate) fn give_back(&mut self) {
+        give_back(&mut self.in_flight);
     }
 
     /// Takes a proof of durability. One of another boot, or older than what is known, proves

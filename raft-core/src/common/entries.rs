@@ -87,6 +87,16 @@ impl Entries {
         }
     }
 
+    /// Gives back the memory that is kept for more entries than there are.
+    pub(crate) fn give_back(&mut self) {
+        if self.chunks.capacity() > self.chunks.len() {
+            self.chunks.shrink_to_fit();
+        }
+        if self.runs.capacity() > self.runs.len() {
+            self.runs.shrink_to_fit();
+        }
+    }
+
     /// Forgets all entries up to `last`, which the log holds: a snapshot stands for them.
     pub(crate) fn forget_through(&mut self, last: EntryId) {
         let after = last.index.next();

@@ -5,6 +5,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::rest::give_back;
 use crate::ids::{NodeId, Term};
 use crate::time::Time;
 use crate::trace::{Event, EventKind, RuleKey};
@@ -35,6 +36,13 @@ impl Events {
 
     pub(crate) fn note_input(&mut self, note: InputNote) {
         push_bounded(&mut self.inputs, note, MAX_INPUT_NOTES);
+    }
+
+    /// Gives back the memory of what was taken, and forgets the inputs of a node at rest.
+    pub(crate) fn give_back(&mut self) {
+        give_back(&mut self.events);
+        self.inputs.clear();
+        give_back(&mut self.inputs);
     }
 
     /// The last inputs, oldest first, as text.

@@ -3,6 +3,7 @@
 use alloc::collections::VecDeque;
 use core::ops::Range;
 
+use super::rest::give_back;
 use crate::hull::Load;
 use crate::ids::LogIndex;
 
@@ -42,6 +43,11 @@ impl Loads {
 
     pub(crate) fn next(&mut self) -> Option<Load> {
         self.queue.pop_front().map(|(_, load)| load)
+    }
+
+    /// Gives back the memory of what is empty.
+    pub(crate) fn give_back(&mut self) {
+        give_back(&mut self.queue);
     }
 
     /// Forgets what was asked for on behalf of followers.

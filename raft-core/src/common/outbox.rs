@@ -88,6 +88,13 @@ impl Outbox {
         queue.remove(ready)
     }
 
+    /// Gives back its memory, if nothing waits.
+    pub(crate) fn give_back(&mut self) {
+        if self.waiting == 0 {
+            self.queues = BTreeMap::new();
+        }
+    }
+
     /// Drops everything: called when the term changes, since what was said in the old one no
     /// longer holds or no longer matters.
     pub(crate) fn clear(&mut self) {

@@ -2,6 +2,7 @@
 
 use alloc::collections::VecDeque;
 
+use super::rest::give_back;
 use crate::few::{Few, IntoIter};
 use crate::hull::{Doubt, Outcome, Refusal, Resolved};
 use crate::ids::{EntryId, LogIndex, Ticket};
@@ -54,6 +55,11 @@ impl ResolvedQueue {
     /// What became of something that is no proposal.
     pub(crate) fn decided(&mut self, ticket: Ticket, outcome: Outcome) {
         self.push(ticket, Verdict::Plain(outcome));
+    }
+
+    /// Gives back the memory of what is empty.
+    pub(crate) fn give_back(&mut self) {
+        give_back(&mut self.runs);
     }
 
     pub(crate) fn next(&mut self) -> Option<Resolved> {

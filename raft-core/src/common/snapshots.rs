@@ -1,5 +1,6 @@
 //! The snapshots this node has, takes and receives (paper 7, Figure 13).
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::hash::{Hash, Hasher};
@@ -11,27 +12,28 @@ use crate::settings::SnapshotPolicy;
 use crate::snapshot::{Snapshot, SnapshotId};
 use crate::time::LogTime;
 
-/// What is known of snapshots in every role.
+/// What is known of snapshots in every role. What there mostly is none of lies aside, so that a
+/// hull at rest is small.
 ///
 /// - `stored` is the newest one that is durable in the driver's store; `older` are those before it
 ///   that may still be on their way to a follower.
 /// - Of the jobs about the snapshot that is received, at most one is under way.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Snapshots {
-    stored: Option<Snapshot>,
+    stored: Option<Box<Snapshot>>,
     older: Vec<SnapshotId>,
     /// Whether one is wanted now, whatever the settings say.
     wanted: bool,
     /// One that could not be read: it is taken again, though there is nothing new.
     doubted: Option<SnapshotId>,
-    taking: Option<Taking>,
+    taking: Option<Box<Taking>>,
     /// The last entry handed out when a snapshot was last tried.
     tried: LogIndex,
     /// Bytes of payload handed out since then.
     bytes: u64,
     /// What the state machine is to be replaced by, before it gets any more entries.
-    restore: Option<Snapshot>,
-    pub(crate) receiving: Option<Receiving>,
+    restore: Option<Box<Snapshot>>,
+    pub(crate) receiving: Option<Box<Receiving>>,
     last_number: u64,
     queue: VecDeque<SnapshotJob>,
 }
@@ -70,15 +72,15 @@ impl Snapshots {
     pub(crate) fn new(stored: Option<Snapshot>) -> Self {
         let tried = stored.as_ref().map_or(LogIndex::ZERO, end_of);
         Self {
-            stored,
+            stored: stored.map(Box::new),
             tried,
             ..Self::default()
         }
     }
 
     /// The newest one stored.
-    pub(crate) const fn stored(&self) -> Option<&Snapshot> {
-        self.stored.as_ref()
+    pub(crate) fn stored(&self) -> Option<&Snapshot> {
+        self.stored.as_deref()
     }
 
     /// Asks for something to be done; the number names the answer.
@@ -131,7 +133,7 @@ impl Snapshots {
     }
 
     pub(crate) fn restore(&mut self, snapshot: Snapshot) {
-        self.restore = Some(snapshot);
+        self.restore = Some(Box::new(snapshot));
     }
 
     /// The next job but for taking a snapshot.
@@ -140,7 +142,7 @@ impl Snapshots {
             self.last_number = self.last_number.saturating_add(1);
             return Some(SnapshotJob {
                 number: self.last_number,
-                work: SnapshotWork::Restore(snapshot),
+                work: SnapshotWork::Restore(*snapshot),
             });
         }
         self.queue.pop_front()
@@ -148,7 +150,7 @@ impl Snapshots {
 
     /// Whether to take one, of all up to `handed_out`.
     pub(crate) fn is_due(&self, policy: Option<SnapshotPolicy>, handed_out: LogIndex) -> bool {
-        let news = self.stored.as_ref().map_or(LogIndex::ZERO, end_of) < handed_out;
+        let news = self.stored().map_or(LogIndex::ZERO, end_of) < handed_out;
         let entries = handed_out.distance_from(self.tried);
         // [S7.42] Once the log has grown by as much as the settings say.
         let due = policy.is_some_and(|policy| {
@@ -165,11 +167,11 @@ impl Snapshots {
         self.wanted = false;
         self.tried = mark.last.index;
         self.bytes = 0;
-        self.taking = Some(Taking {
+        self.taking = Some(Box::new(Taking {
             number,
             mark: mark.clone(),
             time,
-        });
+        }));
         let work = SnapshotWork::Take { mark, time };
         SnapshotJob { number, work }
     }
@@ -215,7 +217,7 @@ impl Snapshots {
         if newest {
             self.doubted = None;
             let id = snapshot.id;
-            let before = self.stored.replace(snapshot).map(|before| before.id);
+            let before = self.stored.replace(Box::new(snapshot)).map(|before| before.id);
             // One that was taken again may have come out as it was.
             self.older.extend(before.filter(|before| *before != id));
         } else if self
@@ -273,7 +275,7 @@ impl Snapshots {
             snapshot,
             asker,
             stage,
-        }) = receiving
+        }) = receiving.as_deref()
         {
             (snapshot, asker, stage.progress()).hash(into);
         }

@@ -57,7 +57,7 @@ impl Hull {
                 leader.followers().values().map(follower).collect()
             }),
             deadline: self.deadline(),
-            fault: common.fault.clone(),
+            fault: common.fault.as_deref().cloned(),
         }
     }
 
@@ -66,7 +66,7 @@ impl Hull {
     pub fn why_no_leader(&self, now: Time) -> Vec<NoLeader> {
         let common = &self.common;
         let now = common.now.max(now);
-        if let Some(fault) = &common.fault {
+        if let Some(fault) = common.fault.as_deref() {
             return vec![NoLeader::Stopped(fault.clone())];
         }
         let mut why = self.not_driven(now);
@@ -103,7 +103,7 @@ impl Hull {
         if index <= common.commit_index {
             return Vec::new();
         }
-        if let Some(fault) = &common.fault {
+        if let Some(fault) = common.fault.as_deref() {
             return vec![NotCommitted::Stopped(fault.clone())];
         }
         let last = common.last().index;
@@ -128,7 +128,7 @@ impl Hull {
     /// at once.
     pub fn why_not_readable(&self) -> Vec<NotReadable> {
         let common = &self.common;
-        if let Some(fault) = &common.fault {
+        if let Some(fault) = common.fault.as_deref() {
             return vec![NotReadable::Stopped(fault.clone())];
         }
         let mut why = match (&self.state, self.leader()) {

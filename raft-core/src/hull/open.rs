@@ -187,7 +187,7 @@ impl Hull {
 
     /// What stopped the hull, if anything.
     pub fn fault(&self) -> Option<&Fault> {
-        self.common.fault.as_ref()
+        self.common.fault.as_deref()
     }
 
     pub(crate) const fn parts(&self) -> (&Common, &State) {

@@ -52,6 +52,15 @@ impl Hull {
         }
     }
 
+    /// Gives back what a hull at rest does not need: called whenever all of something was pulled.
+    pub(super) fn rest(&mut self) {
+        if self.common.rest() {
+            if let State::Leader(leader) = &mut self.state {
+                leader.give_back();
+            }
+        }
+    }
+
     fn rouse(&mut self) {
         let common = &mut self.common;
         if common.fault.is_some() {

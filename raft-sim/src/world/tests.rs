@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use raft_core::states::Role;
 use raft_core::time::Time;
 
 use super::{Outcome, World};
@@ -10,6 +11,7 @@ use crate::key_value::{KeyValue, KeyValueWorkload};
 use crate::markers::Marker;
 use crate::nemesis::{Fault, FaultPlan, Loss, Occasion, Target};
 use crate::plan::{Plan, RarePlan, RareSite, Swarm};
+use crate::process::Node;
 use crate::sim::{Sim, run_plan, run_seed};
 
 fn short(faults: bool) -> Swarm {
@@ -120,29 +122,40 @@ fn a_stall_names_who_could_lead_and_what_each_waits_for() {
         world.happen(event).unwrap();
         world.run_woken().unwrap();
     }
-    world.nodes[0].give_up();
+    let leads = |node: &Node<_>| node.glimpse.is_some_and(|one| one.role == Role::Leader);
+    let leader = world.nodes.iter().position(leads).unwrap();
+    let (lost, left) = ((leader + 1) % 3, (leader + 2) % 3);
+    world.nodes[lost].give_up();
     let text = world.describe();
+    let lost_for_good = format!("n{}: lost for good", lost + 1);
     for part in [
         "these could lead: n",
         "follows n",
         "its timer fires in",
-        "n1: lost for good",
+        &lost_for_good,
     ] {
         assert!(text.contains(part), "no {part:?} in {text}");
     }
     assert!(text.contains("waits for answers: n"), "{text}");
     // Whoever is left alone says whom it lacks, and what waits for that.
-    world.nodes[1].give_up();
-    while world.schedule.now() < Time::from_millis(5_900) {
+    world.nodes[leader].give_up();
+    let asks = |node: &Node<_>| {
+        node.glimpse
+            .is_some_and(|one| one.role == Role::PreCandidate)
+    };
+    while !asks(&world.nodes[left]) {
         let event = world.schedule.next().unwrap();
         world.happen(event).unwrap();
         world.run_woken().unwrap();
     }
     let text = world.describe();
-    assert!(
-        text.contains("a pre-vote must be granted by 2 of the voters (n1, n2, n3): n3 did, nobody refused, n1, n2 did not answer"),
-        "{text}"
+    let (one, other) = (lost.min(leader) + 1, lost.max(leader) + 1);
+    let ballot = format!(
+        "a pre-vote must be granted by 2 of the voters (n1, n2, n3): n{} did, nobody refused, \
+         n{one}, n{other} did not answer",
+        left + 1
     );
+    assert!(text.contains(&ballot), "no {ballot:?} in {text}");
 }
 
 #[test]

@@ -3,6 +3,8 @@
 //! A part that comes again, late or from another leader changes nothing: only the one that begins
 //! where the last one ended is written, and any other is answered with where that is.
 
+use alloc::boxed::Box;
+
 use crate::common::Common;
 use crate::common::snapshots::{Receiving, Stage};
 use crate::error::Dropped;
@@ -88,11 +90,11 @@ fn begin(common: &mut Common, asker: (Peer, u64), snapshot: Snapshot) {
     // [F13.IS.2] Create the place for it; what a crash or another leader left of it counts.
     common.snapshots.forget_writes();
     let job = common.snapshots.ask(SnapshotWork::Begin(snapshot.clone()));
-    common.snapshots.receiving = Some(Receiving {
+    common.snapshots.receiving = Some(Box::new(Receiving {
         snapshot,
         asker: Some(asker),
         stage: Stage::Beginning { job },
-    });
+    }));
 }
 
 /// The store said how much it has.
@@ -123,12 +125,12 @@ pub(crate) fn on_finished(common: &mut Common, number: u64) {
     let Some(Stage::Finishing { .. }) = awaited(common, number) else {
         return;
     };
-    let Some(Receiving {
-        snapshot, asker, ..
-    }) = common.snapshots.receiving.take()
-    else {
+    let Some(receiving) = common.snapshots.receiving.take() else {
         return;
     };
+    let Receiving {
+        snapshot, asker, ..
+    } = *receiving;
     let last = snapshot.id.last;
     common.install(snapshot);
     if let Some(asker) = asker {

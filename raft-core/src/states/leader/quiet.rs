@@ -16,12 +16,14 @@
 //!
 //! [`Heartbeat::quiet`]: crate::message::Heartbeat::quiet
 
+use alloc::vec::Vec;
 use core::hash::{Hash, Hasher};
 
 use super::Leader;
 use super::attendance::Attendance;
 use super::progress::{Mode, Progress};
 use crate::common::Common;
+use crate::common::rest::give_back;
 use crate::time::Time;
 use crate::trace::EventKind;
 
@@ -111,6 +113,15 @@ impl Leader {
         }
     }
 
+    /// Gives back the memory of what is empty, once this node is at rest.
+    pub(crate) fn give_back(&mut self) {
+        self.tickets.give_back();
+        self.reads.give_back();
+        for progress in self.followers.values_mut() {
+            progress.give_back();
+        }
+    }
+
     /// Whether nobody wants anything of this leader, and every follower has all that it has, and
     /// knows what is committed.
     fn is_at_rest(&self, common: &Common) -> bool {
@@ -134,6 +145,16 @@ impl Leader {
 }
 
 impl Progress {
+    /// Gives back the memory of what is empty.
+    fn give_back(&mut self) {
+        if let Mode::Replicate { in_flight, .. } = &mut self.mode {
+            give_back(in_flight);
+        }
+        if self.loaded.is_empty() {
+            self.loaded = Vec::new();
+        }
+    }
+
     /// Whether the follower has all that there is, and has acknowledged it.
     fn is_at_rest(&self, common: &Common) -> bool {
         let Mode::Replicate { in_flight, .. } = &self.mode else {

@@ -20,6 +20,7 @@ use core::hash::{Hash, Hasher};
 use super::Leader;
 use super::progress::Progress;
 use crate::common::Common;
+use crate::common::rest::give_back;
 use crate::error::Dropped;
 use crate::hull::Refusal;
 use crate::ids::{LogIndex, NodeId, Peer, Ticket};
@@ -164,6 +165,14 @@ impl Reads {
     /// The rounds that reads wait for, each with the index noted when it began.
     pub(crate) fn asked(&self) -> impl Iterator<Item = (u64, LogIndex)> + Clone {
         self.asked.iter().map(|batch| (batch.round, batch.index))
+    }
+
+    /// Gives back the memory of what is empty.
+    pub(super) fn give_back(&mut self) {
+        give_back(&mut self.asked);
+        if self.waiting.is_empty() {
+            self.waiting = Vec::new();
+        }
     }
 
     /// What counts in [`crate::hull::Hull::fingerprint`]: also what the followers have answered,

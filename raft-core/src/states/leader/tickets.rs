@@ -3,6 +3,7 @@
 use alloc::collections::VecDeque;
 
 use crate::common::Common;
+use crate::common::rest::give_back;
 use crate::few::Few;
 use crate::hull::Doubt;
 use crate::ids::{EntryId, LogIndex, Term, Ticket};
@@ -35,6 +36,11 @@ impl Tickets {
     /// Payload bytes proposed and not committed.
     pub(crate) const fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// Gives back the memory of what is empty.
+    pub(crate) fn give_back(&mut self) {
+        give_back(&mut self.batches);
     }
 
     /// Resolves all tickets whose entries are committed.
