@@ -237,6 +237,13 @@ impl Common {
         self.entries.append(chunk);
     }
 
+    /// Whether entries of so many bytes may be taken into memory now.
+    pub(crate) fn has_room(&self, bytes: usize) -> bool {
+        let durable = self.disk.durable_index();
+        let limit = self.settings.max_memory_bytes;
+        self.entries.has_room(durable, bytes, limit)
+    }
+
     /// Removes `from` and all after it.
     pub(crate) fn truncate(&mut self, from: LogIndex) {
         let active_before = self.configurations.active_since();

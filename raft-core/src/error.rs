@@ -89,6 +89,11 @@ pub enum Dropped {
     /// disk does not answer, or its log is being repaired.
     #[error("this node may not take over leadership now")]
     MayNotLead,
+    /// It brings entries, and so many wait for this node's disk that no more may be in memory.
+    #[error(
+        "there is no room in memory for more entries until some are durable (max_memory_bytes)"
+    )]
+    NoRoom,
     /// It asks to overwrite an entry that is committed here.
     #[error("the message would overwrite committed entry {committed} by {offered}")]
     OverwritesCommitted {

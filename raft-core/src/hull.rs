@@ -461,14 +461,19 @@ impl Hull {
         }
     }
 
-    /// Lets go of payloads that are durable and handed out, beyond what the cache may hold.
+    /// Lets go of payloads that are durable and handed out, beyond what the cache may hold; and of
+    /// whatever is durable, beyond what may be in memory at all.
     fn forget_old_payloads(&mut self) {
         let common = &mut self.common;
         let handed_out = common.applying.handed_out();
-        let needed = handed_out.min(common.disk.durable_index()).next();
-        common
-            .entries
-            .trim_cache(needed, common.settings.max_cached_bytes);
+        let durable = common.disk.durable_index();
+        let needed = handed_out.min(durable).next();
+        let (cached, all) = (
+            common.settings.max_cached_bytes,
+            common.settings.max_memory_bytes,
+        );
+        common.entries.trim_cache(needed, cached);
+        common.entries.trim_cache(durable.next(), all);
     }
 }
 

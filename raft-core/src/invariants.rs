@@ -90,6 +90,7 @@ mod checks {
         log_between_instants(hull, before);
         at_an_instant(hull);
         promises_hold(hull.common_mut());
+        memory_holds(hull);
         let (_, state) = hull.parts();
         if let State::Leader(leader) = state {
             if let Err(statement) = leader_holds(hull, leader) {
@@ -272,6 +273,22 @@ mod checks {
             common,
             longest <= limit,
             "{longest} messages wait, of at most {limit}"
+        );
+    }
+
+    /// What is in memory beyond the budget waits for the disk.
+    fn memory_holds(hull: &mut Hull) {
+        let common = hull.common_mut();
+        let durable = common.disk.durable_index();
+        let (chunks, bytes) = common.entries.cache();
+        let limit = common.settings.max_memory_bytes;
+        let needed = chunks
+            .front()
+            .is_none_or(|chunk| chunk.last_index() > durable);
+        invariant!(
+            common,
+            bytes <= limit || needed,
+            "of {bytes} bytes in memory, with {limit} allowed, all wait for the disk"
         );
     }
 

@@ -84,6 +84,14 @@ pub struct Settings {
     /// for durability, for apply or for a reply stays beyond it. Any number will do; with none, what
     /// a follower lacks is read back from disk. Choose what is written while a follower restarts.
     pub max_cached_bytes: usize,
+    /// Bytes of entries that this node keeps in memory, whatever for: those not durable here yet,
+    /// recent ones, those that the state machine has not taken. What is durable and goes beyond is let
+    /// go of, and read back from disk for whoever needs it, at most [`Self::max_append_bytes`] at a
+    /// time for the state machine and for each follower. What is not durable can't be: while it would
+    /// go beyond, a leader refuses proposals and a follower takes no entries. At least
+    /// [`Self::max_bytes_in_flight`] and [`Self::max_cached_bytes`]. Choose what the process can spare:
+    /// a state machine or a disk that hangs costs this much and no more.
+    pub max_memory_bytes: usize,
     /// Bytes of payload handed to the state machine and not yet applied. At least 1; what goes beyond
     /// is still handed out as one portion. Choose what it applies in some tens of milliseconds.
     pub max_applying_bytes: usize,
@@ -254,9 +262,20 @@ impl Settings {
     }
 
     /// What must hold between the limits.
-    fn checks_of_limits(&self) -> [(bool, SettingsProblem); 6] {
+    fn checks_of_limits(&self) -> [(bool, SettingsProblem); 8] {
         let chunk_bytes = self.chunk_limits.max_payload_bytes as usize;
+        let in_memory = |name, value| {
+            let max_memory_bytes = self.max_memory_bytes;
+            let problem = SettingsProblem::MemoryTooSmall {
+                max_memory_bytes,
+                name,
+                value,
+            };
+            (max_memory_bytes >= value, problem)
+        };
         [
+            in_memory("max_bytes_in_flight", self.max_bytes_in_flight),
+            in_memory("max_cached_bytes", self.max_cached_bytes),
             (
                 self.quiescent_after.is_none() || self.pre_vote,
                 SettingsProblem::QuietWithoutPreVote {
@@ -331,6 +350,7 @@ impl Default for Settings {
             max_pending_reads: 65_536,
             max_payload_bytes: 8 << 20,
             max_cached_bytes: 16 << 20,
+            max_memory_bytes: 256 << 20,
             max_applying_bytes: 4 << 20,
             snapshots: None,
             snapshot_margin: 10_000,
@@ -473,6 +493,16 @@ pub enum SettingsProblem {
         max_bytes_in_flight: usize,
         /// The value it disagrees with.
         max_append_bytes: usize,
+    },
+    /// More may be under way to one follower, or kept for it, than may be in memory at all.
+    #[error("max_memory_bytes is {max_memory_bytes}; it must be at least {name}, {value}")]
+    MemoryTooSmall {
+        /// The value given.
+        max_memory_bytes: usize,
+        /// The setting that it disagrees with.
+        name: &'static str,
+        /// Its value.
+        value: usize,
     },
     /// A command of the allowed size would be refused for ever.
     #[error(

@@ -19,6 +19,8 @@ mod cache;
 mod f13_receiving;
 #[path = "paper/fingerprint.rs"]
 mod fingerprint;
+#[path = "paper/memory.rs"]
+mod memory;
 #[path = "paper/quiet.rs"]
 mod quiet;
 #[path = "paper/s5_1_terms.rs"]

@@ -185,6 +185,7 @@ impl Plan {
             None => draw_count(seed, &mut lot),
         };
         let mut tuning = Tuning::draw(&mut lot);
+        tuning.tighten_memory(&mut Key::Memory.lot(seed, &[]));
         tuning.limits = Limits::draw(&mut Key::Limits.lot(seed, &[]), swarm.custom);
         tuning.draw_snapshots(&mut Key::Snapshots.lot(seed, &[]));
         tuning.draw_idle_time(&mut Key::IdleSessions.lot(seed, &[]));

@@ -97,6 +97,20 @@ impl Entries {
         }
     }
 
+    /// Whether the entries after `durable`, which can't be let go of, fit into `max_bytes` together
+    /// with `more`. What comes alone always does, or nothing large could ever be written.
+    pub(crate) fn has_room(&self, durable: LogIndex, more: usize, max_bytes: usize) -> bool {
+        if self.cached_bytes.saturating_add(more) <= max_bytes {
+            return true;
+        }
+        let unstable = self.chunks.iter().rev();
+        let unstable = unstable.take_while(|chunk| chunk.last_index() > durable);
+        let bytes = unstable
+            .map(Chunk::pinned_bytes)
+            .fold(0, usize::saturating_add);
+        bytes == 0 || bytes.saturating_add(more) <= max_bytes
+    }
+
     /// Forgets all entries up to `last`, which the log holds: a snapshot stands for them.
     pub(crate) fn forget_through(&mut self, last: EntryId) {
         let after = last.index.next();

@@ -217,7 +217,10 @@ impl Snapshots {
         if newest {
             self.doubted = None;
             let id = snapshot.id;
-            let before = self.stored.replace(Box::new(snapshot)).map(|before| before.id);
+            let before = self
+                .stored
+                .replace(Box::new(snapshot))
+                .map(|before| before.id);
             // One that was taken again may have come out as it was.
             self.older.extend(before.filter(|before| *before != id));
         } else if self

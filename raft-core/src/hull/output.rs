@@ -105,6 +105,17 @@ pub enum Refusal {
         /// The limit in the settings.
         limit: usize,
     },
+    /// This node's disk is so far behind that no more may wait for it in memory; try again later,
+    /// when it has caught up.
+    #[error(
+        "what is not durable yet leaves no room for {bytes} bytes, of {limit} (max_memory_bytes)"
+    )]
+    MemoryFull {
+        /// Bytes that were proposed.
+        bytes: usize,
+        /// The limit in the settings.
+        limit: usize,
+    },
     /// The batch holds more than one chunk may (settings: `chunk_limits`); split it.
     #[error("the batch holds {payload_bytes} bytes, more than one chunk may")]
     TooLarge {

@@ -196,6 +196,14 @@ impl Follower {
         if !self.recognise(common, from) {
             return;
         }
+        let bytes = request.chunks.iter().map(Chunk::pinned_bytes);
+        let bytes = bytes.fold(0, usize::saturating_add);
+        if bytes > 0 && !common.has_room(bytes) {
+            // The leader sends them again, as if they had been lost.
+            let why = Dropped::NoRoom;
+            common.event("", EventKind::MessageDropped { from: from.id, why });
+            return;
+        }
         let previous = request.previous;
         let held = if previous.index < common.entries.snapshot().index {
             // What a snapshot stands for is committed: the leader of a later term holds the same.

@@ -224,9 +224,16 @@ impl Leader {
         let full = uncommitted_bytes > 0
             && payload_bytes > 0
             && uncommitted_bytes.saturating_add(payload_bytes) > limit;
-        full.then_some(Refusal::Busy {
-            uncommitted_bytes,
-            limit,
+        if full {
+            return Some(Refusal::Busy {
+                uncommitted_bytes,
+                limit,
+            });
+        }
+        let crowded = payload_bytes > 0 && !common.has_room(payload_bytes);
+        crowded.then_some(Refusal::MemoryFull {
+            bytes: payload_bytes,
+            limit: common.settings.max_memory_bytes,
         })
     }
 

@@ -87,6 +87,8 @@ pub(crate) enum Key {
     Founders = 42,
     /// To what they change, and when.
     Changes = 43,
+    /// Whether nodes have as little memory as they can do with.
+    Memory = 44,
     /// How long a session may be unused in a plan.
     IdleSessions = 45,
 }

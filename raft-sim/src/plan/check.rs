@@ -192,6 +192,7 @@ impl Plan {
             ("max_append_bytes", tuning.max_append_bytes),
             ("max_bytes_in_flight", tuning.max_bytes_in_flight),
             ("max_cached_bytes", tuning.max_cached_bytes),
+            ("max_memory_bytes", tuning.max_memory_bytes),
             ("max_applying_bytes", tuning.max_applying_bytes),
         ] {
             at_most(spot, name, count as u64, MOST_BYTES)?;

@@ -41,6 +41,9 @@ pub struct Tuning {
     pub max_bytes_in_flight: usize,
     /// [`Settings::max_cached_bytes`].
     pub max_cached_bytes: usize,
+    /// [`Settings::max_memory_bytes`].
+    #[serde(default = "usual_memory")]
+    pub max_memory_bytes: usize,
     /// [`Settings::max_applying_bytes`].
     pub max_applying_bytes: usize,
     /// How long a node tries a request before its outcome is unknown.
@@ -107,6 +110,7 @@ impl Tuning {
             max_append_bytes,
             max_bytes_in_flight: max_append_bytes.max(256) * lot.pick(16, &[4, 64]),
             max_cached_bytes: lot.pick(16 << 20, &[0, 256, 4 << 10]),
+            max_memory_bytes: usual_memory(),
             max_applying_bytes: lot.pick(4 << 20, &[1, 512, 4 << 20]),
             request_timeout: election_timeout * lot.between(2, 12) as u32,
             max_sessions,
@@ -161,6 +165,7 @@ impl Tuning {
             max_bytes_in_flight: self.max_bytes_in_flight,
             max_append_bytes: self.max_append_bytes,
             max_cached_bytes: self.max_cached_bytes,
+            max_memory_bytes: self.max_memory_bytes,
             max_applying_bytes: self.max_applying_bytes,
             snapshots: self.snapshots.map(|snapshots| SnapshotPolicy {
                 after_entries: snapshots.after_entries,
@@ -190,6 +195,19 @@ impl Tuning {
             ..NodeSettings::default()
         })
     }
+
+    /// Leaves no more memory than the other limits need, in some worlds.
+    pub(super) fn tighten_memory(&mut self, lot: &mut Lot) {
+        if lot.chance(150) {
+            let least = self.max_bytes_in_flight.max(1_000);
+            self.max_cached_bytes = self.max_cached_bytes.min(least);
+            self.max_memory_bytes = least;
+        }
+    }
+}
+
+fn usual_memory() -> usize {
+    Settings::default().max_memory_bytes
 }
 
 /// In how many of a thousand worlds nodes take snapshots.

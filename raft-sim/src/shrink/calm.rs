@@ -242,7 +242,7 @@ pub(super) fn even(delay: Delay) -> Delay {
 }
 
 /// What is calm, field by field.
-const FIELDS: [fn(&mut Plan); 33] = [
+const FIELDS: [fn(&mut Plan); 34] = [
     |plan| plan.network.drop_per_mille = 0,
     |plan| plan.network.double_per_mille = 0,
     |plan| plan.network.straggle_per_mille = 0,
@@ -279,9 +279,11 @@ const FIELDS: [fn(&mut Plan); 33] = [
     |plan| {
         plan.tuning.max_append_bytes = 1 << 20;
         plan.tuning.max_bytes_in_flight = 64 << 20;
+        plan.tuning.max_memory_bytes = 256 << 20;
         plan.tuning.max_appends_in_flight = 64;
     },
     |plan| plan.tuning.max_cached_bytes = 16 << 20,
+    |plan| plan.tuning.max_memory_bytes = 256 << 20,
     |plan| plan.tuning.max_applying_bytes = 4 << 20,
     |plan| plan.tuning.stalled_write_after = plan.tuning.election_timeout * 5,
     |plan| plan.tuning.resend_after = plan.tuning.heartbeat_interval * 3,

@@ -1,0 +1,165 @@
+//! How much of the log is in memory: within one budget, whoever hangs.
+
+use raft_core::error::Dropped;
+use raft_core::hull::{Input, Outcome, Proposals, Refusal};
+use raft_core::ids::{NodeId, Ticket};
+use raft_core::settings::{Settings, SettingsProblem};
+
+use crate::support::{Node, append, chunks, id, settings};
+
+const BUDGET: usize = 4_096;
+
+/// Small limits: a command of 256 bytes is a twelfth of what may be in memory.
+fn tight() -> Settings {
+    Settings {
+        max_memory_bytes: BUDGET,
+        max_cached_bytes: 1_024,
+        max_bytes_in_flight: 2_048,
+        max_append_bytes: 1_024,
+        ..settings()
+    }
+}
+
+/// A leader with small limits that hands in a command, which node 2 acknowledges if it gets it.
+fn command(node: &mut Node) -> Ticket {
+    let ticket = node.propose(&[7; 256]);
+    node.sent();
+    let last = node.hull.last().index.get();
+    node.acknowledge(2, last);
+    ticket
+}
+
+fn was_full(node: &Node, ticket: Ticket) -> bool {
+    match node.outcome(ticket) {
+        Some(Outcome::Refused(Refusal::MemoryFull { limit: BUDGET, .. })) => true,
+        Some(Outcome::Refused(refusal)) => panic!("{refusal}"),
+        _ => false,
+    }
+}
+
+#[test]
+fn a_follower_that_hangs_costs_the_others_nothing() {
+    let mut node = Node::leading_with(tight());
+    for _ in 0..200 {
+        let ticket = command(&mut node);
+        let id = node.hull.last();
+        assert_eq!(
+            node.outcome(ticket),
+            Some(Outcome::Committed(id)),
+            "at once"
+        );
+        let hung = node.hull.bytes_in_flight(NodeId::new(3)).unwrap();
+        // What goes last may go beyond, or nothing larger than the window would ever go.
+        assert!(hung < 2_048 + 1_024, "{hung} bytes under way to it");
+        let cached = node.hull.cached_bytes();
+        assert!(cached <= 1_024, "{cached} bytes kept");
+        assert_eq!(node.loads.len(), 0, "nothing is read back for it");
+    }
+    assert_eq!(node.applied.len(), 201);
+}
+
+#[test]
+fn a_state_machine_that_hangs_costs_the_budget_and_gets_all_in_the_end() {
+    let mut node = Node::leading_with(tight());
+    node.auto_apply = false;
+    for number in 0..100 {
+        let ticket = command(&mut node);
+        assert!(!was_full(&node, ticket));
+        assert_eq!(node.commit(), number + 2, "commands go on being committed");
+        let cached = node.hull.cached_bytes();
+        assert!(cached <= BUDGET, "{cached} bytes kept");
+    }
+    node.auto_apply = true;
+    node.settle();
+    let applied: Vec<u64> = node.applied.iter().map(|(id, _)| id.index.get()).collect();
+    assert!(applied.into_iter().eq(1..=101));
+}
+
+#[test]
+fn while_its_disk_hangs_a_leader_refuses_what_does_not_fit_and_commits_what_does() {
+    let mut node = Node::leading_with(tight());
+    node.auto_sync = false;
+    let mut taken = 0;
+    while !{
+        let ticket = command(&mut node);
+        node.acknowledge(3, node.hull.last().index.get());
+        was_full(&node, ticket)
+    } {
+        taken += 1;
+        assert!(taken < 100, "the budget has an end");
+    }
+    let bytes = node.hull.cached_bytes();
+    assert!(
+        bytes <= BUDGET && bytes > BUDGET - 400,
+        "{bytes} bytes kept"
+    );
+    assert_eq!(node.commit(), taken + 1, "the others have all of it");
+    // What weighs nothing is taken: a new leader's no-op must get in.
+    let mut barrier = Proposals::new();
+    barrier.push_no_op(Ticket::new(1_000)).unwrap();
+    node.step(Input::Propose(barrier));
+    assert_eq!(node.hull.last().index.get(), taken + 2);
+    node.sync();
+    let ticket = command(&mut node);
+    assert!(!was_full(&node, ticket), "there is room again");
+}
+
+#[test]
+fn while_its_disk_hangs_a_follower_takes_no_more_than_fits() {
+    let mut setup = crate::support::setup(1, 3);
+    setup.settings = Settings {
+        max_memory_bytes: 400,
+        max_cached_bytes: 0,
+        max_bytes_in_flight: 400,
+        max_append_bytes: 400,
+        ..settings()
+    };
+    let mut node = Node::with_setup(setup, Node::holding(5, &[1]).log);
+    node.settle();
+    node.auto_sync = false;
+    node.receive(2, 5, append(id(1, 1), chunks(2, &[5; 5]), 1));
+    let (first, last) = (node.hull.cached_bytes(), node.hull.last());
+    assert!(first > 200 && first <= 400, "{first}");
+    node.receive(2, 5, append(last, chunks(7, &[5; 5]), 1));
+    assert_eq!(node.hull.last(), last);
+    assert_eq!(node.drops(), [Dropped::NoRoom]);
+    node.receive(2, 5, append(last, Vec::new(), 3));
+    assert_eq!(node.commit(), 3, "what carries no entries is heard");
+    node.sync();
+    node.receive(2, 5, append(last, chunks(7, &[5; 5]), 1));
+    assert_eq!(node.hull.last(), id(11, 5));
+}
+
+#[test]
+fn what_comes_alone_is_taken_however_large() {
+    let mut node = Node::leading_with(tight());
+    let ticket = node.propose(&[7; 2 * BUDGET]);
+    node.sent();
+    node.acknowledge(2, 2);
+    assert_eq!(node.outcome(ticket), Some(Outcome::Committed(id(2, 1))));
+    assert_eq!(node.hull.cached_bytes(), 0, "and let go of");
+}
+
+#[test]
+fn no_window_and_no_cache_is_larger_than_the_budget() {
+    let problems = |max_bytes_in_flight, max_cached_bytes| {
+        let settings = Settings {
+            max_bytes_in_flight,
+            max_cached_bytes,
+            ..tight()
+        };
+        settings.validate()
+    };
+    assert_eq!(problems(BUDGET, BUDGET), []);
+    for (name, found) in [
+        ("max_bytes_in_flight", problems(BUDGET + 1, BUDGET)),
+        ("max_cached_bytes", problems(BUDGET, BUDGET + 1)),
+    ] {
+        let problem = SettingsProblem::MemoryTooSmall {
+            max_memory_bytes: BUDGET,
+            name,
+            value: BUDGET + 1,
+        };
+        assert_eq!(found, [problem]);
+    }
+}
