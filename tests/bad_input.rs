@@ -417,6 +417,7 @@ fn impatient() -> NodeSettings {
     let mut settings = NodeSettings::default();
     settings.raft.election_timeout = Duration::from_millis(200);
     settings.raft.heartbeat_interval = Duration::from_millis(50);
+    settings.raft.stalled_write_after = Duration::from_secs(2);
     settings
 }
 
