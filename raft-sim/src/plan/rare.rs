@@ -62,6 +62,8 @@ impl RareSite {
             Self::Node(NodeSite::SendAgain) => 6,
             // These take a turn, or letters, that would not have been.
             Self::Node(NodeSite::EarlyDeadline | NodeSite::NoRoom) => 60,
+            // Each writes all that there is: with more, a world does little else.
+            Self::Node(NodeSite::TakeSnapshot) => 20,
             Self::Node(_) | Self::Log(_) => 300,
         }
     }
