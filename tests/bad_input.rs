@@ -468,7 +468,7 @@ impl Fs for FullDisk {
 fn hello(kind: u8) -> [u8; HELLO_BYTES] {
     let mut bytes = [0; HELLO_BYTES];
     bytes[..8].copy_from_slice(b"quorate\n");
-    bytes[8] = 1;
+    bytes[8] = 2;
     bytes[10] = kind;
     seal(&mut bytes);
     bytes
