@@ -44,8 +44,7 @@ impl App for Numbers {
 
 #[tokio::test]
 async fn a_peer_of_another_cluster_is_refused_and_counted() {
-    let ours = Healthy::start().await;
-    // Another cluster of nodes 1 and 2 is founded, and then 2 is told that ours is its node 1.
+    // Another cluster of nodes 1 and 2 is founded, and then ours listens where its node 1 did.
     let addresses = free_addresses(2);
     let folders = [TempDir::new().unwrap(), TempDir::new().unwrap()];
     let theirs =
@@ -62,7 +61,8 @@ async fn a_peer_of_another_cluster_is_refused_and_counted() {
     one.shutdown().await.unwrap();
     two.shutdown().await.unwrap();
 
-    let misled = theirs(2, &ours.address())
+    let ours = Healthy::start_at(&addresses[0]).await;
+    let misled = theirs(2, &addresses[0])
         .start(Numbers::default())
         .await
         .unwrap();
@@ -325,8 +325,14 @@ struct Healthy {
 
 impl Healthy {
     async fn start() -> Self {
+        Self::start_at("127.0.0.1:0").await
+    }
+
+    async fn start_at(address: &str) -> Self {
         let folder = TempDir::new().unwrap();
-        let healthy = Self::resume(folder).await;
+        let builder = single(1, folder.path()).listen(address);
+        let node = builder.start(Numbers::default()).await.unwrap();
+        let healthy = Self { node, folder };
         for number in 1..=3 {
             healthy.node.submit(number).await.unwrap();
         }
