@@ -10,7 +10,7 @@ use crate::ids::LogIndex;
 
 impl Hull {
     /// The next entries to apply, about `max_bytes` of payload but at least one entry. Report them
-    /// as [`Input::Applied`], in order.
+    /// as [`crate::hull::Input::Applied`], in order.
     pub fn next_apply(&mut self, max_bytes: usize) -> Option<Apply> {
         let common = &mut self.common;
         let from = common.applying.handed_out().next();
