@@ -26,6 +26,7 @@
 pub mod error;
 pub mod fs;
 pub mod rare;
+mod reader;
 pub mod store;
 pub mod wal;
 

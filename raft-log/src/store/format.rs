@@ -6,6 +6,8 @@ use raft_core::ids::{EntryId, LogIndex, Term};
 use raft_core::snapshot::{Snapshot, SnapshotId};
 use raft_core::time::LogTime;
 
+use crate::reader::Reader;
+
 /// Where things stand in a snapshot's file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Layout {
@@ -266,25 +268,6 @@ impl Fields {
             },
             time,
         })
-    }
-}
-
-/// Takes fields off the front.
-struct Reader<'a>(&'a [u8]);
-
-impl Reader<'_> {
-    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
-        let (head, rest) = self.0.split_first_chunk::<N>()?;
-        self.0 = rest;
-        Some(*head)
-    }
-
-    fn u64(&mut self) -> Option<u64> {
-        self.take().map(u64::from_le_bytes)
-    }
-
-    fn u32(&mut self) -> Option<u32> {
-        self.take().map(u32::from_le_bytes)
     }
 }
 

@@ -7,6 +7,8 @@ use raft_core::configuration::Configuration;
 use raft_core::ids::{Boot, EntryId, LogIndex, NodeId, Term};
 use raft_core::log::{HardState, SnapshotMark};
 
+use crate::reader::Reader;
+
 /// The fixed front of a frame. What follows it, `body`, is the snapshot mark, the identity and
 /// the chunks, then zeros up to the next block.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -255,25 +257,6 @@ impl Writer {
             room.copy_from_slice(field);
         }
         self.at = end;
-    }
-}
-
-/// Takes fields off the front.
-struct Reader<'a>(&'a [u8]);
-
-impl Reader<'_> {
-    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
-        let (head, rest) = self.0.split_first_chunk::<N>()?;
-        self.0 = rest;
-        Some(*head)
-    }
-
-    fn u64(&mut self) -> Option<u64> {
-        self.take().map(u64::from_le_bytes)
-    }
-
-    fn u32(&mut self) -> Option<u32> {
-        self.take().map(u32::from_le_bytes)
     }
 }
 
