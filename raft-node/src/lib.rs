@@ -36,3 +36,4 @@ pub mod state_machine;
 pub mod status;
 mod tickets;
 pub mod transfer;
+mod waiting;

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use futures_channel::oneshot;
@@ -14,6 +13,7 @@ use raft_core::rules::plan::Plan;
 use raft_core::time::Time;
 
 use crate::error::{PlanError, ReconfigureError};
+use crate::waiting::{MAX_WAITING, Waiting};
 
 /// A change of members under way, or the end of one. Resolves exactly once: to the entry since
 /// which the wanted members decide alone (or those from before, where a change was cancelled), or
@@ -52,13 +52,7 @@ type Answer = oneshot::Sender<Result<EntryId, ReconfigureError>>;
 
 /// Where requests wait for the driver.
 #[derive(Debug, Default)]
-pub(crate) struct MembershipDesk(Mutex<Queue>);
-
-#[derive(Debug, Default)]
-struct Queue {
-    asked: Vec<Asked>,
-    closed: bool,
-}
+pub(crate) struct MembershipDesk(Waiting<Asked>);
 
 /// One request. Who asked is told that the node has stopped when this is dropped.
 #[derive(Debug)]
@@ -107,29 +101,18 @@ impl MembershipDesk {
 
     /// A cluster changes once at a time, so that few can be of use.
     fn push(&self, asked: Asked) {
-        let mut queue = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if queue.asked.len() >= MAX_ASKED {
-            drop(queue);
-            let limit = MAX_ASKED;
+        if let Err(asked) = self.0.push(asked) {
+            let limit = MAX_WAITING;
             asked.refuse(
                 ReconfigureError::Overloaded { limit },
                 PlanError::Overloaded { limit },
             );
-        } else if !queue.closed {
-            queue.asked.push(asked);
         }
-    }
-
-    fn take(&self) -> Vec<Asked> {
-        let mut queue = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        core::mem::take(&mut queue.asked)
     }
 
     /// Takes no more requests, and gives those queued their outcome.
     pub(crate) fn close(&self) {
-        let mut queue = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        queue.closed = true;
-        queue.asked.clear();
+        self.0.close();
     }
 }
 
@@ -151,7 +134,7 @@ impl Changes {
         hull: Option<&mut Hull>,
         now: Time,
     ) -> bool {
-        let asked = desk.take();
+        let asked = desk.0.take();
         let Some(hull) = hull else {
             for asked in asked {
                 asked.refuse(ReconfigureError::NotFounded, PlanError::NotFounded);
@@ -214,6 +197,3 @@ impl Changes {
 /// Tickets from here on are of requests to change the members. Those of requests to hand over begin
 /// half as high and count up by one a request: they never get here.
 const FIRST_TICKET: u64 = 3 << 62;
-
-/// Requests that may wait for the driver's next turn.
-const MAX_ASKED: usize = 64;

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use futures_channel::oneshot;
@@ -12,6 +11,7 @@ use raft_core::ids::{NodeId, Ticket};
 use raft_core::time::Time;
 
 use crate::error::TransferError;
+use crate::waiting::{MAX_WAITING, Waiting};
 
 /// A request to hand over, under way. Resolves exactly once: to who was told to take over, or to
 /// why leadership was not handed over. Dropping it takes nothing back.
@@ -34,13 +34,7 @@ type Answer = oneshot::Sender<Result<NodeId, TransferError>>;
 
 /// Where requests wait for the driver.
 #[derive(Debug, Default)]
-pub(crate) struct TransferDesk(Mutex<TransferQueue>);
-
-#[derive(Debug, Default)]
-struct TransferQueue {
-    asked: Vec<Asked>,
-    closed: bool,
-}
+pub(crate) struct TransferDesk(Waiting<Asked>);
 
 /// One request. Who asked is told that the node has stopped when this is dropped.
 #[derive(Debug)]
@@ -53,25 +47,16 @@ impl TransferDesk {
     /// Queues a request. A node hands over once at a time, so that few can be of use.
     pub(crate) fn ask(&self, to: Option<NodeId>) -> HandingOver {
         let (answer, outcome) = oneshot::channel();
-        let mut queue = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if queue.asked.len() >= MAX_ASKED {
-            let _ = answer.send(Err(TransferError::Overloaded { limit: MAX_ASKED }));
-        } else if !queue.closed {
-            queue.asked.push(Asked { to, answer });
+        if let Err(Asked { answer, .. }) = self.0.push(Asked { to, answer }) {
+            let limit = MAX_WAITING;
+            let _ = answer.send(Err(TransferError::Overloaded { limit }));
         }
         HandingOver(outcome)
     }
 
-    fn take(&self) -> Vec<Asked> {
-        let mut queue = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        core::mem::take(&mut queue.asked)
-    }
-
     /// Takes no more requests, and gives those queued their outcome.
     pub(crate) fn close(&self) {
-        let mut queue = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        queue.closed = true;
-        queue.asked.clear();
+        self.0.close();
     }
 }
 
@@ -92,7 +77,7 @@ impl Transfers {
         hull: Option<&mut Hull>,
         now: Time,
     ) -> bool {
-        let asked = desk.take();
+        let asked = desk.0.take();
         let Some(hull) = hull else {
             for Asked { answer, .. } in asked {
                 let _ = answer.send(Err(TransferError::NotFounded));
@@ -136,6 +121,3 @@ impl Transfers {
 /// Tickets from here on are of requests to hand over. Those of proposals have a generation in this
 /// half, which counts how often a slot was used: by one a request, it never gets here.
 const FIRST_TICKET: u64 = 1 << 63;
-
-/// Requests that may wait for the driver's next turn.
-const MAX_ASKED: usize = 64;
