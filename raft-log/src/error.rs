@@ -17,8 +17,11 @@ pub enum WalError {
         /// What the file system said.
         cause: FsError,
     },
-    /// What was once durable is damaged or missing. Do not start this node from this folder
-    /// before it was looked at: it may have promised what it no longer has.
+    /// What was once durable is damaged or missing, and it can't be told what of it must not be
+    /// forgotten (who this node is, its term and its vote), or entries are missing that only the
+    /// others could tell apart from those that were forgotten for a snapshot. This node can't be
+    /// started from this folder any more: it may have promised what it no longer knows. Add it to
+    /// its cluster again as a new one, with an empty folder.
     #[error("log is corrupt in {file} at offset {offset}: expected {expected}, found {found}")]
     Corrupt {
         /// The file.

@@ -7,6 +7,7 @@
 
 mod commit;
 mod contents;
+mod damage;
 mod format;
 mod frame;
 mod load;
@@ -20,7 +21,7 @@ use std::fmt;
 use std::ops::Range;
 use std::task::{Context, Poll};
 
-use raft_core::ids::LogIndex;
+use raft_core::ids::{EntryId, LogIndex};
 use raft_core::log::{Durable, Loading, Log, LogError, Receipt, Recovered, Write};
 
 use crate::error::WalError;
@@ -51,17 +52,26 @@ pub struct Wal<F: Fs> {
     chain: Chain,
     closing: Closing,
     dropping: Option<Stages>,
+    /// How far the log reached before it was damaged, until it does so again.
+    lost_through: Option<EntryId>,
+    forgetting: Option<Stages>,
+    damage: Option<WalError>,
     failure: Option<LogError>,
 }
 
 impl<F: Fs> Wal<F> {
     /// Takes the folder, reads what survived, and durably cuts off what was never promised.
     ///
+    /// What was promised and is damaged or missing is cut off, too, with all after it, if it can be
+    /// told how far the log reached: then [`Recovered::lost_through`] says so, now and at each
+    /// opening until the log reaches as far again, and [`Wal::damage`] what was found. Nothing of it
+    /// is removed: it stays in the folder in files that end in `.damaged`.
+    ///
     /// Reads one segment at a time into memory.
     ///
     /// # Errors
     ///
-    /// The folder can't be used, or holds damage that a crash can't explain. See [`WalError`].
+    /// The folder can't be used, or holds damage that can't be lived with. See [`WalError`].
     pub async fn open(fs: F, settings: WalSettings) -> Result<(Self, Recovered), WalError> {
         settings.check()?;
         let survivors = recover::recover(&fs, settings).await?;
@@ -76,9 +86,17 @@ impl<F: Fs> Wal<F> {
             chain: survivors.chain,
             closing: Closing::NotNeeded,
             dropping: None,
+            lost_through: survivors.recovered.lost_through,
+            forgetting: None,
+            damage: survivors.damage,
             failure: None,
         };
         Ok((wal, survivors.recovered))
+    }
+
+    /// The damage that this opening found, if it found any.
+    pub const fn damage(&self) -> Option<&WalError> {
+        self.damage.as_ref()
     }
 
     /// The settings the log runs with.
@@ -125,6 +143,10 @@ impl<F: Fs> Wal<F> {
             self.segments.note_entries(last);
         }
         self.drop_segments(group.needed_from);
+        if self.lost_through.is_some_and(|lost| group.end >= lost) {
+            self.lost_through = None;
+            self.forgetting = Some(Stages::start(&self.fs, damage::forget_note()));
+        }
         group.receipts.into_iter().map(Receipt::synced).next_back()
     }
 
@@ -170,10 +192,12 @@ impl<F: Fs> Wal<F> {
     }
 
     fn poll_dropping(&mut self, cx: &mut Context<'_>) -> Result<(), LogError> {
-        if let Some(stages) = &mut self.dropping {
-            if let Poll::Ready(result) = stages.poll(&self.fs, cx) {
-                self.dropping = None;
-                result?;
+        for work in [&mut self.dropping, &mut self.forgetting] {
+            if let Some(stages) = work {
+                if let Poll::Ready(result) = stages.poll(&self.fs, cx) {
+                    *work = None;
+                    result?;
+                }
             }
         }
         Ok(())
@@ -203,6 +227,7 @@ impl<F: Fs> Wal<F> {
         self.queue.clear();
         self.group = None;
         self.dropping = None;
+        self.forgetting = None;
         self.failure.get_or_insert(failure).clone()
     }
 }

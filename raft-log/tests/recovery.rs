@@ -4,18 +4,16 @@
 
 mod support;
 
-use std::collections::BTreeMap;
 use std::task::Poll;
 
 use bytes::Bytes;
 use raft_core::ids::LogIndex;
 use raft_core::log::memory::MemoryLog;
-use raft_core::log::{Log, LogError, Recovered, Write};
+use raft_core::log::{Log, LogError, Write};
 use raft_log::{FsError, Wal, WalError};
+use support::idle::{Image, closed};
 use support::modelled::{Modelled, Spec};
 use support::*;
-
-type Image = BTreeMap<String, Vec<u8>>;
 
 /// Writes that meet every part of a frame, several segments, and the dropping of some.
 fn workload() -> Vec<Spec> {
@@ -128,67 +126,6 @@ fn crash_while_opening(fs: &MemFs, first: Crash, possible: &[MemoryLog]) {
     }
 }
 
-/// A log of two segments that fell idle, and what it holds.
-fn closed() -> (Image, Recovered, Entries) {
-    let fs = MemFs::new();
-    let (mut log, _) = open(&fs);
-    write(
-        &mut log,
-        Write {
-            identity: Some(Bytes::from("who")),
-            hard: hard(1, 1, Some(2)),
-            ..append(1, vec![chunk(1, 1, &[10, 20]), chunk(1, 3, &[30])])
-        },
-    );
-    write(&mut log, append(2, vec![chunk(1, 4, &[900])]));
-    write(
-        &mut log,
-        append(3, vec![configuration_chunk(2, 5, "there")]),
-    );
-    write(
-        &mut log,
-        Write {
-            snapshot: Some(mark(1, 2)),
-            ..append(4, vec![chunk(2, 6, &[300])])
-        },
-    );
-    settle(&mut log);
-    let image = fs.image();
-    assert_eq!(image.len(), 2, "two segments");
-    let (log, recovered) = open(&MemFs::of(image.clone()));
-    let entries = entries(&load_all(&log, &recovered));
-    (image, recovered, entries)
-}
-
-/// Each bit of a closed log is flipped in turn: it is found out, or nothing is lost by it.
-#[test]
-fn a_flipped_bit_is_detected_or_harmless() {
-    let (image, expected, expected_entries) = closed();
-    let mut detected = 0;
-    for (name, content) in &image {
-        for at in 0..content.len() {
-            for bit in 0..8 {
-                let mut damaged = image.clone();
-                damaged.get_mut(name).unwrap()[at] ^= 1 << bit;
-                match try_open(&MemFs::of(damaged)) {
-                    Ok((log, recovered)) => {
-                        assert_eq!(recovered, expected, "{name} {at} {bit}");
-                        let found = entries(&load_all(&log, &recovered));
-                        assert_eq!(found, expected_entries, "{name} {at} {bit}");
-                    }
-                    Err(WalError::Corrupt { file, offset, .. }) => {
-                        assert_eq!(&file, name);
-                        assert!(offset as usize <= at);
-                        detected += 1;
-                    }
-                    Err(error) => panic!("{name} {at} {bit}: {error}"),
-                }
-            }
-        }
-    }
-    assert!(detected > 8 * 1500, "{detected}");
-}
-
 /// Without the frame that closes an idle log, the last write can't be told from a torn one: it
 /// is gone, and nothing else is.
 #[test]
@@ -204,39 +141,6 @@ fn damage_to_the_newest_frame_of_a_busy_log_is_a_torn_tail() {
     assert_eq!(recovered.last, LogIndex::new(1));
 }
 
-#[test]
-fn a_corrupt_middle_is_refused_with_its_place() {
-    let (image, ..) = closed();
-    let mut damaged = image;
-    let (name, content) = damaged.iter_mut().next().unwrap();
-    let name = name.clone();
-    content[512 + 300] ^= 1;
-    let error = try_open(&MemFs::of(damaged)).unwrap_err();
-    let text = error.to_string();
-    let WalError::Corrupt { file, offset, .. } = error else {
-        panic!("{text}");
-    };
-    assert_eq!((file, offset), (name, 512));
-    assert!(text.contains("expected frame 2"), "{text}");
-    assert!(text.contains("found a frame body with checksum"), "{text}");
-}
-
-/// A frame whose header, length and all, is garbage or was never written hides no frame behind it.
-#[test]
-fn damage_is_found_whatever_the_header_says() {
-    let (image, ..) = closed();
-    for garbage in [0x00, 0xff] {
-        let mut damaged = image.clone();
-        let content = damaged.values_mut().next().unwrap();
-        content[512..768].fill(garbage);
-        let error = try_open(&MemFs::of(damaged)).unwrap_err();
-        assert!(
-            matches!(error, WalError::Corrupt { offset: 512, .. }),
-            "{error}"
-        );
-    }
-}
-
 /// Opening does not change a log that it refuses.
 #[test]
 fn a_refused_log_is_left_as_it_is() {
@@ -245,27 +149,6 @@ fn a_refused_log_is_left_as_it_is() {
     let fs = MemFs::of(image.clone());
     assert!(try_open(&fs).is_err());
     assert_eq!(fs.image(), image);
-}
-
-#[test]
-fn a_missing_segment_is_refused() {
-    let fs = MemFs::new();
-    let (mut log, _) = open(&fs);
-    for number in 1..=6 {
-        write(&mut log, append(number, vec![chunk(1, number, &[1500])]));
-    }
-    let image = fs.image();
-    assert_eq!(image.len(), 6);
-    for missing in 0..5 {
-        let name = image.keys().nth(missing).unwrap().clone();
-        let mut damaged = image.clone();
-        damaged.remove(&name);
-        let error = try_open(&MemFs::of(damaged)).unwrap_err();
-        let WalError::Corrupt { file, .. } = error else {
-            panic!("{error}");
-        };
-        assert!(missing == 0 || file == name, "{file}");
-    }
 }
 
 /// Older segments were dropped for the oldest one, so it must begin with a frame, also when

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use raft_core::ids::LogIndex;
+use raft_core::ids::{EntryId, LogIndex};
 use raft_core::log::{LogError, Receipt};
 
 use super::frame::Frame;
@@ -31,6 +31,8 @@ pub(super) struct Group {
     pub(super) batch: u64,
     pub(super) receipts: Vec<Receipt>,
     pub(super) appended: Option<LogIndex>,
+    /// The last entry of the log with the newest frame.
+    pub(super) end: EntryId,
     pub(super) needed_from: LogIndex,
 }
 
@@ -101,6 +103,7 @@ pub(super) fn start_group<F: Fs>(
 ) -> Option<Group> {
     let first = queue.front()?;
     let (segment, offset, creates) = (first.header.segment, first.offset, first.creates);
+    let end = first.end;
     // A new segment's first frame is written after all before it was synced; another frame may
     // follow a closing frame that was not.
     let watermark = if creates.is_some() {
@@ -119,6 +122,7 @@ pub(super) fn start_group<F: Fs>(
         batch: chain.written,
         receipts: Vec::new(),
         appended: None,
+        end,
         needed_from: LogIndex::ZERO,
     };
     while let Some(frame) = queue.front_mut() {
@@ -127,6 +131,7 @@ pub(super) fn start_group<F: Fs>(
         }
         chain.previous = frame.write_to(chain.previous, watermark, &mut parts);
         group.batch = frame.header.batch;
+        group.end = frame.end;
         group.appended = group.appended.max(frame.appended);
         group.needed_from = group.needed_from.max(frame.needed_from);
         group.receipts.extend(frame.receipt.take());

@@ -197,6 +197,16 @@ impl Contents {
         self.extents.back().map_or(self.base, |back| back.last)
     }
 
+    /// The last entry's id, as far as its term is known: a lower one otherwise.
+    pub(super) fn last_id(&self) -> EntryId {
+        let mark = self.snapshot.as_ref().map(|mark| mark.last);
+        let mark = mark.filter(|mark| mark.index == self.base);
+        let back = self.extents.back();
+        let entry = back.map(|back| EntryId::new(back.term, back.last));
+        let unknown = EntryId::new(Term::ZERO, self.base);
+        entry.or(mark).unwrap_or(unknown)
+    }
+
     /// The index of the first entry that may be kept.
     pub(super) fn first(&self) -> LogIndex {
         self.snapshot_index().next()

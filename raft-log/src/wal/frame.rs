@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use raft_core::chunk::Chunk;
-use raft_core::ids::LogIndex;
+use raft_core::ids::{EntryId, LogIndex};
 use raft_core::log::{LogError, Receipt, Write};
 
 use super::WalSettings;
@@ -24,6 +24,8 @@ pub(super) struct Frame {
     pub(super) receipt: Option<Receipt>,
     /// The highest index it appends, if any.
     pub(super) appended: Option<LogIndex>,
+    /// The last entry of the log with this frame.
+    pub(super) end: EntryId,
     /// The first index whose segment is needed once this frame is durable.
     pub(super) needed_from: LogIndex,
 }
@@ -120,6 +122,7 @@ pub(super) fn lay_out(
         chunks: body.chunks,
         receipt: Some(write.receipt),
         appended,
+        end: contents.last_id(),
         needed_from: contents.needed_from(),
     })
 }
@@ -142,6 +145,7 @@ pub(super) fn lay_out_closing(
         chunks: Vec::new(),
         receipt: None,
         appended: None,
+        end: contents.last_id(),
         needed_from: LogIndex::ZERO,
     })
 }

@@ -3,8 +3,9 @@
 //! The frames are read in order, each checked against the one before. Where the chain breaks,
 //! either a crash tore frames that nobody was promised, or something durable was damaged. It is
 //! damage when a later frame says that the broken one had been durable ([`super::scan`] looks for
-//! one), and a torn tail otherwise. A torn tail is cut off durably before anything is written
-//! again, so that no frame of it can ever follow a new one.
+//! one), and a torn tail otherwise. Either is cut off durably before anything is written again, so
+//! that no frame of it can ever follow a new one; what was damaged is kept and remembered
+//! ([`super::damage`]).
 
 use bytes::Bytes;
 use raft_core::configuration::Configuration;
@@ -29,19 +30,26 @@ pub(super) struct Survivors {
     pub(super) tail: Tail,
     pub(super) chain: Chain,
     pub(super) recovered: Recovered,
+    pub(super) damage: Option<WalError>,
 }
 
 /// Takes the folder and finds what survived in it.
 pub(super) async fn recover<F: Fs>(fs: &F, settings: WalSettings) -> Result<Survivors, WalError> {
     let folder = Folder { fs };
     folder.run("lock the folder", Operation::Lock).await?;
-    let files = folder.segments().await?;
-    check_no_gap(&files)?;
+    let names = folder.names().await?;
+    let mut note = folder.read_note(&names).await?;
+    let mut files = segments(&names).into_iter().peekable();
     let mut replay = Replay::new();
-    let mut expected = Expected::first(files.first().map(|file| file.number));
-    let mut end = None;
-    let mut files = files.into_iter().peekable();
+    let mut expected = Expected::first(files.peek().map(|file| file.number));
+    let mut end: Option<End> = None;
     while let Some(file) = files.peek() {
+        if end
+            .as_ref()
+            .is_some_and(|end| end.follower() != file.number)
+        {
+            break;
+        }
         let bytes = folder.read(file).await?;
         if end.is_some() && !scan::continues(&bytes, file.number, &expected)? {
             break;
@@ -55,78 +63,102 @@ pub(super) async fn recover<F: Fs>(fs: &F, settings: WalSettings) -> Result<Surv
         files.next();
     }
     let rest: Vec<File> = files.collect();
+    let mut damage = None;
     if let Some(end) = &end {
-        refuse_damage(&folder, end, &rest, &expected).await?;
+        damage = find_damage(&folder, end, &rest, &expected).await?;
+        replay.check_whole()?;
+        match damage.clone() {
+            None => folder.cut(end, &rest).await?,
+            Some(error) if !replay.may_go_on() => return Err(error),
+            Some(_) => {
+                let survey = folder.survey(end, &rest, &expected, replay.end()).await?;
+                let merged = survey.merged_with(note);
+                folder.write_note(&merged, &names).await?;
+                folder.set_aside(end, &rest, &names).await?;
+                note = Some(merged);
+            }
+        }
     }
-    replay.check_whole()?;
-    folder.cut(end.as_ref(), &rest).await?;
-    Ok(survivors(settings, end.as_ref(), &expected, replay))
+    if let Some(note) = &note {
+        replay.remember(note.hard);
+    }
+    let lost_through = note.map(|note| note.lost_through);
+    let mut survivors = survivors(settings, end.as_ref(), &expected, replay);
+    survivors.recovered.lost_through = lost_through;
+    survivors.damage = damage;
+    Ok(survivors)
 }
 
 /// A segment file as it was listed.
 #[derive(Clone, Copy)]
-struct File {
-    number: u64,
+pub(super) struct File {
+    pub(super) number: u64,
     length: u64,
 }
 
 /// The last segment that holds frames of the chain, and where the chain breaks in it.
-struct End {
-    file: u64,
-    bytes: Bytes,
-    broken: Break,
+pub(super) struct End {
+    pub(super) file: u64,
+    pub(super) bytes: Bytes,
+    pub(super) broken: Break,
+}
+
+impl End {
+    /// The segment that must come next.
+    const fn follower(&self) -> u64 {
+        self.file.saturating_add(1)
+    }
 }
 
 /// The folder, with errors that say what was tried.
-struct Folder<'a, F: Fs> {
+pub(super) struct Folder<'a, F: Fs> {
     fs: &'a F,
 }
 
 impl<F: Fs> Folder<'_, F> {
-    async fn run(&self, action: &'static str, operation: Operation) -> Result<Answer, WalError> {
+    pub(super) async fn run(
+        &self,
+        action: &'static str,
+        operation: Operation,
+    ) -> Result<Answer, WalError> {
         let answer = self.fs.start(operation).await;
         answer.map_err(|cause| WalError::Fs { action, cause })
     }
 
-    /// The segments in the folder, oldest first. Other files are none of the log's business.
-    async fn segments(&self) -> Result<Vec<File>, WalError> {
-        let Answer::Names(names) = self.run("list the folder", Operation::List).await? else {
-            return Err(no_answer("list the folder"));
-        };
-        let mut files: Vec<File> = names
-            .into_iter()
-            .filter_map(|(name, length)| {
-                segment::number(&name).map(|number| File { number, length })
-            })
-            .collect();
-        files.sort_by_key(|file| file.number);
-        Ok(files)
+    /// All files in the folder, with their lengths.
+    async fn names(&self) -> Result<Vec<(String, u64)>, WalError> {
+        match self.run("list the folder", Operation::List).await? {
+            Answer::Names(names) => Ok(names),
+            Answer::Done | Answer::Bytes(_) => Err(no_answer("list the folder")),
+        }
     }
 
-    async fn read(&self, file: &File) -> Result<Bytes, WalError> {
-        let length = usize::try_from(file.length).map_err(|_| WalError::Corrupt {
-            file: segment::name(file.number),
+    pub(super) async fn read(&self, file: &File) -> Result<Bytes, WalError> {
+        self.read_file(&segment::name(file.number), file.length)
+            .await
+    }
+
+    pub(super) async fn read_file(&self, name: &str, length: u64) -> Result<Bytes, WalError> {
+        let length = usize::try_from(length).map_err(|_| WalError::Corrupt {
+            file: String::from(name),
             offset: 0,
-            expected: String::from("a segment that fits the memory"),
-            found: format!("a file of {} bytes", file.length),
+            expected: String::from("a file that fits the memory"),
+            found: format!("one of {length} bytes"),
         })?;
         let read = Operation::Read {
-            name: segment::name(file.number),
+            name: String::from(name),
             offset: 0,
             length,
         };
-        match self.run("read a segment", read).await? {
+        match self.run("read a file of the log", read).await? {
             Answer::Bytes(bytes) => Ok(bytes),
-            Answer::Done | Answer::Names(_) => Err(no_answer("read a segment")),
+            Answer::Done | Answer::Names(_) => Err(no_answer("read a file of the log")),
         }
     }
 
     /// Removes all that follows the last frame of the chain, and makes what is left durable:
     /// frames may have been read that were never synced, and others will be told of them.
-    async fn cut(&self, end: Option<&End>, rest: &[File]) -> Result<(), WalError> {
-        let Some(end) = end else {
-            return Ok(());
-        };
+    async fn cut(&self, end: &End, rest: &[File]) -> Result<(), WalError> {
         let empty = end.broken.offset == 0;
         let abandoned = rest.iter().rev().map(|file| file.number);
         for number in abandoned.chain(empty.then_some(end.file)) {
@@ -136,17 +168,36 @@ impl<F: Fs> Folder<'_, F> {
             self.run("sync the folder", Operation::SyncFolder).await?;
         }
         if !empty {
-            let name = segment::name(end.file);
-            let cut = Operation::SetLength {
-                name: name.clone(),
-                length: end.broken.offset as u64,
-            };
-            self.run("cut the tail", cut).await?;
-            self.run("sync the cut", Operation::Sync { name }).await?;
-            self.run("sync the folder", Operation::SyncFolder).await?;
+            self.cut_segment(end).await?;
         }
         Ok(())
     }
+
+    /// Cuts the segment where the chain breaks in it.
+    pub(super) async fn cut_segment(&self, end: &End) -> Result<(), WalError> {
+        let name = segment::name(end.file);
+        let cut = Operation::SetLength {
+            name: name.clone(),
+            length: end.broken.offset as u64,
+        };
+        self.run("cut the tail", cut).await?;
+        self.run("sync the cut", Operation::Sync { name }).await?;
+        self.run("sync the folder", Operation::SyncFolder).await?;
+        Ok(())
+    }
+}
+
+/// The segments among these files, oldest first. Other files are none of the log's business.
+fn segments(names: &[(String, u64)]) -> Vec<File> {
+    let file = |(name, length): &(String, u64)| {
+        segment::number(name).map(|number| File {
+            number,
+            length: *length,
+        })
+    };
+    let mut files: Vec<File> = names.iter().filter_map(file).collect();
+    files.sort_by_key(|file| file.number);
+    files
 }
 
 /// Reads the frames of one segment into `replay`, up to where the chain breaks.
@@ -169,37 +220,30 @@ fn scan_segment(
     }
 }
 
-/// Segments are only ever added at the end and dropped from the front, each durably before the
-/// next, so a gap is a file that was lost.
-fn check_no_gap(files: &[File]) -> Result<(), WalError> {
-    for (file, next) in files.iter().zip(files.iter().skip(1)) {
-        let following = file.number.saturating_add(1);
-        if next.number != following {
-            return Err(WalError::Corrupt {
-                file: segment::name(following),
-                offset: 0,
-                expected: format!("a segment before {}", segment::name(next.number)),
-                found: String::from("no such file"),
-            });
-        }
-    }
-    Ok(())
-}
-
-/// An error, if what broke the chain was once durable.
-async fn refuse_damage<F: Fs>(
+/// What broke the chain, if it was once durable.
+async fn find_damage<F: Fs>(
     folder: &Folder<'_, F>,
     end: &End,
     rest: &[File],
     expected: &Expected,
-) -> Result<(), WalError> {
+) -> Result<Option<WalError>, WalError> {
     if expected.is_first() && end.file > 1 {
         let witness = String::from("older segments were dropped for it");
-        return Err(corrupt(end.file, &end.broken, expected, &witness));
+        return Ok(Some(corrupt(end.file, &end.broken, expected, &witness)));
     }
     let witness = scan::witness(&end.bytes, end.broken.resume, end.file, expected);
     if let Some(witness) = witness {
-        return Err(corrupt(end.file, &end.broken, expected, &witness));
+        return Ok(Some(corrupt(end.file, &end.broken, expected, &witness)));
+    }
+    // Segments are only ever added at the end and dropped from the front, each durably before the
+    // next, so a gap is a file that was lost.
+    if let Some(file) = rest.first().filter(|file| file.number != end.follower()) {
+        return Ok(Some(WalError::Corrupt {
+            file: segment::name(end.follower()),
+            offset: 0,
+            expected: format!("a segment before {}", segment::name(file.number)),
+            found: String::from("no such file"),
+        }));
     }
     let mut damaged = (end.file, end.broken.clone());
     for file in rest {
@@ -211,10 +255,10 @@ async fn refuse_damage<F: Fs>(
             }
         }
         if let Some(witness) = scan::witness(&bytes, 0, file.number, expected) {
-            return Err(corrupt(damaged.0, &damaged.1, expected, &witness));
+            return Ok(Some(corrupt(damaged.0, &damaged.1, expected, &witness)));
         }
     }
-    Ok(())
+    Ok(None)
 }
 
 fn corrupt(file: u64, broken: &Break, expected: &Expected, witness: &str) -> WalError {
@@ -254,6 +298,7 @@ fn survivors(
             written: batch,
             durable: batch,
         },
+        damage: None,
         recovered: recovered(&contents, configurations),
         contents,
         segments,

@@ -3,11 +3,12 @@
 use bytes::Bytes;
 use raft_core::chunk::{Chunk, HEADER_BYTES as CHUNK_HEADER_BYTES};
 use raft_core::configuration::Configuration;
-use raft_core::ids::LogIndex;
-use raft_core::log::LogError;
+use raft_core::ids::{Boot, EntryId, LogIndex};
+use raft_core::log::{HardState, LogError};
 use raft_core::record::Record;
 
 use super::contents::{Contents, Place};
+use super::damage::later;
 use super::format::{self, HEADER_BYTES};
 use super::load::ANY_CHUNK;
 use super::scan::Found;
@@ -73,6 +74,26 @@ impl Replay {
         Ok(())
     }
 
+    /// The hard state and the last entry as of the last frame applied.
+    pub(super) fn end(&self) -> (HardState, EntryId) {
+        let contents = self.contents.as_ref();
+        contents.map_or((HardState::default(), EntryId::ORIGIN), |contents| {
+            (contents.hard, contents.last_id())
+        })
+    }
+
+    /// Whether what was read is enough to go on with, if all after it is lost: a hull was at work,
+    /// and it never began before the identity was complete.
+    pub(super) fn may_go_on(&self) -> bool {
+        self.end().0.boot > Boot::default()
+    }
+
+    /// Takes over what a damaged log had promised.
+    pub(super) fn remember(&mut self, hard: HardState) {
+        let contents = self.contents.get_or_insert_default();
+        contents.hard = later(contents.hard, hard);
+    }
+
     /// An error, if entries are missing between the snapshot and the first one read.
     pub(super) fn check_whole(&self) -> Result<(), WalError> {
         let Some(missing) = self.contents.as_ref().map(Contents::missing) else {
@@ -96,6 +117,31 @@ impl Replay {
             self.configurations,
         )
     }
+}
+
+/// What a frame makes the log end with.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ending {
+    appended: Option<EntryId>,
+    mark: Option<EntryId>,
+}
+
+impl Ending {
+    /// What the log ends with after the frame, if the removal before left it ending with `left`.
+    pub(super) fn after(&self, left: EntryId) -> EntryId {
+        let last = self.appended.unwrap_or(left);
+        let beyond = self.mark.filter(|mark| mark.index > last.index);
+        beyond.unwrap_or(last)
+    }
+}
+
+/// What a whole frame makes the log end with; `None` if its body can't be read.
+pub(super) fn ending(frame: &Found) -> Option<Ending> {
+    let body = Body::split(frame)?;
+    Some(Ending {
+        appended: body.chunks.last().map(|(chunk, _)| chunk.last_id()),
+        mark: body.mark.map(|mark| mark.last),
+    })
 }
 
 /// What stands behind a frame's header.

@@ -86,6 +86,13 @@ impl Expected {
         }
     }
 
+    /// Whether a frame with this header can stand in this segment, at the expected frame's place or
+    /// after it.
+    fn is_due_by(&self, header: &Header, segment: u64) -> bool {
+        let ours = self.log_id().is_none_or(|log_id| log_id == header.log_id);
+        ours && header.segment == segment && header.batch >= self.batch()
+    }
+
     /// Why a header is not the expected one, if it isn't.
     fn refuse(&self, header: &Header, segment: u64, offset: usize) -> Option<String> {
         if header.segment != segment {
@@ -135,18 +142,27 @@ pub(super) fn frame_at(
     let rest = bytes.get(offset..).unwrap_or(&[]);
     let (header, checksum) = match Header::decode(rest) {
         Ok(decoded) => decoded,
-        Err(HeaderError::Version(version)) => {
-            return Err(WalError::UnknownVersion {
-                file: segment::name(segment),
-                version,
-                supported: format::FORMAT_VERSION,
-            });
-        }
+        Err(HeaderError::Version(version)) => return Err(later_version(segment, version)),
         Err(error) => return broken(next, describe(error)),
     };
     if let Some(found) = expected.refuse(&header, segment, offset) {
         return broken(next, found);
     }
+    match whole(bytes, offset, header, checksum) {
+        Ok(frame) => Ok(Ok(frame)),
+        Err(Torn { end, found }) => broken(end.unwrap_or(next), found),
+    }
+}
+
+/// A frame whose header is right and whose body is not there.
+struct Torn {
+    /// Where the frame ends, if that is within the segment.
+    end: Option<usize>,
+    found: String,
+}
+
+/// The frame with this header, if all of it is there.
+fn whole(bytes: &Bytes, offset: usize, header: Header, checksum: u32) -> Result<Found, Torn> {
     let start = offset.saturating_add(HEADER_BYTES);
     let ends = |length: Option<u64>, from: usize| {
         let length = usize::try_from(length?).ok()?;
@@ -155,22 +171,61 @@ pub(super) fn frame_at(
     let body_end = ends(Some(header.body.total), start);
     let frame_end = ends(header.frame_bytes(), offset);
     let (Some(body_end), Some(end)) = (body_end, frame_end) else {
-        return broken(next, String::from("a frame cut short"));
+        let found = String::from("a frame cut short");
+        return Err(Torn { end: None, found });
     };
     let body = bytes.slice(start..body_end);
     let computed = format::checksum(&body);
     if computed != header.body_checksum {
         let stored = header.body_checksum;
         let found = format!("a frame body with checksum {computed:08x} for {stored:08x}");
-        return broken(end, found);
+        let end = Some(end);
+        return Err(Torn { end, found });
     }
-    Ok(Ok(Found {
+    Ok(Found {
         header,
         checksum,
         body,
         offset,
         end,
-    }))
+    })
+}
+
+/// The frames from `from` on that can be read behind a break, those without their bodies too. They
+/// are not tied to what stands before the break.
+pub(super) fn survivors(
+    bytes: &Bytes,
+    from: usize,
+    segment: u64,
+    expected: &Expected,
+) -> Result<Vec<(Header, Option<Found>)>, WalError> {
+    let mut found = Vec::new();
+    let mut offset = from;
+    while let Some(rest) = bytes.get(offset..).filter(|rest| !rest.is_empty()) {
+        let mut next = offset.saturating_add(MIN_BLOCK_BYTES as usize);
+        match Header::decode(rest) {
+            Ok((header, checksum)) if expected.is_due_by(&header, segment) => {
+                let frame = whole(bytes, offset, header, checksum);
+                next = match &frame {
+                    Ok(frame) => frame.end,
+                    Err(torn) => torn.end.unwrap_or(next),
+                };
+                found.push((header, frame.ok()));
+            }
+            Err(HeaderError::Version(version)) => return Err(later_version(segment, version)),
+            Ok(_) | Err(_) => {}
+        }
+        offset = next;
+    }
+    Ok(found)
+}
+
+fn later_version(segment: u64, version: u16) -> WalError {
+    WalError::UnknownVersion {
+        file: segment::name(segment),
+        version,
+        supported: format::FORMAT_VERSION,
+    }
 }
 
 /// Whether the segment goes on with the frame after the last one read. Without one, nothing can

@@ -11,6 +11,7 @@
     reason = "part of the tests, each of which includes the file and uses a part of it"
 )]
 
+pub mod idle;
 pub mod mem_fs;
 pub mod modelled;
 pub mod snapshots;

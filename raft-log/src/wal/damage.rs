@@ -1,0 +1,337 @@
+//! Damage: what was durable and can't be read any more. What can still be told of it, and what is
+//! kept so that nobody forgets it before the log is whole again.
+//!
+//! A damaged log is cut where the damage begins. That is safe only for who knows what may be
+//! missing: every frame repeats the hard state, and says where the log ended before it. So the
+//! frames behind the damage tell which term and vote must not be forgotten, and how far the log
+//! reached at most; the file [`NOTE`] keeps that until the log reaches as far again. What is cut off
+//! stays in the folder, in files that end in [`ASIDE`], for whoever wants to look.
+
+use bytes::Bytes;
+use raft_core::ids::{EntryId, LogIndex, Term};
+use raft_core::log::HardState;
+
+use super::format::{self, BodyShape, HEADER_BYTES, Header};
+use super::recover::{End, File, Folder};
+use super::replay;
+use super::scan::{self, Expected};
+use super::segment;
+use crate::error::WalError;
+use crate::fs::{Fs, Operation};
+
+/// What must be remembered of a log that was damaged, until it reaches as far again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Note {
+    pub(super) log_id: u64,
+    pub(super) hard: HardState,
+    /// No entry that was ever durable is later than this one.
+    pub(super) lost_through: EntryId,
+}
+
+impl Note {
+    /// What both remember.
+    pub(super) fn merged_with(self, other: Option<Self>) -> Self {
+        other.map_or(self, |other| Self {
+            log_id: self.log_id,
+            hard: later(self.hard, other.hard),
+            lost_through: self.lost_through.max(other.lost_through),
+        })
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        let header = Header {
+            head: false,
+            log_id: self.log_id,
+            segment: 0,
+            batch: 0,
+            watermark: 0,
+            hard: self.hard,
+            truncate_from: None,
+            drop_before: LogIndex::ZERO,
+            last: self.lost_through.index,
+            block_bytes: format::MIN_BLOCK_BYTES,
+            body: BodyShape::default(),
+            previous: 0,
+            body_checksum: 0,
+        };
+        let mut bytes = header.encode().0.to_vec();
+        bytes.extend_from_slice(&self.lost_through.term.get().to_le_bytes());
+        let checksum = format::checksum(&bytes);
+        bytes.extend_from_slice(&checksum.to_le_bytes());
+        bytes
+    }
+
+    /// Reads what [`Note::encode`] wrote.
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let (content, checksum) = bytes.split_last_chunk()?;
+        let (header, term) = content.split_first_chunk::<HEADER_BYTES>()?;
+        let term: &[u8; 8] = term.try_into().ok()?;
+        if format::checksum(content) != u32::from_le_bytes(*checksum) {
+            return None;
+        }
+        let (header, _) = Header::decode(header).ok()?;
+        let term = Term::new(u64::from_le_bytes(*term));
+        Some(Self {
+            log_id: header.log_id,
+            hard: header.hard,
+            lost_through: EntryId::new(term, header.last),
+        })
+    }
+}
+
+/// Of two hard states of one log, what both demand.
+pub(super) fn later(one: HardState, other: HardState) -> HardState {
+    let age = |hard: HardState| (hard.term, hard.vote.is_some());
+    let (earlier, later) = if age(one) > age(other) {
+        (other, one)
+    } else {
+        (one, other)
+    };
+    HardState {
+        boot: later.boot.max(earlier.boot),
+        promise: later.promise.max(earlier.promise),
+        ..later
+    }
+}
+
+/// What the frames behind the damage tell, read in their order.
+#[derive(Clone, Copy, Debug)]
+struct Survey {
+    hard: HardState,
+    batch: u64,
+    /// What the log ended with after the last frame that was read, at most.
+    end: EntryId,
+    /// Whether that frame's body was lost, so that nobody knows what it did.
+    blind: bool,
+    /// The latest end so far.
+    reached: EntryId,
+}
+
+impl Survey {
+    /// Nothing is known yet but what stands before the damage: the frames up to `batch`.
+    const fn after(batch: u64, hard: HardState, end: EntryId) -> Self {
+        Self {
+            hard,
+            batch,
+            end,
+            blind: false,
+            reached: end,
+        }
+    }
+
+    /// Takes in the next frame, of which the body may be lost.
+    fn take(&mut self, header: &Header, body: Option<replay::Ending>) {
+        let follows = header.batch == self.batch.saturating_add(1) && !self.blind;
+        let before = if follows && header.last == self.end.index {
+            self.end
+        } else {
+            // No entry is of a later term than the one its node was in.
+            EntryId::new(header.hard.term, header.last)
+        };
+        let kept = header
+            .truncate_from
+            .map_or(before.index, |from| from.previous().min(before.index));
+        let left = EntryId::new(before.term, kept);
+        self.end = body.map_or(before, |ending| ending.after(left));
+        self.blind = body.is_none();
+        self.reached = self.reached.max(before).max(self.end);
+        self.hard = later(self.hard, header.hard);
+        self.batch = header.batch;
+    }
+}
+
+impl<F: Fs> Folder<'_, F> {
+    /// What a damaged log left to be remembered, if it is not whole yet.
+    pub(super) async fn read_note(
+        &self,
+        names: &[(String, u64)],
+    ) -> Result<Option<Note>, WalError> {
+        let Some((_, length)) = names.iter().find(|(name, _)| name == NOTE) else {
+            return Ok(None);
+        };
+        let bytes = self.read_file(NOTE, *length).await?;
+        let corrupt = || WalError::Corrupt {
+            file: String::from(NOTE),
+            offset: 0,
+            expected: String::from("what a damaged log had promised"),
+            found: format!("{} bytes that are not that", bytes.len()),
+        };
+        Note::decode(&bytes).map(Some).ok_or_else(corrupt)
+    }
+
+    /// What must be remembered of the frames behind a damage.
+    pub(super) async fn survey(
+        &self,
+        end: &End,
+        rest: &[File],
+        expected: &Expected,
+        before: (HardState, EntryId),
+    ) -> Result<Note, WalError> {
+        let batch = expected.batch().saturating_sub(1);
+        let mut survey = Survey::after(batch, before.0, before.1);
+        let from = end.broken.offset;
+        take_all(&mut survey, &end.bytes, from, (end.file, expected))?;
+        for file in rest {
+            let bytes = self.read(file).await?;
+            take_all(&mut survey, &bytes, 0, (file.number, expected))?;
+        }
+        Ok(Note {
+            log_id: expected.log_id().unwrap_or_default(),
+            hard: survey.hard,
+            lost_through: survey.reached,
+        })
+    }
+
+    /// Makes the note durable: as a whole, or not at all.
+    pub(super) async fn write_note(
+        &self,
+        note: &Note,
+        names: &[(String, u64)],
+    ) -> Result<(), WalError> {
+        let bytes = note.encode();
+        self.write_file(NEW_NOTE, bytes.into(), names).await?;
+        let (from, to) = (String::from(NEW_NOTE), String::from(NOTE));
+        self.run("keep a note of the damage", Operation::Rename { from, to })
+            .await?;
+        self.run("sync the folder", Operation::SyncFolder).await?;
+        Ok(())
+    }
+
+    /// Cuts off what is damaged and all after it, but leaves it in the folder under other names. The
+    /// newest goes first, so that what is left after a crash is found damaged again.
+    pub(super) async fn set_aside(
+        &self,
+        end: &End,
+        rest: &[File],
+        names: &[(String, u64)],
+    ) -> Result<(), WalError> {
+        let whole = end.broken.offset == 0;
+        if !whole {
+            let copy = aside(end.file);
+            self.write_file(&copy, end.bytes.clone(), names).await?;
+        }
+        let others = rest.iter().rev().map(|file| file.number);
+        for number in others.chain(whole.then_some(end.file)) {
+            let (from, to) = (segment::name(number), aside(number));
+            self.run(
+                "set a damaged segment aside",
+                Operation::Rename { from, to },
+            )
+            .await?;
+            self.run("sync the folder", Operation::SyncFolder).await?;
+        }
+        if whole {
+            return Ok(());
+        }
+        self.cut_segment(end).await
+    }
+
+    /// Writes a whole file durably, in place of one that may be there.
+    async fn write_file(
+        &self,
+        name: &str,
+        bytes: Bytes,
+        names: &[(String, u64)],
+    ) -> Result<(), WalError> {
+        let action = "write beside a damaged log";
+        let name = String::from(name);
+        if names.iter().any(|(other, _)| *other == name) {
+            let name = name.clone();
+            self.run(action, Operation::Remove { name }).await?;
+        }
+        let create = Operation::Create {
+            name: name.clone(),
+            length: bytes.len() as u64,
+        };
+        self.run(action, create).await?;
+        let write = Operation::Write {
+            name: name.clone(),
+            offset: 0,
+            parts: vec![bytes],
+        };
+        self.run(action, write).await?;
+        self.run(action, Operation::Sync { name }).await?;
+        self.run("sync the folder", Operation::SyncFolder).await?;
+        Ok(())
+    }
+}
+
+/// Takes in all frames of a segment from `offset` on that can be read.
+fn take_all(
+    survey: &mut Survey,
+    bytes: &Bytes,
+    offset: usize,
+    (segment, expected): (u64, &Expected),
+) -> Result<(), WalError> {
+    for (header, frame) in scan::survivors(bytes, offset, segment, expected)? {
+        if header.batch > survey.batch {
+            let body = frame.as_ref().and_then(replay::ending);
+            survey.take(&header, body);
+        }
+    }
+    Ok(())
+}
+
+/// The operations that forget the note.
+pub(super) fn forget_note() -> [Vec<(&'static str, Operation)>; 2] {
+    let name = String::from(NOTE);
+    [
+        vec![("forget a damage", Operation::Remove { name })],
+        vec![("sync the folder", Operation::SyncFolder)],
+    ]
+}
+
+/// What a segment is called that was set aside.
+fn aside(number: u64) -> String {
+    format!("{}{ASIDE}", segment::name(number))
+}
+
+/// The file that remembers what a damaged log had promised.
+pub(super) const NOTE: &str = "REPAIR";
+const NEW_NOTE: &str = "REPAIR.new";
+const ASIDE: &str = ".damaged";
+
+#[cfg(test)]
+mod tests {
+    use raft_core::ids::{Boot, NodeId};
+
+    use super::*;
+
+    fn hard(boot: u64, term: u64, vote: Option<u64>) -> HardState {
+        HardState {
+            boot: Boot::new(boot),
+            term: Term::new(term),
+            vote: vote.map(NodeId::new),
+            ..HardState::default()
+        }
+    }
+
+    #[test]
+    fn a_note_is_read_back_and_no_part_or_rotten_copy_of_it_is() {
+        let note = Note {
+            log_id: 7,
+            hard: hard(3, 9, Some(2)),
+            lost_through: EntryId::new(Term::new(8), LogIndex::new(300)),
+        };
+        let bytes = note.encode();
+        assert_eq!(Note::decode(&bytes), Some(note));
+        for end in 0..bytes.len() {
+            assert_eq!(Note::decode(&bytes[..end]), None, "cut at {end}");
+        }
+        for at in 0..bytes.len() {
+            let mut rotten = bytes.clone();
+            rotten[at] ^= 4;
+            assert_eq!(Note::decode(&rotten), None, "flipped at {at}");
+        }
+    }
+
+    #[test]
+    fn the_later_term_counts_and_a_vote_is_not_forgotten() {
+        let voted = hard(1, 5, Some(2));
+        for other in [hard(2, 5, None), hard(2, 4, Some(9))] {
+            assert_eq!(later(voted, other), hard(2, 5, Some(2)));
+            assert_eq!(later(other, voted), hard(2, 5, Some(2)));
+        }
+        assert_eq!(later(voted, hard(2, 6, None)), hard(2, 6, None));
+    }
+}

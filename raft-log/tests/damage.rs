@@ -1,0 +1,332 @@
+//! What opening does with what was durable and is damaged.
+
+#![allow(clippy::unwrap_used, reason = "part of the tests")]
+
+mod support;
+
+use raft_core::ids::{EntryId, LogIndex, Term};
+use raft_core::log::{HardState, Log, Recovered, Write};
+use raft_log::WalError;
+use support::idle::{Image, closed};
+use support::*;
+
+/// Each bit of a closed log is flipped in turn. It is harmless, or the log refuses to open, or it
+/// says how far it reached: then it holds the beginning of what it held, and remembers who it voted
+/// for.
+#[test]
+fn a_flipped_bit_is_harmless_or_found_and_nothing_promised_is_forgotten() {
+    let (image, expected, held) = closed();
+    let (mut refused, mut cut) = (0, 0);
+    for (name, content) in &image {
+        for at in 0..content.len() {
+            for bit in 0..8 {
+                let mut damaged = image.clone();
+                damaged.get_mut(name).unwrap()[at] ^= 1 << bit;
+                match try_open(&MemFs::of(damaged)) {
+                    Ok((log, recovered)) if log.damage().is_none() => {
+                        assert_eq!(recovered, expected, "{name} {at} {bit}");
+                        let found = entries(&load_all(&log, &recovered));
+                        assert_eq!(found, held, "{name} {at} {bit}");
+                    }
+                    Ok((log, recovered)) => {
+                        let mut found = entries(&load_all(&log, &recovered));
+                        // Where the snapshot is among what was lost, what it stood for is there.
+                        found.retain(|(_, index, _)| *index >= held[0].1);
+                        assert!(held.starts_with(&found), "{name} {at} {bit}");
+                        assert_kept(&recovered, &expected);
+                        cut += 1;
+                    }
+                    Err(WalError::Corrupt { file, offset, .. }) => {
+                        assert_eq!(&file, name);
+                        assert!(offset as usize <= at);
+                        assert!(offset == 0, "only who it is can't be missed: {at}");
+                        refused += 1;
+                    }
+                    Err(error) => panic!("{name} {at} {bit}: {error}"),
+                }
+            }
+        }
+    }
+    assert!(refused > 8 * 300 && cut > 8 * 1000, "{refused} {cut}");
+}
+
+/// A damaged log remembers what it promised, whatever else it lost.
+fn assert_kept(recovered: &Recovered, whole: &Recovered) {
+    assert_eq!(recovered.hard, whole.hard);
+    assert_eq!(recovered.identity, whole.identity);
+    let lost_through = recovered.lost_through.unwrap();
+    assert!(lost_through >= end_of(whole), "{lost_through}");
+    assert!(lost_through.term <= recovered.hard.term);
+}
+
+fn end_of(recovered: &Recovered) -> EntryId {
+    let term = recovered.runs.last().map_or(Term::ZERO, |run| run.term);
+    EntryId::new(term, recovered.last)
+}
+
+/// The closed log with a hole in its second frame, in the term of its last entry.
+fn holed() -> (Image, Recovered) {
+    let fs = MemFs::of(closed().0);
+    let (mut log, recovered) = open(&fs);
+    write(
+        &mut log,
+        Write {
+            hard: hard(2, 3, Some(9)),
+            ..append(5, vec![chunk(2, 7, &[40])])
+        },
+    );
+    settle(&mut log);
+    let mut image = fs.image();
+    let (_, whole) = open(&MemFs::of(image.clone()));
+    assert_eq!(whole.last, recovered.last.next());
+    image.values_mut().next().unwrap()[512 + 300] ^= 1;
+    (image, whole)
+}
+
+#[test]
+fn what_was_found_is_told_with_its_place_and_kept_aside() {
+    let (image, _) = holed();
+    let fs = MemFs::of(image.clone());
+    let (log, recovered) = open(&fs);
+    let text = log.damage().unwrap().to_string();
+    let (name, content) = image.iter().next().unwrap();
+    assert!(text.contains(&format!("in {name} at offset 512")), "{text}");
+    assert!(text.contains("expected frame 2"), "{text}");
+    assert!(text.contains("found a frame body with checksum"), "{text}");
+    assert_eq!(recovered.last, LogIndex::new(3), "what stands before it");
+    let after = fs.image();
+    for (name, content) in &image {
+        assert_eq!(&after[&format!("{name}.damaged")], content);
+    }
+    assert_eq!(after[name], content[..512]);
+}
+
+/// Where whole frames stand behind the hole, it is known to the entry how far the log reached.
+#[test]
+fn how_far_the_log_reached_is_told_as_well_as_it_can_be() {
+    let (image, whole) = holed();
+    let (_, recovered) = open(&MemFs::of(image.clone()));
+    assert_eq!(recovered.lost_through, Some(end_of(&whole)));
+    assert_eq!(recovered.hard, hard(2, 3, Some(9)));
+    // Without the last frames' bodies all that is known is where they began, and the term then.
+    let mut darker = image;
+    let (last, _) = darker.iter().next_back().unwrap();
+    let last = last.clone();
+    let content = darker.get_mut(&last).unwrap();
+    content[200] ^= 1;
+    let (_, recovered) = open(&MemFs::of(darker));
+    let bound = EntryId::new(Term::new(3), whole.last);
+    assert_eq!(recovered.lost_through, Some(bound));
+}
+
+/// A frame whose header, length and all, is garbage or was never written hides no frame behind it.
+#[test]
+fn damage_is_found_whatever_the_header_says() {
+    let (image, whole) = holed();
+    for garbage in [0x00, 0xff] {
+        let mut damaged = image.clone();
+        let content = damaged.values_mut().next().unwrap();
+        content[512..768].fill(garbage);
+        let (log, recovered) = open(&MemFs::of(damaged));
+        let damage = log.damage().unwrap();
+        assert!(
+            matches!(damage, WalError::Corrupt { offset: 512, .. }),
+            "{damage}"
+        );
+        assert_kept(&recovered, &whole);
+    }
+}
+
+/// What was promised is told at each opening, until the log durably reaches as far again.
+#[test]
+fn a_damage_is_remembered_until_the_log_reaches_as_far_again() {
+    let (image, whole) = holed();
+    let mut fs = MemFs::of(image);
+    for _ in 0..3 {
+        fs = fs.crash(Crash::KeepAll);
+        let (_, recovered) = open(&fs);
+        assert_eq!(recovered.lost_through, Some(end_of(&whole)));
+        assert_eq!(recovered.hard, whole.hard);
+    }
+    fs = fs.crash(Crash::KeepAll);
+    let (mut log, recovered) = open(&fs);
+    assert!(log.damage().is_none(), "it was cut off");
+    let next = recovered.last.get() + 1;
+    let entry = |number, index| Write {
+        hard: hard(3, 3, Some(9)),
+        ..append(number, vec![chunk(2, index, &[5])])
+    };
+    for index in next..whole.last.get() {
+        write(&mut log, entry(index, index));
+    }
+    settle(&mut log);
+    fs = fs.crash(Crash::KeepAll);
+    let (mut log, recovered) = open(&fs);
+    assert_eq!(
+        recovered.lost_through,
+        Some(end_of(&whole)),
+        "one is missing"
+    );
+    log.begin(entry(9, whole.last.get()));
+    assert_eq!(
+        open(&fs.crash(Crash::LoseAll)).1.lost_through,
+        Some(end_of(&whole))
+    );
+    finish(&mut log).unwrap();
+    settle(&mut log);
+    assert!(!fs.image().contains_key("REPAIR"));
+    assert_eq!(open(&fs.crash(Crash::LoseAll)).1.lost_through, None);
+}
+
+/// An entry of a later term counts more than any of an earlier one.
+#[test]
+fn a_later_term_reaches_farther() {
+    let (image, _) = holed();
+    let fs = MemFs::of(image);
+    let (mut log, recovered) = open(&fs);
+    let chunk = chunk(4, recovered.last.get() + 1, &[5]);
+    write(
+        &mut log,
+        Write {
+            hard: hard(3, 4, None),
+            ..append(1, vec![chunk])
+        },
+    );
+    settle(&mut log);
+    assert_eq!(open(&fs.crash(Crash::KeepAll)).1.lost_through, None);
+}
+
+/// The power fails at each operation of an opening that finds damage, and at each of the next one.
+/// Nothing promised is forgotten, and what was set aside is there in the end.
+#[test]
+fn a_crash_at_each_operation_of_the_repair_forgets_nothing() {
+    let (image, whole) = holed();
+    let mut crashes = 0;
+    for first in 0.. {
+        let fs = MemFs::of(image.clone());
+        fs.crash_at(first);
+        let ended = run_to_crash(&fs);
+        for crash in [Crash::KeepAll, Crash::LoseAll, Crash::Some(first as u64)] {
+            for second in 0.. {
+                let again = fs.crash(crash);
+                again.crash_at(second);
+                let opened = run_to_crash(&again);
+                let last = again.crash(Crash::Some(second as u64));
+                let (log, recovered) = open(&last);
+                assert_kept(&recovered, &whole);
+                assert_eq!(entries(&load_all(&log, &recovered)).len(), 3);
+                let files = last.image();
+                for (name, content) in &image {
+                    assert_eq!(
+                        &files[&format!("{name}.damaged")],
+                        content,
+                        "{first} {second}"
+                    );
+                }
+                crashes += 1;
+                if opened {
+                    break;
+                }
+            }
+        }
+        if ended {
+            break;
+        }
+    }
+    assert!(crashes > 200, "{crashes}");
+}
+
+/// Opens; `false` when the power failed meanwhile.
+fn run_to_crash(fs: &MemFs) -> bool {
+    match run(raft_log::Wal::open(fs.clone(), SETTINGS)) {
+        Some(opened) => {
+            opened.unwrap();
+            true
+        }
+        None => false,
+    }
+}
+
+/// What must be remembered may rot as well: then nobody knows what was promised.
+#[test]
+fn a_damaged_note_is_refused() {
+    let (image, _) = holed();
+    let fs = MemFs::of(image);
+    open(&fs);
+    let mut rotten = fs.image();
+    rotten.get_mut("REPAIR").unwrap()[50] ^= 1;
+    let error = try_open(&MemFs::of(rotten)).unwrap_err();
+    assert!(
+        matches!(&error, WalError::Corrupt { file, .. } if file == "REPAIR"),
+        "{error}"
+    );
+}
+
+/// A vote that stands in the damaged part alone is not given a second time.
+#[test]
+fn a_vote_behind_the_damage_is_remembered() {
+    let fs = MemFs::new();
+    let (mut log, _) = open(&fs);
+    let voted = |number, term, vote| Write {
+        hard: hard(1, term, vote),
+        ..empty(number)
+    };
+    for (number, term, vote) in [(1, 1, None), (2, 1, Some(2)), (3, 2, None), (4, 2, Some(3))] {
+        write(&mut log, voted(number, term, vote));
+    }
+    settle(&mut log);
+    for frame in 1..4 {
+        let mut image = fs.image();
+        image.values_mut().next().unwrap()[frame * 256 + 20] ^= 1;
+        let (log, recovered) = open(&MemFs::of(image));
+        assert!(log.damage().is_some());
+        assert_eq!(recovered.hard, hard(1, 2, Some(3)), "frame {frame}");
+    }
+}
+
+/// Before a hull was at work, nothing says that the identity is complete.
+#[test]
+fn a_log_that_never_had_a_boot_is_refused() {
+    let fs = MemFs::new();
+    let (mut log, _) = open(&fs);
+    for number in 1..=3 {
+        write(
+            &mut log,
+            Write {
+                hard: HardState::default(),
+                ..empty(number)
+            },
+        );
+    }
+    settle(&mut log);
+    let mut image = fs.image();
+    image.values_mut().next().unwrap()[256 + 20] ^= 1;
+    assert!(try_open(&MemFs::of(image)).is_err());
+}
+
+#[test]
+fn a_missing_segment_is_a_loss_like_any_and_refused_at_the_front() {
+    let fs = MemFs::new();
+    let (mut log, _) = open(&fs);
+    for number in 1..=6 {
+        write(&mut log, append(number, vec![chunk(1, number, &[1500])]));
+    }
+    let image = fs.image();
+    assert_eq!(image.len(), 6);
+    for missing in 0..5 {
+        let name = image.keys().nth(missing).unwrap().clone();
+        let mut damaged = image.clone();
+        damaged.remove(&name);
+        let opened = try_open(&MemFs::of(damaged));
+        if missing == 0 {
+            assert!(matches!(opened, Err(WalError::Corrupt { .. })));
+            continue;
+        }
+        let (log, recovered) = opened.unwrap();
+        let damage = log.damage().unwrap();
+        assert!(matches!(damage, WalError::Corrupt { file, .. } if *file == name));
+        assert_eq!(recovered.last.get(), missing as u64);
+        let reached = EntryId::new(Term::new(1), LogIndex::new(6));
+        assert_eq!(recovered.lost_through, Some(reached));
+    }
+}
