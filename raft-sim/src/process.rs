@@ -125,6 +125,8 @@ pub(crate) struct Glimpse {
     pub(crate) commit: LogIndex,
     pub(crate) last: LogIndex,
     pub(crate) applied: LogIndex,
+    /// Whether it lacks entries that it once had.
+    pub(crate) in_repair: bool,
 }
 
 impl Glimpse {
@@ -136,6 +138,7 @@ impl Glimpse {
             commit: hull.commit_index(),
             last: hull.last().index,
             applied: hull.applied_index(),
+            in_repair: hull.lost_through().is_some(),
         }
     }
 }
@@ -357,6 +360,12 @@ impl<M: StateMachine> Node<M> {
             ..Member::voter(me.incarnation)
         };
         Some((me.id, member))
+    }
+
+    /// Whether it lacks entries that it once had.
+    pub(crate) fn is_in_repair(&self) -> bool {
+        self.hull()
+            .is_some_and(|hull| hull.lost_through().is_some())
     }
 
     /// What the driver says of itself, if there is one.

@@ -46,6 +46,7 @@ impl<L> SpyLog<L> {
             stored: recovered.stored.as_ref().map(|stored| stored.id),
             runs: recovered.runs.clone(),
             last: recovered.last,
+            lost_through: recovered.lost_through,
         })));
         Self {
             inner,
@@ -333,6 +334,8 @@ pub struct Found {
     pub runs: Vec<EntryId>,
     /// The last entry's index.
     pub last: LogIndex,
+    /// How far the log says that it reached before some of it was lost.
+    pub lost_through: Option<EntryId>,
 }
 
 /// A write as the spy saw it begin.

@@ -37,6 +37,10 @@ impl Checker for Durability {
             check_forgotten(sight, write)?;
             return self.check_removal(sight, write);
         }
+        // What a damaged log still holds, a snapshot that was stored may take the place of.
+        if matches!(fact, Fact::Opened(found) if found.lost_through.is_some()) {
+            self.acknowledged.remove(&sight.node);
+        }
         let (Fact::Promised { to, term, promise }, Some(own)) = (fact, sight.own()) else {
             return Ok(());
         };
@@ -221,8 +225,10 @@ fn holders(model: &Model, voters: &[NodeId], entry: EntryId) -> Vec<NodeId> {
 
 #[cfg(test)]
 mod tests {
+    use raft_core::log::HardState;
+
     use super::*;
-    use crate::checkers::story::Story;
+    use crate::checkers::story::{Story, id};
 
     #[test]
     fn promises_may_be_made_once_they_are_durable() {
@@ -313,7 +319,7 @@ mod tests {
         let mut story = Story::of(Durability::default());
         story.write(1, None, &[(1, 1, 'a')]).durable(1);
         story.observe(1, |node| {
-            node.committed = vec![crate::checkers::story::id(1, 1)];
+            node.committed = vec![id(1, 1)];
             node.commit = LogIndex::new(1);
             node.voters = vec![vec![NodeId::new(1)], vec![NodeId::new(2)]];
         });
@@ -349,6 +355,92 @@ mod tests {
             .durable(1)
             .reopen(1, &[(1, 1)]);
         assert_eq!(story.verdict(), Some(property::DURABILITY));
+    }
+
+    #[test]
+    fn a_damaged_log_may_have_lost_what_was_durable_if_it_says_how_much() {
+        for (says, verdict) in [(2, None), (3, None), (1, Some(property::DURABILITY))] {
+            let mut story = Story::of(Durability::default());
+            story
+                .write(1, None, &[(1, 1, 'a')])
+                .write(1, None, &[(1, 2, 'b')])
+                .durable(1)
+                .reopen_damaged(1, &[(1, 1)], id(1, says));
+            assert_eq!(story.verdict(), verdict, "up to {says}");
+        }
+    }
+
+    #[test]
+    fn a_damaged_log_may_not_hold_what_no_write_left() {
+        let mut story = Story::of(Durability::default());
+        story
+            .write(1, None, &[(1, 1, 'a'), (1, 2, 'b')])
+            .durable(1)
+            .reopen_damaged(1, &[(1, 1)], id(1, 2));
+        assert_eq!(story.verdict(), Some(property::DURABILITY));
+    }
+
+    #[test]
+    fn a_damaged_log_may_hold_what_a_lost_write_removed() {
+        let mut story = Story::of(Durability::default());
+        story
+            .write(1, None, &[(1, 1, 'a'), (1, 2, 'b')])
+            .write(1, Some(2), &[(2, 2, 'c')])
+            .durable(1)
+            .reopen_damaged(1, &[(1, 1), (1, 2)], id(2, 2));
+        assert_eq!(story.verdict(), None);
+    }
+
+    #[test]
+    fn a_damage_is_told_until_as_much_is_durable_again() {
+        for (written, verdict) in [(2, None), (1, Some(property::DURABILITY))] {
+            let mut story = Story::of(Durability::default());
+            story
+                .write(1, None, &[(1, 1, 'a')])
+                .write(1, None, &[(1, 2, 'b')])
+                .write(1, None, &[(1, 3, 'c')])
+                .durable(1)
+                .reopen_damaged(1, &[(1, 1)], id(1, 3))
+                .write(1, None, &[(1, 2, 'b')]);
+            if written == 2 {
+                story.write(1, None, &[(1, 3, 'c')]);
+            }
+            let log: Vec<_> = (1..=written + 1).map(|index| (1, index)).collect();
+            story.durable(1).reopen(1, &log);
+            assert_eq!(story.verdict(), verdict, "{written} written");
+        }
+    }
+
+    #[test]
+    fn what_is_left_of_a_damaged_log_may_be_replaced() {
+        let mut story = Story::of(Durability::default());
+        story
+            .write(1, None, &[(1, 1, 'a')])
+            .write(1, None, &[(1, 2, 'b')])
+            .durable(1)
+            .promise(1, 2, 0, Promise::Holds(LogIndex::new(2)))
+            .reopen_damaged(1, &[(1, 1)], id(1, 2))
+            .write(1, Some(1), &[]);
+        assert_eq!(story.verdict(), None);
+    }
+
+    #[test]
+    fn a_damaged_log_may_not_have_lost_a_vote() {
+        for (vote, verdict) in [(Some(2), None), (None, Some(property::DURABILITY))] {
+            let mut story = Story::of(Durability::default());
+            story
+                .write(1, None, &[(1, 1, 'a')])
+                .vote(1, 3, 2)
+                .write(1, None, &[(1, 2, 'b')])
+                .durable(1);
+            let hard = HardState {
+                term: Term::new(3),
+                vote: vote.map(NodeId::new),
+                ..HardState::default()
+            };
+            story.find(1, hard, &[(1, 1)], Some(id(1, 2)));
+            assert_eq!(story.verdict(), verdict, "{vote:?}");
+        }
     }
 
     #[test]

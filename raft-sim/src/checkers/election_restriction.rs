@@ -11,7 +11,7 @@ use raft_core::ids::{EntryId, NodeId, Term};
 use raft_core::log::HardState;
 use raft_core::states::Role;
 
-use super::{Checker, Model, Sight, View, Violation, property};
+use super::{Checker, Model, NodeModel, Sight, View, Violation, property};
 use crate::spy::{Fact, Promise};
 
 /// See the module.
@@ -39,6 +39,10 @@ impl Checker for ElectionRestriction {
 
     fn noted(&mut self, sight: &Sight<'_>, fact: &Fact) -> Result<(), Violation> {
         match fact {
+            Fact::Asked { term, .. } if sight.own().is_some_and(|own| own.damaged.is_some()) => {
+                let text = format!("asked for votes in {term} with a damaged log");
+                Err(sight.violation(self.name(), text))
+            }
             Fact::Asked { term, last } => {
                 let known = self.asked.entry((sight.node, *term)).or_insert(*last);
                 *known = (*known).max(*last);
@@ -96,7 +100,9 @@ impl ElectionRestriction {
         if known.is_some_and(|vote| (vote.to, vote.term) == (to, hard.term)) {
             return;
         }
-        let last = sight.own().map(|own| own.log.last_id());
+        // Who lost entries must not vote as if it never had them.
+        let held = |own: &NodeModel| own.damaged.max(Some(own.log.last_id()));
+        let last = sight.own().and_then(held);
         let vote = Vote {
             to,
             term: hard.term,
@@ -207,6 +213,35 @@ mod tests {
             .restart(2)
             .promise(2, 1, 4, Promise::Vote);
         assert_eq!(story.verdict(), None);
+    }
+
+    #[test]
+    fn who_lost_entries_may_vote_for_nobody_who_lacks_them() {
+        for (asked, verdict) in [(2, None), (1, Some(property::LEADER_COMPLETENESS))] {
+            let mut story = damaged();
+            story
+                .vote(2, 3, 1)
+                .ask(1, 3, id(1, asked))
+                .promise(2, 1, 3, Promise::Vote);
+            assert_eq!(story.verdict(), verdict, "up to {asked}");
+        }
+    }
+
+    #[test]
+    fn who_lost_entries_may_not_ask_for_votes() {
+        let mut story = damaged();
+        story.vote(2, 3, 2).ask(2, 3, id(1, 1));
+        assert_eq!(story.verdict(), Some(property::LEADER_COMPLETENESS));
+    }
+
+    fn damaged() -> Story {
+        let mut story = Story::of(ElectionRestriction::default());
+        story
+            .write(2, None, &[(1, 1, 'a')])
+            .write(2, None, &[(1, 2, 'b')])
+            .durable(2)
+            .reopen_damaged(2, &[(1, 1)], id(1, 2));
+        story
     }
 
     #[test]

@@ -187,6 +187,9 @@ impl Model {
     }
 }
 
+/// A write as it was seen, with what a snapshot in it stands for.
+type Seen = (WriteFact, Option<Vec<Chained>>);
+
 /// How often one command was submitted, and with what success.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Count {
@@ -218,6 +221,8 @@ pub struct NodeModel {
     pub durable: LogModel,
     /// The same of each earlier life of the folder, as it was when it was lost.
     pub former: Vec<LogModel>,
+    /// How often it was found damaged in this life of the folder.
+    pub damages: u32,
     /// The entry of the last command that the node's state machine has applied.
     pub last_applied: Option<EntryId>,
     /// How many commands the node's state machine has applied since the node started.
@@ -226,8 +231,13 @@ pub struct NodeModel {
     pub observation: Option<Observation>,
     /// The newest snapshot that the node's store called durable.
     pub stored: Option<SnapshotId>,
+    /// The last entry that the node had durably when it was found damaged, until it holds as much
+    /// again.
+    pub damaged: Option<EntryId>,
     pub(crate) journal: Journal,
-    pending: VecDeque<(WriteFact, Option<Vec<Chained>>)>,
+    pending: VecDeque<Seen>,
+    /// All writes of this life that are durable: what damage may leave is what some of them left.
+    settled: Vec<Seen>,
     lost: Option<String>,
 }
 
@@ -290,17 +300,20 @@ impl NodeModel {
         self.last_applied = None;
         let mut state = self.durable.clone();
         let mut writes = std::mem::take(&mut self.pending).into_iter();
+        let settled = self.settled.len();
         while !state.is(found) {
-            let Some((write, prefix)) = writes.next() else {
-                self.lost = Some(format!(
-                    "reopening found {}; durable was {}, and no later write left that",
-                    words::found(found),
-                    self.durable
-                ));
-                return;
+            let Some(write) = writes.next() else {
+                self.settled.truncate(settled);
+                return self.opened_damaged(found);
             };
-            state.write(&write, prefix.as_deref());
+            state.write(&write.0, write.1.as_deref());
+            self.settled.push(write);
         }
+        self.keep(state, found);
+    }
+
+    /// Goes on from what was found.
+    fn keep(&mut self, state: LogModel, found: &Found) {
         if let Some(stored) = self.stored {
             let kept = found.stored.is_some_and(|found| found.last >= stored.last);
             if !kept {
@@ -315,6 +328,60 @@ impl NodeModel {
         self.stored = found.stored;
         self.log = state.clone();
         self.durable = state;
+        self.look_at_repair(found.lost_through);
+    }
+
+    /// A damaged log must be as some write left it, and say no less of what it promised than is
+    /// so.
+    fn opened_damaged(&mut self, found: &Found) {
+        let (was, is) = (self.durable.hard, found.hard);
+        let hard_kept = is.boot >= was.boot
+            && (is.term > was.term
+                || (is.term == was.term && (was.vote.is_none() || is.vote == was.vote)));
+        let reached = self.damaged.max(Some(self.durable.last_id()));
+        let left = self.left_by_a_write(found);
+        let (Some(left), true, true) = (left, hard_kept, found.lost_through >= reached) else {
+            self.lost = Some(format!(
+                "reopening found {}; durable was {}, and no later write left that",
+                words::found(found),
+                self.durable
+            ));
+            return;
+        };
+        self.former.push(std::mem::take(&mut self.durable));
+        self.damages += 1;
+        self.damaged = reached;
+        self.keep(left, found);
+    }
+
+    /// The log that one of the durable writes left, if it is as found; those after it are forgotten.
+    fn left_by_a_write(&mut self, found: &Found) -> Option<LogModel> {
+        let mut state = LogModel::default();
+        let mut left = None;
+        for (number, (write, prefix)) in self.settled.iter().enumerate() {
+            state.write(write, prefix.as_deref());
+            if state.has_entries_of(found) {
+                left = Some((number + 1, state.clone()));
+            }
+        }
+        let (number, mut left) = left?;
+        self.settled.truncate(number);
+        left.hard = found.hard;
+        Some(left)
+    }
+
+    /// A log that was damaged says so until it durably holds as much again.
+    fn look_at_repair(&mut self, says: Option<EntryId>) {
+        let whole = Some(self.durable.last_id()) >= self.damaged;
+        if whole {
+            self.damaged = None;
+        } else if says < self.damaged {
+            let damaged = self.damaged.unwrap_or_default();
+            self.lost = Some(format!(
+                "forgot that it had held up to {damaged}; it holds {}",
+                self.durable
+            ));
+        }
     }
 
     fn became_durable(&mut self, batch: BatchNumber) {
@@ -326,7 +393,10 @@ impl NodeModel {
                 return;
             }
             self.durable.write(write, prefix.as_deref());
-            self.pending.pop_front();
+            self.settled.extend(self.pending.pop_front());
+            if Some(self.durable.last_id()) >= self.damaged {
+                self.damaged = None;
+            }
             if of_identity {
                 return;
             }
@@ -404,10 +474,13 @@ impl LogModel {
     }
 
     fn is(&self, found: &Found) -> bool {
+        self.hard == found.hard && self.has_entries_of(found)
+    }
+
+    fn has_entries_of(&self, found: &Found) -> bool {
         let forgotten = usize::try_from(self.base.index.get()).unwrap_or(usize::MAX);
         let kept = self.entries.iter().skip(forgotten);
-        self.hard == found.hard
-            && self.base == found.base
+        self.base == found.base
             && self.last_index() == found.last
             && Runs::gather(kept.map(|chained| chained.entry.id)).firsts == found.runs
     }

@@ -55,8 +55,9 @@ impl Checker for Monotonic {
         let Some(after) = view.after else {
             return Ok(());
         };
+        let damaged = |id: NodeId| view.model.node(id).is_some_and(|node| node.damages > 0);
         let fell = match view.before.filter(|before| before.boot == after.boot) {
-            Some(before) => fell_within_a_boot(before, after),
+            Some(before) => fell_within_a_boot(before, after, damaged),
             None => self.fell_between_boots(after),
         };
         match fell {
@@ -107,7 +108,11 @@ impl Monotonic {
     }
 }
 
-fn fell_within_a_boot(before: &Observation, after: &Observation) -> Option<String> {
+fn fell_within_a_boot(
+    before: &Observation,
+    after: &Observation,
+    damaged: impl Fn(NodeId) -> bool,
+) -> Option<String> {
     let was = (before.term, before.vote);
     let is = (after.term, after.vote);
     if after.term < before.term {
@@ -128,16 +133,22 @@ fn fell_within_a_boot(before: &Observation, after: &Observation) -> Option<Strin
         let (from, to) = (before.applied, after.applied);
         return Some(format!("the applied index fell from {from} to {to}"));
     }
-    match_fell(before, after)
+    match_fell(before, after, damaged)
 }
 
-/// Whether a leader holds a follower to have less than it knew it to have.
-fn match_fell(before: &Observation, after: &Observation) -> Option<String> {
+/// Whether a leader holds a follower to have less than it knew it to have, though that never lost
+/// anything.
+fn match_fell(
+    before: &Observation,
+    after: &Observation,
+    damaged: impl Fn(NodeId) -> bool,
+) -> Option<String> {
     let same_office = before.term == after.term;
     // In the same step one member may have come and another gone.
     let known = |id: NodeId| before.matches.iter().find(|(other, _)| *other == id);
-    let fell =
-        |(id, is): &(NodeId, EntryId)| known(*id).is_some_and(|(_, was)| is.index < was.index);
+    let fell = |(id, is): &(NodeId, EntryId)| {
+        known(*id).is_some_and(|(_, was)| is.index < was.index) && !damaged(*id)
+    };
     (same_office && after.matches.iter().any(fell)).then(|| {
         let told = |matches: &[(NodeId, EntryId)]| {
             words::each(

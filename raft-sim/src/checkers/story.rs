@@ -249,6 +249,28 @@ impl Story {
     }
 
     fn open(&mut self, node: u64, hard: HardState, ids: &[(u64, u64)]) -> &mut Self {
+        self.find(node, hard, ids, None)
+    }
+
+    /// The node's log is opened anew and says that it reached as far as `lost_through` before.
+    pub(crate) fn reopen_damaged(
+        &mut self,
+        node: u64,
+        ids: &[(u64, u64)],
+        lost_through: EntryId,
+    ) -> &mut Self {
+        let hard = self.hard(node);
+        self.find(node, hard, ids, Some(lost_through))
+    }
+
+    /// The node's log is opened anew, with a hard state of its own.
+    pub(crate) fn find(
+        &mut self,
+        node: u64,
+        hard: HardState,
+        ids: &[(u64, u64)],
+        lost_through: Option<EntryId>,
+    ) -> &mut Self {
         self.checks.stopped(NodeId::new(node));
         self.boots += 1;
         let runs = Runs::gather(ids.iter().map(|row| id(row.0, row.1)));
@@ -273,6 +295,7 @@ impl Story {
             hard,
             runs: runs.firsts,
             last: runs.last,
+            lost_through,
         };
         self.note(node, Fact::Opened(Box::new(found)));
         let told = self

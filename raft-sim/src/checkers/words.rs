@@ -36,7 +36,9 @@ pub(super) fn found(found: &Found) -> String {
         None if found.last == LogIndex::ZERO => "empty".to_owned(),
         None => format!("up to {}", found.last),
     };
-    format!("{} with the log {last}", hard(found.hard))
+    let lost = found.lost_through;
+    let lost = lost.map_or(String::new(), |lost| format!(", of one up to {lost}"));
+    format!("{} with the log {last}{lost}", hard(found.hard))
 }
 
 /// What a message promises.
@@ -121,6 +123,7 @@ mod tests {
             },
             runs,
             last: LogIndex::new(last),
+            lost_through: None,
         };
         let run = EntryId::new(Term::new(2), LogIndex::new(4));
         let whole = found(&opened(7, vec![run]));

@@ -110,6 +110,7 @@ impl Node {
             hard: recovered.hard,
             runs: recovered.runs.clone(),
             last: recovered.last,
+            lost_through: recovered.lost_through,
         };
         let setup = Setup {
             me: self.me,

@@ -172,10 +172,8 @@ impl Watch {
                     Answered::Conflict { refused, .. } if refused <= known.1.index => {
                         Marker::LateRefusal
                     }
-                    Answered::Matched(_)
-                    | Answered::Conflict { .. }
-                    | Answered::Stale
-                    | Answered::Lost { .. } => return,
+                    Answered::Lost { .. } => Marker::LossTold,
+                    Answered::Matched(_) | Answered::Conflict { .. } | Answered::Stale => return,
                 }
             }
             (Says::TimeoutNow { .. }, Role::Follower) if same => Marker::ToldToTakeOver,

@@ -200,7 +200,10 @@ impl<S: Subject> World<'_, S> {
         order.sort_by_key(|&node| Key::Heal.lot(self.plan.seed, &[node as u64]).number());
         for number in order {
             // Whose disk was lost runs, but only to learn that it is no member.
-            let useful = (self.nodes.iter()).filter(|node| node.is_up() && !node.is_gone());
+            // Whose log is being repaired votes for none who lacks what it lost: it is there beside a
+            // majority of others.
+            let useful = (self.nodes.iter())
+                .filter(|node| node.is_up() && !node.is_gone() && !node.is_in_repair());
             let up = useful.count();
             if all || up < majority {
                 self.start(number);

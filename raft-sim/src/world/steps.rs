@@ -119,6 +119,10 @@ impl<S: Subject> World<'_, S> {
         if before.is_none() {
             self.opened_a_hull(number)?;
         }
+        if before.is_some_and(|before| before.in_repair) && !after.in_repair {
+            node_is_whole(&mut self.nodes, number);
+            self.checks.mark(Marker::Repaired);
+        }
         self.fold(after.term.get() << 32 | after.commit.get());
         self.fold(after.last.get() << 32 | after.applied.get());
         let elected =
@@ -141,6 +145,7 @@ impl<S: Subject> World<'_, S> {
         };
         let had_one = std::mem::replace(&mut node.founded, true);
         let anew = std::mem::take(&mut node.wiped);
+        let damaged = node.is_in_repair();
         let cluster = node.status().and_then(|status| status.cluster);
         if let (Some(hull), Some(cluster)) = (node.hull(), cluster) {
             let joins = self.plan.joins(number);
@@ -156,6 +161,13 @@ impl<S: Subject> World<'_, S> {
         }
         if anew {
             self.checks.mark(Marker::WipedFounds);
+        }
+        if damaged {
+            self.checks.mark(Marker::DamageFound);
+            if !self.nodes.get(number).is_some_and(|node| node.spoiled) {
+                let text = format!("node {}, whose disk is whole, says it is not", number + 1);
+                return Err(self.violation(property::DURABILITY, text));
+            }
         }
         Ok(())
     }
@@ -305,6 +317,13 @@ impl<S: Subject> World<'_, S> {
             node.give_up();
         }
         Ok(())
+    }
+}
+
+/// A node holds as much again as before its disk was damaged: another one may be damaged now.
+fn node_is_whole<M>(nodes: &mut [crate::process::Node<M>], number: usize) {
+    if let Some(node) = nodes.get_mut(number) {
+        node.spoiled = false;
     }
 }
 
