@@ -8,7 +8,7 @@ use raft_core::ids::NodeId;
 use raft_core::log::Recovered;
 use raft_log::fs::std_fs::StdFs;
 use raft_log::store::{FileStore, StoreSettings};
-use raft_log::{Fs, Wal, WalSettings};
+use raft_log::{Fs, Wal, WalError, WalSettings};
 use raft_node::codec::PayloadCodec;
 use raft_node::driver::{Driver, Parts};
 use raft_node::identity::{GenesisRecord, Identity as FolderIdentity};
@@ -153,6 +153,7 @@ impl NodeBuilder {
     pub async fn start_on<A: App>(self, fs: impl Fs, app: A) -> Result<Node<A>, StartError> {
         self.check()?;
         let (wal, recovered) = Wal::open(fs.clone(), self.wal_settings()?).await?;
+        tell_of(wal.damage());
         let (store, stored) = FileStore::open(fs, StoreSettings::default()).await?;
         let recovered = Recovered {
             stored,
@@ -286,6 +287,13 @@ impl NodeBuilder {
 
 /// Peers' connections accepted and not yet taken over by the driver.
 const ACCEPTED_WAITING: usize = 64;
+
+/// Says what opening the log found damaged.
+fn tell_of(damage: Option<&WalError>) {
+    if let Some(damage) = damage {
+        tracing::warn!(%damage, "entries were lost, and are fetched from the other nodes");
+    }
+}
 
 #[cfg(test)]
 mod tests {
