@@ -10,6 +10,7 @@
 //! The cluster gets a new id. So no node of the old one, should it come back after all, is heard
 //! here or hears this one. The others join with empty folders.
 
+use std::fmt;
 use std::future::poll_fn;
 use std::path::{Path, PathBuf};
 
@@ -38,6 +39,23 @@ pub struct Recovery {
     pub accept_loss: bool,
 }
 
+/// What a folder holds: what to choose the survivor by.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Standing {
+    /// Whose folder it is.
+    pub node: Peer,
+    /// The cluster that it belongs to.
+    pub cluster: ClusterId,
+    /// The latest term that it knows.
+    pub term: Term,
+    /// The last entry that it holds.
+    pub last: EntryId,
+    /// How far its log once reached, if it was damaged.
+    pub lost_through: Option<EntryId>,
+    /// The configuration in force, as far as this node knows.
+    pub configuration: Configuration,
+}
+
 /// What was done.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Audit {
@@ -59,16 +77,24 @@ pub struct Audit {
     pub record: String,
 }
 
+/// Tells what a node in `folder` holds. It must not be running. The log is opened as at a start of the
+/// node: what a crash tore is cut off, and damage is set aside; nothing else changes.
+///
+/// # Errors
+///
+/// See [`RecoverError`].
+pub async fn look(folder: &Path) -> Result<Standing, RecoverError> {
+    let (_, recovered) = open(&folder_at(folder)?).await?;
+    Standing::of(&recovered)
+}
+
 /// Makes the node in `folder` the only member of a cluster of its own. It must not be running.
 ///
 /// # Errors
 ///
 /// See [`RecoverError`]. Nothing was changed, unless the disk itself failed.
 pub async fn recover(folder: &Path, recovery: &Recovery) -> Result<Audit, RecoverError> {
-    let fs = StdFs::open(folder).map_err(|cause| RecoverError::Folder {
-        folder: folder.to_owned(),
-        cause,
-    })?;
+    let fs = folder_at(folder)?;
     let mut new = [0; 16];
     getrandom::fill(&mut new).map_err(|_| RecoverError::NoRandomness)?;
     recover_on(fs, recovery, ClusterId::new(u128::from_le_bytes(new))).await
@@ -85,19 +111,37 @@ pub async fn recover_on(
     recovery: &Recovery,
     new: ClusterId,
 ) -> Result<Audit, RecoverError> {
-    let (mut wal, recovered) = Wal::open(fs.clone(), WalSettings::default()).await?;
+    let (mut wal, recovered) = open(&fs).await?;
+    let plan = Plan::of(&recovered, recovery, new)?;
+    keep_record(&fs, &plan, recovery).await?;
+    let write = plan.write(&recovered)?;
+    wal.begin(write);
+    poll_fn(|cx| wal.poll_durable(cx)).await?;
+    Ok(plan.audit)
+}
+
+/// The folder, if there is one: a name that was mistyped must not become one.
+fn folder_at(folder: &Path) -> Result<StdFs, RecoverError> {
+    if !folder.is_dir() {
+        let folder = folder.to_owned();
+        return Err(RecoverError::NoFolder { folder });
+    }
+    StdFs::open(folder).map_err(|cause| RecoverError::Folder {
+        folder: folder.to_owned(),
+        cause,
+    })
+}
+
+/// The log and what it holds, if that is all there is.
+async fn open<F: Fs>(fs: &F) -> Result<(Wal<F>, Recovered), RecoverError> {
+    let (wal, recovered) = Wal::open(fs.clone(), WalSettings::default()).await?;
     let (_, stored) = FileStore::open(fs.clone(), StoreSettings::default()).await?;
     let last = last_of(&recovered);
     if let Some(snapshot) = stored.filter(|stored| stored.id.last.index > last.index) {
         let snapshot = snapshot.id.last;
         return Err(RecoverError::Unfinished { snapshot, last });
     }
-    let plan = Plan::of(&recovered, last, recovery, new)?;
-    keep_record(&fs, &plan, recovery).await?;
-    let write = plan.write(&recovered)?;
-    wal.begin(write);
-    poll_fn(|cx| wal.poll_durable(cx)).await?;
-    Ok(plan.audit)
+    Ok((wal, recovered))
 }
 
 /// What is to be written.
@@ -110,27 +154,19 @@ struct Plan {
 impl Plan {
     fn of(
         recovered: &Recovered,
-        last: EntryId,
         recovery: &Recovery,
         new: ClusterId,
     ) -> Result<Self, RecoverError> {
-        let bytes = recovered.identity.as_deref();
-        let identity = Identity::decode(bytes.ok_or(RecoverError::NoCluster)?)?;
-        let Stage::Founded(record) = &identity.stage else {
-            return Err(RecoverError::NoCluster);
-        };
-        let me = identity.me;
+        let (_, record) = identity(recovered)?;
+        let standing = Standing::of(recovered)?;
+        let (me, old, last) = (standing.node, standing.cluster, standing.last);
         if me.id != recovery.survivor {
             return Err(RecoverError::OtherNode { found: me.id });
         }
-        if recovery
-            .cluster
-            .is_some_and(|named| named != record.cluster)
-        {
-            let found = record.cluster;
-            return Err(RecoverError::OtherCluster { found });
+        if recovery.cluster.is_some_and(|named| named != old) {
+            return Err(RecoverError::OtherCluster { found: old });
         }
-        let before = configuration(recovered, record);
+        let before = standing.configuration;
         let member = before.member(me.id).filter(|_| before.admits(me));
         let Some(member) = member.cloned() else {
             return Err(RecoverError::NoMember);
@@ -141,7 +177,7 @@ impl Plan {
         }
         if !recovery.accept_loss || recovery.cluster.is_none() || recovery.reason.is_empty() {
             return Err(RecoverError::NotForced {
-                cluster: record.cluster,
+                cluster: old,
                 last,
                 lost_through: recovered.lost_through,
                 others,
@@ -149,11 +185,10 @@ impl Plan {
         }
         let term = recovered.hard.term.next();
         let alone = alone(me.id, member);
-        let old = record.cluster;
         let record = GenesisRecord {
             cluster: new,
             founders: alone.clone(),
-            ..record.clone()
+            ..record
         };
         Ok(Self {
             audit: Audit {
@@ -194,6 +229,16 @@ impl Plan {
         let mut write = Write::of_identity(hard, self.identity.encode());
         write.append.push(chunk);
         Ok(write)
+    }
+}
+
+/// Who the node is, and of which cluster.
+fn identity(recovered: &Recovered) -> Result<(Peer, GenesisRecord), RecoverError> {
+    let bytes = recovered.identity.as_deref();
+    let identity = Identity::decode(bytes.ok_or(RecoverError::NoCluster)?)?;
+    match identity.stage {
+        Stage::Founded(record) => Ok((identity.me, record)),
+        Stage::Born | Stage::Keeps(_) => Err(RecoverError::NoCluster),
     }
 }
 
@@ -244,6 +289,48 @@ async fn keep_record(fs: &impl Fs, plan: &Plan, recovery: &Recovery) -> Result<(
     Ok(())
 }
 
+impl Standing {
+    fn of(recovered: &Recovered) -> Result<Self, RecoverError> {
+        let (node, record) = identity(recovered)?;
+        Ok(Self {
+            node,
+            cluster: record.cluster,
+            term: recovered.hard.term,
+            last: last_of(recovered),
+            lost_through: recovered.lost_through,
+            configuration: configuration(recovered, &record),
+        })
+    }
+}
+
+/// A line for each.
+impl fmt::Display for Standing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (node, life) = (self.node.id, self.node.incarnation);
+        writeln!(f, "{node} (incarnation {life}) of cluster {}", self.cluster)?;
+        writeln!(f, "its log ends at {}, it knows {}", self.last, self.term)?;
+        if let Some(lost) = self.lost_through {
+            writeln!(f, "its log was damaged, and had reached up to {lost}")?;
+        }
+        let members = told_of(&self.configuration);
+        let voters = match self.configuration.admits(self.node) {
+            true => "one of the members",
+            false => "none of the members",
+        };
+        writeln!(f, "it is {voters} {members}, as far as it knows")
+    }
+}
+
+/// The members by name.
+fn told_of(configuration: &Configuration) -> String {
+    let members: Vec<String> = configuration
+        .ids()
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    members.join(", ")
+}
+
 impl Audit {
     /// The record, as it is kept.
     fn told(&self, reason: &str) -> String {
@@ -251,7 +338,6 @@ impl Audit {
             None => String::from("the log was whole"),
             Some(lost) => format!("the log was damaged and had reached up to {lost}"),
         };
-        let members: Vec<String> = self.before.ids().iter().map(ToString::to_string).collect();
         format!(
             "cluster {old} of {members} was given up\n\
              because: {reason}\n\
@@ -259,7 +345,7 @@ impl Audit {
              its log ended at {last}, all of which counts as committed; {lost}\n\
              its own configuration is entry {first}\n",
             old = self.old,
-            members = members.join(", "),
+            members = told_of(&self.before),
             survivor = self.survivor.id,
             life = self.survivor.incarnation,
             new = self.new,
@@ -272,6 +358,12 @@ impl Audit {
 /// Why a node was not made to go on alone.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum RecoverError {
+    /// There is no such folder.
+    #[error("there is no folder {}", folder.display())]
+    NoFolder {
+        /// The folder.
+        folder: PathBuf,
+    },
     /// The folder can't be opened.
     #[error("data folder {}: {cause}", folder.display())]
     Folder {
@@ -352,8 +444,8 @@ pub enum RecoverError {
 /// What a damaged log lacks, in words.
 struct Damage(Option<EntryId>);
 
-impl std::fmt::Display for Damage {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             None => Ok(()),
             Some(lost) => write!(f, " (it held up to {lost} itself, and was damaged)"),

@@ -1,0 +1,50 @@
+//! A cluster that ran and was stopped.
+
+#![allow(dead_code, reason = "not every test needs all of it")]
+
+use std::net::TcpListener;
+
+use raft_tokio::Node;
+use raft_tokio::raft_node::state_machine::App;
+use serde::{Deserialize, Serialize};
+use tempfile::TempDir;
+
+/// All numbers it was given.
+#[derive(Default, Debug, Serialize, Deserialize)]
+pub(crate) struct Heap(pub(crate) Vec<u64>);
+
+impl App for Heap {
+    type Command = u64;
+    type Reply = usize;
+
+    fn apply(&mut self, number: u64) -> usize {
+        self.0.push(number);
+        self.0.len()
+    }
+}
+
+/// Three nodes that ran and were stopped, with their folders and addresses.
+pub(crate) async fn stopped() -> (Vec<TempDir>, Vec<String>) {
+    let listeners: Vec<_> = (0..3)
+        .map(|_| TcpListener::bind("127.0.0.1:0").unwrap())
+        .collect();
+    let address = |listener: &TcpListener| listener.local_addr().unwrap().to_string();
+    let addresses: Vec<String> = listeners.iter().map(address).collect();
+    drop(listeners);
+    let folders: Vec<_> = (0..3).map(|_| TempDir::new().unwrap()).collect();
+    let mut nodes = Vec::new();
+    for (folder, id) in folders.iter().zip(1..) {
+        let builder = Node::builder(id)
+            .members((1..).zip(addresses.clone()))
+            .data_dir(folder.path());
+        nodes.push(builder.start(Heap::default()).await.unwrap());
+    }
+    for number in 1..=9 {
+        nodes[0].submit(number).await.unwrap();
+    }
+    nodes[1].read(|_| ()).await.unwrap();
+    for node in nodes {
+        node.shutdown().await.unwrap();
+    }
+    (folders, addresses)
+}
