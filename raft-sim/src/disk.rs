@@ -239,7 +239,7 @@ impl Platter {
                 name,
                 offset,
                 parts,
-            } => done(folder.write(&name, offset, &parts, number)),
+            } => done(folder.write(&name, offset, parts, number)),
             Operation::Sync { name } => {
                 return match folder.place(&name) {
                     Ok(file) => (Ok(Answer::Done), Effect::Synced { file, number }),
@@ -312,7 +312,7 @@ impl Platter {
                 let part = whole.get(..kept).unwrap_or_default().to_vec();
                 let number = self.operations;
                 // The file exists or there is nothing to tear: either way the write has failed.
-                let _ = self.folder.write(name, *offset, &[part.into()], number);
+                let _ = self.folder.write(name, *offset, vec![part.into()], number);
             }
             Operation::Create { .. } | Operation::Remove { .. } | Operation::SetLength { .. } => {
                 if lot.chance(500) {
@@ -478,7 +478,10 @@ impl Future for Answering {
             // Polled again after its answer, which no caller does, it stays pending.
             return waiting.answer.take().map_or(Poll::Pending, Poll::Ready);
         }
-        waiting.waker = Some(cx.waker().clone());
+        match &mut waiting.waker {
+            Some(waker) => waker.clone_from(cx.waker()),
+            waker => *waker = Some(cx.waker().clone()),
+        }
         Poll::Pending
     }
 }

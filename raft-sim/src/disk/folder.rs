@@ -10,7 +10,7 @@ use std::ops::Range;
 use bytes::Bytes;
 use raft_log::fs::FsError;
 
-use super::content::Content;
+use super::content::{Change, Content, Undo};
 use crate::lot::Lot;
 use crate::nemesis::Loss;
 
@@ -36,23 +36,16 @@ pub(crate) struct Folder {
 
 /// A file's content.
 ///
-/// - `durable` with all of `pending` is `cache`, unless a sync has failed (`lying`).
+/// - What is durable is `cache` with all of `pending` taken back, unless a sync has failed since
+///   the machine started: then it is `durable`. Most bytes are so held once.
 #[derive(Debug, Default)]
 struct File {
     cache: Content,
-    durable: Content,
-    pending: Vec<(u64, Change)>,
-    /// Whether a sync of this file has failed since the machine started.
-    lying: bool,
+    durable: Option<Content>,
+    /// What no sync has covered, by the number of the operation: the oldest first.
+    pending: Vec<(u64, Undo)>,
     /// Nothing from here on has ever settled: a log, which only grows, need not look.
     settled_end: usize,
-}
-
-/// A change of a file that is not durable.
-#[derive(Debug)]
-enum Change {
-    Length(usize),
-    Bytes(usize, Vec<u8>),
 }
 
 /// A change of names that is not durable, and whether it was answered: a sync of the folder
@@ -99,11 +92,9 @@ impl Folder {
         }
         let place = self.files.len();
         let length = usize::try_from(length).unwrap_or(usize::MAX);
-        self.files.push(File {
-            cache: Content::of_zeros(length),
-            pending: vec![(number, Change::Length(length))],
-            ..File::default()
-        });
+        let mut file = File::default();
+        file.change(number, &Change::Length(length));
+        self.files.push(file);
         self.names.insert(name.clone(), place);
         self.note(number, Renaming::Create(name, place));
         Ok(())
@@ -118,13 +109,13 @@ impl Folder {
         &mut self,
         name: &str,
         offset: u64,
-        parts: &[Bytes],
+        parts: Vec<Bytes>,
         number: u64,
     ) -> Result<(), FsError> {
         let place = self.place(name)?;
         let start = usize::try_from(offset).unwrap_or(usize::MAX);
-        let bytes = parts.concat();
-        let range = start..start.saturating_add(bytes.len());
+        let length: usize = parts.iter().map(Bytes::len).sum();
+        let range = start..start.saturating_add(length);
         if let Some(file) = self.files.get_mut(place) {
             if range.start < file.settled_end {
                 // What is rewritten is no longer settled.
@@ -134,8 +125,7 @@ impl Folder {
                         || old.range.start >= range.end
                 });
             }
-            file.cache.put(start, &bytes);
-            file.pending.push((number, Change::Bytes(start, bytes)));
+            file.change(number, &Change::Bytes(start, parts));
         }
         Ok(())
     }
@@ -150,8 +140,7 @@ impl Folder {
         let length = usize::try_from(length).unwrap_or(usize::MAX);
         if let Some(file) = self.files.get_mut(place) {
             self.cut_tails += u64::from(file.cache.says_something_from(length));
-            file.cache.set_length(length);
-            file.pending.push((number, Change::Length(length)));
+            file.change(number, &Change::Length(length));
         }
         self.settled
             .retain(|old| old.file != place || old.range.end <= length);
@@ -189,17 +178,14 @@ impl Folder {
             return;
         }
         self.rounds += 1;
-        for (_, change) in file.pending.drain(..covered) {
-            if let Change::Bytes(start, bytes) = &change {
-                let end = start.saturating_add(bytes.len());
-                file.settled_end = file.settled_end.max(end);
-                self.settled.push_back(Settled {
-                    round: self.rounds,
-                    file: place,
-                    range: *start..end,
-                });
-            }
-            change.make(&mut file.durable);
+        let ranges = file.settle(covered);
+        for range in ranges {
+            file.settled_end = file.settled_end.max(range.end);
+            self.settled.push_back(Settled {
+                round: self.rounds,
+                file: place,
+                range,
+            });
         }
         while self.settled.len() > MOST_SETTLED {
             self.settled.pop_front();
@@ -257,10 +243,17 @@ impl Folder {
             .get(name)
             .and_then(|&place| self.files.get_mut(place))
         {
-            file.lying = true;
-            for (_, change) in std::mem::take(&mut file.pending) {
-                change.make_in_part(&mut file.durable, Loss::Torn, sector_bytes, lot);
+            let seen = file.cache.clone();
+            let changes = file.take_back();
+            let mut durable = file
+                .durable
+                .take()
+                .unwrap_or_else(|| std::mem::take(&mut file.cache));
+            for (_, change) in changes {
+                make_in_part(change, &mut durable, (Loss::Torn, sector_bytes), lot);
             }
+            file.durable = Some(durable);
+            file.cache = seen;
         }
     }
 
@@ -300,15 +293,9 @@ impl Folder {
         }
         self.names.clone_from(&self.durable_names);
         for file in &mut self.files {
-            // Most are as they were synced: there the cache says what the platter does.
-            if file.pending.is_empty() && !file.lying {
-                continue;
+            for (_, change) in file.lose() {
+                make_in_part(change, &mut file.cache, (loss, sector_bytes), lot);
             }
-            file.lying = false;
-            for (_, change) in std::mem::take(&mut file.pending) {
-                change.make_in_part(&mut file.durable, loss, sector_bytes, lot);
-            }
-            file.cache.clone_from(&file.durable);
         }
     }
 
@@ -336,12 +323,13 @@ impl Folder {
         let mut at = chosen.range.start;
         for _ in 0..MOST_PLACES_TRIED {
             at = chosen.range.start + lot.below(span as u64) as usize;
-            if file.durable.byte(at) != 0 {
+            if file.durable.as_ref().unwrap_or(&file.cache).byte(at) != 0 {
                 break;
             }
         }
         let mask = 1 << lot.below(8);
-        for content in [&mut file.durable, &mut file.cache] {
+        // No pending change is in the way: what it covers is not settled any more.
+        for content in file.durable.iter_mut().chain([&mut file.cache]) {
             content.flip(at, mask);
         }
         true
@@ -365,35 +353,82 @@ impl Folder {
     }
 }
 
-impl Change {
-    fn make(self, content: &mut Content) {
-        match self {
-            Self::Length(length) => content.set_length(length),
-            Self::Bytes(start, bytes) => content.put(start, &bytes),
-        }
+impl File {
+    /// Makes a change that no sync covers yet.
+    fn change(&mut self, number: u64, change: &Change) {
+        let undo = self.cache.make(change);
+        self.pending.push((number, undo));
     }
 
-    /// What a crash or a failed sync leaves of the change.
-    fn make_in_part(self, content: &mut Content, loss: Loss, sector_bytes: usize, lot: &mut Lot) {
-        match (loss, self) {
-            (Loss::Process, change) => change.make(content),
-            (Loss::All, _) => {}
-            (Loss::Torn, Self::Bytes(start, bytes)) => {
-                // Each sector the write touches is old or new, most often one half of them each.
-                let mut at = 0;
-                while at < bytes.len() {
-                    let sector_end = (start + at) / sector_bytes * sector_bytes + sector_bytes;
-                    let end = (sector_end - start).min(bytes.len());
-                    if lot.chance(500) {
-                        content.put(start + at, bytes.get(at..end).unwrap_or_default());
+    /// The first so many pending changes are durable now. The ranges that they wrote.
+    fn settle(&mut self, covered: usize) -> Vec<Range<usize>> {
+        let first = self.pending.iter().take(covered);
+        let ranges = first.filter_map(|(_, undo)| undo.range()).collect();
+        if let Some(mut durable) = self.durable.take() {
+            for (place, (number, change)) in self.take_back().into_iter().enumerate() {
+                match place < covered {
+                    true => {
+                        durable.make(&change);
+                        self.cache.make(&change);
                     }
-                    at = end;
+                    false => self.change(number, &change),
                 }
             }
-            (Loss::Some | Loss::Torn, change) => {
+            self.durable = Some(durable);
+        } else {
+            self.pending.drain(..covered);
+        }
+        ranges
+    }
+
+    /// Takes back all that is pending: those changes, the oldest first.
+    fn take_back(&mut self) -> Vec<(u64, Change)> {
+        let mut changes: Vec<(u64, Change)> = Vec::new();
+        while let Some((number, undo)) = self.pending.pop() {
+            changes.push((number, self.cache.take_back(&undo)));
+        }
+        changes.reverse();
+        changes
+    }
+
+    /// Leaves what is durable, and nothing else: what was changed beyond that.
+    fn lose(&mut self) -> Vec<(u64, Change)> {
+        let changes = self.take_back();
+        if let Some(durable) = self.durable.take() {
+            self.cache = durable;
+        }
+        changes
+    }
+}
+
+/// What a crash or a failed sync leaves of a change.
+fn make_in_part(
+    change: Change,
+    content: &mut Content,
+    (loss, sector_bytes): (Loss, usize),
+    lot: &mut Lot,
+) {
+    match (loss, change) {
+        (Loss::Process, change) => {
+            content.make(&change);
+        }
+        (Loss::All, _) => {}
+        (Loss::Torn, Change::Bytes(start, parts)) => {
+            // Each sector the write touches is old or new, most often one half of them each.
+            let bytes = parts.concat();
+            let mut at = 0;
+            while at < bytes.len() {
+                let sector_end = (start + at) / sector_bytes * sector_bytes + sector_bytes;
+                let end = (sector_end - start).min(bytes.len());
                 if lot.chance(500) {
-                    change.make(content);
+                    content.put(start + at, bytes.get(at..end).unwrap_or_default());
                 }
+                at = end;
+            }
+        }
+        (Loss::Some | Loss::Torn, change) => {
+            if lot.chance(500) {
+                content.make(&change);
             }
         }
     }
