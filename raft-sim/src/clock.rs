@@ -6,6 +6,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -23,12 +24,18 @@ use crate::world::event::Event;
 
 /// The world's time and what is still to come. Cheap to clone; all clones are one queue.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Schedule(Arc<Mutex<Queue>>);
+pub(crate) struct Schedule(Arc<Shared>);
+
+/// The time stands apart: it is read far more often than anything is scheduled.
+#[derive(Debug, Default)]
+struct Shared {
+    now: AtomicU64,
+    queue: Mutex<Queue>,
+}
 
 /// The order is kept apart from the events, which are large: a heap moves what it holds.
 #[derive(Debug, Default)]
 struct Queue {
-    now: Time,
     scheduled: u64,
     order: BinaryHeap<Reverse<Scheduled>>,
     events: Vec<Option<Event>>,
@@ -46,13 +53,13 @@ struct Scheduled {
 impl Schedule {
     /// The world's time.
     pub(crate) fn now(&self) -> Time {
-        self.queue().now
+        Time::from_nanos(self.0.now.load(Ordering::Relaxed))
     }
 
     /// Lets `event` happen at `at`, or now if that has passed.
     pub(crate) fn at(&self, at: Time, event: Event) {
+        let at = at.max(self.now());
         let mut queue = self.queue();
-        let at = at.max(queue.now);
         let number = queue.scheduled;
         queue.scheduled += 1;
         let place = queue.put(event);
@@ -69,14 +76,14 @@ impl Schedule {
     pub(crate) fn next(&self) -> Option<Event> {
         let mut queue = self.queue();
         let Reverse(Scheduled { at, place, .. }) = queue.order.pop()?;
-        queue.now = at;
+        self.0.now.store(at.as_nanos(), Ordering::Relaxed);
         queue.free.push(place);
         queue.events.get_mut(place)?.take()
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
         // The queue is never left half changed.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -185,9 +192,10 @@ struct Hand {
 /// The next wake-up that was asked for.
 #[derive(Debug)]
 struct Alarm {
-    /// The world's time that was asked for.
+    /// The world's time that was asked for last.
     at: Time,
-    /// The world's time for which an event is scheduled: the same, or later.
+    /// The world's time for which an event is scheduled: if it is too early for `at`, another
+    /// follows it.
     rings: Time,
     waker: Waker,
 }
@@ -254,13 +262,31 @@ impl SimClock {
         }
     }
 
-    /// The event of an alarm came: wakes who waits, if it is the one that was last asked for.
-    pub(crate) fn ring(&self, at: Time) {
+    /// The event of an alarm came: wakes who waits, if it is the one that was last asked for, and
+    /// the deadline has not moved away since.
+    pub(crate) fn ring(&self, now: Time) {
         let mut hand = self.hand();
-        let due = hand.alarm.as_ref().is_some_and(|alarm| alarm.rings <= at);
-        if let Some(alarm) = due.then(|| hand.alarm.take()).flatten() {
+        let Some(alarm) = hand.alarm.take_if(|alarm| alarm.rings <= now) else {
+            return;
+        };
+        if alarm.at <= now {
             alarm.waker.wake();
+        } else {
+            self.set(&mut hand, alarm.at, alarm.waker);
         }
+    }
+
+    /// Wakes `waker` at `at`, or as much later as alarms may be.
+    fn set(&self, hand: &mut Hand, at: Time, waker: Waker) {
+        let mut rings = at;
+        if !hand.late.is_zero() {
+            hand.alarms += 1;
+            let name = [hand.key, hand.alarms];
+            let mut late = Key::Alarm.lot(hand.seed, &name);
+            rings = at.after(late.span(Duration::ZERO, hand.late));
+        }
+        hand.alarm = Some(Alarm { at, rings, waker });
+        self.schedule.at(rings, Event::Alarm { node: self.node });
     }
 
     /// Rings in time from now on.
@@ -289,25 +315,14 @@ impl Clock for SimClock {
             return Poll::Ready(());
         }
         let at = hand.rate.world(deadline);
-        // A deadline mostly moves away before it comes. An alarm that rings early is asked for
-        // again then, which is cheaper than an event for each move.
+        // A deadline mostly moves away before it comes: another event when the first one comes is
+        // cheaper than one for each move.
         match &mut hand.alarm {
-            Some(alarm) if alarm.at <= at => alarm.waker.clone_from(cx.waker()),
-            _ => {
-                let late = hand.late;
-                let mut rings = at;
-                if !late.is_zero() {
-                    hand.alarms += 1;
-                    let name = [hand.key, hand.alarms];
-                    rings = at.after(Key::Alarm.lot(hand.seed, &name).span(Duration::ZERO, late));
-                }
-                hand.alarm = Some(Alarm {
-                    at,
-                    rings,
-                    waker: cx.waker().clone(),
-                });
-                self.schedule.at(rings, Event::Alarm { node: self.node });
+            Some(alarm) if alarm.rings <= at => {
+                alarm.at = at;
+                alarm.waker.clone_from(cx.waker());
             }
+            _ => self.set(&mut hand, at, cx.waker().clone()),
         }
         Poll::Pending
     }
