@@ -59,21 +59,17 @@ impl Stages {
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), LogError>> {
         loop {
-            let mut failure = None;
-            self.running
-                .retain_mut(|(action, completion)| match completion.as_mut().poll(cx) {
-                    Poll::Pending => true,
-                    Poll::Ready(Ok(_)) => false,
+            // One is waited for at a time, from the last on: it is a sync, and whoever waits is
+            // not woken for each write that is over before.
+            while let Some((action, completion)) = self.running.last_mut() {
+                match completion.as_mut().poll(cx) {
+                    Poll::Pending => return Poll::Pending,
+                    Poll::Ready(Ok(_)) => {}
                     Poll::Ready(Err(error)) => {
-                        failure.get_or_insert_with(|| log_error(action, &error));
-                        false
+                        return Poll::Ready(Err(log_error(action, &error)));
                     }
-                });
-            if let Some(failure) = failure {
-                return Poll::Ready(Err(failure));
-            }
-            if !self.running.is_empty() {
-                return Poll::Pending;
+                }
+                self.running.pop();
             }
             if !self.advance(fs) {
                 return Poll::Ready(Ok(()));

@@ -51,7 +51,15 @@ impl Segments {
 
 /// The file name of a segment.
 pub(super) fn name(number: u64) -> String {
-    format!("{number:016x}{SUFFIX}")
+    // By hand: a name is made for each operation, and formatting took longer than all else of it.
+    let mut name = String::with_capacity(NAME_BYTES);
+    for byte in number.to_be_bytes() {
+        for digit in [byte >> 4, byte & 0xf] {
+            name.extend(char::from_digit(u32::from(digit), 16));
+        }
+    }
+    name.push_str(SUFFIX);
+    name
 }
 
 /// The number of the segment with this file name; `None` for other files.
@@ -62,6 +70,9 @@ pub(super) fn number(file: &str) -> Option<u64> {
 }
 
 const SUFFIX: &str = ".wal";
+
+/// How long a name is: the digits and the suffix.
+const NAME_BYTES: usize = 16 + SUFFIX.len();
 
 #[cfg(test)]
 mod tests {
