@@ -112,7 +112,10 @@ impl<F: Fs> SnapshotStore for FileStore<F> {
         loop {
             self.advance();
             let Some(running) = &mut self.running else {
-                self.waker = Some(cx.waker().clone());
+                match &mut self.waker {
+                    Some(waker) => waker.clone_from(cx.waker()),
+                    waker => *waker = Some(cx.waker().clone()),
+                }
                 return Poll::Pending;
             };
             let Poll::Ready(Done { shelf, job, result }) = running.as_mut().poll(cx) else {

@@ -116,7 +116,10 @@ impl Comms<Letter> for SimComms {
                 return Poll::Pending;
             };
             let Some(arrival) = inbox.events.pop_front() else {
-                inbox.waker = Some(cx.waker().clone());
+                match &mut inbox.waker {
+                    Some(waker) => waker.clone_from(cx.waker()),
+                    waker => *waker = Some(cx.waker().clone()),
+                }
                 return Poll::Pending;
             };
             let event = match arrival {
