@@ -83,6 +83,8 @@ pub struct Driver<L, C, K, S> {
     events: VecDeque<Event>,
     /// Whether the hull or the tickets were touched since their outputs were last pulled.
     touched: bool,
+    /// Whether they were pulled since the status was last shown.
+    pulled: bool,
     status: Status,
     exit: Option<Exit>,
 }
@@ -158,6 +160,7 @@ impl<L: Log, C: Comms<Letter>, K: Clock, S: StateMachine> Driver<L, C, K, S> {
             leader: (None, Term::ZERO),
             events: VecDeque::new(),
             touched: true,
+            pulled: true,
             status,
             exit: None,
         };
@@ -211,6 +214,7 @@ impl<L: Log, C: Comms<Letter>, K: Clock, S: StateMachine> Driver<L, C, K, S> {
         again |= self.propose();
         // What nothing has touched since it was last emptied is empty.
         if core::mem::take(&mut self.touched) | again {
+            self.pulled = true;
             again |= self.pull()?;
         }
         again |= self.take_time(cx);
@@ -422,11 +426,15 @@ impl<L: Log, C: Comms<Letter>, K: Clock, S: StateMachine> Future for Driver<L, C
             match self.turn(cx) {
                 Ok(true) if turns < MAX_TURNS_PER_POLL && !self.clock.rarely(Site::EndPoll) => {}
                 Ok(again) => {
-                    self.refresh_status();
+                    // What was never pulled has nothing new to show.
+                    let pulled = core::mem::take(&mut self.pulled);
+                    if pulled {
+                        self.refresh_status();
+                    }
                     let driver = &mut *self;
                     let outcomes = &mut driver.tickets.outcomes;
                     let later = !outcomes.is_empty() && driver.clock.rarely(Site::SettleLater);
-                    if !later {
+                    if !later && (pulled || !outcomes.is_empty()) {
                         driver.desk.settle(outcomes, Some(&driver.status));
                     }
                     if again | later {

@@ -1,10 +1,16 @@
 //! Requests to the driver that are few: they wait here for its next turn.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// Where requests of one kind wait, until the node stops.
+///
+/// - `any` is set as long as something waits: the driver looks every turn, and mostly finds nothing.
 #[derive(Debug)]
-pub(crate) struct Waiting<T>(Mutex<Queue<T>>);
+pub(crate) struct Waiting<T> {
+    any: AtomicBool,
+    queue: Mutex<Queue<T>>,
+}
 
 #[derive(Debug)]
 struct Queue<T> {
@@ -14,10 +20,13 @@ struct Queue<T> {
 
 impl<T> Default for Waiting<T> {
     fn default() -> Self {
-        Self(Mutex::new(Queue {
-            asked: Vec::new(),
-            closed: false,
-        }))
+        Self {
+            any: AtomicBool::new(false),
+            queue: Mutex::new(Queue {
+                asked: Vec::new(),
+                closed: false,
+            }),
+        }
     }
 }
 
@@ -28,25 +37,31 @@ impl<T> Waiting<T> {
     ///
     /// The request, when [`MAX_WAITING`] wait already.
     pub(crate) fn push(&self, asked: T) -> Result<(), T> {
-        let mut queue = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         if queue.asked.len() >= MAX_WAITING {
             return Err(asked);
         }
         if !queue.closed {
             queue.asked.push(asked);
+            self.any.store(true, Ordering::Release);
         }
         Ok(())
     }
 
     /// All that wait.
     pub(crate) fn take(&self) -> Vec<T> {
-        let mut queue = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // Whoever asks wakes the driver afterwards: what this misses comes with the next turn.
+        if !self.any.load(Ordering::Acquire) {
+            return Vec::new();
+        }
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        self.any.store(false, Ordering::Release);
         core::mem::take(&mut queue.asked)
     }
 
     /// Takes no more requests, and drops those queued.
     pub(crate) fn close(&self) {
-        let mut queue = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         queue.closed = true;
         queue.asked.clear();
     }
