@@ -95,12 +95,13 @@ function hit(x, y) {
   }
   const bucket = Math.floor(Math.max(0, firstFrom(top + y) - 1) / BUCKET);
   const close = new Set([...(buckets[bucket] || []), ...(buckets[bucket - 1] || []), ...(buckets[bucket + 1] || [])]);
-  least = Math.min(least, 7);
+  least = Math.min(least, 9);
   for (const edge of close) {
     const { x0, y0, x1, y1 } = shapeOf(edge, top);
     const length = Math.hypot(x1 - x0, y1 - y0) || 1;
     const along = Math.max(0, Math.min(1, ((x - x0) * (x1 - x0) + (y - y0) * (y1 - y0)) / (length * length)));
-    const far = Math.hypot(x0 + (x1 - x0) * along - x, y0 + (y1 - y0) * along - y);
+    // A letter that only passes by a mark does not hide it.
+    const far = 2 + Math.hypot(x0 + (x1 - x0) * along - x, y0 + (y1 - y0) * along - y);
     if (far < least) {
       least = far;
       best = edge.sent >= 0 ? edge.sent : edge.arrived;
