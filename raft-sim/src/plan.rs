@@ -306,7 +306,7 @@ fn draw_founders(seed: u64, changes: bool, count: u8) -> u8 {
 /// How many nodes a world has. Small clusters have the shortest ways to a disaster; some have nobody
 /// to vote for them, or nobody to spare.
 fn draw_count(seed: u64, lot: &mut Lot) -> u8 {
-    let usual = lot.pick(3, &[3, 3, 4, 5, 5, 6, 7]);
+    let usual = lot.pick(3, &[3, 3, 3, 3, 3, 4, 4, 5, 5, 6, 7]);
     let mut lot = Key::Tiny.lot(seed, &[]);
     match lot.chance(50) {
         true => lot.pick(1, &[2]),

@@ -118,7 +118,7 @@ pub(crate) fn draw(seed: u64, swarm: &Swarm) -> (Vec<ClientPlan>, Vec<OperationP
     // Some clusters are idle most of the time.
     let rate = match lot.chance(120) {
         true => lot.between(1, 2),
-        false => lot.between(4, 9),
+        false => lot.between(3, 7),
     };
     let total = rate * swarm.duration.as_secs().max(1);
     let mut times: Vec<Duration> = Vec::new();

@@ -129,7 +129,7 @@ impl Tuning {
             return;
         }
         self.snapshots = Some(Snapshots {
-            after_entries: lot.pick(2, &[2, 5, 20, 100]),
+            after_entries: lot.pick(2, &[5, 20, 100]),
             after_bytes: lot.pick(1 << 20, &[50, 1_000, 1 << 20]),
             margin: lot.pick(0, &[0, 1, 10, 50]),
         });

@@ -193,7 +193,7 @@ impl<S: Subject> World<'_, S> {
         if waits {
             let client = number;
             self.schedule
-                .after(LATER, Event::Patience { client, attempt });
+                .after(LATER * 4, Event::Patience { client, attempt });
             return Ok(());
         }
         // Who is no member can't answer for the cluster, and need not know it.
