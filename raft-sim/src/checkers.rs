@@ -13,7 +13,7 @@ use raft_core::ids::{EntryId, Incarnation, LogIndex, NodeId, Ticket};
 use raft_core::time::Time;
 
 use crate::markers::{Marker, Reached, Watch};
-use crate::spy::{Fact, Journal, Passing};
+use crate::spy::{Fact, Habits, Journal, Passing};
 
 pub mod client;
 pub mod convergence;
@@ -46,6 +46,7 @@ pub(crate) use lives::Newcomer;
 use members::Members;
 pub use model::{LogModel, Model, NodeModel};
 pub use observation::Observation;
+use observation::unchanged;
 use reads::Reads;
 use sessions::Sessions;
 use timers::{Pace, Stand, Step, Timers, Wrong};
@@ -121,6 +122,7 @@ pub struct Checks {
     checkers: Vec<Box<dyn Checker>>,
     facts: Vec<Fact>,
     passings: Vec<Passing>,
+    habits: Habits,
     watch: Watch,
     timers: Timers,
     lives: Lives,
@@ -137,6 +139,7 @@ impl Checks {
             checkers: all(),
             facts: Vec::new(),
             passings: Vec::new(),
+            habits: Habits::default(),
             watch: Watch::default(),
             timers: Timers::default(),
             lives: Lives::default(),
@@ -217,7 +220,7 @@ impl Checks {
         hull: Option<&Hull>,
     ) -> Result<(), Violation> {
         let mut before = self.model.node_mut(node).observation.take();
-        self.read_journal(now, node, before.as_ref())?;
+        self.read_journal(now, node, before.as_deref())?;
         let wrong = hull.and_then(|hull| {
             let members = &mut self.members;
             let wrong = members.step(hull, &self.model, &self.facts, &mut self.watch.reached);
@@ -231,17 +234,17 @@ impl Checks {
                 text,
             });
         }
-        if self.facts.is_empty() && unchanged(before.as_ref(), hull) {
+        if self.facts.is_empty() && unchanged(before.as_deref(), hull) {
             if let Some(before) = &mut before {
                 before.settle();
             }
             self.model.node_mut(node).observation = before;
             return Ok(());
         }
-        let after = hull.map(|hull| Observation::of(hull, before.as_ref()));
+        let after = hull.map(|hull| Box::new(Observation::of(hull, before.as_deref())));
         self.reads
             .committed(hull.map_or(LogIndex::ZERO, Hull::commit_index));
-        self.compare(now, node, before.as_ref(), after)
+        self.compare(now, node, before.as_deref(), after)
     }
 
     /// What is wrong with a hull whether or not anything has changed.
@@ -255,13 +258,14 @@ impl Checks {
             passings: &self.passings,
             written: own.is_some_and(|own| own.writes_under_way() == 0),
             oldest_write: own.and_then(NodeModel::oldest_write),
-            left_letters: own.is_some_and(|own| own.journal.left_letters()),
+            left_letters: self.habits.left_letters,
         };
         let timers = self.timers.step(&step, hull).err();
         for marker in self.timers.take_marks() {
             self.watch.reached.mark(marker);
         }
-        let flooded = || instant::flooded(own.map_or(0, |own| own.journal.most_in_a_row()));
+        let most_in_a_row = self.habits.most_in_a_row;
+        let flooded = || instant::flooded(most_in_a_row);
         timers
             .or_else(|| instant::wrong(hull, &self.model))
             .or_else(|| instant::sent_wrongly(hull.settings(), &self.passings))
@@ -273,13 +277,13 @@ impl Checks {
         now: Time,
         node: NodeId,
         before: Option<&Observation>,
-        after: Option<Observation>,
+        after: Option<Box<Observation>>,
     ) -> Result<(), Violation> {
         let view = View {
             now,
             node,
             before,
-            after: after.as_ref(),
+            after: after.as_deref(),
             model: &self.model,
         };
         self.watch.look(&view);
@@ -287,7 +291,7 @@ impl Checks {
             .checkers
             .iter_mut()
             .try_for_each(|checker| checker.observe(&view));
-        let verdict = verdict.and_then(|()| self.check_sessions(now, node, after.as_ref()));
+        let verdict = verdict.and_then(|()| self.check_sessions(now, node, after.as_deref()));
         self.model.node_mut(node).observation = after;
         verdict
     }
@@ -301,11 +305,11 @@ impl Checks {
     ) -> Result<(), Violation> {
         self.facts.clear();
         self.passings.clear();
-        self.model
-            .node_mut(node)
-            .journal
-            .drain_into(&mut self.facts, &mut self.passings);
-        self.take_replies(node);
+        let journal = &self.model.node_mut(node).journal;
+        self.habits = journal.drain_into(&mut self.facts, &mut self.passings);
+        if self.habits.replied {
+            self.take_replies(node);
+        }
         for passing in &self.passings {
             self.watch.passing(node, before, passing, &self.model);
         }
@@ -589,12 +593,4 @@ fn all() -> Vec<Box<dyn Checker>> {
         Box::new(tickets::Tickets),
         Box::new(convergence::Convergence),
     ]
-}
-
-fn unchanged(before: Option<&Observation>, hull: Option<&Hull>) -> bool {
-    match (before, hull) {
-        (None, None) => true,
-        (Some(before), Some(hull)) => before.is_still(hull),
-        (None, Some(_)) | (Some(_), None) => false,
-    }
 }

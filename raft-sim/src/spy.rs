@@ -113,9 +113,8 @@ struct Pages {
     most_in_a_row: usize,
     /// Whether the log was asked since the last step.
     looked: bool,
-    /// Whether letters were left when the log was asked: in this step, and in the last one.
+    /// Whether letters were left when the log was asked.
     left: bool,
-    left_last: bool,
     /// Whether the node's log was opened, and nothing that this boot wrote is durable yet.
     nameless: bool,
 }
@@ -192,16 +191,6 @@ impl Journal {
         pages.looked = true;
     }
 
-    /// Whether the node left letters for later in the step that was read last.
-    pub(crate) fn left_letters(&self) -> bool {
-        self.pages().left_last
-    }
-
-    /// The most that was ever taken in from the network in a row.
-    pub(crate) fn most_in_a_row(&self) -> usize {
-        self.pages().most_in_a_row
-    }
-
     /// Writes down what passes by.
     pub fn passed(&self, passing: Passing) {
         self.pages().passings.push(passing);
@@ -245,12 +234,16 @@ impl Journal {
     }
 
     /// Moves everything to the ends of `facts` and `passings`.
-    pub(crate) fn drain_into(&self, facts: &mut Vec<Fact>, passings: &mut Vec<Passing>) {
+    pub(crate) fn drain_into(&self, facts: &mut Vec<Fact>, passings: &mut Vec<Passing>) -> Habits {
         let mut pages = self.pages();
         facts.append(&mut pages.facts);
         passings.append(&mut pages.passings);
         pages.looked = false;
-        pages.left_last = std::mem::take(&mut pages.left);
+        Habits {
+            left_letters: std::mem::take(&mut pages.left),
+            most_in_a_row: pages.most_in_a_row,
+            replied: !pages.replies.is_empty(),
+        }
     }
 
     fn pages(&self) -> std::sync::MutexGuard<'_, Pages> {
@@ -258,6 +251,17 @@ impl Journal {
         // report about that panic wants.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// How a node went about its last step.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Habits {
+    /// Whether it left letters for later: it looked at something else before it had taken in all.
+    pub(crate) left_letters: bool,
+    /// The most that it ever took in from the network in a row.
+    pub(crate) most_in_a_row: usize,
+    /// Whether there are replies to take ([`Journal::take_replies`]).
+    pub(crate) replied: bool,
 }
 
 /// One thing that a spy saw.

@@ -228,7 +228,7 @@ pub struct NodeModel {
     /// How many commands the node's state machine has applied since the node started.
     pub applied_count: usize,
     /// The hull's getters after its last step; absent while there is no hull.
-    pub observation: Option<Observation>,
+    pub observation: Option<Box<Observation>>,
     /// The newest snapshot that the node's store called durable.
     pub stored: Option<SnapshotId>,
     /// The last entry that the node had durably when it was found damaged, until it holds as much

@@ -204,3 +204,11 @@ pub(crate) fn voters_of(hull: &Hull) -> Vec<Vec<NodeId>> {
     };
     hull.configuration().halves().map(voters).collect()
 }
+
+pub(crate) fn unchanged(before: Option<&Observation>, hull: Option<&Hull>) -> bool {
+    match (before, hull) {
+        (None, None) => true,
+        (Some(before), Some(hull)) => before.is_still(hull),
+        (None, Some(_)) | (Some(_), None) => false,
+    }
+}

@@ -312,15 +312,17 @@ impl Story {
     fn look(&mut self, node: u64, change: impl FnOnce(&mut Observation)) -> &mut Self {
         let id = NodeId::new(node);
         let before = self.checks.model.node_mut(id).observation.take();
-        let mut after = before.clone().unwrap_or_else(|| fresh(id, self.boots));
+        let mut after = before
+            .clone()
+            .unwrap_or_else(|| Box::new(fresh(id, self.boots)));
         after.committed.clear();
         after.elected_with = None;
         after.voters.clear();
         change(&mut after);
         let checks = &mut self.checks;
         let told = checks
-            .read_journal(Time::ZERO, id, before.as_ref())
-            .and_then(|()| checks.compare(Time::ZERO, id, before.as_ref(), Some(after)));
+            .read_journal(Time::ZERO, id, before.as_deref())
+            .and_then(|()| checks.compare(Time::ZERO, id, before.as_deref(), Some(after)));
         self.keep(told)
     }
 

@@ -348,7 +348,7 @@ impl Watch {
         self.reached.mark_if(again, Marker::LeaderAgain);
         let others = || {
             let others = view.model.nodes().filter(|(id, _)| *id != view.node);
-            others.filter_map(|(_, node)| node.observation.as_ref())
+            others.filter_map(|(_, node)| node.observation.as_deref())
         };
         let rival = others().any(|one| one.role == Role::Candidate && one.term == after.term);
         self.reached.mark_if(rival, Marker::ElectedDespiteRival);
@@ -440,7 +440,7 @@ impl Watch {
 fn leads(model: &Model) -> impl Iterator<Item = &Observation> {
     let seen = model
         .nodes()
-        .filter_map(|(_, node)| node.observation.as_ref());
+        .filter_map(|(_, node)| node.observation.as_deref());
     seen.filter(|one| one.role == Role::Leader)
 }
 
