@@ -2,12 +2,14 @@
 //!
 //! All of it is computed from a hull's state when somebody asks ([`crate::hull::Hull::status`],
 //! [`crate::hull::Hull::why_no_leader`], [`crate::hull::Hull::why_not_committed`],
-//! [`crate::hull::Hull::why_not_readable`]), and nothing is kept for it but who refused the last
+//! [`crate::hull::Hull::why_not_readable`], [`crate::hull::Hull::why_not_changed`]), and nothing is kept for it but who refused the last
 //! attempt to be elected, and whether this node gave up its term. A reason is a value, so that
 //! programs can tell reasons apart, and a sentence that needs no other. Each is a fact about *this* node's
 //! state; what a node can't know (why another one is silent) is not guessed.
 //!
 //! Further features bring their reasons along.
+
+mod change;
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -18,6 +20,8 @@ use crate::error::Fault;
 use crate::ids::{Boot, EntryId, LogIndex, NodeId, Peer, Term};
 use crate::states::Role;
 use crate::time::Time;
+
+pub use change::NotChanged;
 
 /// The figures of a hull, by value. Ages are as of the time that was handed in.
 #[derive(Clone, PartialEq, Eq, Debug)]

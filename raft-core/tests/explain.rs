@@ -11,6 +11,8 @@ mod support;
 
 #[path = "explain/no_leader.rs"]
 mod no_leader;
+#[path = "explain/not_changed.rs"]
+mod not_changed;
 #[path = "explain/not_committed.rs"]
 mod not_committed;
 #[path = "explain/not_readable.rs"]

@@ -11,7 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use futures_channel::oneshot;
-use raft_core::explain::{HullStatus, NoLeader, NotCommitted, NotReadable};
+use raft_core::explain::{HullStatus, NoLeader, NotChanged, NotCommitted, NotReadable};
 use raft_core::hull::Hull;
 use raft_core::ids::LogIndex;
 use raft_core::time::Time;
@@ -37,6 +37,8 @@ pub struct Explanation {
     /// Why a linearizable read would wait at its hull or be refused there. What is read on a
     /// follower is confirmed by the leader it names.
     pub not_readable: Vec<NotReadable>,
+    /// Why the change of members that is under way is not over; empty when none is.
+    pub not_changed: Vec<NotChanged>,
 }
 
 impl Explanation {
@@ -53,6 +55,7 @@ impl Explanation {
             entry,
             not_committed: Vec::new(),
             not_readable: Vec::new(),
+            not_changed: Vec::new(),
         }
     }
 
@@ -68,6 +71,7 @@ impl Explanation {
             entry,
             not_committed: entry.map_or_else(Vec::new, why),
             not_readable: hull.why_not_readable(),
+            not_changed: hull.why_not_changed(now),
         }
     }
 }
@@ -116,7 +120,13 @@ impl fmt::Display for Explanation {
         if waits.peek().is_some() {
             f.write_str("\nreads wait:")?;
         }
-        waits.try_for_each(|why| write!(f, "\n- {why}"))
+        waits.try_for_each(|why| write!(f, "\n- {why}"))?;
+        if !self.not_changed.is_empty() {
+            f.write_str("\na change of members is under way:")?;
+        }
+        self.not_changed
+            .iter()
+            .try_for_each(|why| write!(f, "\n- {why}"))
     }
 }
 

@@ -2,6 +2,8 @@
 //! by what decides the matter itself: [`Common::may_campaign`], the votes as they are counted, what
 //! a follower is known to hold.
 
+mod change;
+
 use alloc::collections::BTreeSet;
 use alloc::vec;
 use alloc::vec::Vec;

@@ -102,6 +102,16 @@ impl Rounds {
         }
     }
 
+    /// How many rounds in a row were not short; at [`MAX_LONG_ROUNDS`] the member is too slow.
+    pub const fn long_rounds(&self) -> u32 {
+        self.long_rounds
+    }
+
+    /// For how long the member has not moved.
+    pub fn still(&self, now: Time) -> Duration {
+        now.since(self.moved)
+    }
+
     /// What tells two apart that go on alike from now on: times count as ages, up to where older
     /// makes no difference.
     pub fn ages(&self, now: Time, patience: &Patience) -> impl core::hash::Hash {

@@ -181,11 +181,7 @@ impl Leader {
         let patience = patience(common);
         let mut all = true;
         for node in awaited {
-            let seen = Seen {
-                matched: self.matched(common, node),
-                last: common.last().index,
-                now: common.now,
-            };
+            let seen = self.seen(common, node);
             let rounds = self.membership.rounds.entry(node);
             let rounds = rounds.or_insert_with(|| Rounds::begin(&seen));
             match rounds.observe(&seen, &patience) {
@@ -195,6 +191,32 @@ impl Leader {
             }
         }
         Ok(all)
+    }
+
+    /// Why the change under way is given up, if this leader has decided that.
+    pub(crate) const fn withdrawn(&self) -> Option<Withdrawal> {
+        self.membership.withdrawn
+    }
+
+    /// The new members that have not caught up, and how far each has come.
+    pub(crate) fn catching_up(&self, common: &Common) -> impl Iterator<Item = (NodeId, Rounds)> {
+        let patience = patience(common);
+        self.membership
+            .rounds
+            .iter()
+            .filter_map(move |(&node, rounds)| {
+                let mut rounds = *rounds;
+                let verdict = rounds.observe(&self.seen(common, node), &patience);
+                (verdict != Verdict::CaughtUp).then_some((node, rounds))
+            })
+    }
+
+    fn seen(&self, common: &Common, node: NodeId) -> Seen {
+        Seen {
+            matched: self.matched(common, node),
+            last: common.last().index,
+            now: common.now,
+        }
     }
 
     fn withdraw(&mut self, common: &mut Common, why: Withdrawal, back: &Configuration) {

@@ -145,3 +145,24 @@ fn more_questions_than_requests_may_be_under_way_are_refused() {
     });
     assert_eq!(poll(&mut asked[2]), Some(refused));
 }
+
+/// Node 4 does not exist: the change waits for it, and the leader says so.
+#[test]
+fn a_change_of_members_names_the_new_one_it_waits_for() {
+    let mut world = World::of(3);
+    let leader = world.elect();
+    world.run(500);
+    let status = world.handle(leader).status();
+    let mut members = status.configuration.members.clone();
+    let new = raft_core::configuration::Member::voter(Incarnation::new(44));
+    members.insert(NodeId::new(4), new);
+    let _changing = world.handle(leader).reconfigure(members);
+    world.run(200);
+    let explaining = world.handle(leader).explain();
+    let explanation = told(&mut world, explaining);
+    let text = explanation.to_string();
+    assert!(
+        text.contains("\na change of members is under way:\n- n4 is known to hold up to"),
+        "{text}"
+    );
+}
