@@ -17,6 +17,7 @@ use crate::ids::{EntryId, LogIndex, NodeId, Peer, Term};
 use crate::log::{BatchNumber, HardState, Recovered};
 use crate::message::{Body, Message};
 use crate::random::Random;
+use crate::record::Record;
 use crate::rules::repair as rule;
 use crate::settings::{Lease, Settings};
 use crate::time::{LogTime, Time};
@@ -51,6 +52,8 @@ use snapshots::Snapshots;
 #[derive(Clone, Debug)]
 pub(crate) struct Common {
     pub(crate) me: Peer,
+    /// Whether this node keeps ids only, for as long as its folder lives.
+    pub(crate) witness: bool,
     pub(crate) settings: Settings,
     pub(crate) checksum: Checksum,
     random: Random,
@@ -98,6 +101,7 @@ impl Common {
         let start = entries.snapshot().index;
         let mut common = Self {
             me: setup.me,
+            witness: setup.witness,
             settings: setup.settings,
             checksum: setup.checksum,
             random: Random::new(setup.seed),
@@ -366,7 +370,8 @@ impl Common {
 
     /// Whether this node may lead, as far as it knows.
     pub(crate) fn may_lead(&self) -> bool {
-        self.configurations.may_lead(self.me, self.commit_index)
+        !self.witness
+            && self.configurations.may_lead(self.me, self.commit_index)
             && !self.configurations.is_removed(self.me)
     }
 
@@ -384,6 +389,41 @@ impl Common {
     /// Whether the write that opened this boot is durable.
     pub(crate) fn is_boot_durable(&self) -> bool {
         self.disk.is_durable(BatchNumber::ZERO.next())
+    }
+
+    /// Whether this node keeps entries as they are in this chunk: with their payloads, or without.
+    /// Configurations are whole everywhere, but one that has this node in the other role is for
+    /// another life of it: what it holds is not what it would be taken to hold.
+    pub(crate) fn keeps(&self, chunk: &Chunk) -> bool {
+        if !chunk.is_config() {
+            return self.keeps_form(chunk);
+        }
+        let configurations = chunk.entries().filter_map(|entry| match entry.record {
+            Record::Config(bytes) => Configuration::decode(bytes).ok(),
+            _ => None,
+        });
+        configurations
+            .into_iter()
+            .all(|configuration| self.is_as_in(&configuration))
+    }
+
+    /// The same of a chunk that is in the log already.
+    pub(crate) fn keeps_form(&self, chunk: &Chunk) -> bool {
+        chunk.is_config() || chunk.is_ids_only() == self.witness
+    }
+
+    /// Whether this node is a witness if the configuration has it as one, and only then.
+    pub(crate) fn is_as_in(&self, configuration: &Configuration) -> bool {
+        !configuration.admits(self.me) || configuration.is_witness(self.me.id) == self.witness
+    }
+
+    /// Up to where this node itself has no more use for payloads.
+    pub(crate) fn used_through(&self) -> LogIndex {
+        match self.witness {
+            // It has none, and applies nothing.
+            true => self.applicable(),
+            false => self.applying.handed_out(),
+        }
     }
 
     /// Up to where entries may be applied here.
@@ -404,6 +444,7 @@ impl Common {
     pub(crate) fn fingerprint(&self, into: &mut impl Hasher) {
         let Self {
             me,
+            witness: _,
             hard,
             entries,
             disk,

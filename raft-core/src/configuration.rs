@@ -24,7 +24,8 @@ pub type Members = BTreeMap<NodeId, Member>;
 ///
 /// Of those that stand in a log ([`Configuration::decode`] refuses others):
 ///
-/// - A node appears at most once in each set, and everywhere in the same life.
+/// - A node appears at most once in each set, and everywhere in the same life; it is a witness in
+///   all sets that hold it, or in none.
 /// - Each set has at least one voting member.
 /// - A joint configuration has no target: it is on its way to its incoming half.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
@@ -60,7 +61,8 @@ pub enum MemberRole {
     Voter,
     /// Stores everything, counts for nothing.
     Learner,
-    /// Votes and stores entry ids but no payloads; never leads.
+    /// Votes and stores entry ids but no payloads, for as long as its data folder lives; never
+    /// leads ([`crate::rules::witness`]).
     Witness,
 }
 
@@ -78,6 +80,14 @@ impl MemberRole {
         match self {
             Self::Voter => true,
             Self::Learner | Self::Witness => false,
+        }
+    }
+
+    /// Whether the member keeps the ids of entries only.
+    pub const fn is_witness(self) -> bool {
+        match self {
+            Self::Witness => true,
+            Self::Voter | Self::Learner => false,
         }
     }
 }
@@ -146,6 +156,18 @@ impl Configuration {
     pub fn votes(&self, id: NodeId) -> bool {
         self.halves()
             .any(|half| half.get(&id).is_some_and(|member| member.role.votes()))
+    }
+
+    /// Whether node `id` is a witness. It is one in all sets that hold it, or in none.
+    pub fn is_witness(&self, id: NodeId) -> bool {
+        self.member(id)
+            .is_some_and(|member| member.role.is_witness())
+    }
+
+    /// Whether any of those that receive the log is a witness.
+    pub fn has_witnesses(&self) -> bool {
+        let mut members = self.sets().flat_map(Members::values);
+        members.any(|member| member.role.is_witness())
     }
 
     /// How many of those that may lead are preferred to `id`, by their priority, and how many may

@@ -16,6 +16,16 @@ pub enum OpenError {
         /// All that is wrong.
         problems: Vec<SettingsProblem>,
     },
+    /// The data folder is a witness's and the node is set up as none, or the other way round. A
+    /// folder stays what it was: begin with a new one, and have the node added again.
+    #[error(
+        "the node is set up {}, and its data folder is not such a node's",
+        if *witness { "as a witness" } else { "to keep payloads" }
+    )]
+    OtherRole {
+        /// Whether it is set up as a witness.
+        witness: bool,
+    },
     /// What the log recovered contradicts itself: the log broke its contract.
     #[error("the log recovered an impossible state: {reason}")]
     Recovered {
@@ -89,6 +99,10 @@ pub enum Dropped {
     /// disk does not answer, or its log is being repaired.
     #[error("this node may not take over leadership now")]
     MayNotLead,
+    /// Its sender takes this node for a witness, and it is none, or the other way round: it brings
+    /// entries without the payloads that this node keeps, or with those that it does not.
+    #[error("the sender takes this node for a witness, or does not know it as one")]
+    OtherRole,
     /// It brings entries, and so many wait for this node's disk that no more may be in memory.
     #[error(
         "there is no room in memory for more entries until some are durable (max_memory_bytes)"

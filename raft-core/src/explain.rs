@@ -10,6 +10,7 @@
 //! Further features bring their reasons along.
 
 mod change;
+mod words;
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -22,6 +23,7 @@ use crate::states::Role;
 use crate::time::Time;
 
 pub use change::NotChanged;
+use words::{Asked, Awaited, MemberName, Names};
 
 /// The figures of a hull, by value. Ages are as of the time that was handed in.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -407,6 +409,9 @@ pub enum NotReadable {
         /// Who did not.
         silent: Vec<NodeId>,
     },
+    /// This node has no state machine to read from.
+    #[error("this node is a witness and holds no data; ask another one")]
+    Witness,
     /// The state machine is behind what is committed, and reads wait for it.
     #[error("{commit} is committed and the state machine has applied {applied}")]
     Applying {
@@ -461,6 +466,18 @@ pub enum Lag {
     Loading {
         /// The first entry to be sent.
         next: LogIndex,
+    },
+    /// It is a witness, and those that keep payloads come first.
+    #[error(
+        "a witness is told of no entry from {next} on before {} holds it, or has been waited for in \
+         vain for half an election timeout",
+        Awaited(*awaited)
+    )]
+    Withheld {
+        /// The first entry that it is not told of.
+        next: LogIndex,
+        /// A voter that is waited for; `None` when it is the leader's own disk.
+        awaited: Option<NodeId>,
     },
     /// So much is unanswered that no more may be sent.
     #[error(
@@ -550,45 +567,6 @@ impl fmt::Display for Ballot {
         match self {
             Self::PreVote => f.write_str("a pre-vote"),
             Self::Vote { term } => write!(f, "a vote in {term}"),
-        }
-    }
-}
-
-/// Nodes, by name.
-struct Names<'a>(&'a [NodeId]);
-
-impl fmt::Display for Names<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some((first, others)) = self.0.split_first() else {
-            return f.write_str("nobody");
-        };
-        write!(f, "{first}")?;
-        others.iter().try_for_each(|id| write!(f, ", {id}"))
-    }
-}
-
-/// What a node takes part in, with its article.
-struct MemberName(Option<MemberRole>);
-
-impl fmt::Display for MemberName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.0 {
-            Some(MemberRole::Voter) => "a voter",
-            Some(MemberRole::Learner) => "a learner",
-            Some(MemberRole::Witness) => "a witness",
-            None => "no member of the configuration in force",
-        })
-    }
-}
-
-/// How long ago a question was asked, if it was.
-struct Asked(Option<Duration>);
-
-impl fmt::Display for Asked {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some(span) => write!(f, "and has had no answer for {span:?} about"),
-            None => f.write_str("and is about to ask about"),
         }
     }
 }

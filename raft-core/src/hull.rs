@@ -86,6 +86,10 @@ pub struct Setup {
     pub seed: u64,
     /// CRC-32C, the fastest there is on this platform.
     pub checksum: Checksum,
+    /// Whether it is a witness: one that keeps the ids of entries and no payloads, applies nothing
+    /// and never leads. It stays one for as long as its data folder lives, and every configuration
+    /// has it as one.
+    pub witness: bool,
 }
 
 /// What happens.
@@ -289,7 +293,7 @@ impl Hull {
     fn on_connection_lost(&mut self, node: NodeId) -> Next {
         match &mut self.state {
             State::Follower(follower) => follower.on_connection_lost(&mut self.common, node),
-            State::Leader(leader) => leader.on_connection_lost(node),
+            State::Leader(leader) => leader.on_connection_lost(&self.common, node),
             State::PreCandidate(_) | State::Candidate(_) => {}
         }
         Next::Stay
@@ -465,9 +469,8 @@ impl Hull {
     /// whatever is durable, beyond what may be in memory at all.
     fn forget_old_payloads(&mut self) {
         let common = &mut self.common;
-        let handed_out = common.applying.handed_out();
         let durable = common.disk.durable_index();
-        let needed = handed_out.min(durable).next();
+        let needed = common.used_through().min(durable).next();
         let (cached, all) = (
             common.settings.max_cached_bytes,
             common.settings.max_memory_bytes,

@@ -80,7 +80,7 @@ mod checks {
     use crate::hull::Hull;
     use crate::ids::LogIndex;
     use crate::rules::reconfigure;
-    use crate::states::leader::progress::Mode;
+    use crate::states::leader::progress::{Mode, Progress};
     use crate::states::leader::{Leader, is_quorum_alone};
     use crate::states::{Role, State};
 
@@ -90,6 +90,7 @@ mod checks {
         log_between_instants(hull, before);
         at_an_instant(hull);
         promises_hold(hull.common_mut());
+        role_holds(hull);
         memory_holds(hull);
         let (_, state) = hull.parts();
         if let State::Leader(leader) = state {
@@ -256,9 +257,10 @@ mod checks {
             .snapshots
             .stored()
             .map(|snapshot| snapshot.id.last.index);
+        let is_stored = forgotten <= handed_out && forgotten <= stored.unwrap_or(LogIndex::ZERO);
         invariant!(
             common,
-            forgotten <= handed_out && forgotten <= stored.unwrap_or(LogIndex::ZERO),
+            is_stored || (common.witness && forgotten <= commit),
             "what was forgotten, up to {forgotten}, was handed out, up to {handed_out}, and is in \
              the snapshot stored, up to {stored:?}"
         );
@@ -273,6 +275,23 @@ mod checks {
             common,
             longest <= limit,
             "{longest} messages wait, of at most {limit}"
+        );
+    }
+
+    /// A witness leads nobody and applies nothing, and has no payload; the others have all.
+    fn role_holds(hull: &mut Hull) {
+        let role = hull.role();
+        let common = hull.common_mut();
+        let (witness, handed_out) = (common.witness, common.applying.handed_out());
+        let (chunks, _) = common.entries.cache();
+        let last = chunks.back().is_none_or(|chunk| common.keeps_form(chunk));
+        let forgotten = common.entries.snapshot().index;
+        invariant!(
+            common,
+            last && (!witness || (role == Role::Follower && handed_out <= forgotten)),
+            "with payloads: {}, a node's last entry is so: {last}; it is {role:?} and has applied \
+             up to {handed_out}",
+            !witness
         );
     }
 
@@ -337,6 +356,7 @@ mod checks {
             require(matched < next && next <= last.index.next(), &|| {
                 alloc::format!("matched {matched} < next {next} <= one past {last}")
             })?;
+            witness_holds(common, progress)?;
             if let Mode::Snapshot(transfer) = progress.mode() {
                 let (id, stored) = (transfer.id(), transfer.stored());
                 require(common.snapshots.has(id) && stored <= id.length, &|| {
@@ -354,6 +374,20 @@ mod checks {
             }
         }
         Ok(())
+    }
+
+    /// A witness, and nobody else, is told of what is durable here and of nothing more.
+    fn witness_holds(common: &Common, progress: &Progress) -> Result<(), alloc::string::String> {
+        let (told, durable) = (progress.witness(), common.disk.durable_index());
+        let is_one = common.configuration().is_witness(progress.peer().id);
+        let sent = progress.sent_through();
+        if told.is_some() == is_one && (!is_one || sent <= durable) {
+            return Ok(());
+        }
+        Err(alloc::format!(
+            "{:?}, a witness: {is_one}, may be told of {told:?}, was of {sent}; durable: {durable}",
+            progress.peer()
+        ))
     }
 
     /// Whoever waits for nothing has nothing to wait for.

@@ -210,6 +210,8 @@ pub struct Recovered {
     pub last: LogIndex,
     /// The highest log time any kept entry carries.
     pub time: LogTime,
+    /// Whether any of them is kept without its payload, as witnesses keep them.
+    pub holds_ids_only: bool,
     /// The configurations among the entries kept, in order.
     pub configurations: Vec<(LogIndex, Configuration)>,
     /// How far the log once reached, if some of it was damaged and is lost: no entry that it ever

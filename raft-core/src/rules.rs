@@ -14,6 +14,7 @@
 //! | [`snapshot`] | InstallSnapshot, 7: whether one is needed, and how much of the log may go |
 //! | [`lease`] | thesis 6.4.1: how long a promise to give no vote counts elsewhere |
 //! | [`transfer`] | thesis 3.10: to whom leadership goes, and when |
+//! | [`witness`] | how far a witness may be told of the log |
 //!
 //! Nothing here knows a log, a state or a message's way.
 
@@ -28,3 +29,4 @@ pub mod snapshot;
 pub mod term;
 pub mod transfer;
 pub mod vote;
+pub mod witness;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use raft_core::configuration::{Configuration, Member, MemberRole, Members};
 use raft_core::explain::NoLeader;
-use raft_core::hull::Input;
+use raft_core::hull::{Input, Setup};
 use raft_core::ids::{EntryId, NodeId, Peer};
 use raft_core::message::{Lane, Message};
 use raft_core::settings::{Settings, SnapshotPolicy};
@@ -43,6 +43,10 @@ struct World {
     changes: bool,
     /// How often a log lost entries, where that happens.
     losses: Option<u64>,
+    /// The node that is gone for good.
+    lost: Option<usize>,
+    /// Whether messages are lost, but no connections.
+    is_well: bool,
     /// Configurations that were in force on a leader: what the schedules went through.
     shapes: BTreeSet<&'static str>,
 }
@@ -75,16 +79,39 @@ impl World {
     }
 
     fn founded_by(seed: u64, founders: u64, size: u64, settings: &Settings) -> Self {
+        Self::set_up(seed, size, |me| {
+            let members = if me <= founders { founders } else { 0 };
+            let mut setup = support::setup(me, members);
+            setup.settings = *settings;
+            if founders < size {
+                setup.settings.catch_up_timeout = Duration::from_secs(3);
+            }
+            setup
+        })
+    }
+
+    /// A world of so many members that keep payloads, and then witnesses.
+    fn with_witnesses(seed: u64, full: u64, witnesses: u64, settings: &Settings) -> Self {
+        Self::set_up(seed, full + witnesses, |me| {
+            let mut setup = support::setup(me, full + witnesses);
+            setup.settings = *settings;
+            setup.witness = me > full;
+            for (id, member) in &mut setup.founding.members {
+                if id.get() > full {
+                    member.role = MemberRole::Witness;
+                }
+            }
+            setup
+        })
+    }
+
+    fn set_up(seed: u64, size: u64, setup: impl Fn(u64) -> Setup) -> Self {
         let mut dice = Dice(seed);
         let nodes = (1..=size)
             .map(|me| {
-                let members = if me <= founders { founders } else { 0 };
-                let mut setup = support::setup(me, members);
+                let mut setup = setup(me);
                 setup.seed = dice.roll(u64::MAX);
-                setup.settings = *settings;
-                if founders < size {
-                    setup.settings.catch_up_timeout = Duration::from_secs(3);
-                }
+                let settings = setup.settings;
                 let mut node = Node::with_setup(setup, Default::default());
                 node.auto_sync = false;
                 node.auto_store = settings.snapshots.is_none();
@@ -102,6 +129,8 @@ impl World {
             proposed: 0,
             changes: false,
             losses: None,
+            lost: None,
+            is_well: false,
             shapes: BTreeSet::new(),
         }
     }
@@ -118,6 +147,7 @@ impl World {
             let mut member = Member::voter(me.incarnation);
             match self.dice.roll(5) {
                 0 => continue,
+                _ if node.hull.is_witness() => member.role = MemberRole::Witness,
                 1 => member.role = MemberRole::Learner,
                 _ => {}
             }
@@ -132,7 +162,8 @@ impl World {
             self.change(who);
         }
         match self.dice.roll(100) {
-            0..=49 => self.deliver(faults),
+            0..=49 => self.deliver(faults || self.is_well),
+            _ if self.lost == Some(who) => {}
             50..=69 => {
                 self.nodes[who].sync();
                 self.nodes[who].store_one();
@@ -147,7 +178,7 @@ impl World {
             97 if faults => {
                 self.wire.clear();
             }
-            98 => {
+            98 if !self.is_well => {
                 let lost = self.dice.roll(self.nodes.len() as u64) + 1;
                 self.nodes[who].step(Input::ConnectionLost(NodeId::new(lost)));
             }
@@ -192,11 +223,17 @@ impl World {
             self.wire.push(message.clone());
         }
         let to = message.to.id.get() as usize - 1;
+        if self.lost == Some(to) {
+            return;
+        }
         self.nodes[to].step(Input::Message(message));
     }
 
     fn gather(&mut self) {
-        for node in &mut self.nodes {
+        for (at, node) in self.nodes.iter_mut().enumerate() {
+            if self.lost == Some(at) {
+                continue;
+            }
             node.settle();
             // Any order of pulling is safe, also one that leaves what is said for later.
             if self.dice.roll(3) > 0 {
@@ -315,6 +352,68 @@ fn random_schedules_keep_the_log_safe_and_end_in_progress() {
             world.applied.len() > before + 10,
             "seed {seed}: no progress after healing"
         );
+    }
+}
+
+/// The same with witnesses, while members come and go in some. Whatever they hold, they lead nobody
+/// and apply nothing.
+#[test]
+fn with_witnesses_the_log_is_safe_and_there_is_progress() {
+    for seed in 0..60 {
+        let settings = match seed % 3 {
+            0 => forgetting(seed),
+            _ => support::settings(),
+        };
+        let (full, witnesses) = [(2, 1), (3, 2), (3, 1)][seed as usize % 3];
+        let mut world = World::with_witnesses(seed, full, witnesses, &settings);
+        world.changes = seed % 4 == 3;
+        for _ in 0..1_500 {
+            world.act(true);
+        }
+        let before = world.applied.len();
+        for _ in 0..4_000 {
+            world.act(false);
+        }
+        let more = world.applied.len() - before;
+        assert!(more > 10, "seed {seed}: no progress after healing");
+        for node in world.nodes.iter().filter(|node| node.hull.is_witness()) {
+            assert_eq!((node.hull.role(), node.machine.len()), (Role::Follower, 0));
+        }
+    }
+}
+
+/// What a witness is for: of two voters and a witness any one may fail, for good and at any moment,
+/// with all that is on its way, if all were well until then. Messages are lost and overtake each
+/// other.
+#[test]
+fn of_two_voters_and_a_witness_any_one_may_be_lost() {
+    let mut settings = support::settings();
+    settings.election_timeout *= 4;
+    for seed in 0..24 {
+        let mut world = World::with_witnesses(seed, 2, 1, &settings);
+        world.is_well = true;
+        for _ in 0..2_000 + 37 * (seed as usize % 7) {
+            world.act(false);
+        }
+        let leads = |node: &Node| node.hull.role() == Role::Leader && node.commit() > 20;
+        let leader = loop {
+            world.act(false);
+            if let Some(leader) = world.nodes.iter().position(leads) {
+                break leader;
+            }
+        };
+        world.lost = Some(match seed % 4 {
+            3 => seed as usize / 4 % 3,
+            _ => leader,
+        });
+        world.is_well = false;
+        world.wire.clear();
+        let before = world.applied.len();
+        for _ in 0..8_000 {
+            world.act(false);
+        }
+        let (more, lost) = (world.applied.len() - before, world.lost);
+        assert!(more > 10, "seed {seed}: {lost:?} is lost, and all with it");
     }
 }
 

@@ -75,3 +75,7 @@ mod t6_4_reads;
 mod t9_6_pre_vote;
 #[path = "paper/tickets.rs"]
 mod tickets;
+#[path = "paper/witness_told.rs"]
+mod witness_told;
+#[path = "paper/witnesses.rs"]
+mod witnesses;

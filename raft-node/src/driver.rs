@@ -296,6 +296,7 @@ impl<L: Log, C: Comms<Letter>, K: Clock, S: StateMachine> Driver<L, C, K, S> {
             settings: self.setup.settings.raft,
             seed: self.setup.seed,
             checksum: crc32c::crc32c_append,
+            witness: false,
         };
         let hull = Hull::open(setup, self.recovered.clone(), self.clock.now())?;
         let sessions = record.shared.sessions;

@@ -162,6 +162,7 @@ impl Node {
             settings: Settings::default(),
             seed: id,
             checksum: crc32c::crc32c_append,
+            witness: false,
         };
         Ok(Self {
             hull: Hull::open(setup, log.recovered(), now)?,

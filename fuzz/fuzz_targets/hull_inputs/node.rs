@@ -48,6 +48,7 @@ impl Node {
             settings: settings(plan),
             seed: id,
             checksum: crc32c,
+            witness: false,
         };
         Self::open(
             setup,

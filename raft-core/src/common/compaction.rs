@@ -7,6 +7,7 @@ use crate::common::snapshots::Snapshots;
 use crate::ids::EntryId;
 use crate::log::{HardState, SnapshotMark};
 use crate::rules::snapshot::{self, Holds, OfferVerdict};
+use crate::settings::SnapshotPolicy;
 use crate::snapshot::{Snapshot, SnapshotId};
 use crate::trace::EventKind;
 
@@ -61,6 +62,43 @@ impl Common {
         self.snapshots.keep(snapshot);
     }
 
+    /// A leader offers a snapshot to this witness, which goes on from what it stands for and has
+    /// no use for what it holds: ids and a configuration are all that is kept, and those are in the
+    /// log.
+    pub(crate) fn begin_after(&mut self, snapshot: &Snapshot) {
+        let last = snapshot.id.last;
+        self.replace_log(snapshot);
+        self.entries.note_time(snapshot.time);
+        self.advance_commit(last.index, "F13.IS.7");
+        self.event("F13.IS.8a", EventKind::SnapshotInstalled { last });
+    }
+
+    /// Forgets, on a witness, ids of what is committed: nobody asks for them again. As seldom as
+    /// others take snapshots.
+    pub(crate) fn forget_ids(&mut self) {
+        let through = self.used_through();
+        let entries = through.distance_from(self.entries.snapshot().index);
+        let bytes = entries.saturating_mul(BYTES_OF_ID);
+        let due =
+            |policy: SnapshotPolicy| entries >= policy.after_entries || bytes >= policy.after_bytes;
+        let due = self.settings.snapshots.is_some_and(due) || self.snapshots.is_wanted();
+        if !due || entries == 0 {
+            return;
+        }
+        self.snapshots.has_what_was_wanted();
+        if let Some(last) = self.entries.id_at(through) {
+            self.forget_through(last);
+        }
+    }
+
+    /// Forgets all up to this entry, which the log holds durably.
+    fn forget_through(&mut self, last: EntryId) {
+        self.disk.forget(self.mark_at(last));
+        self.entries.forget_through(last);
+        self.configurations.forget_through(last.index);
+        self.event("S7.18a", EventKind::Compacted { last });
+    }
+
     fn replace_log(&mut self, snapshot: &Snapshot) {
         self.disk.begin_after(snapshot.mark(), self.commit_index);
         self.entries.begin_after(snapshot.id.last, snapshot.time);
@@ -97,12 +135,12 @@ impl Common {
         let through = snapshot::forget_through(stored.id.last.index, &holds);
         if through > self.entries.snapshot().index {
             if let Some(last) = self.entries.id_at(through) {
-                self.disk.forget(self.mark_at(last));
-                self.entries.forget_through(last);
-                self.configurations.forget_through(last.index);
-                self.event("S7.18a", EventKind::Compacted { last });
+                self.forget_through(last);
             }
         }
         self.snapshots.forget_old(|id| sent.contains(&id));
     }
 }
+
+/// What an entry without its payload weighs.
+const BYTES_OF_ID: u64 = 8;

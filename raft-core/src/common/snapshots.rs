@@ -113,6 +113,16 @@ impl Snapshots {
         self.wanted = true;
     }
 
+    /// Whether one is wanted, whatever the settings say.
+    pub(crate) const fn is_wanted(&self) -> bool {
+        self.wanted
+    }
+
+    /// It need not be wanted any longer.
+    pub(crate) const fn has_what_was_wanted(&mut self) {
+        self.wanted = false;
+    }
+
     /// A stored one could not be read. If that is the newest, another has to take its place: nobody
     /// who needs it could ever be sent it.
     pub(crate) fn doubt(&mut self, id: SnapshotId) {

@@ -56,17 +56,21 @@ impl Configuration {
         }
         // Votes and acknowledgements are counted by name within one configuration: a name must
         // mean one life there.
-        match decoded.node_with_two_lives() {
-            Some(node) => Err(ConfigurationError::TwoLives { node }),
+        if let Some(node) = decoded.node_with_two(|member| member.incarnation) {
+            return Err(ConfigurationError::TwoLives { node });
+        }
+        // What a node was sent without payloads it can never have with them.
+        match decoded.node_with_two(|member| member.role.is_witness()) {
+            Some(node) => Err(ConfigurationError::HalfWitness { node }),
             None => Ok(decoded),
         }
     }
 
-    /// A node that the sets know in different lives.
-    fn node_with_two_lives(&self) -> Option<NodeId> {
+    /// A node of which the sets know two different things.
+    fn node_with_two<T: PartialEq>(&self, known: impl Fn(&Member) -> T) -> Option<NodeId> {
         let differs = |(id, member): (&NodeId, &Member)| {
-            let known = self.members.get(id)?;
-            (known.incarnation != member.incarnation).then_some(*id)
+            let other = self.members.get(id)?;
+            (known(other) != known(member)).then_some(*id)
         };
         let second = self.outgoing.iter().chain(&self.target);
         second.flatten().find_map(differs)
@@ -116,6 +120,12 @@ pub enum ConfigurationError {
     /// A set has no voting member, so that nothing could ever be decided.
     #[error("configuration has no voting member")]
     NoVoters,
+    /// A node is a witness in one set and keeps payloads in another.
+    #[error("configuration has {node} as a witness and as none")]
+    HalfWitness {
+        /// The node.
+        node: NodeId,
+    },
     /// The sets of one configuration know a node in different lives of its data folder.
     #[error("configuration has two lives of {node}")]
     TwoLives {

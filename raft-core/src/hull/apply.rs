@@ -10,12 +10,13 @@ use crate::ids::LogIndex;
 
 impl Hull {
     /// The next entries to apply, about `max_bytes` of payload but at least one entry. Report them
-    /// as [`crate::hull::Input::Applied`], in order.
+    /// as [`crate::hull::Input::Applied`], in order. A witness has none.
     pub fn next_apply(&mut self, max_bytes: usize) -> Option<Apply> {
         let common = &mut self.common;
         let from = common.applying.handed_out().next();
         let through = common.applicable();
         if common.fault.is_some()
+            || common.witness
             || common.snapshots.must_restore()
             || from > through
             || common.applying.bytes() >= common.settings.max_applying_bytes

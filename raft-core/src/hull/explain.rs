@@ -133,6 +133,9 @@ impl Hull {
         if let Some(fault) = common.fault.as_deref() {
             return vec![NotReadable::Stopped(fault.clone())];
         }
+        if common.witness {
+            return vec![NotReadable::Witness];
+        }
         let mut why = match (&self.state, self.leader()) {
             (State::Leader(leader), _) => of_reads(common, leader),
             (_, Some(leader)) => vec![NotReadable::LeaderConfirms { leader }],
@@ -292,6 +295,10 @@ fn of_leader(common: &Common, leader: &Leader, index: LogIndex, now: Time) -> Ve
     }
     for voter in lagging {
         let lag = match leader.followers().get(&voter) {
+            Some(progress) if leader.withholds(progress, needs) => Lag::Withheld {
+                next: progress.next(),
+                awaited: leader.awaited_by_witnesses(common, needs),
+            },
             Some(progress) => progress.lag(common, now, needs),
             None => Lag::OwnDisk(oldest_write(common, now)),
         };

@@ -67,6 +67,7 @@ mod tests {
             settings: Settings::default(),
             seed,
             checksum: crc32c,
+            witness: false,
         };
         Hull::open(setup, Recovered::default(), Time::ZERO).unwrap()
     }

@@ -12,17 +12,22 @@ impl Hull {
     ///
     /// # Errors
     ///
-    /// The settings contradict each other, or the recovered state contradicts itself. Nothing was
-    /// changed.
+    /// The settings contradict each other, or the recovered state contradicts itself, or is of a
+    /// witness where the setup is of none. Nothing was changed.
     pub fn open(setup: Setup, recovered: Recovered, now: Time) -> Result<Self, OpenError> {
         let problems = setup.settings.validate();
         if !problems.is_empty() {
             return Err(OpenError::Settings { problems });
         }
-        if let Some(reason) = contradiction(&recovered) {
+        if let Some(reason) = contradiction(&recovered, setup.witness) {
             return Err(OpenError::Recovered { reason });
         }
+        let holds_ids_only = recovered.holds_ids_only;
         let mut common = Common::new(setup, recovered, now);
+        if (holds_ids_only && !common.witness) || !common.is_as_in(common.configuration()) {
+            let witness = common.witness;
+            return Err(OpenError::OtherRole { witness });
+        }
         common.check_repair();
         // [S5.2.2] A node starts as a follower.
         let state = State::Follower(Follower::new(&mut common));
@@ -36,6 +41,11 @@ impl Hull {
     /// This node.
     pub fn me(&self) -> Peer {
         self.common.me
+    }
+
+    /// Whether this node is a witness: it keeps ids only, and never leads.
+    pub fn is_witness(&self) -> bool {
+        self.common.witness
     }
 
     /// The tunables in force.
@@ -200,7 +210,7 @@ impl Hull {
 }
 
 /// What does not fit in a recovered state, if anything.
-fn contradiction(recovered: &Recovered) -> Option<&'static str> {
+fn contradiction(recovered: &Recovered, witness: bool) -> Option<&'static str> {
     let snapshot = recovered
         .snapshot
         .as_ref()
@@ -211,7 +221,8 @@ fn contradiction(recovered: &Recovered) -> Option<&'static str> {
         Ordering::Equal => stored.term == snapshot.term,
         Ordering::Greater => stored.term >= snapshot.term,
     };
-    if recovered.snapshot.is_some() && !stored.is_some_and(covers) {
+    // What a witness keeps of a snapshot stands in the log.
+    if recovered.snapshot.is_some() && !witness && !stored.is_some_and(covers) {
         return Some("the log begins after a snapshot that is not stored");
     }
     let mut previous = snapshot;

@@ -11,7 +11,7 @@ use crate::trace::EventKind;
 
 impl Hull {
     /// The next thing to be done with a snapshot. What comes of it is reported as
-    /// [`super::Input::Snapshot`].
+    /// [`super::Input::Snapshot`]. A witness needs no store, and asks for nothing.
     pub fn next_snapshot_job(&mut self) -> Option<SnapshotJob> {
         let common = &mut self.common;
         if common.fault.is_some() {
@@ -19,6 +19,9 @@ impl Hull {
         }
         if let Some(job) = common.snapshots.next_job() {
             return Some(job);
+        }
+        if common.witness {
+            return None;
         }
         let handed_out = common.applying.handed_out();
         // [S7.13a] Whatever the role: nobody is asked.
@@ -71,6 +74,9 @@ impl Hull {
     /// Lets go of what a snapshot stands for, but for what is on its way to a follower.
     pub(super) fn tend_snapshots(&mut self) {
         let common = &mut self.common;
+        if common.witness {
+            return common.forget_ids();
+        }
         if common.snapshots.stored().is_none() {
             return;
         }

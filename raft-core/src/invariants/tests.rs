@@ -26,6 +26,7 @@ fn hull() -> Hull {
         settings: Settings::default(),
         seed: 1,
         checksum: crc32c,
+        witness: false,
     };
     Hull::open(setup, Recovered::default(), Time::ZERO).unwrap()
 }

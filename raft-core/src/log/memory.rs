@@ -53,6 +53,7 @@ impl MemoryLog {
                 recovered.runs.push(first);
             }
             recovered.time = recovered.time.max(chunk.time());
+            recovered.holds_ids_only |= chunk.is_ids_only();
             recovered
                 .configurations
                 .extend(chunk.entries().filter_map(configuration_of));

@@ -61,6 +61,17 @@ pub enum Warning {
         /// How many in the end.
         target: usize,
     },
+    /// Witnesses keep no payloads: while so many voters that do are away, what is committed may be
+    /// on so few disks. Those hold what the cluster cannot do without.
+    #[error(
+        "while {away} voters that keep payloads are away, what is committed is on {disks} disks only"
+    )]
+    FewDisks {
+        /// How many of the voters that keep payloads.
+        away: usize,
+        /// On how many disks it is then, at least.
+        disks: usize,
+    },
     /// No voter stays: once the change is made, all that was committed is only on new disks.
     #[error("no voter stays a voter")]
     NobodyStays,
@@ -152,7 +163,21 @@ fn risks(current: &Members, target: &Members) -> Vec<Warning> {
         (!quorum::voters(current).any(stays), Warning::NobodyStays),
     ];
     let risks = risks.into_iter().filter(|(holds, _)| *holds);
-    risks.map(|(_, warning)| warning).collect()
+    let risks = risks.map(|(_, warning)| warning);
+    risks.chain(few_disks(target)).collect()
+}
+
+/// On how few disks witnesses let something be committed.
+fn few_disks(target: &Members) -> Option<Warning> {
+    let roles = target.values().map(|member| member.role);
+    let witnesses = roles.clone().filter(|role| role.is_witness()).count();
+    let full = roles.filter(|role| role.may_lead()).count();
+    // A majority with all the witnesses in it, and with a leader.
+    let disks = Quorum::of(target).needed.saturating_sub(witnesses).max(1);
+    (witnesses > 0).then(|| Warning::FewDisks {
+        away: full.saturating_sub(disks),
+        disks,
+    })
 }
 
 /// From so many missing entries on, a member is far behind.

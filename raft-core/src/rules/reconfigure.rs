@@ -18,6 +18,7 @@ use alloc::collections::BTreeSet;
 
 use crate::configuration::{Configuration, MAX_ADDRESS_BYTES, Member, Members};
 use crate::ids::{Incarnation, NodeId};
+use crate::rules::witness;
 
 /// Why members can't become what is wanted. Nothing was changed.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, thiserror::Error)]
@@ -31,6 +32,20 @@ pub enum TargetProblem {
     OtherLife {
         /// The node.
         node: NodeId,
+    },
+    /// The target makes a witness of a member that keeps payloads, or the other way round. Remove
+    /// the node, and then add it with an empty data folder.
+    #[error("{node} can't become a witness, nor can one become anything else; remove it first")]
+    OtherRole {
+        /// The node.
+        node: NodeId,
+    },
+    /// As many witnesses as voters that keep payloads, or more: failures that leave a majority could
+    /// leave nobody who can lead. Name fewer witnesses, or more voters.
+    #[error("of the voters of the target {witnesses} are witnesses; more must keep payloads")]
+    TooManyWitnesses {
+        /// How many.
+        witnesses: usize,
     },
     /// More than [`MAX_MEMBERS`].
     #[error("the target has {members} members, of at most {MAX_MEMBERS}")]
@@ -55,11 +70,18 @@ pub fn objection(current: &Members, target: &Members) -> Option<TargetProblem> {
         let members = target.len();
         return Some(TargetProblem::TooMany { members });
     }
+    if !witness::are_few(target) {
+        let witnesses = target.values().filter(|member| member.role.is_witness());
+        let witnesses = witnesses.count();
+        return Some(TargetProblem::TooManyWitnesses { witnesses });
+    }
     target.iter().find_map(|(id, member)| {
         let known = current.get(id);
         let node = *id;
         if known.is_some_and(|known| known.incarnation != member.incarnation) {
             Some(TargetProblem::OtherLife { node })
+        } else if known.is_some_and(|known| known.role.is_witness() != member.role.is_witness()) {
+            Some(TargetProblem::OtherRole { node })
         } else if member.address.len() > MAX_ADDRESS_BYTES {
             Some(TargetProblem::AddressTooLong { node })
         } else {

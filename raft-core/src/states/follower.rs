@@ -196,6 +196,11 @@ impl Follower {
         if !self.recognise(common, from) {
             return;
         }
+        if !request.chunks.iter().all(|chunk| common.keeps(chunk)) {
+            let why = Dropped::OtherRole;
+            common.event("", EventKind::MessageDropped { from: from.id, why });
+            return;
+        }
         let bytes = request.chunks.iter().map(Chunk::pinned_bytes);
         let bytes = bytes.fold(0, usize::saturating_add);
         if bytes > 0 && !common.has_room(bytes) {
@@ -346,7 +351,7 @@ fn is_sound(request: &AppendEntries, term: Term) -> bool {
     request.chunks.iter().all(|chunk| {
         let follows = chunk.first_index() == last.index.next() && chunk.term() >= last.term;
         last = chunk.last_id();
-        follows && !chunk.is_ids_only()
+        follows
     }) && last.term <= term
 }
 

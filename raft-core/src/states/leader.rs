@@ -26,6 +26,7 @@ mod replicate;
 mod send_snapshot;
 mod tickets;
 mod transfer;
+mod witnesses;
 
 use attendance::Attendance;
 use membership::Membership;
@@ -34,6 +35,7 @@ use quiet::Rest;
 use reads::Reads;
 use tickets::Tickets;
 use transfer::{Handover, Preference};
+use witnesses::Witnesses;
 
 /// The leader of the current term.
 ///
@@ -60,6 +62,8 @@ pub(crate) struct Leader {
     /// Whether the last tick came late and no quorum had been heard: it was given one more round.
     woke_late: bool,
     attendance: Attendance,
+    /// For whom witnesses wait, where there are witnesses.
+    witnesses: Option<Box<Witnesses>>,
     /// Leadership on its way to another; no proposals are taken meanwhile.
     handover: Option<Handover>,
     preference: Preference,
@@ -77,7 +81,7 @@ impl Leader {
         let now = common.now;
         let follow = |peer: Peer| (peer.id, Progress::new(peer, next, now));
         let followers = common.others().into_iter().map(follow).collect();
-        let leader = Self {
+        let mut leader = Self {
             term: common.term(),
             followers,
             tickets: Tickets::default(),
@@ -91,6 +95,7 @@ impl Leader {
             rest: Rest::default(),
             woke_late: false,
             attendance: Attendance::new(now),
+            witnesses: None,
             handover: None,
             preference: Preference::default(),
             elected: now,
@@ -101,6 +106,7 @@ impl Leader {
         if no_op.push_no_op().is_ok() {
             common.append_as_leader(no_op, leader.log_time(now));
         }
+        leader.follow_witnesses(common);
         leader
     }
 
@@ -136,6 +142,7 @@ impl Leader {
             rest,
             woke_late,
             attendance,
+            witnesses,
             handover,
             preference,
             elected: _,
@@ -146,6 +153,9 @@ impl Leader {
         self.is_quiet().hash(into);
         rest.fingerprint(common, into);
         attendance.fingerprint(into);
+        if let Some(witnesses) = witnesses {
+            witnesses.fingerprint(common, into);
+        }
         handover.as_ref().map(Handover::identity).hash(into);
         preference.fingerprint(into);
         self.log_time(common.now).hash(into);
@@ -257,10 +267,11 @@ impl Leader {
         self.advance_commit(common)
     }
 
-    pub(crate) fn on_connection_lost(&mut self, node: NodeId) {
+    pub(crate) fn on_connection_lost(&mut self, common: &Common, node: NodeId) {
         if let Some(progress) = self.followers.get_mut(&node) {
             progress.suspect_loss();
         }
+        self.lose_voter(common, node);
     }
 
     pub(crate) fn on_loaded(&mut self, common: &mut Common, loaded: Loaded) {
@@ -309,6 +320,7 @@ impl Leader {
         for progress in self.followers.values_mut() {
             progress.on_tick(common);
         }
+        self.tend_witnesses(common);
         self.begin_round(common);
         self.advance_reads(common);
         self.yield_to_preferred(common);

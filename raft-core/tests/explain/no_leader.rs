@@ -344,6 +344,7 @@ fn who_may_not_lead_says_what_it_is() {
     for (role, name) in roles {
         let mut setup = support::setup(1, 3);
         setup.founding = Configuration::of_voters([2, 3].map(peer));
+        setup.witness = role == Some(MemberRole::Witness);
         if let Some(role) = role {
             let member = Member {
                 role,

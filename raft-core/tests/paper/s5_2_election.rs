@@ -291,6 +291,7 @@ fn a_learner_and_a_witness_never_campaign() {
         let mut setup = support::setup(1, 3);
         let members = &mut setup.founding.members;
         members.get_mut(&NodeId::new(1)).unwrap().role = role;
+        setup.witness = role == MemberRole::Witness;
         let mut node = Node::with_setup(setup, MemoryLog::new());
         node.settle();
         node.wait(settings().election_timeout * 20);

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use raft_core::checksum::crc32c;
 use raft_core::chunk::{Chunk, ChunkBuilder};
-use raft_core::configuration::{Configuration, Members};
-use raft_core::hull::{Input, Outcome, Reconfigure};
+use raft_core::configuration::{Configuration, MemberRole, Members};
+use raft_core::hull::{Input, Outcome, Reconfigure, Setup};
 use raft_core::ids::{NodeId, Term, Ticket};
 use raft_core::states::Role;
 use raft_core::time::LogTime;
@@ -18,6 +18,15 @@ pub(crate) fn configuration_entry(at: u64, term: u64, configuration: &Configurat
     builder.push_config(configuration).unwrap();
     let sealed = builder.seal(Term::new(term), index(at), LogTime::ZERO, crc32c);
     sealed.unwrap()
+}
+
+/// What node `me` is set up with in a cluster of three in which node 3 is a witness.
+pub(crate) fn setup_with_witness(me: u64) -> Setup {
+    let mut setup = super::setup(me, 3);
+    let members = &mut setup.founding.members;
+    members.get_mut(&NodeId::new(3)).unwrap().role = MemberRole::Witness;
+    setup.witness = me == 3;
+    setup
 }
 
 impl Node {

@@ -585,5 +585,6 @@ pub(crate) fn setup(me: u64, size: u64) -> Setup {
         settings: settings(),
         seed: me,
         checksum: crc32c,
+        witness: false,
     }
 }

@@ -27,6 +27,8 @@ pub(super) struct Contents {
     unsettled: VecDeque<(u64, Chunk)>,
     /// The last index of a log without extents.
     base: LogIndex,
+    /// Whether any chunk came without payloads.
+    holds_ids_only: bool,
 }
 
 /// A chunk in a file, and which of its entries count.
@@ -95,6 +97,7 @@ impl Contents {
                 reason: "clause 5: append leaves a gap",
             });
         }
+        self.holds_ids_only |= chunk.is_ids_only();
         self.extents.push_back(Extent {
             first: chunk.first_index(),
             last: chunk.last_index(),
@@ -103,6 +106,11 @@ impl Contents {
             place,
         });
         Ok(())
+    }
+
+    /// Whether any chunk came without payloads, as all but configurations do on a witness.
+    pub(super) const fn holds_ids_only(&self) -> bool {
+        self.holds_ids_only
     }
 
     /// Keeps a chunk that was just appended in memory until its batch is durable. Either all

@@ -314,6 +314,7 @@ fn recovered(contents: &Contents, configurations: Vec<(LogIndex, Configuration)>
         runs: contents.runs(),
         last: contents.last(),
         time: contents.time(),
+        holds_ids_only: contents.holds_ids_only(),
         configurations,
         lost_through: None,
     }

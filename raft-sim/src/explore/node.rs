@@ -314,6 +314,7 @@ fn open(
         settings,
         seed: me.id.get(),
         checksum: crc32c,
+        witness: false,
     };
     Hull::open(setup, recovered, now)
 }

@@ -35,6 +35,7 @@ pub extern "C" fn quorate_elects_itself() -> i32 {
         settings: Settings::default(),
         seed: 1,
         checksum: crc32c,
+        witness: false,
     };
     let Ok(mut hull) = Hull::open(setup, Recovered::default(), Time::ZERO) else {
         return 2;

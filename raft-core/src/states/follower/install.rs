@@ -32,6 +32,11 @@ pub(super) fn is_sound(request: &InstallSnapshot) -> bool {
 pub(super) fn receive(common: &mut Common, from: Peer, request: InstallSnapshot) {
     let last = request.snapshot.id.last;
     match common.judge_offer(last) {
+        OfferVerdict::Needed if common.witness => {
+            common.begin_after(&request.snapshot);
+            let held = InstallVerdict::Matched(last.index);
+            reply(common, (from, request.request), held);
+        }
         OfferVerdict::Needed => take_part(common, from, request),
         OfferVerdict::Superfluous => {
             // The log goes on as it is; what a snapshot stands for is committed.

@@ -11,6 +11,7 @@ impl Leader {
     /// Commits what a majority holds by now, and answers those who proposed it. A change of
     /// members then goes on, and may end this leader's office.
     pub(crate) fn advance_commit(&mut self, common: &mut Common) -> Next {
+        self.tend_witnesses(common);
         let by_majority =
             quorum::committed_index(common.configuration(), |id| self.matched(common, id));
         let stored = Stored {

@@ -250,6 +250,7 @@ impl Leader {
             let begin = || Progress::new(peer, next, now);
             self.followers.entry(peer.id).or_insert_with(begin);
         }
+        self.follow_witnesses(common);
     }
 
     /// Why no change may begin now, if none may.

@@ -48,6 +48,8 @@ pub(crate) struct Progress {
     pub(super) loading: Option<u64>,
     /// What that load brought.
     pub(super) loaded: Vec<Chunk>,
+    /// For a witness, the last entry that it may be told of. It is sent no payloads.
+    pub(super) witness: Option<LogIndex>,
 }
 
 /// How entries are sent to a follower.
@@ -104,6 +106,7 @@ impl Progress {
             told_commit: LogIndex::ZERO,
             loading: None,
             loaded: Vec::new(),
+            witness: None,
         }
     }
 
@@ -173,10 +176,11 @@ impl Progress {
             told_commit,
             loading,
             loaded,
+            witness,
         } = self;
         let age = |at: Time, most: Duration| common.now.since(at).min(most);
         (peer, matched, next, request, heartbeat_due, told_commit).hash(into);
-        (loading.is_some(), loaded).hash(into);
+        (loading.is_some(), loaded, witness).hash(into);
         (*window)
             .min(common.settings.max_appends_in_flight)
             .hash(into);
@@ -204,6 +208,27 @@ impl Progress {
             Mode::Snapshot(transfer) => transfer.fingerprint(unanswered, into),
         }
         discriminant(mode).hash(into);
+    }
+
+    /// The last entry that may be sent to it now.
+    pub(crate) fn sendable(&self, common: &Common) -> LogIndex {
+        let last = common.last().index;
+        self.witness.map_or(last, |bound| last.min(bound))
+    }
+
+    /// The last entry that was sent without waiting for an answer and has none.
+    #[cfg_attr(no_invariants, expect(dead_code, reason = "nothing is checked"))]
+    pub(crate) fn sent_through(&self) -> LogIndex {
+        match &self.mode {
+            Mode::Replicate { in_flight, .. } => in_flight.back().map(|sent| sent.last),
+            Mode::Probe { .. } | Mode::Snapshot(_) => None,
+        }
+        .unwrap_or_default()
+    }
+
+    /// For a witness, the last entry that it may be told of.
+    pub(crate) const fn witness(&self) -> Option<LogIndex> {
+        self.witness
     }
 
     /// Whether `number` is the load this follower waits for.

@@ -33,7 +33,7 @@ impl Progress {
             Mode::Snapshot(_) => return None,
             Mode::Replicate { .. } if self.is_window_full(common) => return None,
             // [F2.LEAD.3] Send what the follower does not have.
-            Mode::Replicate { .. } if self.next > common.last().index => return None,
+            Mode::Replicate { .. } if self.next > self.sendable(common) => return None,
             Mode::Replicate { .. } => true,
         };
         // [S5.3.24] The request names the entry right before its first.
@@ -54,6 +54,7 @@ impl Progress {
             (Mode::Probe { .. }, None) => Few::new(),
             (Mode::Replicate { .. } | Mode::Snapshot(_), None) => return None,
         };
+        let chunks = self.stripped(common, chunks);
         self.note_sent(common, &chunks);
         Some(AppendEntries {
             request: self.request,
@@ -61,6 +62,17 @@ impl Progress {
             commit: common.commit_index,
             chunks,
         })
+    }
+
+    /// What of these chunks a witness is sent; others are sent all.
+    fn stripped(&self, common: &Common, chunks: Few<Chunk>) -> Few<Chunk> {
+        match self.witness {
+            None => chunks,
+            Some(_) => {
+                let ids = chunks.iter().map(|chunk| chunk.ids_only(common.checksum));
+                ids.collect()
+            }
+        }
     }
 
     fn note_sent(&mut self, common: &Common, chunks: &[Chunk]) {
@@ -93,7 +105,7 @@ impl Progress {
 
     /// Entries from `next` on, from memory or read back; `None` while they are on their way.
     fn gather(&mut self, common: &mut Common, max_bytes: usize) -> Option<Few<Chunk>> {
-        let last = common.last().index;
+        let last = self.sendable(common);
         if self.next > last {
             return Some(Few::new());
         }
@@ -276,9 +288,9 @@ impl Progress {
         let append = match &self.mode {
             Mode::Probe { outstanding, .. } => outstanding.is_none(),
             Mode::Replicate { .. } => {
-                self.next <= common.last().index && !self.is_window_full(common)
+                self.next <= self.sendable(common) && !self.is_window_full(common)
             }
-            Mode::Snapshot(transfer) => transfer.has_something(),
+            Mode::Snapshot(transfer) => transfer.has_something() && self.may_offer(),
         };
         append || self.heartbeat_due || self.has_news(common)
     }
@@ -287,7 +299,7 @@ impl Progress {
     /// about to say so.
     fn has_news(&self, common: &Common) -> bool {
         let commit = common.commit_index.min(self.matched);
-        commit > self.told_commit && self.next > common.last().index
+        commit > self.told_commit && self.next > self.sendable(common)
     }
 
     pub(super) fn is_window_full(&self, common: &Common) -> bool {

@@ -200,12 +200,22 @@ impl Progress {
         }
     }
 
+    /// Whether the snapshot that it is to be sent stands for no more than it may be told of.
+    pub(super) fn may_offer(&self) -> bool {
+        let sent = self.snapshot_sent().map(|(id, _)| id.last.index);
+        self.witness
+            .is_none_or(|bound| sent.is_none_or(|last| last <= bound))
+    }
+
     /// The next part for this follower, or the question what it has.
     pub(super) fn next_part(
         &mut self,
         common: &mut Common,
         room: usize,
     ) -> Option<InstallSnapshot> {
+        if !self.may_offer() {
+            return None;
+        }
         let Mode::Snapshot(transfer) = &mut self.mode else {
             return None;
         };

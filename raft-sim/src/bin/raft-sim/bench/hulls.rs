@@ -124,6 +124,7 @@ impl Bare {
             settings: Settings::default(),
             seed: seed ^ id,
             checksum: crc32c::crc32c_append,
+            witness: false,
         };
         let now = Time::from_millis(1_000);
         let hull = Hull::open(setup, log.recovered(), now).map_err(io::Error::other)?;
