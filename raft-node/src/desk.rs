@@ -11,7 +11,7 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 
-use crate::error::SubmitError;
+use crate::error::{NotSent, SubmitError};
 use crate::handle::{STOPPED, SessionCommand};
 use crate::session::CONTROL_SESSION;
 use crate::status::{Phase, Status};
@@ -29,6 +29,8 @@ pub(crate) struct DeskLimits {
     pub(crate) requests: usize,
     pub(crate) bytes: usize,
     pub(crate) payload_bytes: usize,
+    /// It takes nothing then.
+    pub(crate) is_witness: bool,
 }
 
 #[derive(Debug)]
@@ -119,6 +121,11 @@ impl Desk {
         }
     }
 
+    /// Whether this is a witness's desk: it answers nobody.
+    pub(crate) const fn is_witness(&self) -> bool {
+        self.limits.is_witness
+    }
+
     /// Queues a request.
     pub(crate) fn ask(&self, sought: Sought) -> Result<Ask, SubmitError> {
         let bytes = match &sought {
@@ -138,6 +145,9 @@ impl Desk {
         let mut inner = self.lock();
         if inner.closed {
             return Err(STOPPED);
+        }
+        if self.limits.is_witness {
+            return Err(SubmitError::NotSent(NotSent::Witness));
         }
         inner.check_room(bytes, self.limits)?;
         let ask = inner.open_slot(bytes);

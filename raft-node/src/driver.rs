@@ -121,6 +121,7 @@ impl<L: Log, C: Comms<Letter>, K: Clock, S: StateMachine> Driver<L, C, K, S> {
             requests: settings.max_requests,
             bytes: settings.max_request_bytes,
             payload_bytes: settings.raft.max_payload_bytes,
+            is_witness: setup.witnesses.contains(&setup.id),
         };
         let status = Status::new(setup.id);
         let desk = Arc::new(Desk::new(limits, status.clone()));
@@ -296,7 +297,7 @@ impl<L: Log, C: Comms<Letter>, K: Clock, S: StateMachine> Driver<L, C, K, S> {
             settings: self.setup.settings.raft,
             seed: self.setup.seed,
             checksum: crc32c::crc32c_append,
-            witness: false,
+            witness: self.setup.witnesses.contains(&me.id),
         };
         let hull = Hull::open(setup, self.recovered.clone(), self.clock.now())?;
         let sessions = record.shared.sessions;

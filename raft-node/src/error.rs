@@ -90,6 +90,9 @@ pub enum NotSent {
     /// No leader was known for as long as was waited.
     #[error("no leader was known for as long as was waited; try again")]
     NoLeader,
+    /// This node is a witness and never answers. Ask another one.
+    #[error("this node is a witness, which applies nothing; ask another one")]
+    Witness,
     /// The node has stopped or is stopping.
     #[error("this node has stopped")]
     Stopped,
@@ -120,6 +123,9 @@ pub enum ReadError {
         /// The limit in the settings.
         limit: usize,
     },
+    /// This node is a witness: it has no state to read. Ask another one.
+    #[error("this node is a witness and has no state to read; ask another one")]
+    Witness,
     /// No leader could confirm the read for as long as was waited.
     #[error("no leader confirmed the read for as long as was waited")]
     TimedOut,
@@ -224,6 +230,9 @@ pub enum StartError {
         /// The limit.
         limit: usize,
     },
+    /// The founders can't found a cluster.
+    #[error("the founders can't be: {0}")]
+    Founders(TargetProblem),
     /// This build does not have the codec.
     #[error("the payload codec {codec} is not built in (feature `bincode`)")]
     CodecNotBuiltIn {

@@ -17,10 +17,10 @@
 //!
 //! This is a pure state machine: letters and time in; letters and bytes to keep out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use raft_core::configuration::{Configuration, Member};
+use raft_core::configuration::{Configuration, Member, MemberRole};
 use raft_core::ids::{ClusterId, NodeId, Peer};
 use raft_core::time::Time;
 
@@ -56,6 +56,8 @@ pub struct FoundingTerms {
     pub members: BTreeMap<NodeId, String>,
     /// Whether this node joins a cluster that others have founded.
     pub joins: bool,
+    /// Which of the founders are witnesses.
+    pub witnesses: BTreeSet<NodeId>,
     /// The codec of commands and replies.
     pub payload_codec: PayloadCodec,
     /// What all members must agree on; only the record's writer has a say.
@@ -340,6 +342,15 @@ impl Genesis {
             };
             return self.unless_leftover(knows_me, fault);
         }
+        let theirs = witnesses_of(&offered);
+        if theirs != self.terms.witnesses {
+            let fault = GenesisFault::WitnessesDiffer {
+                by,
+                theirs,
+                mine: self.terms.witnesses.clone(),
+            };
+            return self.unless_leftover(knows_me, fault);
+        }
         if !offered.founders.admits(self.identity.me) {
             let fault = GenesisFault::Wiped {
                 me: self.identity.me.id,
@@ -428,7 +439,12 @@ impl Genesis {
         let peers = self.heard.values().map(|heard| heard.peer);
         let founders = peers.chain([self.identity.me]).map(|peer| {
             let address = self.terms.members.get(&peer.id).cloned();
+            let role = match self.terms.witnesses.contains(&peer.id) {
+                true => MemberRole::Witness,
+                false => MemberRole::Voter,
+            };
             let member = Member {
+                role,
                 address: address.unwrap_or_default(),
                 ..Member::voter(peer.incarnation)
             };
@@ -452,6 +468,11 @@ impl Genesis {
     fn others(&self) -> impl Iterator<Item = NodeId> {
         self.founders().filter(|id| *id != self.identity.me.id)
     }
+}
+
+fn witnesses_of(record: &GenesisRecord) -> BTreeSet<NodeId> {
+    let ids = record.founders.ids().into_iter();
+    ids.filter(|id| record.founders.is_witness(*id)).collect()
 }
 
 /// Why the founders can't agree. Nothing was decided in the cluster that was to be founded.
@@ -496,6 +517,16 @@ pub enum GenesisFault {
         theirs: Vec<NodeId>,
         /// This node's list.
         mine: Vec<NodeId>,
+    },
+    /// The founders were started with different witnesses.
+    #[error("{by} founds with the witnesses {theirs:?}, this node was started with {mine:?}")]
+    WitnessesDiffer {
+        /// Who founds with others.
+        by: NodeId,
+        /// Its witnesses.
+        theirs: BTreeSet<NodeId>,
+        /// This node's.
+        mine: BTreeSet<NodeId>,
     },
     /// The founders were started with different payload codecs.
     #[error("{by} founds with payloads in {theirs}, this node was started with {mine}")]

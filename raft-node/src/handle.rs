@@ -21,7 +21,8 @@ use crate::transfer::{HandingOver, TransferDesk};
 
 /// A node, from outside its driver. Cheap to clone.
 ///
-/// Everything works on any node: what only a leader can do is forwarded to it.
+/// Everything works on any node but a witness, which answers nobody: what only a leader can do is
+/// forwarded to it.
 pub struct Handle<S> {
     desk: Arc<Desk>,
     reads: Arc<ReadDesk<S>>,
@@ -204,8 +205,13 @@ impl<S: StateMachine> Handle<S> {
             // Nobody may be waiting any more; that is theirs to decide.
             let _ = answer.send(state.map(look));
         });
-        self.reads.push(ReadJob { stale, run });
-        self.desk.wake_driver();
+        let job = ReadJob { stale, run };
+        if self.desk.is_witness() {
+            (job.run)(Err(ReadError::Witness));
+        } else {
+            self.reads.push(job);
+            self.desk.wake_driver();
+        }
         Reading(reading)
     }
 }

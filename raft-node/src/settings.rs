@@ -1,6 +1,6 @@
 //! What a node is told when it starts: who it is, who founds the cluster, and its limits.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use raft_core::ids::NodeId;
@@ -27,6 +27,10 @@ pub struct NodeSetup {
     /// among them. It waits until a leader has added it, in the life that
     /// [`Status::me`](crate::status::Status::me) names.
     pub joins: bool,
+    /// Which founders are witnesses, the same on every founder; of a node that joins, whether it is
+    /// one. A witness votes, keeps no payloads and answers nobody (docs/witness.md), for as long as
+    /// its data folder lives. Fewer than the other founders.
+    pub witnesses: BTreeSet<NodeId>,
     /// The limits.
     pub settings: NodeSettings,
     /// The codec of commands and replies; the same on every founder, for ever.

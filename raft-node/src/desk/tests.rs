@@ -12,6 +12,7 @@ fn desk() -> Desk {
         requests: 3,
         bytes: 10,
         payload_bytes: 8,
+        is_witness: false,
     };
     Desk::new(limits, Status::new(NodeId::new(1)))
 }

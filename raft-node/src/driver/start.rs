@@ -1,8 +1,9 @@
 //! What is checked before a driver exists.
 
-use raft_core::configuration::MAX_ADDRESS_BYTES;
-use raft_core::ids::{ClusterId, Incarnation, LogIndex, Peer};
+use raft_core::configuration::{MAX_ADDRESS_BYTES, Member, MemberRole, Members};
+use raft_core::ids::{ClusterId, Incarnation, LogIndex, NodeId, Peer};
 use raft_core::log::{HardState, Recovered};
+use raft_core::rules::reconfigure::{self, TargetProblem};
 
 use crate::error::StartError;
 use crate::genesis::{FoundingTerms, Genesis};
@@ -15,6 +16,7 @@ pub(super) fn genesis(setup: &NodeSetup, recovered: &Recovered) -> Result<Genesi
     let terms = FoundingTerms {
         members: setup.members.clone(),
         joins: setup.joins,
+        witnesses: setup.witnesses.clone(),
         payload_codec: setup.payload_codec,
         shared: SharedSettings {
             sessions: setup.settings.sessions.as_recorded(),
@@ -26,6 +28,9 @@ pub(super) fn genesis(setup: &NodeSetup, recovered: &Recovered) -> Result<Genesi
         let used = recovered.hard != HardState::default() || recovered.last != LogIndex::ZERO;
         if used {
             return Err(StartError::IdentityMissing);
+        }
+        if let Some(problem) = of_founders(setup) {
+            return Err(StartError::Founders(problem));
         }
         let incarnation = Incarnation::new(drawn(setup.entropy, 1));
         return Ok(Genesis::born(Peer::new(setup.id, incarnation), terms));
@@ -76,6 +81,20 @@ fn check(setup: &NodeSetup) -> Result<(), StartError> {
     } else {
         Err(StartError::Settings { problems })
     }
+}
+
+/// What speaks against the founders as members, if this node is one of them.
+fn of_founders(setup: &NodeSetup) -> Option<TargetProblem> {
+    let founder = |id: &NodeId| {
+        let mut member = Member::voter(Incarnation::new(0));
+        if setup.witnesses.contains(id) {
+            member.role = MemberRole::Witness;
+        }
+        (*id, member)
+    };
+    let founders: Members = setup.members.keys().map(founder).collect();
+    let problem = reconfigure::objection(&Members::new(), &founders);
+    problem.filter(|_| !setup.joins)
 }
 
 /// One of several numbers that are as random as the entropy, each by its own odd multiplier: an

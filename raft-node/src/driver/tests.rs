@@ -18,6 +18,7 @@ mod quiet;
 mod snapshots;
 mod starts;
 mod transfers;
+mod witnesses;
 mod world;
 use world::World;
 

@@ -1,5 +1,7 @@
 //! The founding: three pure state machines, every letter and every write by hand.
 
+use std::collections::BTreeSet;
+
 use raft_core::ids::Incarnation;
 
 use super::*;
@@ -19,6 +21,7 @@ fn terms(ids: &[u64], lives: u128) -> FoundingTerms {
     let address = |id: &u64| (NodeId::new(*id), format!("host{id}"));
     FoundingTerms {
         joins: false,
+        witnesses: BTreeSet::new(),
         members: ids.iter().map(address).collect(),
         payload_codec: PayloadCodec::Postcard,
         shared: SharedSettings::default(),
@@ -395,6 +398,14 @@ fn founders_started_with_other_members_or_another_codec_are_told_so() {
     assert!(matches!(
         offered(other_codec),
         Err(GenesisFault::PayloadCodecsDiffer { .. })
+    ));
+    let with_witness = FoundingTerms {
+        witnesses: [NodeId::new(3)].into(),
+        ..terms(&[1, 2, 3], 9)
+    };
+    assert!(matches!(
+        offered(with_witness),
+        Err(GenesisFault::WitnessesDiffer { .. })
     ));
 }
 

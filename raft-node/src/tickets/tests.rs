@@ -40,6 +40,7 @@ impl Node {
             requests: 100,
             bytes: 10_000,
             payload_bytes: 10_000,
+            is_witness: false,
         };
         Self {
             tickets,

@@ -33,6 +33,7 @@ pub struct NodeBuilder {
     id: NodeId,
     members: BTreeMap<NodeId, String>,
     joins: bool,
+    witnesses: BTreeSet<NodeId>,
     address: Option<String>,
     data_dir: Option<PathBuf>,
     listen: Option<String>,
@@ -49,6 +50,7 @@ impl NodeBuilder {
             id: NodeId::new(id),
             members: BTreeMap::new(),
             joins: false,
+            witnesses: BTreeSet::new(),
             address: None,
             data_dir: None,
             listen: None,
@@ -78,6 +80,14 @@ impl NodeBuilder {
     pub fn join<T: Into<String>>(mut self, members: impl IntoIterator<Item = (u64, T)>) -> Self {
         self.joins = true;
         self.members(members)
+    }
+
+    /// Which of the members are witnesses, the same on every node; for a node that joins, itself, if
+    /// it is to be one. A witness votes and keeps no payloads: it needs little disk, answers nobody
+    /// and never leads (docs/witness.md). There must be fewer of them than of the others.
+    pub fn witnesses(mut self, ids: impl IntoIterator<Item = u64>) -> Self {
+        self.witnesses = ids.into_iter().map(NodeId::new).collect();
+        self
     }
 
     /// Where the others reach this node, if the list of members does not say so: of a node that
@@ -277,6 +287,7 @@ impl NodeBuilder {
             id: self.id,
             members: self.members.clone(),
             joins: self.joins,
+            witnesses: self.witnesses.clone(),
             settings: self.settings,
             payload_codec: self.payload_codec,
             seed,

@@ -48,6 +48,8 @@ pub(super) struct World {
     starts: u64,
     /// Nodes that join, and whom each asks.
     joiners: BTreeMap<u64, Vec<u64>>,
+    /// Which nodes are witnesses.
+    pub(super) witnesses: BTreeSet<u64>,
 }
 
 #[derive(Default)]
@@ -87,6 +89,14 @@ impl World {
     }
 
     pub(super) fn with(nodes: u64, tune: impl FnOnce(&mut NodeSettings)) -> Self {
+        Self::with_witnesses(nodes, &[], tune)
+    }
+
+    pub(super) fn with_witnesses(
+        nodes: u64,
+        witnesses: &[u64],
+        tune: impl FnOnce(&mut NodeSettings),
+    ) -> Self {
         let mut settings = NodeSettings::default();
         tune(&mut settings);
         let mut world = Self {
@@ -97,6 +107,7 @@ impl World {
             settings,
             starts: 0,
             joiners: BTreeMap::new(),
+            witnesses: witnesses.iter().copied().collect(),
         };
         for id in 1..=nodes {
             world.start(id);
@@ -118,6 +129,7 @@ impl World {
                 .map(|id| (NodeId::new(*id), format!("host{id}")))
                 .collect(),
             joins: joiner.is_some(),
+            witnesses: self.witnesses.iter().copied().map(NodeId::new).collect(),
             settings: self.settings,
             payload_codec: PayloadCodec::Postcard,
             seed: self.starts * 7919 + id,
