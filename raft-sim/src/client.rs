@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
-use raft_node::error::{NotSent, ReadError, SubmitError};
+use raft_node::error::{ReadError, SubmitError};
 use raft_node::handle::{Handle, OpeningSession, Reading, SessionCommand, Submission};
 use raft_node::state_machine::StateMachine;
 
@@ -200,7 +200,10 @@ impl<M: StateMachine> Client<M> {
                     seen,
                 },
                 Poll::Ready(Err(
-                    ReadError::Overloaded { .. } | ReadError::TimedOut | ReadError::Stopped,
+                    ReadError::Overloaded { .. }
+                    | ReadError::Witness
+                    | ReadError::TimedOut
+                    | ReadError::Stopped,
                 )) => Outcome::Failed(Conclusion::Harmless),
             },
         };
@@ -285,8 +288,7 @@ impl<M> Current<M> {
 /// What a client may conclude from an error.
 const fn judge(error: &SubmitError) -> Outcome {
     let (session, serial, ending) = match *error {
-        SubmitError::Overloaded { .. }
-        | SubmitError::NotSent(NotSent::NoLeader | NotSent::Stopped) => {
+        SubmitError::Overloaded { .. } | SubmitError::NotSent(_) => {
             return Outcome::Failed(Conclusion::Harmless);
         }
         SubmitError::TooLarge { .. } | SubmitError::NoSession => {

@@ -9,6 +9,7 @@
 
 mod snapshots;
 mod watch;
+mod witnesses;
 
 pub(crate) use watch::Watch;
 
@@ -140,6 +141,13 @@ markers! {
     StartedFromSnapshot: "a node started from a snapshot, and not from its log alone",
     RestoredByFollower: "a running node's state was replaced by a snapshot's",
     LogForgotten: "a node forgot the beginning of its log",
+
+    // Witnesses.
+    WitnessTold: "a witness wrote down the id of an entry",
+    WitnessDecided: "an entry was committed that only one disk held with its payload",
+    WitnessElects: "a leader was elected that needed the vote of a witness",
+    WitnessForgot: "a witness forgot ids of what is committed",
+    WitnessSkipped: "a witness went on from a snapshot, whose content it never had",
 
     // Crashes and disks.
     CrashBeforeNoOp: "a leader crashed before its no-op was durable on its own disk",

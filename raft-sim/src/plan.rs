@@ -166,24 +166,17 @@ pub struct NodePlan {
     /// When it is first started.
     #[serde(with = "span")]
     pub start: Duration,
+    /// Whether it is a witness: it votes, and keeps no payloads.
+    #[serde(default)]
+    pub witness: bool,
 }
 
 impl Plan {
     /// Draws the plan of a seed.
     pub fn draw(seed: u64, swarm: &Swarm) -> Self {
         let mut lot = Key::Plan.lot(seed, &[]);
-        let mut families = Families::draw(&mut lot, swarm.faults);
-        families.wipe = swarm.faults && Key::Wipes.lot(seed, &[]).chance(130);
-        families.build = swarm.faults && Key::Builds.lot(seed, &[]).chance(70);
-        let changes = swarm.faults && Key::Founders.lot(seed, &[]).chance(250);
-        if changes {
-            // Whose disk is lost can't be counted on, and who that is changes all the time here.
-            (families.wipe, families.rot) = (false, false);
-        }
-        let count = match swarm.nodes {
-            Some(count) => count.clamp(1, MAX_NODES),
-            None => draw_count(seed, &mut lot),
-        };
+        let cast = Cast::draw(seed, swarm, &mut lot);
+        let (families, count, changes) = (cast.families, cast.count, cast.changes);
         let mut tuning = Tuning::draw(&mut lot);
         tuning.tighten_memory(&mut Key::Memory.lot(seed, &[]));
         tuning.limits = Limits::draw(&mut Key::Limits.lot(seed, &[]), swarm.custom);
@@ -191,16 +184,19 @@ impl Plan {
         tuning.draw_idle_time(&mut Key::IdleSessions.lot(seed, &[]));
         let network = NetworkPlan::draw(&mut lot, families, tuning.election_timeout);
         let disk = DiskPlan::draw(&mut lot, families, tuning.election_timeout);
-        let nodes = (0..count)
+        let mut nodes = (0..count)
             .map(|number| NodePlan::draw(u32::from(number), families, &mut lot))
             .collect::<Vec<_>>();
+        if cast.witnesses {
+            appoint_witnesses(&mut nodes, &mut Key::Witnesses.lot(seed, &[1]));
+        }
         let (clients, operations) = workload::draw(seed, swarm);
         let mut lot = Key::Quirks.lot(seed, &[]);
         let quirks = Quirks::draw(&mut lot, families, tuning.election_timeout);
         let codecs = Codecs::draw(&mut Key::Codecs.lot(seed, &[]), swarm.custom);
         let mut lot = Key::Ending.lot(seed, &[]);
         let mut ending = Ending::draw(&mut lot, families, tuning.election_timeout);
-        ending.all |= changes;
+        ending.all |= changes || cast.witnesses;
         let founders = draw_founders(seed, changes && tuning.pre_vote, count);
         let mut plan = Self {
             seed,
@@ -274,6 +270,7 @@ impl Plan {
         for node in &mut self.nodes {
             *node = NodePlan {
                 number: node.number,
+                witness: node.witness,
                 clock_offset: Duration::ZERO,
                 clock_drift: 0,
                 start: Duration::ZERO,
@@ -288,9 +285,61 @@ impl Plan {
         self.founders > 0 && node >= usize::from(self.founders)
     }
 
+    /// Whether a node (by its place in [`Self::nodes`]) is a witness.
+    pub fn is_witness(&self, node: usize) -> bool {
+        self.nodes.get(node).is_some_and(|node| node.witness)
+    }
+
     /// How many nodes may be lost for good while a majority remains.
     pub fn minority(&self) -> usize {
         self.nodes.len().saturating_sub(1) / 2
+    }
+}
+
+/// What kind of world it is.
+struct Cast {
+    families: Families,
+    count: u8,
+    /// Whether members change.
+    changes: bool,
+    /// Whether some of them are witnesses.
+    witnesses: bool,
+}
+
+impl Cast {
+    fn draw(seed: u64, swarm: &Swarm, lot: &mut Lot) -> Self {
+        let mut families = Families::draw(lot, swarm.faults);
+        families.wipe = swarm.faults && Key::Wipes.lot(seed, &[]).chance(130);
+        families.build = swarm.faults && Key::Builds.lot(seed, &[]).chance(70);
+        let changes = swarm.faults && Key::Founders.lot(seed, &[]).chance(250);
+        let count = match swarm.nodes {
+            Some(count) => count.clamp(1, MAX_NODES),
+            None => draw_count(seed, lot),
+        };
+        let few = swarm.faults && Key::Witnesses.lot(seed, &[]).chance(150);
+        let witnesses = few && !changes && count > 2;
+        if changes || witnesses {
+            // Whose disk is lost can't be counted on, and who that is changes all the time; or it is
+            // the only one with what witnesses know of.
+            (families.wipe, families.rot) = (false, false);
+        }
+        Self {
+            families,
+            count,
+            changes,
+            witnesses,
+        }
+    }
+}
+
+/// Makes witnesses of some nodes, any of them, and fewer than of the others.
+fn appoint_witnesses(nodes: &mut [NodePlan], lot: &mut Lot) {
+    let most = (nodes.len() as u64).saturating_sub(1) / 2;
+    let count = lot.between(1, most.max(1)) as usize;
+    let first = lot.below(nodes.len() as u64) as usize;
+    let all = nodes.len();
+    for place in (first..first + count).map(|place| place % all) {
+        nodes[place].witness = true;
     }
 }
 
@@ -353,6 +402,7 @@ impl NodePlan {
             clock_offset: lot.span(Duration::ZERO, Duration::from_secs(100)),
             clock_drift,
             start: lot.span(Duration::ZERO, Duration::from_millis(200)),
+            witness: false,
         }
     }
 }

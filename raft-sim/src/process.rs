@@ -3,7 +3,7 @@
 //! The process is the real thing: the write-ahead log opened over the simulated disk, then the
 //! driver over it. A crash drops it at once, wherever it stands.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
@@ -416,11 +416,14 @@ impl<M: StateMachine> Node<M> {
             .filter(|number| joins || !plan.joins(*number))
             .map(|number| (node_id(number), format!("node-{}", number + 1)))
             .collect();
+        let witnesses = (0..plan.nodes.len()).filter(|number| plan.is_witness(*number));
+        let witnesses: BTreeSet<NodeId> = witnesses.map(node_id).collect();
         let mut lot = Key::Node.lot(plan.seed, &[self.key, self.starts]);
         NodeSetup {
             id: self.id(),
             members,
             joins,
+            witnesses,
             settings: NodeSettings {
                 kept_events: self.kept_events,
                 ..plan.tuning.node_settings()

@@ -408,6 +408,8 @@ pub struct EntryFact {
     pub settled: u64,
     /// The log time it is stamped with.
     pub time: LogTime,
+    /// Whether its payload was left out, as on a witness.
+    pub absent: bool,
 }
 
 impl EntryFact {
@@ -438,6 +440,7 @@ impl EntryFact {
             serial,
             settled,
             time: entry.time,
+            absent: matches!(entry.record, Record::Absent { .. }),
         }
     }
 }

@@ -1,5 +1,5 @@
 //! Convergence: once the world has healed and come to rest, all nodes that live have applied the
-//! same commands. (That they agree on each is State Machine Safety's and Exactly Once's.)
+//! same commands, but for witnesses, which apply none. (That they agree on each is State Machine Safety's and Exactly Once's.)
 
 use super::{Checker, End, Violation, property};
 
@@ -15,8 +15,9 @@ impl Checker for Convergence {
     fn at_end(&mut self, end: &End<'_>) -> Result<(), Violation> {
         let all = end.model.applied().len();
         for id in end.live {
-            let applied = end.model.node(*id).map_or(0, |node| node.applied_count);
-            if applied != all {
+            let node = end.model.node(*id);
+            let applied = node.map_or(0, |node| node.applied_count);
+            if applied != all && !node.is_some_and(|node| node.witness) {
                 return Err(Violation {
                     property: self.name(),
                     node: Some(*id),

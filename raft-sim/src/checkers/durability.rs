@@ -151,6 +151,10 @@ fn check_forgotten(sight: &Sight<'_>, write: &WriteFact) -> Result<(), Violation
     let (Some(base), Some(own)) = (write.base, sight.own()) else {
         return Ok(());
     };
+    if own.witness {
+        // It keeps nothing that a snapshot could stand for but ids.
+        return Ok(());
+    }
     let stored = own.stored.map(|stored| stored.last);
     if stored.is_some_and(|stored| stored.index >= base.index) {
         return Ok(());
@@ -186,9 +190,10 @@ fn wrongly_forgotten(after: &Observation) -> Option<String> {
     if forgotten == EntryId::ORIGIN {
         return None;
     }
-    let stored = after
-        .stored
-        .is_some_and(|stored| forgotten.index <= stored.index);
+    let stored = after.witness
+        || after
+            .stored
+            .is_some_and(|stored| forgotten.index <= stored.index);
     let committed = forgotten.index <= after.commit;
     (!stored || !committed).then(|| {
         let stored = words::or(after.stored, "none");

@@ -54,7 +54,9 @@ impl Checker for ElectionRestriction {
                 promise: Promise::Vote,
             } => self.check_vote(sight, *to, *term),
             Fact::Begun(write) => {
-                let alone = write.append.is_empty() && write.truncate_from.is_none();
+                let alone = write.append.is_empty()
+                    && write.truncate_from.is_none()
+                    && write.base.is_none();
                 self.note_vote(sight, write.hard, alone);
                 Ok(())
             }

@@ -1,5 +1,6 @@
 //! The world as the spies saw it: every node's log, and every submission.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 
 use raft_core::ids::{EntryId, Incarnation, LogIndex, NodeId};
@@ -79,23 +80,17 @@ impl Model {
         let mut unread = Vec::new();
         model.journal.drain_into(&mut unread, &mut Vec::new());
         for fact in &unread {
-            let prefix = match fact {
-                Fact::Begun(write) => self.prefix_for(node, write),
-                _ => None,
-            };
-            self.node_mut(node).note_with(fact, prefix);
+            let (fact, prefix) = self.understood(node, fact);
+            self.node_mut(node).note_with(&fact, prefix);
         }
         self.node_mut(node).lost = None;
     }
 
     /// Enters one fact.
     pub(crate) fn note(&mut self, now: Time, node: NodeId, fact: &Fact) -> Result<(), Violation> {
-        let prefix = match fact {
-            Fact::Begun(write) => self.prefix_for(node, write),
-            _ => None,
-        };
+        let (understood, prefix) = self.understood(node, fact);
         let model = self.nodes.entry(node).or_default();
-        model.note_with(fact, prefix);
+        model.note_with(&understood, prefix);
         if let Fact::Applied(applied) = fact {
             if model.applied_count > self.applied.len() {
                 self.applied.push(*applied);
@@ -115,6 +110,46 @@ impl Model {
         }
     }
 
+    /// A fact with all that is known of what it speaks of, and what a snapshot in it stands for.
+    fn understood<'a>(
+        &self,
+        node: NodeId,
+        fact: &'a Fact,
+    ) -> (Cow<'a, Fact>, Option<Vec<Chained>>) {
+        let Fact::Begun(write) = fact else {
+            return (Cow::Borrowed(fact), None);
+        };
+        let prefix = self.prefix_for(node, write);
+        let is_stripped = write.append.iter().any(|entry| entry.absent);
+        if !is_stripped {
+            return (Cow::Borrowed(fact), prefix);
+        }
+        let completed = Fact::Begun(Box::new(self.completed(write)));
+        (Cow::Owned(completed), prefix)
+    }
+
+    /// What is written without payloads, with those that others have under the same id.
+    fn completed(&self, write: &WriteFact) -> WriteFact {
+        let mut completed = write.clone();
+        for entry in completed.append.iter_mut().filter(|entry| entry.absent) {
+            let known = self.logs().find_map(|log| {
+                let there = log.entry(entry.id.index)?.entry;
+                let same = there.id == entry.id && there.time == entry.time;
+                (same && !there.absent).then_some(there)
+            });
+            *entry = known.unwrap_or(*entry);
+        }
+        completed
+    }
+
+    /// All logs that there are or were.
+    fn logs(&self) -> impl Iterator<Item = &LogModel> {
+        self.nodes.values().flat_map(|node| {
+            let past = node.former.iter().chain([&node.durable]);
+            past.chain([&node.log])
+        })
+    }
+
     /// What a snapshot stands for that takes the place of a node's log: the log of whoever held its
     /// last entry, up to there (Log Matching, which is looked at elsewhere, makes them all alike).
     fn prefix_for(&self, node: NodeId, write: &WriteFact) -> Option<Vec<Chained>> {
@@ -123,11 +158,9 @@ impl Model {
         if own.is_some_and(|own| own.log.will_hold(base, write)) {
             return None;
         }
-        let mut logs = self.nodes.values().flat_map(|node| {
-            let past = node.former.iter().chain([&node.durable]);
-            past.chain([&node.log])
-        });
-        let known = logs.find(|log| log.entry(base.index).is_some_and(|at| at.entry.id == base));
+        let known = self
+            .logs()
+            .find(|log| log.entry(base.index).is_some_and(|at| at.entry.id == base));
         let length = usize::try_from(base.index.get()).unwrap_or(usize::MAX);
         Some(known.map_or_else(Vec::new, |log| log.entries[..length].to_vec()))
     }
@@ -221,6 +254,8 @@ pub struct NodeModel {
     pub durable: LogModel,
     /// The same of each earlier life of the folder, as it was when it was lost.
     pub former: Vec<LogModel>,
+    /// Whether it is a witness: the payloads in its logs here are those of other nodes.
+    pub witness: bool,
     /// How often it was found damaged in this life of the folder.
     pub damages: u32,
     /// The entry of the last command that the node's state machine has applied.

@@ -15,6 +15,8 @@ pub struct Observation {
     pub me: Peer,
     /// Which start of that folder this is.
     pub boot: Boot,
+    /// Whether it is set up as a witness.
+    pub witness: bool,
     /// What the node is.
     pub role: Role,
     /// Its term.
@@ -72,6 +74,7 @@ impl Observation {
         Self {
             me: hull.me(),
             boot: hull.boot(),
+            witness: hull.is_witness(),
             role: hull.role(),
             term: hull.term(),
             vote: hull.vote(),

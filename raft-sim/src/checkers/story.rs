@@ -57,6 +57,18 @@ impl Story {
         self.begin(node, None, from, append)
     }
 
+    /// The node's log is asked to append entries without their payloads.
+    pub(crate) fn write_ids(&mut self, node: u64, ids: &[(u64, u64)]) -> &mut Self {
+        let stripped = |&(term, index): &(u64, u64)| EntryFact {
+            content: 0,
+            payload: 0,
+            absent: true,
+            ..entry((term, index, ' '), 0, 0)
+        };
+        let append = ids.iter().map(stripped).collect();
+        self.begin(node, None, None, append)
+    }
+
     /// The node's log is asked to append a session's command.
     pub(crate) fn write_as(&mut self, node: u64, row: Row, session: u64, serial: u64) -> &mut Self {
         self.begin(node, None, None, vec![entry(row, session, serial)])
@@ -320,6 +332,7 @@ impl Story {
         after.voters.clear();
         change(&mut after);
         let checks = &mut self.checks;
+        checks.model.node_mut(id).witness = after.witness;
         let told = checks
             .read_journal(Time::ZERO, id, before.as_deref())
             .and_then(|()| checks.compare(Time::ZERO, id, before.as_deref(), Some(after)));
@@ -348,6 +361,7 @@ fn fresh(node: NodeId, boot: u64) -> Observation {
     Observation {
         me: Peer::new(node, Incarnation::new(7)),
         boot: Boot::new(boot),
+        witness: false,
         role: Role::Follower,
         term: Term::ZERO,
         vote: None,
@@ -376,6 +390,7 @@ fn entry((term, index, command): Row, session: u64, serial: u64) -> EntryFact {
         serial,
         settled: 0,
         time: LogTime::ZERO,
+        absent: false,
     }
 }
 

@@ -118,7 +118,7 @@ impl Node {
             settings: self.settings,
             seed: (node.get() << 32) ^ (recovered.hard.boot.get() << 48) ^ self.lives,
             checksum: crc32c,
-            witness: false,
+            witness: self.founding.is_witness(self.me.id),
         };
         let hull = Hull::open(setup, recovered, self.now)
             .map_err(|error| DirectedError::NotOpened { node, error })?;

@@ -91,6 +91,8 @@ pub(crate) enum Key {
     Memory = 44,
     /// How long a session may be unused in a plan.
     IdleSessions = 45,
+    /// Whether some nodes are witnesses, and which.
+    Witnesses = 55,
 }
 
 impl Key {

@@ -256,7 +256,10 @@ impl Watch {
     }
 
     fn begun(&mut self, node: NodeId, own: &NodeModel, write: &WriteFact) {
-        self.forgetting(own, write);
+        match own.witness {
+            true => self.witness_begins(own, write),
+            false => self.forgetting(own, write),
+        }
         let past = self.nodes.entry(node).or_default();
         let leads = past.led.contains(&write.hard.term);
         for entry in write.append.iter().filter(|_| leads) {
@@ -308,6 +311,10 @@ impl Watch {
         }
         if after.elected_with.is_some() {
             self.elected(view, after);
+            self.elected_by_witness(view, after);
+        }
+        if after.role == Role::Leader {
+            self.committed_by_witness(view, after);
         }
         self.silent(view.node, before, after);
         self.campaigned(view, before, after);

@@ -96,6 +96,10 @@ impl Plan {
         let founders = u64::from(self.founders);
         let nodes = self.nodes.len() as u64;
         at_most(Spot::field("founders"), "founders", founders, nodes)?;
+        let witnesses = self.nodes.iter().filter(|node| node.witness).count();
+        if witnesses > 0 && (witnesses * 2 >= self.nodes.len() || self.founders > 0) {
+            return Err(Spot::field("nodes").has(Flaw::Witnesses { witnesses }));
+        }
         for (item, node) in self.nodes.iter().enumerate() {
             let spot = Spot::item("nodes", item);
             within(spot, "clock_offset", node.clock_offset, MOST_SPAN)?;
@@ -371,6 +375,14 @@ pub enum Flaw {
     UnsteadyClock {
         /// By how many millionths.
         drift: u64,
+    },
+    /// Witnesses are fewer than other nodes, and in worlds whose members change there are none.
+    #[error(
+        "{witnesses} nodes are witnesses: there must be fewer than of the others, and none if founders is not 0"
+    )]
+    Witnesses {
+        /// How many there are.
+        witnesses: usize,
     },
     /// There are no nodes.
     #[error("there are no nodes: a world has at least one")]

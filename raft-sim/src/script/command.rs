@@ -61,6 +61,8 @@ pub struct ClusterKind {
     pub forgetful: bool,
     /// How many nodes found the cluster, the first ones, if not all do.
     pub founders: Option<u64>,
+    /// How many nodes, the last ones, are witnesses. Then all nodes found the cluster.
+    pub witnesses: u64,
 }
 
 /// How a command is written, and what it does.
@@ -130,6 +132,8 @@ fn cluster(words: &mut Words<'_>) -> Result<Command, Unexpected> {
             kind.leases = true;
         } else if words.accept("forgetful") {
             kind.forgetful = true;
+        } else if words.accept("witnesses") {
+            kind.witnesses = words.number()?;
         } else if words.accept("founders") {
             kind.founders = Some(words.number()?);
         } else {
@@ -355,8 +359,8 @@ const fn usage(usage: &'static str, says: &'static str) -> Usage {
 /// All commands, in the order in which one meets them.
 pub const COMMANDS: [Usage; 43] = [
     usage(
-        "cluster N [founders M] [single] [plain] [leases] [forgetful]",
-        "`N` nodes that have never run; the first `M` of them, or all, are its members; `single`: leaders send one entry at a time; `plain`: without pre-vote and check-quorum; `leases`: promises of 900 ms, of which 750 count; `forgetful`: logs keep nothing that a snapshot stands for, and a snapshot goes 48 bytes at a time",
+        "cluster N [founders M] [witnesses W] [single] [plain] [leases] [forgetful]",
+        "`N` nodes that have never run; the first `M` of them, or all, are its members; the last `W` are witnesses; `single`: leaders send one entry at a time; `plain`: without pre-vote and check-quorum; `leases`: promises of 900 ms, of which 750 count; `forgetful`: logs keep nothing that a snapshot stands for, and a snapshot goes 48 bytes at a time",
     ),
     usage(
         "campaign N",

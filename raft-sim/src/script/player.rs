@@ -42,9 +42,12 @@ impl Player {
     pub(super) fn perform(&mut self, command: Command) -> Result<Vec<String>, Impossible> {
         match command {
             Command::Cluster { nodes, kind } => {
-                let mut cluster =
-                    Cluster::founded_by(kind.founders.unwrap_or(nodes), nodes, settings(kind))
-                        .map_err(Impossible::Directed)?;
+                let founders = kind.founders.unwrap_or(nodes);
+                let cluster = match kind.witnesses {
+                    0 => Cluster::founded_by(founders, nodes, settings(kind)),
+                    witnesses => Cluster::with_witnesses(witnesses, nodes, settings(kind)),
+                };
+                let mut cluster = cluster.map_err(Impossible::Directed)?;
                 if let Some(recorder) = &self.recorder {
                     cluster.record(recorder);
                 }

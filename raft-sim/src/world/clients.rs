@@ -200,7 +200,8 @@ impl<S: Subject> World<'_, S> {
         let first = client.next_node(count);
         let mut all = (0..count).map(|ahead| (first + ahead) % count.max(1));
         let member = |node: &usize| self.checks.belongs(node_id(*node));
-        let node = all.find(|node| !healed || member(node));
+        let answers = |node: &usize| !self.plan.is_witness(*node);
+        let node = all.find(|node| answers(node) && (!healed || member(node)));
         let node = node.unwrap_or(first);
         // Whoever asks again as often in a busy cluster as in an idle one keeps it busy.
         let tries = client.current.as_ref().map_or(0, |current| current.tries);

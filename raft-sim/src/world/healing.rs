@@ -179,18 +179,18 @@ impl<S: Subject> World<'_, S> {
         })
     }
 
-    /// Whether all nodes that run have a hull and have applied the same.
+    /// Whether all nodes that run have a hull, and those that apply anything have applied the same.
     fn agrees(&self) -> bool {
         let mut running = self.running_members();
-        let Some(Some(first)) = running.next().map(Node::look) else {
+        let Some(Some(first)) = running.clone().next().map(Node::look) else {
             return false;
         };
-        first.applied == first.commit
-            && running.all(|node| {
-                node.look().is_some_and(|look| {
-                    look.applied == first.applied && look.commit == first.commit
-                })
+        running.all(|node| {
+            let applies = !self.plan.is_witness(node.number);
+            node.look().is_some_and(|look| {
+                look.commit == first.commit && (!applies || look.applied == look.commit)
             })
+        })
     }
 
     /// Starts nodes that are down: all, or as many as a majority needs, any of them.

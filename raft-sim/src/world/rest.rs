@@ -175,8 +175,12 @@ impl<S: Subject> World<'_, S> {
         };
         let voters = hull.configuration();
         let others = self.nodes.iter().map(|other| (other.number, other.is_up()));
+        let able = |number: usize| {
+            let votes = voters.votes(node_id(number));
+            number != from.node && votes && !self.plan.is_witness(number)
+        };
         let fit: Vec<usize> = others
-            .filter(|(number, up)| *up && *number != from.node && voters.votes(node_id(*number)))
+            .filter(|(number, up)| *up && able(*number))
             .map(|(number, _)| number)
             .collect();
         let chosen = fit.get(lot.below(fit.len() as u64) as usize).copied();

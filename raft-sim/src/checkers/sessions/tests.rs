@@ -42,6 +42,7 @@ impl Tale {
             serial,
             settled,
             time: LogTime::from_millis(self.time),
+            absent: false,
         };
         self.log.entries.push(Chained { entry, chain: 0 });
         entry.id

@@ -34,8 +34,41 @@ impl Cluster {
                 limit: MAX_NODES,
             });
         }
-        let peer = |id| Peer::new(NodeId::new(id), Incarnation::new(u128::from(id)));
         let founding = Configuration::of_voters((1..=founders).map(peer));
+        Self::founded_as(&founding, nodes, settings)
+    }
+
+    /// A cluster of so many nodes, of which the last few are witnesses.
+    ///
+    /// # Errors
+    ///
+    /// There are too many nodes, or not fewer witnesses than others.
+    pub fn with_witnesses(
+        witnesses: u64,
+        nodes: u64,
+        settings: Settings,
+    ) -> Result<Self, DirectedError> {
+        let others = nodes.saturating_sub(witnesses);
+        if nodes > MAX_NODES || witnesses >= others {
+            return Err(DirectedError::ClusterSize {
+                nodes,
+                limit: MAX_NODES,
+            });
+        }
+        let mut founding = Configuration::of_voters((1..=nodes).map(peer));
+        for (id, member) in &mut founding.members {
+            if id.get() > others {
+                member.role = MemberRole::Witness;
+            }
+        }
+        Self::founded_as(&founding, nodes, settings)
+    }
+
+    fn founded_as(
+        founding: &Configuration,
+        nodes: u64,
+        settings: Settings,
+    ) -> Result<Self, DirectedError> {
         let mut cluster = Self {
             nodes: BTreeMap::new(),
             network: Network::default(),
@@ -150,4 +183,8 @@ impl Cluster {
             text,
         })
     }
+}
+
+const fn peer(id: u64) -> Peer {
+    Peer::new(NodeId::new(id), Incarnation::new(id as u128))
 }
