@@ -7,6 +7,7 @@
 //!   entry of its own term before.
 //! - Of two that follow each other no two sets of nodes could decide, one in the one and one in the
 //!   other, without a node in common.
+//! - Who campaigns may lead by a configuration that may count.
 //! - Who asked for a change and is told that it is made finds the wanted members, and no others, in
 //!   that entry.
 //!
@@ -14,9 +15,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use raft_core::configuration::{Configuration, Members as MemberSet};
+use raft_core::configuration::{Configuration, MemberRole, Members as MemberSet};
 use raft_core::hull::Hull;
-use raft_core::ids::{EntryId, LogIndex, NodeId, Term};
+use raft_core::ids::{EntryId, LogIndex, NodeId, Peer, Term};
 use raft_core::states::Role;
 
 use super::timers::Wrong;
@@ -61,6 +62,12 @@ impl Members {
         let appended = self.learn_entries(facts);
         let was = self.seen.insert(me, (by, hull.role()));
         self.mark(hull, was, reached);
+        let campaigns = matches!(hull.role(), Role::Candidate | Role::PreCandidate);
+        if campaigns && was.is_some_and(|(_, role)| role == Role::Follower) {
+            if let Some(wrong) = self.has_no_right(hull, model.node(me)?) {
+                return Some(wrong);
+            }
+        }
         let moved = was.is_none_or(|(known, _)| known != by);
         if !moved && appended.is_empty() && !facts.iter().any(changes_log) {
             return None;
@@ -184,6 +191,32 @@ impl Members {
         known.filter(|_| holds(own, by))
     }
 
+    /// Who campaigns may lead by a configuration that may count: the last one it knows to be
+    /// committed, or one after it in its log.
+    fn has_no_right(&self, hull: &Hull, own: &NodeModel) -> Option<Wrong> {
+        let (me, commit) = (hull.me(), hull.commit_index());
+        if may_lead(hull.configuration(), me) {
+            return None;
+        }
+        let settled = self.entries.keys().filter(|id| id.index <= commit);
+        let settled = settled
+            .filter(|id| holds(own, **id))
+            .max_by_key(|id| id.index);
+        let later = self.entries.iter().filter(|(id, _)| id.index > commit);
+        let later = later
+            .filter(|(id, _)| holds(own, **id))
+            .map(|(_, known)| known);
+        let settled = settled.map_or(self.founding.as_ref(), |id| self.entries.get(id));
+        let may = settled.into_iter().chain(later);
+        let may = may.into_iter().any(|known| may_lead(known, me));
+        (!may).then(|| {
+            wrong(format!(
+                "campaigns, though it may not lead: the members are {}",
+                in_words(hull.configuration())
+            ))
+        })
+    }
+
     /// What is wrong with a configuration that a log was asked to append.
     fn wrong_entry(&self, hull: &Hull, own: &NodeModel, id: EntryId) -> Option<Wrong> {
         let entry = self.entries.get(&id)?;
@@ -251,6 +284,17 @@ fn wrong(text: String) -> Wrong {
     (property::MEMBERSHIP, text)
 }
 
+/// Whether this very life of a node is a voter with a log, in either half.
+fn may_lead(configuration: &Configuration, peer: Peer) -> bool {
+    let mut halves = configuration.halves();
+    halves.any(|half| {
+        let member = half.get(&peer.id);
+        member.is_some_and(|member| {
+            member.role == MemberRole::Voter && member.incarnation == peer.incarnation
+        })
+    })
+}
+
 /// The voters of each half.
 fn voters(configuration: &Configuration) -> Vec<Vec<NodeId>> {
     let half = |half: &MemberSet| {
@@ -310,8 +354,7 @@ const MOST_VOTERS: usize = 9;
 
 #[cfg(test)]
 mod tests {
-    use raft_core::configuration::MemberRole;
-    use raft_core::ids::{Incarnation, Peer};
+    use raft_core::ids::Incarnation;
 
     use super::*;
 
@@ -369,6 +412,19 @@ mod tests {
         members.settled = Some(id);
         assert!(members.belongs(NodeId::new(4)));
         assert!(!members.belongs(NodeId::new(2)));
+    }
+
+    #[test]
+    fn learners_and_other_lives_may_not_lead() {
+        let mut configuration = joint(&[1, 3], &[1, 2]);
+        let learner = configuration.members.get_mut(&NodeId::new(2)).unwrap();
+        learner.role = MemberRole::Learner;
+        let may = |id, life| {
+            let peer = Peer::new(NodeId::new(id), Incarnation::new(life));
+            may_lead(&configuration, peer)
+        };
+        assert!(may(1, 1) && may(3, 1));
+        assert!(!may(2, 1) && !may(1, 2) && !may(4, 1));
     }
 
     #[test]
