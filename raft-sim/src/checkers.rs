@@ -8,10 +8,11 @@
 //! there must not be repeated by what looks for it.
 
 use raft_core::configuration::Members as MemberSet;
-use raft_core::hull::{Hull, Outcome};
-use raft_core::ids::{EntryId, Incarnation, LogIndex, NodeId, Ticket};
+use raft_core::hull::Hull;
+use raft_core::ids::{EntryId, Incarnation, LogIndex, NodeId};
 use raft_core::time::Time;
 
+use crate::clock::SimClock;
 use crate::markers::{Marker, Reached, Watch};
 use crate::spy::{Fact, Habits, Journal, Passing};
 
@@ -49,6 +50,7 @@ use members::Members;
 pub use model::{LogModel, Model, NodeModel};
 pub use observation::Observation;
 use observation::unchanged;
+pub(crate) use reads::Due;
 use reads::Reads;
 use sessions::Sessions;
 use timers::{Pace, Stand, Step, Timers, Wrong};
@@ -107,6 +109,11 @@ impl Checks {
     /// The journal for the spies of `node`: the same one for all its boots.
     pub fn journal(&mut self, node: NodeId) -> Journal {
         self.model.node_mut(node).journal.clone()
+    }
+
+    /// A node's clock: what it has promised for a time is compared with what others make of it.
+    pub(crate) fn clock_of(&mut self, node: NodeId, clock: SimClock) {
+        self.timers.clock_of(node, clock);
     }
 
     /// A node starts on a data folder of this incarnation, before its log is opened. Another
@@ -311,48 +318,6 @@ impl Checks {
         self.checkers
             .iter_mut()
             .try_for_each(|checker| checker.told(now, &fact, &self.model))
-    }
-
-    /// A client is about to ask `node` for a linearizable read: how many commands that must see.
-    pub(crate) fn read_wanted(&mut self, node: NodeId) -> usize {
-        self.watch.read_wanted(node, &self.model);
-        self.model.applied().len()
-    }
-
-    /// A client's read was answered on `node` by a state machine that had applied `seen` commands;
-    /// it was asked for when it had to see `due`.
-    ///
-    /// # Errors
-    ///
-    /// It has not seen enough.
-    pub(crate) fn read_answered(
-        &self,
-        now: Time,
-        node: NodeId,
-        due: usize,
-        seen: usize,
-    ) -> Result<(), Violation> {
-        reads::judge(now, node, due, seen)
-    }
-
-    /// A read is handed in to a bare hull.
-    pub(crate) fn read_asked(&mut self, node: NodeId, ticket: Ticket) {
-        self.reads.asked(node, ticket);
-    }
-
-    /// A bare hull resolves a ticket, maybe that of a read.
-    ///
-    /// # Errors
-    ///
-    /// What it says of a read is wrong.
-    pub(crate) fn read_resolved(
-        &mut self,
-        now: Time,
-        node: NodeId,
-        ticket: Ticket,
-        outcome: Outcome,
-    ) -> Result<(), Violation> {
-        self.reads.resolved(now, node, ticket, outcome)
     }
 
     /// The world has healed and come to rest: what must hold at the end, of the nodes that live.

@@ -15,8 +15,8 @@ use raft_node::error::{ReadError, SubmitError};
 use raft_node::handle::{Handle, OpeningSession, Reading, SessionCommand, Submission};
 use raft_node::state_machine::StateMachine;
 
-use crate::checkers::SubmissionId;
 use crate::checkers::sessions::Ending;
+use crate::checkers::{Due, SubmissionId};
 use crate::history::OperationId;
 use crate::spy::SpyMachine;
 use crate::subject::Glance;
@@ -65,11 +65,11 @@ pub(crate) struct Current<M> {
 pub(crate) enum Waiting {
     Session(OpeningSession),
     Answer(Submission),
-    /// A read, and how many commands it must see.
+    /// A read, and what it must show.
     Read {
         /// The answer, and how many commands it shows.
         reading: Reading<(Bytes, usize)>,
-        due: usize,
+        due: Due,
     },
 }
 
@@ -79,12 +79,8 @@ pub(crate) enum Outcome {
     SessionOpened,
     /// The answer of the state machine.
     Answered(Bytes),
-    /// The answer to a read, how many commands it must show, and how many it does.
-    Read {
-        reply: Bytes,
-        due: usize,
-        seen: usize,
-    },
+    /// The answer to a read, what it must show, and how many commands it does.
+    Read { reply: Bytes, due: Due, seen: usize },
     /// Nothing.
     Failed(Conclusion),
     /// It has no reply, because of its session.
@@ -131,17 +127,17 @@ impl<M: StateMachine> Client<M> {
 
     /// Turns to a node: submits, reads, or opens a session first.
     ///
-    /// Answers the command if one was submitted. `due`: how many commands a read must see.
+    /// Answers the command if one was submitted. `due`: what a read must show, if it is one.
     pub(crate) fn turn_to(
         &mut self,
         node: usize,
         handle: &NodeHandle<M>,
-        due: usize,
+        due: Option<Due>,
     ) -> Option<Bytes> {
         let current = self.current.as_mut()?;
         current.node = node;
         let payload = &current.asked.command;
-        if let Some(read) = current.read.clone() {
+        if let (Some(read), Some(due)) = (current.read.clone(), due) {
             let look = move |machine: &SpyMachine<M>| (read(machine.inner()), machine.applied());
             let reading = handle.read(look);
             current.waiting = Some(Waiting::Read { reading, due });

@@ -219,7 +219,9 @@ impl<'a, S: Subject> World<'a, S> {
             .map(|number| {
                 let journal = checks.journal(node_id(number));
                 let waker = ready.waker(TaskId::Node(number));
-                Node::new(number, &plan, &schedule, waker, journal)
+                let node = Node::new(number, &plan, &schedule, waker, journal);
+                checks.clock_of(node_id(number), node.clock.clone());
+                node
             })
             .collect();
         let mut windows: BTreeMap<u32, Shared> = BTreeMap::new();

@@ -1,4 +1,5 @@
-//! What holds of a hull at any instant, seen from outside: the commit index lies in the log, a
+//! What holds of a hull at any instant, seen from outside: the commit index lies in the log, that
+//! ends in no later term than the hull is in, a
 //! leader's vote is its own, what a follower is sent next lies behind what it is known to hold,
 //! what a hull takes to be durable on its own disk is what its log said, who speaks has made its
 //! boot durable, and no more is sent than the settings allow.
@@ -25,6 +26,7 @@ pub(crate) fn wrong(hull: &Hull, model: &Model) -> Option<Wrong> {
     let kept = durable >= hull.forgotten().index;
     let claimed = (durable, hull.term_at(durable));
     commit_outside(hull.commit_index(), hull.last())
+        .or_else(|| term_behind(hull.term(), hull.last()))
         .or_else(|| vote_lost(hull.role(), hull.vote(), me))
         // While a snapshot takes the place of a log, what is durable lies before its beginning.
         .or_else(|| overrated(claimed, &model.node(me)?.durable).filter(|_| kept))
@@ -145,6 +147,14 @@ fn commit_outside(commit: LogIndex, last: EntryId) -> Option<Wrong> {
     })
 }
 
+/// Entries come from leaders, whose term is taken over with them.
+fn term_behind(term: Term, last: EntryId) -> Option<Wrong> {
+    (last.term > term).then(|| {
+        let text = format!("is in {term}, but its log ends at {last}");
+        (property::MONOTONIC, text)
+    })
+}
+
 /// A leader has voted for itself, and must not give that vote away: another could win its term.
 fn vote_lost(role: Role, vote: Option<NodeId>, me: NodeId) -> Option<Wrong> {
     (role == Role::Leader && vote != Some(me)).then(|| {
@@ -207,6 +217,14 @@ mod tests {
         assert_eq!(commit_outside(at(7), last), None);
         let wrong = commit_outside(at(8), last);
         assert_eq!(property_of(wrong), Some(property::STATE_MACHINE_SAFETY));
+    }
+
+    #[test]
+    fn no_log_ends_in_a_term_that_its_node_has_not_reached() {
+        let last = EntryId::new(Term::new(2), at(7));
+        assert_eq!(term_behind(Term::new(2), last), None);
+        let wrong = term_behind(Term::new(1), last);
+        assert_eq!(property_of(wrong), Some(property::MONOTONIC));
     }
 
     #[test]

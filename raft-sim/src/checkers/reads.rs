@@ -5,6 +5,7 @@
 //! That is more than clients could notice: they must have been *answered* for what a read has to
 //! show. But whatever was applied anywhere could have been answered, and a rule that is broken is
 //! seen here at once, not only when somebody happened to look at the very command that is missing.
+//! So is a leader that asks nobody and has no lease.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +13,8 @@ use raft_core::hull::Outcome;
 use raft_core::ids::{LogIndex, NodeId, Ticket};
 use raft_core::time::Time;
 
-use super::{Violation, property};
+use super::timers::Asked;
+use super::{Checks, Violation, property};
 
 /// What reads must see.
 #[derive(Debug, Default)]
@@ -21,6 +23,66 @@ pub(super) struct Reads {
     committed: LogIndex,
     /// Reads handed in to bare hulls, each with the commit index that it must see.
     asked: BTreeMap<(NodeId, Ticket), LogIndex>,
+}
+
+/// What a linearizable read must show.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Due {
+    /// So many commands.
+    commands: usize,
+    /// And that its node led after that, where that can be told.
+    asked: Option<Asked>,
+}
+
+impl Checks {
+    /// A client is about to ask `node` for a linearizable read: what its answer must show.
+    pub(crate) fn read_wanted(&mut self, node: NodeId) -> Due {
+        self.watch.read_wanted(node, &self.model);
+        Due {
+            commands: self.model.applied().len(),
+            asked: self.timers.asked(node),
+        }
+    }
+
+    /// A client's read was answered on `node` by a state machine that had applied `seen` commands;
+    /// it was asked for when it had to show what is `due`.
+    ///
+    /// # Errors
+    ///
+    /// It has not seen enough, or the node could not know whether it had.
+    pub(crate) fn read_answered(
+        &self,
+        now: Time,
+        node: NodeId,
+        due: Due,
+        seen: usize,
+    ) -> Result<(), Violation> {
+        judge(now, node, due.commands, seen)?;
+        match due.asked {
+            Some(asked) if !self.timers.may_answer(node, asked) => Err(unasked(now, node)),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// A read is handed in to a bare hull.
+    pub(crate) fn read_asked(&mut self, node: NodeId, ticket: Ticket) {
+        self.reads.asked(node, ticket);
+    }
+
+    /// A bare hull resolves a ticket, maybe that of a read.
+    ///
+    /// # Errors
+    ///
+    /// What it says of a read is wrong.
+    pub(crate) fn read_resolved(
+        &mut self,
+        now: Time,
+        node: NodeId,
+        ticket: Ticket,
+        outcome: Outcome,
+    ) -> Result<(), Violation> {
+        self.reads.resolved(now, node, ticket, outcome)
+    }
 }
 
 impl Reads {
@@ -67,6 +129,13 @@ pub(super) fn judge(now: Time, node: NodeId, due: usize, seen: usize) -> Result<
         "a read was answered by a state machine that had applied {seen} commands; {due} had been applied when it was asked for"
     );
     Err(violation(now, node, text))
+}
+
+/// A leader has answered a read for which it asked nobody, and without a lease.
+pub(super) fn unasked(now: Time, node: NodeId) -> Violation {
+    let text = "answered a read without a lease, and no majority has said anything since it was \
+                asked for";
+    violation(now, node, text.to_owned())
 }
 
 fn violation(now: Time, node: NodeId, text: String) -> Violation {

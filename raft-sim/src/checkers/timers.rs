@@ -19,19 +19,23 @@ use raft_core::time::Time;
 
 use super::observation::voters_of;
 use super::{property, words};
+use crate::clock::SimClock;
 use crate::markers::Marker;
 use crate::script::print::role;
 use crate::spy::{Passing, Says, Talk};
 
 mod absences;
+mod confirmations;
 mod hanging;
 mod leases;
 mod letters;
 mod office;
+mod refusals;
 mod silence;
 mod transfers;
 
 use absences::Absences;
+pub(crate) use confirmations::Asked;
 use hanging::Hanging;
 use leases::Leases;
 use letters::{is_answer, leader_of, only_asked_for_votes};
@@ -44,6 +48,8 @@ use transfers::Transfers;
 pub(crate) struct Timers {
     nodes: BTreeMap<NodeId, Course>,
     leases: Leases,
+    /// How many offices have ended, or changed.
+    turns: u64,
 }
 
 /// How a hull stands after a step.
@@ -54,8 +60,10 @@ pub(crate) struct Stand {
     pub(crate) term: Term,
     pub(crate) vote: Option<NodeId>,
     pub(crate) leader: Option<NodeId>,
-    /// The entry of the configuration in force, and whether the node may lead by it.
+    /// The entry of the configuration in force, whether the node knows that to be committed, and
+    /// whether it may lead by it.
     pub(crate) configured_by: EntryId,
+    pub(crate) settled: bool,
     pub(crate) may_lead: bool,
     /// Whether it has stopped for good.
     pub(crate) stopped: bool,
@@ -70,6 +78,7 @@ impl Stand {
             vote: hull.vote(),
             leader: hull.leader(),
             configured_by: hull.configured_by(),
+            settled: hull.configured_by().index <= hull.commit_index(),
             may_lead: hull.configuration().may_lead(hull.me()),
             stopped: hull.fault().is_some(),
         }
@@ -132,8 +141,8 @@ struct Course {
     office: Option<Office>,
     /// Who has granted it a vote in its present term.
     votes: Vec<NodeId>,
-    /// Whether after its last step all that its log was asked for was durable.
-    written: bool,
+    /// When all that its log was asked for was last durable: whatever is not was begun after that.
+    written: Time,
     /// Who asked it for a pre-vote and has no answer yet.
     asked_by: Vec<NodeId>,
     transfers: Transfers,
@@ -146,8 +155,14 @@ pub(crate) type Wrong = (&'static str, String);
 impl Timers {
     /// The node was stopped.
     pub(crate) fn stopped(&mut self, node: NodeId) {
-        self.nodes.remove(&node);
+        let known = self.nodes.remove(&node);
+        self.turns += u64::from(known.is_some_and(|known| known.office.is_some()));
         self.leases.stopped(node);
+    }
+
+    /// A node's clock, which is read when others speak of its promises.
+    pub(crate) fn clock_of(&mut self, node: NodeId, clock: SimClock) {
+        self.leases.clock_of(node, clock);
     }
 
     /// The rare states noticed since the last call.
@@ -162,6 +177,8 @@ impl Timers {
         let was = was.filter(|stand| stand.boot == step.after.boot);
         let granted = known.and_then(|course| course.pre_vote_granted(step));
         let claim = leases::claim(hull);
+        let voters: leases::Voters<'_> = &|| voters_of(hull);
+        let claim = claim.map(|claim| (claim, voters));
         if let Some(wrong) = self.leases.step(was, step, granted, claim) {
             return Err(wrong);
         }
@@ -176,6 +193,7 @@ impl Timers {
         let under_way = transfers::under_way(hull, step.local);
         let wrong = course.transfers.step(was, step, under_way);
         let wrong = wrong.or(course.hanging.step(step.oldest_write, step, course.woke));
+        let wrong = wrong.or_else(|| refusals::refuses_for_nothing(was, step, hull));
         wrong.map_or(Ok(()), Err)
     }
 
@@ -199,7 +217,7 @@ impl Timers {
             .or_else(|| course.hurries(step))
             .or_else(|| course.gives_up_early(step))
             .or(abandoned);
-        course.remember(step, &voters);
+        self.turns += u64::from(course.remember(step, &voters));
         wrong
             .or_else(|| course.leads_alone(step))
             .or_else(|| course.leads_from_afar(step))
@@ -265,7 +283,7 @@ impl Course {
             heard: None,
             office: None,
             votes: Vec::new(),
-            written: step.written,
+            written: step.local,
             asked_by: Vec::new(),
             transfers: Transfers::default(),
             hanging: Hanging::new(),
@@ -408,7 +426,9 @@ impl Course {
     fn gives_up_early(&self, step: &Step<'_>) -> Option<Wrong> {
         let (was, is) = (self.stand, step.after);
         let gave_up = was.role == Role::Leader && is.role != Role::Leader && was.term == is.term;
-        if !gave_up || !is.may_lead || is.stopped || !self.written || !step.written {
+        // Who is no member any more leads until the others can do without it.
+        let removed = !is.may_lead && is.settled;
+        if !gave_up || removed || is.stopped || self.may_hang(step) {
             return None;
         }
         let office = self.office.as_ref()?;
@@ -452,9 +472,19 @@ impl Course {
         })
     }
 
-    fn remember(&mut self, step: &Step<'_>, voters: impl Fn() -> Vec<Vec<NodeId>>) {
+    /// Whether a write may be under way for so long that its disk counts as stalled.
+    fn may_hang(&self, step: &Step<'_>) -> bool {
+        let long = step.local.since(self.written) * 2 >= step.pace.stalled_write_after;
+        long && self.written != self.stepped
+    }
+
+    /// Takes note of a step. Whether it ends the node's office, or changes what that stands on.
+    fn remember(&mut self, step: &Step<'_>, voters: impl Fn() -> Vec<Vec<NodeId>>) -> bool {
         let (was, is) = (self.stand, step.after);
-        self.written = step.written;
+        let mut turns = false;
+        if step.written {
+            self.written = step.local;
+        }
         if was.term != is.term || is.role != Role::Candidate {
             self.votes.clear();
         }
@@ -475,6 +505,7 @@ impl Course {
             office.absences = office.absences_with(stepped, step);
         }
         let led = self.office.is_some() && was.role == Role::Leader && was.term == is.term;
+        turns |= self.office.is_some() && !(led && is.role == Role::Leader);
         if is.role != Role::Leader {
             self.office = None;
         } else if !led {
@@ -495,21 +526,25 @@ impl Course {
                 let halves = voters();
                 // Where others count, they are listened to from now on, and have not been asked yet.
                 if office.halves != halves {
+                    turns = true;
                     (office.halves, office.changed) = (halves, true);
                     office.since = step.local;
                 }
             }
         }
         for passing in step.passings {
-            self.remember_passing(step, passing);
+            turns |= self.remember_passing(step, passing);
         }
         self.stand = is;
+        turns
     }
 
-    fn remember_passing(&mut self, step: &Step<'_>, passing: &Passing) {
+    /// Takes note of what passed. Whether the node's office begins anew with it.
+    fn remember_passing(&mut self, step: &Step<'_>, passing: &Passing) -> bool {
         let is = step.after;
+        let mut turns = false;
         if let Some(office) = &mut self.office {
-            office.pass(passing, step.local, step.pace);
+            turns = office.pass(passing, step.local, step.pace);
         }
         if leader_of(passing, is.term).is_some() && is.role == Role::Follower {
             self.heard = Some(step.local);
@@ -543,6 +578,7 @@ impl Course {
             }) => self.asked_by.retain(|other| other != peer),
             Passing::Sent(_) | Passing::Read | Passing::Resumed | Passing::NamedItself => {}
         }
+        turns
     }
 }
 

@@ -45,6 +45,7 @@ impl Talk {
                 AppendVerdict::Lost { refused, hint } => Answered::Lost { refused, hint },
             }),
             Body::Heartbeat(heartbeat) => Says::Heartbeat {
+                round: heartbeat.round,
                 commit: heartbeat.commit,
                 quiet: heartbeat.quiet,
             },
@@ -62,7 +63,10 @@ impl Talk {
                 InstallVerdict::Matched(index) => Some(index),
                 InstallVerdict::Stored(_) | InstallVerdict::StaleTerm => None,
             }),
-            Body::TimeoutNow(told) => Says::TimeoutNow { last: told.last },
+            Body::TimeoutNow(told) => Says::TimeoutNow {
+                round: told.round,
+                last: told.last,
+            },
         };
         Self {
             peer,
@@ -111,6 +115,8 @@ pub enum Says {
     AppendReply(Answered),
     /// The leader is alive.
     Heartbeat {
+        /// In which of its rounds it says so.
+        round: u64,
         /// The commit index it tells.
         commit: LogIndex,
         /// Whether it takes leave.
@@ -137,6 +143,8 @@ pub enum Says {
     InstallReply(Option<LogIndex>),
     /// Take over.
     TimeoutNow {
+        /// In which of the leader's rounds it says so.
+        round: u64,
         /// The leader's last entry.
         last: EntryId,
     },

@@ -216,8 +216,8 @@ impl<S: Subject> World<'_, S> {
             .as_ref()
             .is_some_and(|one| one.read.is_some());
         let due = match reads {
-            true => self.checks.read_wanted(node_id(node)),
-            false => 0,
+            true => Some(self.checks.read_wanted(node_id(node))),
+            false => None,
         };
         let submitted = client.turn_to(node, handle, due);
         self.record(Some(node), || What::Turned {

@@ -69,6 +69,7 @@ mod tests {
                     vote: None,
                     leader: None,
                     configured_by: EntryId::ORIGIN,
+                    settled: true,
                     may_lead: true,
                     stopped: false,
                 },

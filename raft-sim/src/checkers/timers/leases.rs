@@ -1,15 +1,19 @@
 //! Leases from outside (thesis 6.4.1): who has promised a leader to give no vote gives none, also
-//! after a restart; and while a leader says that it has a lease, nobody has been elected after it.
+//! after a restart; a leader says that it has a lease no longer than promises of a majority last,
+//! whatever their clocks do meanwhile; and while it does, nobody has been elected after it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use raft_core::hull::Hull;
-use raft_core::ids::{Boot, NodeId, Term};
+use raft_core::ids::{Boot, EntryId, NodeId, Term};
 use raft_core::states::Role;
 use raft_core::time::Time;
+use raft_node::clock::Clock as _;
 
-use super::{Stand, Step, Wrong};
+use super::{Stand, Step, Wrong, is_majority};
 use crate::checkers::property;
+use crate::clock::SimClock;
 use crate::markers::Marker;
 use crate::spy::{Passing, Says, Talk};
 
@@ -19,6 +23,8 @@ pub(super) struct Leases {
     /// The latest term in which anybody was elected.
     elected: Term,
     nodes: BTreeMap<NodeId, Pledge>,
+    /// Where clocks can be read from outside.
+    clocks: BTreeMap<NodeId, SimClock>,
     marks: Vec<Marker>,
 }
 
@@ -33,14 +39,51 @@ struct Pledge {
     until: Time,
     /// Until when it says that it has a lease.
     claim: Option<Time>,
+    /// When it last said that it has one.
+    held: Option<Time>,
+    /// By which configuration it said so.
+    claimed_by: EntryId,
+    /// The last term in which it told another to take over: those who promised refuse that one
+    /// nothing.
+    gave_up: Option<Term>,
 }
 
 /// What a leader says of its lease.
-pub(super) fn claim(hull: &Hull) -> Option<Time> {
-    hull.lease_end().filter(|_| hull.role() == Role::Leader)
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Claim {
+    /// Until when it has one.
+    until: Time,
+    /// By how many thousandths another clock may gain on its own.
+    drift: u16,
+}
+
+/// The voters of each half.
+pub(super) type Voters<'a> = &'a dyn Fn() -> Vec<Vec<NodeId>>;
+
+/// What a leader says of its lease.
+pub(super) fn claim(hull: &Hull) -> Option<Claim> {
+    let until = hull.lease_end().filter(|_| hull.role() == Role::Leader)?;
+    let drift = hull.settings().lease?.max_drift_per_mille;
+    Some(Claim { until, drift })
 }
 
 impl Leases {
+    /// A node's clock, which is read when others speak of its promises.
+    pub(super) fn clock_of(&mut self, node: NodeId, clock: SimClock) {
+        self.clocks.insert(node, clock);
+    }
+
+    /// A node's clock, where it can be read.
+    pub(super) fn clock(&self, node: NodeId) -> Option<&SimClock> {
+        self.clocks.get(&node)
+    }
+
+    /// Whether the node has had a lease at some moment since `at` of its clock.
+    pub(super) fn was_held(&self, node: NodeId, at: Time) -> bool {
+        let pledge = self.nodes.get(&node);
+        pledge.is_some_and(|pledge| pledge.held.is_some_and(|held| held >= at))
+    }
+
     /// The node was stopped.
     pub(super) fn stopped(&mut self, node: NodeId) {
         if let Some(pledge) = self.nodes.get_mut(&node) {
@@ -54,34 +97,73 @@ impl Leases {
     }
 
     /// Looks at a step of a node that stood so before it (in this boot), granted a pre-vote in it,
-    /// and after it says so of its lease.
+    /// and after it says so of its lease, among these voters.
     pub(super) fn step(
         &mut self,
         was: Option<Stand>,
         step: &Step<'_>,
         pre_vote_granted: Option<NodeId>,
-        claim: Option<Time>,
+        claim: Option<(Claim, Voters<'_>)>,
     ) -> Option<Wrong> {
         if step.after.role == Role::Leader {
             self.elected = self.elected.max(step.after.term);
         }
         let mut pledge = self.pledge_of(step);
         let broken = was.and_then(|was| pledge.is_broken(was, step, pre_vote_granted));
-        self.watch(&pledge, step, claim);
+        let until = claim.map(|(claim, _)| claim.until);
+        self.watch(&pledge, step, until);
         pledge.note(step);
-        pledge.claim = claim;
+        let by = step.after.configured_by;
+        let is_new = (pledge.claim, pledge.claimed_by) != (until, by);
+        (pledge.claim, pledge.claimed_by) = (until, by);
+        let held = claim.filter(|(claim, _)| step.local < claim.until && !step.after.stopped);
+        pledge.held = held.map(|_| step.local).or(pledge.held);
         self.nodes.insert(step.node, pledge);
-        let claims = claim.is_some_and(|end| step.local < end) && !step.after.stopped;
-        let replaced = claims && self.elected > step.after.term;
-        let too_late = || {
+        broken.or_else(|| {
+            let (held, voters) = held?;
+            let wrong = self.claimed_too_late(step, &pledge, held);
+            // Nothing but another claim, or other voters, takes away what a claim stands on.
+            wrong.or_else(|| self.unbacked(step, held, &voters()).filter(|_| is_new))
+        })
+    }
+
+    /// A lease that ended with what happened.
+    fn claimed_too_late(&self, step: &Step<'_>, pledge: &Pledge, claim: Claim) -> Option<Wrong> {
+        let term = step.after.term;
+        let what = if self.elected > term {
+            format!("another was elected in {}", self.elected)
+        } else if pledge.gave_up == Some(term) {
+            "it has told another to take over".to_owned()
+        } else {
+            return None;
+        };
+        let text = format!(
+            "says that it has a lease in {term} until {:?} of its clock, though {what}",
+            claim.until
+        );
+        Some((property::LEASES, text))
+    }
+
+    /// A lease that lasts longer than what those have promised on whom it stands, if their clocks
+    /// gain as much from now on as they may.
+    fn unbacked(&self, step: &Step<'_>, claim: Claim, voters: &[Vec<NodeId>]) -> Option<Wrong> {
+        let left = claim.until.since(step.local);
+        let needed = left * (1_000 + u32::from(claim.drift)) / 1_000;
+        let backs = |id: &NodeId| {
+            // Whose clock nobody can read is believed.
+            let (Some(pledge), Some(clock)) = (self.nodes.get(id), self.clocks.get(id)) else {
+                return !self.clocks.contains_key(id);
+            };
+            *id == step.node || pledge.until.since(clock.now()) + ROUNDING >= needed
+        };
+        (!is_majority(voters, backs)).then(|| {
             let text = format!(
-                "says that it has a lease in {} until {claim:?} of its clock, though another was \
-                 elected in {}",
-                step.after.term, self.elected
+                "says that it has a lease in {} for {left:?} of its clock, and clocks may gain {} \
+                 thousandths on it: no majority has promised to give no vote for as long",
+                step.after.term, claim.drift
             );
             (property::LEASES, text)
-        };
-        broken.or_else(|| replaced.then(too_late))
+        })
     }
 
     /// What the node has promised. A wiped disk begins with the first boot again.
@@ -92,6 +174,9 @@ impl Leases {
             beat: None,
             until: Time::ZERO,
             claim: None,
+            held: None,
+            claimed_by: EntryId::ORIGIN,
+            gave_up: None,
         };
         let Some(known) = self.nodes.get(&step.node).copied() else {
             return fresh;
@@ -147,6 +232,11 @@ impl Pledge {
                     let until = self.beat.map(|beat| beat.after(*promise));
                     self.until = self.until.max(until.unwrap_or_default());
                 }
+                Passing::Sent(Talk {
+                    term,
+                    says: Says::TimeoutNow { .. },
+                    ..
+                }) => self.gave_up = self.gave_up.max(Some(*term)),
                 _ => {}
             }
         }
@@ -185,14 +275,18 @@ impl Pledge {
     }
 }
 
+/// What two clocks may be apart by rounding alone.
+const ROUNDING: Duration = Duration::from_micros(1);
+
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
-    use raft_core::ids::{EntryId, LogIndex};
+    use raft_core::ids::LogIndex;
 
     use super::*;
     use crate::checkers::timers::Pace;
+    use crate::clock::Schedule;
+    use crate::plan::{Plan, Swarm};
+    use crate::rare::Rare;
 
     const ME: NodeId = NodeId::new(1);
     const OTHER: NodeId = NodeId::new(2);
@@ -214,6 +308,7 @@ mod tests {
                 vote: None,
                 leader: Some(OTHER),
                 configured_by: EntryId::ORIGIN,
+                settled: true,
                 may_lead: true,
                 stopped: false,
             };
@@ -225,7 +320,12 @@ mod tests {
             let commit = LogIndex::ZERO;
             let promise = Duration::from_millis(80);
             let quiet = false;
-            let beat = Passing::Taken(talk(5, Says::Heartbeat { commit, quiet }));
+            let says = Says::Heartbeat {
+                round: 1,
+                commit,
+                quiet,
+            };
+            let beat = Passing::Taken(talk(5, says));
             tale.at(100, &[beat], |_| {});
             let reply = Passing::Sent(talk(5, Says::HeartbeatReply { promise }));
             tale.at(110, &[reply], |_| {});
@@ -303,7 +403,7 @@ mod tests {
     #[test]
     fn who_has_promised_campaigns_only_when_its_leader_says_so() {
         let last = EntryId::ORIGIN;
-        let told = Passing::Taken(talk(5, Says::TimeoutNow { last }));
+        let told = Passing::Taken(talk(5, Says::TimeoutNow { round: 1, last }));
         for (passings, found) in [(vec![], Some(property::LEASES)), (vec![told], None)] {
             let mut tale = Tale::new();
             tale.at(150, &passings, |stand| stand.role = Role::PreCandidate);
@@ -315,34 +415,89 @@ mod tests {
     fn a_pre_vote_is_a_vote() {
         let mut tale = Tale::new();
         let step = step(ME, 150, tale.stand, &[]);
-        let wrong = tale.leases.step(Some(tale.stand), &step, Some(OTHER), None);
+        let granted = Some(OTHER);
+        let wrong = tale.leases.step(Some(tale.stand), &step, granted, None);
         assert!(wrong.is_some());
     }
 
-    #[test]
-    fn nobody_says_that_it_has_a_lease_once_another_was_elected() {
-        let leader = |term| Stand {
+    fn leader(term: u64) -> Stand {
+        Stand {
             boot: Boot::new(1),
             role: Role::Leader,
             term: Term::new(term),
             vote: None,
             leader: None,
             configured_by: EntryId::ORIGIN,
+            settled: true,
             may_lead: true,
             stopped: false,
-        };
-        let claims = |other: u64, until: u64| {
+        }
+    }
+
+    const fn until(millis: u64) -> Option<Claim> {
+        Some(Claim {
+            until: Time::from_millis(millis),
+            drift: 100,
+        })
+    }
+
+    #[test]
+    fn nobody_says_that_it_has_a_lease_once_another_was_elected() {
+        let claims = |other: u64, end: u64| {
             let mut leases = Leases::default();
             let (one, two) = (leader(5), leader(other));
-            assert_eq!(
-                leases.step(None, &step(OTHER, 90, two, &[]), None, None),
-                None
-            );
-            let until = Some(Time::from_millis(until));
-            leases.step(None, &step(ME, 100, one, &[]), None, until)
+            let elected = step(OTHER, 90, two, &[]);
+            assert_eq!(leases.step(None, &elected, None, None), None);
+            let voters = || vec![vec![ME]];
+            let claim = until(end).zip(Some(&voters as Voters<'_>));
+            leases.step(None, &step(ME, 100, one, &[]), None, claim)
         };
         assert!(claims(6, 101).is_some());
         assert_eq!(claims(6, 100), None, "it is over");
         assert_eq!(claims(4, 101), None);
+    }
+
+    #[test]
+    fn nobody_has_a_lease_who_told_another_to_take_over() {
+        let claims = |told_in: u64| {
+            let mut leases = Leases::default();
+            let (round, last) = (1, EntryId::ORIGIN);
+            let told = [Passing::Sent(talk(
+                told_in,
+                Says::TimeoutNow { round, last },
+            ))];
+            let voters = || vec![vec![ME]];
+            let step = step(ME, 100, leader(5), &told);
+            leases.step(
+                None,
+                &step,
+                None,
+                until(101).zip(Some(&voters as Voters<'_>)),
+            )
+        };
+        assert!(claims(5).is_some());
+        assert_eq!(claims(4), None, "that was another time");
+    }
+
+    /// The others have promised 80 ms, of which some are over: what a leader may make of the rest.
+    #[test]
+    fn a_lease_is_shorter_than_the_promises_by_what_clocks_may_gain() {
+        let claims = |end: u64, by: u64| {
+            let plan = Plan::draw(1, &Swarm::default());
+            let clock = |id| SimClock::new(id, &plan, Schedule::default(), Rare::new(&plan, 1));
+            let mut tale = Tale::new();
+            let shown = clock(ME).now().as_nanos();
+            let pledge = tale.leases.nodes.get_mut(&ME).unwrap();
+            pledge.until = Time::from_nanos(shown).after(Duration::from_millis(by));
+            tale.leases.clock_of(ME, clock(ME));
+            let others = || vec![vec![ME, OTHER, NodeId::new(3)]];
+            tale.leases.clock_of(NodeId::new(3), clock(ME));
+            let step = step(OTHER, 100, leader(5), &[]);
+            let claim = until(end).zip(Some(&others as Voters<'_>));
+            tale.leases.step(None, &step, None, claim)
+        };
+        assert_eq!(claims(140, 44), None);
+        assert!(claims(141, 44).is_some(), "41 and a tenth");
+        assert!(claims(140, 43).is_some());
     }
 }

@@ -27,14 +27,16 @@ pub(super) struct Office {
 }
 
 impl Office {
-    /// Something passes. Who speaks again after a silence begins anew.
-    pub(super) fn pass(&mut self, passing: &Passing, now: Time, pace: Pace) {
-        if self.silence.ends_with(passing, now, pace) {
+    /// Something passes. Who speaks again after a silence begins anew: whether that is so.
+    pub(super) fn pass(&mut self, passing: &Passing, now: Time, pace: Pace) -> bool {
+        let anew = self.silence.ends_with(passing, now, pace);
+        if anew {
             (self.since, self.changed) = (now, false);
             self.heard.clear();
             self.answered.clear();
             self.absences = Absences::new(now);
         }
+        anew
     }
 
     /// When a node last answered; who has only just been asked counts as having answered. Of one

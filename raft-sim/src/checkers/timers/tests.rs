@@ -30,6 +30,7 @@ impl Tale {
             vote: None,
             leader: Some(LEADER),
             configured_by: EntryId::ORIGIN,
+            settled: true,
             may_lead: true,
             stopped: false,
         };
@@ -111,6 +112,7 @@ const fn heartbeat(term: u64) -> Passing {
         LEADER,
         term,
         Says::Heartbeat {
+            round: 1,
             commit,
             quiet: false,
         },
@@ -366,7 +368,11 @@ const fn beat(quiet: bool) -> Passing {
     Passing::Sent(Talk {
         peer: OTHER,
         term: Term::new(6),
-        says: Says::Heartbeat { commit, quiet },
+        says: Says::Heartbeat {
+            round: 1,
+            commit,
+            quiet,
+        },
     })
 }
 

@@ -13,8 +13,10 @@ use crate::spy::{Passing, Says, Talk};
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Transfers {
     under_way: Option<UnderWay>,
-    /// The last term whose leader told this node to take over.
+    /// The last term whose leader told this node to take over, when it had heard of no later round.
     told_in: Option<Term>,
+    /// The latest round of heartbeats that it has heard of, and of which term.
+    heard: (Term, u64),
 }
 
 /// A leader that hands over.
@@ -41,13 +43,16 @@ impl Transfers {
     /// Takes note of what the node is told in a step, also in the first after it started.
     pub(super) fn note(&mut self, step: &Step<'_>) {
         for passing in step.passings {
-            if let Passing::Taken(Talk {
-                term,
-                says: Says::TimeoutNow { .. },
-                ..
-            }) = passing
-            {
-                self.told_in = self.told_in.max(Some(*term));
+            let Passing::Taken(Talk { term, says, .. }) = passing else {
+                continue;
+            };
+            match *says {
+                Says::Heartbeat { round, .. } => self.heard = self.heard.max((*term, round)),
+                // The word of a round that is over comes late: the leader may have led on since.
+                Says::TimeoutNow { round, .. } if (*term, round) >= self.heard => {
+                    self.told_in = self.told_in.max(Some(*term));
+                }
+                _ => {}
             }
         }
     }
@@ -105,7 +110,7 @@ impl Transfers {
         (!told).then(|| {
             let text = format!(
                 "asks for votes in {claimed} by its leader's wish, though no leader of the term \
-                 before told it to"
+                 before told it to in a round that was not over"
             );
             (property::NEEDLESS_ELECTIONS, text)
         })
@@ -152,6 +157,7 @@ mod tests {
             vote: None,
             leader: None,
             configured_by: EntryId::ORIGIN,
+            settled: true,
             may_lead: true,
             stopped: false,
         }
@@ -188,6 +194,7 @@ mod tests {
         transfer: true,
     };
     const TAKE_OVER: Says = Says::TimeoutNow {
+        round: 7,
         last: EntryId::ORIGIN,
     };
 
@@ -224,6 +231,33 @@ mod tests {
         };
         assert_eq!(said(5), None);
         assert!(said(4).is_some());
+    }
+
+    #[test]
+    fn the_word_of_a_round_that_is_over_counts_for_nothing() {
+        let said = |rounds: &[(u64, u64)]| {
+            let beat = |(term, round): &(u64, u64)| {
+                let (commit, quiet) = (LogIndex::ZERO, false);
+                let round = *round;
+                Passing::Taken(talk(
+                    *term,
+                    Says::Heartbeat {
+                        round,
+                        commit,
+                        quiet,
+                    },
+                ))
+            };
+            let mut told: Vec<Passing> = rounds.iter().map(beat).collect();
+            told.push(Passing::Taken(talk(5, TAKE_OVER)));
+            let asks = [Passing::Sent(talk(6, ASKS))];
+            let mut transfers = Transfers::default();
+            transfers.note(&step(0, 5, &told));
+            transfers.step(stand(5), &step(1, 6, &asks), None)
+        };
+        assert_eq!(said(&[(5, 7)]), None);
+        assert_eq!(said(&[(4, 9)]), None, "those were another leader's rounds");
+        assert!(said(&[(5, 8)]).is_some());
     }
 
     #[test]

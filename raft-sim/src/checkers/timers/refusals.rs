@@ -1,0 +1,133 @@
+//! Votes that are refused for nothing: who takes over a term because somebody asks for its vote
+//! there has none to give to anybody else, and gives it, unless its log is ahead (paper 5.2, 5.4.1).
+//!
+//! One vote less is seldom missed. Where it is, as after a change of members that few know of, the
+//! cluster has no leader for ever.
+
+use raft_core::hull::Hull;
+use raft_core::ids::EntryId;
+use raft_core::states::Role;
+
+use super::{Stand, Step, Wrong};
+use crate::checkers::property;
+use crate::spy::{Passing, Says, Talk};
+
+/// Looks at a step of a node that stood so before it. `last`: the end of its log after it, if that
+/// is whole.
+pub(super) fn refuses_for_nothing(was: Stand, step: &Step<'_>, hull: &Hull) -> Option<Wrong> {
+    if step.after.term <= was.term {
+        return None;
+    }
+    let whole = hull.lost_through().is_none();
+    judge(was, step, hull.last()).filter(|_| whole)
+}
+
+fn judge(was: Stand, step: &Step<'_>, last: EntryId) -> Option<Wrong> {
+    let is = step.after;
+    let waits = was.role == Role::Follower && is.role == Role::Follower && !is.stopped;
+    if !waits || is.vote.is_some() {
+        return None;
+    }
+    // Whatever else was of that term may have come first, and be what was followed.
+    let mut of_term = step.passings.iter().filter_map(|passing| match passing {
+        Passing::Taken(talk) if talk.term >= is.term => Some(talk),
+        _ => None,
+    });
+    let (Some(talk), None) = (of_term.next(), of_term.next()) else {
+        return None;
+    };
+    let Talk {
+        peer,
+        term,
+        says: Says::RequestVote { last: theirs, .. },
+    } = *talk
+    else {
+        return None;
+    };
+    let ahead = (last.term, last.index) > (theirs.term, theirs.index);
+    (term == is.term && !ahead).then(|| {
+        let text = format!(
+            "took over {term} because {peer} asked for its vote, whose log ends at {theirs}, and \
+             gave that to nobody, though its own ends at {last}"
+        );
+        (property::LIVENESS, text)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use raft_core::ids::{Boot, LogIndex, NodeId, Term};
+    use raft_core::time::Time;
+
+    use super::*;
+    use crate::checkers::timers::Pace;
+
+    const OTHER: NodeId = NodeId::new(2);
+
+    fn id(term: u64, index: u64) -> EntryId {
+        EntryId::new(Term::new(term), LogIndex::new(index))
+    }
+
+    fn stand(term: u64, vote: Option<NodeId>) -> Stand {
+        Stand {
+            boot: Boot::new(1),
+            role: Role::Follower,
+            term: Term::new(term),
+            vote,
+            leader: None,
+            configured_by: EntryId::ORIGIN,
+            settled: true,
+            may_lead: true,
+            stopped: false,
+        }
+    }
+
+    fn asks(term: u64, last: EntryId) -> Passing {
+        let transfer = false;
+        Passing::Taken(Talk {
+            peer: OTHER,
+            term: Term::new(term),
+            says: Says::RequestVote { last, transfer },
+        })
+    }
+
+    /// What is said of a node of term 5 whose log ends at index 7 of term 4, and which stands so after
+    /// it has taken in these.
+    fn said(after: Stand, passings: &[Passing]) -> bool {
+        let step = Step {
+            node: NodeId::new(1),
+            local: Time::from_millis(9),
+            after,
+            pace: Pace {
+                election_timeout: Duration::from_millis(100),
+                heartbeat_interval: Duration::from_millis(20),
+                stalled_write_after: Duration::from_secs(9),
+                check_quorum: true,
+            },
+            passings,
+            written: true,
+            oldest_write: None,
+            left_letters: false,
+        };
+        judge(stand(5, None), &step, id(4, 7)).is_some()
+    }
+
+    #[test]
+    fn who_follows_a_candidate_into_its_term_votes_for_it_unless_its_own_log_is_ahead() {
+        assert!(said(stand(6, None), &[asks(6, id(4, 7))]));
+        assert!(said(stand(6, None), &[asks(6, id(5, 1))]));
+        assert!(!said(stand(6, Some(OTHER)), &[asks(6, id(4, 7))]));
+        assert!(!said(stand(6, None), &[asks(6, id(4, 6))]));
+        assert!(!said(stand(6, None), &[asks(6, id(3, 9))]));
+    }
+
+    #[test]
+    fn nothing_is_said_where_something_else_may_have_been_followed() {
+        let two = [asks(6, id(4, 7)), asks(6, id(4, 7))];
+        assert!(!said(stand(6, None), &two));
+        assert!(!said(stand(7, None), &[asks(6, id(4, 7))]));
+        assert!(!said(stand(6, None), &[]));
+    }
+}
