@@ -414,6 +414,10 @@ const WORDS: &[(&str, &str)] = &[
         "Members change by one configuration in the log after the other, each in force from when it stands there, and no two sets of nodes decide side by side (Raft paper, section 6; thesis, sections 4.1 and 4.3).",
     ),
     (
+        property::WITNESSES,
+        "A witness leads nobody, holds no payload and applies nothing, and hears of no entry before somebody has it on disk with its payload.",
+    ),
+    (
         property::ONE_CLUSTER,
         "One cluster is founded, and whoever lost its disk is no member of it under its old name.",
     ),
