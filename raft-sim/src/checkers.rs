@@ -119,6 +119,7 @@ impl Checks {
     /// A node starts on a data folder of this incarnation, before its log is opened. Another
     /// incarnation than the last one means that the folder was wiped.
     pub fn starting(&mut self, node: NodeId, incarnation: Incarnation) {
+        self.timers.starting(node, incarnation);
         self.model.starting(node, incarnation);
     }
 

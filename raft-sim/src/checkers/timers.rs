@@ -9,10 +9,9 @@
 //! stop of the process or on a hint that a connection is lost, nothing is demanded.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use raft_core::hull::Hull;
-use raft_core::ids::{Boot, EntryId, NodeId, Term};
+use raft_core::ids::{Incarnation, NodeId};
 use raft_core::log::BatchNumber;
 use raft_core::states::Role;
 use raft_core::time::Time;
@@ -32,6 +31,8 @@ mod letters;
 mod office;
 mod refusals;
 mod silence;
+mod stand;
+mod terms;
 mod transfers;
 
 use absences::Absences;
@@ -41,6 +42,8 @@ use leases::Leases;
 use letters::{is_answer, leader_of, only_asked_for_votes};
 use office::Office;
 use silence::Silence;
+pub(crate) use stand::{Pace, Stand};
+use terms::Terms;
 use transfers::Transfers;
 
 /// Follows every node's timers from outside.
@@ -48,62 +51,9 @@ use transfers::Transfers;
 pub(crate) struct Timers {
     nodes: BTreeMap<NodeId, Course>,
     leases: Leases,
+    terms: Terms,
     /// How many offices have ended, or changed.
     turns: u64,
-}
-
-/// How a hull stands after a step.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Stand {
-    pub(crate) boot: Boot,
-    pub(crate) role: Role,
-    pub(crate) term: Term,
-    pub(crate) vote: Option<NodeId>,
-    pub(crate) leader: Option<NodeId>,
-    /// The entry of the configuration in force, whether the node knows that to be committed, and
-    /// whether it may lead by it.
-    pub(crate) configured_by: EntryId,
-    pub(crate) settled: bool,
-    pub(crate) may_lead: bool,
-    /// Whether it has stopped for good.
-    pub(crate) stopped: bool,
-}
-
-impl Stand {
-    pub(crate) fn of(hull: &Hull) -> Self {
-        Self {
-            boot: hull.boot(),
-            role: hull.role(),
-            term: hull.term(),
-            vote: hull.vote(),
-            leader: hull.leader(),
-            configured_by: hull.configured_by(),
-            settled: hull.configured_by().index <= hull.commit_index(),
-            may_lead: hull.configuration().may_lead(hull.me()),
-            stopped: hull.fault().is_some(),
-        }
-    }
-}
-
-/// What a hull's settings say of time.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Pace {
-    pub(crate) election_timeout: Duration,
-    pub(crate) heartbeat_interval: Duration,
-    pub(crate) stalled_write_after: Duration,
-    pub(crate) check_quorum: bool,
-}
-
-impl Pace {
-    pub(crate) fn of(hull: &Hull) -> Self {
-        let settings = hull.settings();
-        Self {
-            election_timeout: settings.election_timeout,
-            heartbeat_interval: settings.heartbeat_interval,
-            stalled_write_after: settings.stalled_write_after,
-            check_quorum: settings.check_quorum,
-        }
-    }
 }
 
 /// One step of one node.
@@ -160,6 +110,11 @@ impl Timers {
         self.leases.stopped(node);
     }
 
+    /// A node starts on a data folder of this life.
+    pub(crate) fn starting(&mut self, node: NodeId, life: Incarnation) {
+        self.terms.starting(node, life);
+    }
+
     /// A node's clock, which is read when others speak of its promises.
     pub(crate) fn clock_of(&mut self, node: NodeId, clock: SimClock) {
         self.leases.clock_of(node, clock);
@@ -187,6 +142,10 @@ impl Timers {
             return Ok(());
         };
         course.transfers.note(step);
+        // Letters that are forged by hand say anything.
+        if self.leases.clock(step.node).is_some() {
+            self.terms.step(was, step).map_or(Ok(()), Err)?;
+        }
         let Some(was) = was else {
             return Ok(());
         };

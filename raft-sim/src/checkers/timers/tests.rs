@@ -1,6 +1,8 @@
 //! Hand-made courses: one node, step by step, and whom its timers wrong.
 
-use raft_core::ids::LogIndex;
+use std::time::Duration;
+
+use raft_core::ids::{Boot, EntryId, LogIndex, Term};
 
 use super::*;
 
