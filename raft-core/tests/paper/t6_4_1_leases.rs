@@ -7,7 +7,7 @@ use raft_core::configuration::{Configuration, Member};
 use raft_core::hull::{Hull, Input, Outcome, Setup};
 use raft_core::ids::NodeId;
 use raft_core::log::memory::MemoryLog;
-use raft_core::message::{Body, HeartbeatReply, RequestVote, TimeoutNow};
+use raft_core::message::{Body, Heartbeat, HeartbeatReply, RequestVote, TimeoutNow};
 use raft_core::settings::{Lease, Settings, SettingsProblem};
 use raft_core::states::Role;
 
@@ -446,4 +446,61 @@ fn leases_that_would_be_unsafe_or_useless_are_refused() {
         problems(votes_for_all),
         [SettingsProblem::LeaseWithoutCheckQuorum]
     );
+}
+
+/// With leases, and silent when nobody wants anything for two seconds.
+fn quiescent() -> Settings {
+    Settings {
+        quiescent_after: Some(millis(2_000)),
+        ..with_lease()
+    }
+}
+
+/// Leader of three that has just fallen silent, all of whose heartbeats were answered with promises.
+fn quiet_leader() -> Node {
+    let mut node = Node::leading_with(quiescent());
+    while !node.hull.is_quiet() {
+        node.time_out();
+        for (to, round) in node.rounds() {
+            node.receive(to, 1, promising(round));
+        }
+    }
+    node
+}
+
+/// [T6.4.1.6] Nobody is asked any more, so that nothing extends it.
+#[test]
+fn a_lease_ends_in_silence_as_it_does_in_any_other() {
+    let mut node = quiet_leader();
+    assert!(reads_at_once(&mut node), "the last promises still hold");
+    let mut node = quiet_leader();
+    node.wait(millis(750));
+    let read = node.read();
+    assert_eq!(node.outcome(read), None);
+    node.wait(Duration::ZERO);
+    let round = node.rounds()[0].1;
+    node.receive(2, 1, promising(round));
+    assert_eq!(node.outcome(read), read_at(1));
+    assert!(reads_at_once(&mut node), "and it has a lease again");
+}
+
+/// [T6.4.1.6]
+#[test]
+fn who_waits_for_nothing_keeps_its_promise() {
+    let mut setup = lease_setup(3);
+    setup.settings = quiescent();
+    let mut node = Node::with_setup(setup, MemoryLog::new());
+    node.settle();
+    let farewell = Body::Heartbeat(Heartbeat {
+        round: 1,
+        commit: index(0),
+        quiet: true,
+    });
+    node.receive(2, 5, farewell);
+    assert!(node.hull.is_quiet());
+    node.sent();
+    node.wait(millis(899));
+    node.receive(3, 6, request_vote(id(9, 5)));
+    assert_eq!((node.term(), node.sent_to(3)), (5, vec![]));
+    assert!(!node.hull.is_quiet(), "it looks after its leader");
 }
