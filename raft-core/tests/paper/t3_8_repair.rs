@@ -237,6 +237,59 @@ fn late_and_doubled_answers_lead_back_to_what_is_held() {
     assert_eq!(node.hull.match_index(NodeId::new(2)), Some(LogIndex::ZERO));
 }
 
+/// The word of a loss comes twice, or late: what was acknowledged since counts. Until it is
+/// told of a request that was sent later.
+/// [T3.8.11]
+#[test]
+fn an_answer_that_is_older_than_an_acknowledgement_tells_of_no_loss() {
+    let mut node = Node::leading();
+    for payload in [b"a", b"b", b"c"] {
+        node.propose(payload);
+        node.sent();
+        node.acknowledge(2, node.hull.last().index.get());
+    }
+    node.propose(b"d");
+    node.sent();
+    let before = node.last_request(2);
+    node.receive(2, 1, lost(before, 4, id(2, 1)));
+    node.sent();
+    node.acknowledge(2, 4);
+    let since = node.last_request(2);
+    for request in [before, before, since] {
+        node.receive(2, 1, lost(request, 4, id(2, 1)));
+        assert_eq!(node.hull.match_index(NodeId::new(2)), Some(index(4)));
+    }
+    node.sent();
+    let later = node.last_request(2);
+    assert!(later > since, "there was more to send");
+    node.receive(2, 1, lost(later, 4, id(2, 1)));
+    assert_eq!(node.hull.match_index(NodeId::new(2)), Some(LogIndex::ZERO));
+}
+
+/// Requests overtake each other: what is refused was never acknowledged, so that nothing of what
+/// was is in doubt. It is an ordinary refusal, after which less is sent at once.
+/// [T3.8.11]
+#[test]
+fn a_refusal_of_what_was_never_acknowledged_tells_of_no_loss() {
+    let mut node = Node::leading();
+    node.propose(b"a");
+    node.sent();
+    node.acknowledge(2, 2);
+    for payload in [b"b", b"c", b"d", b"e"] {
+        node.propose(payload);
+        node.sent();
+    }
+    let last = node.last_request(2);
+    node.receive(2, 1, lost(last, 5, id(2, 1)));
+    assert_eq!(node.hull.match_index(NodeId::new(2)), Some(index(2)));
+    assert_eq!(node.appends_to(2)[0].previous, id(2, 1));
+    node.receive(2, 1, lost(last - 1, 4, id(2, 1)));
+    assert!(
+        node.appends_to(2).is_empty(),
+        "it has been heard of already"
+    );
+}
+
 /// [T3.8.11]
 #[test]
 fn a_loss_that_can_not_be_is_refused_at_the_start() {
