@@ -151,7 +151,9 @@ impl Progress {
             AppendVerdict::Conflict { refused, hint } => {
                 self.on_conflict(common, reply.request, refused, hint);
             }
-            AppendVerdict::Lost { refused, hint } => self.on_lost(common, refused, hint),
+            AppendVerdict::Lost { refused, hint } => {
+                self.on_lost(common, reply.request, refused, hint);
+            }
             // It tells of this very term: the request was this node's own, of a term it led before.
             AppendVerdict::StaleTerm => self.drop_reply(common, Dropped::StaleReply, "F2.AE.1"),
         }
@@ -204,19 +206,8 @@ impl Progress {
     }
 
     fn on_conflict(&mut self, common: &mut Common, request: u64, refused: LogIndex, hint: EntryId) {
-        let answers = match &self.mode {
-            // However late the answer comes: it is about the entry that is being asked for.
-            Mode::Probe { outstanding, .. } => {
-                refused == self.next.previous()
-                    && outstanding.is_some_and(|(number, _)| request <= number)
-            }
-            Mode::Replicate { in_flight, .. } => {
-                in_flight.iter().any(|sent| sent.request == request)
-            }
-            Mode::Snapshot(_) => false,
-        };
         // A late refusal says nothing of what was found out since.
-        if !answers || refused <= self.matched {
+        if !self.is_answered_by(request, refused) || refused <= self.matched {
             return self.drop_reply(common, Dropped::StaleReply, "F2.LEAD.5");
         }
         // Where requests overtake each other, all behind a gap are refused and sent again: the
@@ -229,9 +220,35 @@ impl Progress {
 
     /// The follower lost entries. Nothing that it acknowledged counts any more: what it holds it
     /// will acknowledge again. Where this comes late or twice, that costs a probe.
-    fn on_lost(&mut self, common: &Common, refused: LogIndex, hint: EntryId) {
+    fn on_lost(&mut self, common: &mut Common, request: u64, refused: LogIndex, hint: EntryId) {
+        // What it never acknowledged it can't have lost.
+        if refused > self.matched {
+            return self.on_conflict(common, request, refused, hint);
+        }
+        // Answers to heartbeats name no request, and are not said without need.
+        if request != 0 && !self.is_answered_by(request, refused) {
+            return self.drop_reply(common, Dropped::StaleReply, "T3.8.11");
+        }
         self.matched = LogIndex::ZERO;
+        // Refusals of requests that overtook each other look like this one as long as the follower
+        // is in repair: there must not be more and more of them.
+        self.window = 1;
         self.go_back(common, refused, hint);
+    }
+
+    /// Whether a refusal is about what is still asked.
+    fn is_answered_by(&self, request: u64, refused: LogIndex) -> bool {
+        match &self.mode {
+            // However late the answer comes: it is about the entry that is being asked for.
+            Mode::Probe { outstanding, .. } => {
+                refused == self.next.previous()
+                    && outstanding.is_some_and(|(number, _)| request <= number)
+            }
+            Mode::Replicate { in_flight, .. } => {
+                in_flight.iter().any(|sent| sent.request == request)
+            }
+            Mode::Snapshot(_) => false,
+        }
     }
 
     /// Looks where the logs agree at or before `hint`.
