@@ -62,8 +62,8 @@ pub enum StoreError {
         /// What the file system said.
         cause: FsError,
     },
-    /// A snapshot that counts is damaged. If it is the newest, this node can't start from it: let it
-    /// be added to its cluster anew.
+    /// A snapshot that counts is damaged. At an opening it is set aside, and the others send another;
+    /// where it is read, the read fails.
     #[error("snapshot is corrupt in {file} at offset {offset}: expected {expected}, found {found}")]
     Corrupt {
         /// The file.

@@ -38,22 +38,25 @@ pub struct FileStore<F: Fs> {
     queue: VecDeque<StoreJob>,
     idle: Option<Shelf<F>>,
     running: Option<Running<F>>,
+    damage: Option<StoreError>,
     failure: Option<StoreError>,
     waker: Option<Waker>,
 }
 
 impl<F: Fs> FileStore<F> {
-    /// Finds the newest snapshot of a folder and removes what is left of any other, but for what
-    /// was received of a newer one. Durable when it returns.
+    /// Finds the newest intact snapshot of a folder and removes what is left of older ones. What was
+    /// received of a newer one stays; what is damaged is set aside ([`FileStore::damage`]). Durable
+    /// when it returns.
     ///
     /// The folder must have been taken for this process: open its log first.
     ///
-    /// Reads the header of that snapshot, not its content: rot in there makes a read fail.
+    /// Whether the log can go on from what was found, [`Wal::join`](crate::Wal::join) finds out.
+    ///
+    /// Reads all of that snapshot, a part at a time: one that can't be restored must not count.
     ///
     /// # Errors
     ///
-    /// The folder can't be used, or the newest snapshot is damaged; it is not replaced by an older
-    /// one, since the log may have dropped what would have to follow that. See [`StoreError`].
+    /// The folder can't be used, or a later version wrote there. See [`StoreError`].
     pub async fn open(
         fs: F,
         settings: StoreSettings,
@@ -61,7 +64,9 @@ impl<F: Fs> FileStore<F> {
         settings.check()?;
         let shelf = Shelf::open(fs, settings).await?;
         let newest = shelf.newest().cloned();
+        let damage = shelf.damage().cloned();
         let store = Self {
+            damage,
             queue: VecDeque::new(),
             idle: Some(shelf),
             running: None,
@@ -69,6 +74,12 @@ impl<F: Fs> FileStore<F> {
             waker: None,
         };
         Ok((store, newest))
+    }
+
+    /// The damage that this opening found, if it found any. What was damaged is set aside, in files
+    /// that end in `.damaged`: nothing removes them.
+    pub const fn damage(&self) -> Option<&StoreError> {
+        self.damage.as_ref()
     }
 
     /// Why the last job that failed did.

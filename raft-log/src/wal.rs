@@ -23,13 +23,16 @@ use std::task::{Context, Poll};
 
 use raft_core::ids::{EntryId, LogIndex};
 use raft_core::log::{Durable, Loading, Log, LogError, Receipt, Recovered, Write};
+use raft_core::snapshot::Snapshot;
 
 use crate::error::WalError;
 use crate::fs::{Completion, Fs, Operation};
 use crate::rare::Site;
 use commit::{Chain, Group, Stages};
 use contents::Contents;
+use damage::Note;
 use frame::{Frame, Tail};
+use recover::Survivors;
 use segment::Segments;
 
 /// A durable log in one folder.
@@ -75,6 +78,66 @@ impl<F: Fs> Wal<F> {
     pub async fn open(fs: F, settings: WalSettings) -> Result<(Self, Recovered), WalError> {
         settings.check()?;
         let survivors = recover::recover(&fs, settings).await?;
+        Ok(Self::starting_from(fs, survivors))
+    }
+
+    /// Ties what was recovered to the newest snapshot there is, which becomes [`Recovered::stored`].
+    ///
+    /// A log that begins after a snapshot which was damaged, or is gone, is of no use without it: no
+    /// state machine can be brought to where it begins. (But a `witness` has none, and keeps in its
+    /// log what it needs of a snapshot.) Then all of it is given up as if it was
+    /// damaged from its first entry on, and [`Recovered::lost_through`] says how far it reached. Call
+    /// this before anything is written.
+    ///
+    /// # Errors
+    ///
+    /// The folder can't be used, or nothing says who this node is.
+    pub async fn join(
+        self,
+        recovered: Recovered,
+        stored: Option<Snapshot>,
+        witness: bool,
+    ) -> Result<(Self, Recovered), WalError> {
+        let begins_after = recovered.snapshot.as_ref().map(|mark| mark.last.index);
+        let reaches = stored.as_ref().map(|stored| stored.id.last.index);
+        if witness || begins_after <= reaches {
+            let recovered = Recovered {
+                stored,
+                ..recovered
+            };
+            return Ok((self, recovered));
+        }
+        let damage = WalError::Corrupt {
+            file: String::from("the snapshot that the log begins after"),
+            offset: 0,
+            expected: format!("one up to {}", begins_after.unwrap_or_default()),
+            found: reaches.map_or_else(
+                || String::from("none"),
+                |index| format!("one up to {index}"),
+            ),
+        };
+        let note = Note {
+            log_id: self.settings.log_id,
+            hard: recovered.hard,
+            lost_through: self.contents.last_id(),
+            identity: recovered.identity,
+            given_up: self.tail.segment,
+        };
+        if !note.is_enough() {
+            return Err(damage);
+        }
+        let Self { fs, settings, .. } = self;
+        let mut survivors = recover::begin_anew(&fs, settings, note).await?;
+        survivors.damage = Some(damage);
+        let (wal, recovered) = Self::starting_from(fs, survivors);
+        let recovered = Recovered {
+            stored,
+            ..recovered
+        };
+        Ok((wal, recovered))
+    }
+
+    fn starting_from(fs: F, survivors: Survivors) -> (Self, Recovered) {
         let wal = Self {
             fs,
             settings: survivors.settings,
@@ -91,7 +154,7 @@ impl<F: Fs> Wal<F> {
             damage: survivors.damage,
             failure: None,
         };
-        Ok((wal, survivors.recovered))
+        (wal, survivors.recovered)
     }
 
     /// The damage that this opening found, if it found any.

@@ -141,11 +141,22 @@ fn damage_to_the_newest_frame_of_a_busy_log_is_a_torn_tail() {
     assert_eq!(recovered.last, LogIndex::new(1));
 }
 
-/// Opening does not change a log that it refuses.
+/// Opening does not change a log that it refuses: nothing else says who the node is.
 #[test]
 fn a_refused_log_is_left_as_it_is() {
-    let (mut image, ..) = closed();
-    image.values_mut().next().unwrap()[300] ^= 1;
+    let fs = MemFs::new();
+    let (mut log, _) = open(&fs);
+    write(
+        &mut log,
+        Write {
+            identity: Some(Bytes::from("who")),
+            ..append(1, vec![chunk(1, 1, &[10])])
+        },
+    );
+    write(&mut log, append(2, vec![chunk(1, 2, &[10])]));
+    settle(&mut log);
+    let mut image = fs.image();
+    image.values_mut().next().unwrap()[200] ^= 1;
     let fs = MemFs::of(image.clone());
     assert!(try_open(&fs).is_err());
     assert_eq!(fs.image(), image);

@@ -142,13 +142,27 @@ pub(crate) type Kept = (NodeLog, Box<dyn SnapshotStore>, Recovered);
 pub(crate) type OpeningAll = Pin<Box<dyn Future<Output = Result<Kept, NotOpened>> + Send>>;
 
 /// Opens the store of snapshots after the log, in the same folder.
-pub(crate) fn with_store(log: Opening, fs: SimFs, settings: StoreSettings) -> OpeningAll {
+pub(crate) fn with_store(
+    log: Opening,
+    fs: SimFs,
+    settings: StoreSettings,
+    witness: bool,
+) -> OpeningAll {
     Box::pin(async move {
         let (log, recovered) = log.await?;
         let (store, stored) = FileStore::open(fs, settings).await?;
-        let recovered = Recovered {
-            stored,
-            ..recovered
+        let (log, recovered) = match log {
+            NodeLog::Wal(wal) => {
+                let (wal, recovered) = wal.join(recovered, stored, witness).await?;
+                (NodeLog::Wal(Box::new(wal)), recovered)
+            }
+            NodeLog::Own(log) => {
+                let recovered = Recovered {
+                    stored,
+                    ..recovered
+                };
+                (NodeLog::Own(log), recovered)
+            }
         };
         let store: Box<dyn SnapshotStore> = Box::new(store);
         Ok((log, store, recovered))

@@ -225,7 +225,7 @@ impl<M: StateMachine> Node<M> {
             block_bytes: plan.tuning.limits.store_block_bytes,
             sync_bytes: plan.tuning.limits.store_sync_bytes,
         };
-        let opening = with_store(opening, disk, store);
+        let opening = with_store(opening, disk, store, plan.is_witness(self.number));
         let name = [self.key, self.starts];
         let dialect = Dialect {
             codec: plan.codecs.wire(&mut Key::Wire.lot(plan.seed, &name)),

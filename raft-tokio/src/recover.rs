@@ -136,12 +136,22 @@ fn folder_at(folder: &Path) -> Result<StdFs, RecoverError> {
 async fn open<F: Fs>(fs: &F) -> Result<(Wal<F>, Recovered), RecoverError> {
     let (wal, recovered) = Wal::open(fs.clone(), WalSettings::default()).await?;
     let (_, stored) = FileStore::open(fs.clone(), StoreSettings::default()).await?;
+    let witness = is_witness(&recovered);
+    let (wal, recovered) = wal.join(recovered, stored, witness).await?;
     let last = last_of(&recovered);
-    if let Some(snapshot) = stored.filter(|stored| stored.id.last.index > last.index) {
-        let snapshot = snapshot.id.last;
+    let stored = recovered.stored.as_ref().map(|stored| stored.id.last);
+    if let Some(snapshot) = stored.filter(|stored| stored.index > last.index) {
         return Err(RecoverError::Unfinished { snapshot, last });
     }
     Ok((wal, recovered))
+}
+
+/// Whether the node is a witness, as far as it knows.
+fn is_witness(recovered: &Recovered) -> bool {
+    identity(recovered).is_ok_and(|(me, record)| {
+        let configuration = configuration(recovered, &record);
+        configuration.admits(me) && configuration.is_witness(me.id)
+    })
 }
 
 /// What is to be written.
@@ -171,6 +181,9 @@ impl Plan {
         let Some(member) = member.cloned() else {
             return Err(RecoverError::NoMember);
         };
+        if member.role.is_witness() || recovered.holds_ids_only {
+            return Err(RecoverError::Witness);
+        }
         let others = before.ids().iter().filter(|id| **id != me.id).count();
         if others == 0 {
             return Err(RecoverError::AlreadyAlone);
@@ -405,6 +418,9 @@ pub enum RecoverError {
     /// The configuration in force does not hold this node: another one must be the survivor.
     #[error("the configuration in force does not hold this node; choose one that it holds")]
     NoMember,
+    /// The node is a witness: it knows which entries there are, and holds none of them.
+    #[error("this node is a witness, which holds no commands; choose one that does")]
+    Witness,
     /// The node is the only member already.
     #[error("this node is the only member already; just start it")]
     AlreadyAlone,

@@ -6,8 +6,8 @@ mod support;
 
 use raft_tokio::Node;
 use raft_tokio::raft_core::ids::{ClusterId, NodeId};
-use raft_tokio::recover::{RecoverError, Recovery, recover};
-use support::{Heap, stopped};
+use raft_tokio::recover::{RecoverError, Recovery, look, recover};
+use support::{Heap, stopped, stopped_with};
 use tempfile::TempDir;
 
 #[tokio::test]
@@ -85,4 +85,18 @@ async fn what_is_named_wrongly_is_refused_and_nothing_changes() {
     for node in nodes {
         node.shutdown().await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn a_witness_can_not_go_on_alone() {
+    let (folders, _) = stopped_with([3]).await;
+    let folder = folders[2].path();
+    let wish = Recovery {
+        survivor: NodeId::new(3),
+        reason: String::from("a test"),
+        cluster: Some(look(folder).await.unwrap().cluster),
+        accept_loss: true,
+    };
+    let refused = recover(folder, &wish).await;
+    assert!(matches!(refused, Err(RecoverError::Witness)));
 }

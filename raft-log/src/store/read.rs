@@ -61,6 +61,30 @@ impl BlockFile<'_> {
         Ok(intact)
     }
 
+    /// Reads all blocks up to the first that is damaged, and hands out what they hold. Says where that
+    /// one stands.
+    pub(super) async fn intact<F: Fs>(
+        &self,
+        folder: &Folder<F>,
+        mut each: impl FnMut(&[u8]),
+    ) -> Result<Option<u64>, StoreError> {
+        let mut start = 0_u64;
+        while start < self.length {
+            let end = start.saturating_add(SCAN_BYTES).min(self.length);
+            let span = self.layout.span(start);
+            let intact = self.read(folder, start..end).await?;
+            start = span.content;
+            for content in &intact.blocks {
+                each(content);
+                start = start.saturating_add(content.len() as u64);
+            }
+            if intact.broken_at.is_some() || start <= span.content {
+                return Ok(Some(intact.broken_at.unwrap_or(span.offset)));
+            }
+        }
+        Ok(None)
+    }
+
     /// The bytes in the file of the block that begins here in the content.
     fn bytes_at(&self, content: u64) -> usize {
         let rest = self.length.saturating_sub(content);
@@ -111,3 +135,6 @@ pub(super) fn damaged_header(file: &str, error: HeaderError) -> StoreError {
         found,
     }
 }
+
+/// How much of a file is looked at with one read.
+const SCAN_BYTES: u64 = 1 << 20;

@@ -28,6 +28,8 @@ pub(super) struct Shelf<F> {
     stored: Vec<(Snapshot, Layout)>,
     taken: Option<Taken>,
     received: Received,
+    /// What was found damaged at the opening.
+    damage: Option<StoreError>,
 }
 
 /// A snapshot that is being taken here.
@@ -51,7 +53,8 @@ enum Received {
 }
 
 impl<F: Fs> Shelf<F> {
-    /// Finds the newest snapshot and removes what nobody needs any more.
+    /// Finds the newest snapshot that is intact and removes what nobody needs any more. What is
+    /// damaged is set aside.
     pub(super) async fn open(fs: F, settings: StoreSettings) -> Result<Self, StoreError> {
         let folder = Folder::new(fs);
         let files = folder.list().await?;
@@ -66,10 +69,20 @@ impl<F: Fs> Shelf<F> {
             stored: Vec::new(),
             taken: None,
             received: Received::Nothing,
+            damage: None,
         };
-        if let Some((id, length)) = found.pop() {
-            let newest = shelf.check(id, length).await?;
-            shelf.stored.push(newest);
+        while let Some((id, length)) = found.pop() {
+            match shelf.check(id, length).await {
+                Ok(newest) => {
+                    shelf.stored.push(newest);
+                    break;
+                }
+                Err(damage @ StoreError::Corrupt { .. }) => {
+                    shelf.set_aside(id).await?;
+                    shelf.damage.get_or_insert(damage);
+                }
+                Err(error) => return Err(error),
+            }
         }
         for (id, _) in found {
             shelf.folder.remove(&format::name(id)).await?;
@@ -94,6 +107,11 @@ impl<F: Fs> Shelf<F> {
     pub(super) fn newest(&self) -> Option<&Snapshot> {
         let stored = self.stored.iter().map(|(snapshot, _)| snapshot);
         stored.max_by_key(|snapshot| snapshot.id.last.index)
+    }
+
+    /// What was found damaged at the opening, the newest first.
+    pub(super) const fn damage(&self) -> Option<&StoreError> {
+        self.damage.as_ref()
     }
 
     /// Does a job; the answer, where it has one.
@@ -307,7 +325,18 @@ impl<F: Fs> Shelf<F> {
         self.folder.sync().await
     }
 
-    /// Whether a snapshot that counts has the file it should have.
+    /// Keeps a damaged file for whoever wants to look, under a name that does not count.
+    async fn set_aside(&self, id: SnapshotId) -> Result<(), StoreError> {
+        let from = format::name(id);
+        let to = format!("{from}{ASIDE}");
+        let action = "set a damaged snapshot aside";
+        self.folder
+            .run(action, Operation::Rename { from, to })
+            .await?;
+        self.folder.sync().await
+    }
+
+    /// A snapshot that counts, if its file is all it should be.
     async fn check(&self, id: SnapshotId, length: u64) -> Result<(Snapshot, Layout), StoreError> {
         let file = format::name(id);
         let header = read_header(&self.folder, &file).await?;
@@ -329,7 +358,15 @@ impl<F: Fs> Shelf<F> {
                 format!("one of {length}"),
             ));
         }
-        Ok((snapshot, layout))
+        let blocks = BlockFile {
+            name: &file,
+            layout: &layout,
+            length: id.length,
+        };
+        match blocks.intact(&self.folder, |_| ()).await? {
+            Some(offset) => Err(damaged_block(&file, offset)),
+            None => Ok((snapshot, layout)),
+        }
     }
 
     /// Whether what was received before this start can still be of use. It promised nothing, so that
@@ -354,17 +391,8 @@ impl<F: Fs> Shelf<F> {
             layout: &layout,
             length: left.id.length,
         };
-        while draft.length() < file.length {
-            let start = draft.length();
-            let end = start.saturating_add(SCAN_BYTES).min(file.length);
-            let intact = file.read(&self.folder, start..end).await?;
-            for content in &intact.blocks {
-                draft.found(content);
-            }
-            if intact.broken_at.is_some() || draft.length() == start {
-                break;
-            }
-        }
+        file.intact(&self.folder, |content| draft.found(content))
+            .await?;
         Ok(Some((left, draft)))
     }
 }
@@ -375,5 +403,5 @@ fn is_same(one: &Snapshot, other: &Snapshot) -> bool {
     one.id == other.id && one.configuration == other.configuration
 }
 
-/// How much of a file from before a start is looked at with one read.
-const SCAN_BYTES: u64 = 1 << 20;
+/// What the names of damaged files end in.
+const ASIDE: &str = ".damaged";

@@ -8,7 +8,7 @@
 //! stays in the folder, in files that end in [`ASIDE`], for whoever wants to look.
 
 use bytes::Bytes;
-use raft_core::ids::{EntryId, LogIndex, Term};
+use raft_core::ids::{Boot, EntryId, LogIndex, Term};
 use raft_core::log::HardState;
 
 use super::format::{self, BodyShape, HEADER_BYTES, Header};
@@ -20,29 +20,46 @@ use crate::error::WalError;
 use crate::fs::{Fs, Operation};
 
 /// What must be remembered of a log that was damaged, until it reaches as far again.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Note {
     pub(super) log_id: u64,
     pub(super) hard: HardState,
     /// No entry that was ever durable is later than this one.
     pub(super) lost_through: EntryId,
+    /// Who the node is, as far as it is told here.
+    pub(super) identity: Option<Bytes>,
+    /// All segments up to this one are given up; zero for none.
+    pub(super) given_up: u64,
 }
 
 impl Note {
     /// What both remember.
     pub(super) fn merged_with(self, other: Option<Self>) -> Self {
-        other.map_or(self, |other| Self {
+        let Some(other) = other else {
+            return self;
+        };
+        Self {
             log_id: self.log_id,
             hard: later(self.hard, other.hard),
             lost_through: self.lost_through.max(other.lost_through),
-        })
+            identity: self.identity.or(other.identity),
+            given_up: self.given_up.max(other.given_up),
+        }
+    }
+
+    /// Whether this is enough to go on with, if nothing else is left: a hull was at work, and it
+    /// never began before the identity was complete.
+    pub(super) fn is_enough(&self) -> bool {
+        self.identity.is_some() && self.hard.boot > Boot::default()
     }
 
     fn encode(&self) -> Vec<u8> {
+        let identity = self.identity.as_deref().unwrap_or_default();
+        let length = u32::try_from(identity.len()).unwrap_or(u32::MAX);
         let header = Header {
             head: false,
             log_id: self.log_id,
-            segment: 0,
+            segment: self.given_up,
             batch: 0,
             watermark: 0,
             hard: self.hard,
@@ -50,12 +67,18 @@ impl Note {
             drop_before: LogIndex::ZERO,
             last: self.lost_through.index,
             block_bytes: format::MIN_BLOCK_BYTES,
-            body: BodyShape::default(),
+            body: BodyShape {
+                has_identity: self.identity.is_some(),
+                identity: length,
+                total: u64::from(length),
+                ..BodyShape::default()
+            },
             previous: 0,
             body_checksum: 0,
         };
         let mut bytes = header.encode().0.to_vec();
         bytes.extend_from_slice(&self.lost_through.term.get().to_le_bytes());
+        bytes.extend_from_slice(identity);
         let checksum = format::checksum(&bytes);
         bytes.extend_from_slice(&checksum.to_le_bytes());
         bytes
@@ -64,17 +87,23 @@ impl Note {
     /// Reads what [`Note::encode`] wrote.
     fn decode(bytes: &[u8]) -> Option<Self> {
         let (content, checksum) = bytes.split_last_chunk()?;
-        let (header, term) = content.split_first_chunk::<HEADER_BYTES>()?;
-        let term: &[u8; 8] = term.try_into().ok()?;
+        let (header, rest) = content.split_first_chunk::<HEADER_BYTES>()?;
+        let (term, identity) = rest.split_first_chunk::<8>()?;
         if format::checksum(content) != u32::from_le_bytes(*checksum) {
             return None;
         }
         let (header, _) = Header::decode(header).ok()?;
+        if identity.len() != header.body.identity as usize {
+            return None;
+        }
+        let identity = Bytes::copy_from_slice(identity);
         let term = Term::new(u64::from_le_bytes(*term));
         Some(Self {
             log_id: header.log_id,
             hard: header.hard,
             lost_through: EntryId::new(term, header.last),
+            identity: header.body.has_identity.then_some(identity),
+            given_up: header.segment,
         })
     }
 }
@@ -95,7 +124,7 @@ pub(super) fn later(one: HardState, other: HardState) -> HardState {
 }
 
 /// What the frames behind the damage tell, read in their order.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Survey {
     hard: HardState,
     batch: u64,
@@ -105,6 +134,8 @@ struct Survey {
     blind: bool,
     /// The latest end so far.
     reached: EntryId,
+    /// Who the node is, as the last frame that told it said.
+    identity: Option<Bytes>,
 }
 
 impl Survey {
@@ -116,6 +147,7 @@ impl Survey {
             end,
             blind: false,
             reached: end,
+            identity: None,
         }
     }
 
@@ -179,6 +211,8 @@ impl<F: Fs> Folder<'_, F> {
             log_id: expected.log_id().unwrap_or_default(),
             hard: survey.hard,
             lost_through: survey.reached,
+            identity: survey.identity,
+            given_up: 0,
         })
     }
 
@@ -206,24 +240,31 @@ impl<F: Fs> Folder<'_, F> {
         names: &[(String, u64)],
     ) -> Result<(), WalError> {
         let whole = end.broken.offset == 0;
+        let numbers = rest.iter().map(|file| file.number);
         if !whole {
             let copy = aside(end.file);
             self.write_file(&copy, end.bytes.clone(), names).await?;
         }
-        let others = rest.iter().rev().map(|file| file.number);
-        for number in others.chain(whole.then_some(end.file)) {
-            let (from, to) = (segment::name(number), aside(number));
-            self.run(
-                "set a damaged segment aside",
-                Operation::Rename { from, to },
-            )
-            .await?;
-            self.run("sync the folder", Operation::SyncFolder).await?;
-        }
+        let others = whole.then_some(end.file).into_iter().chain(numbers);
+        self.set_all_aside(others).await?;
         if whole {
             return Ok(());
         }
         self.cut_segment(end).await
+    }
+
+    /// Sets these segments aside, given oldest first; the newest goes first.
+    pub(super) async fn set_all_aside(
+        &self,
+        numbers: impl DoubleEndedIterator<Item = u64>,
+    ) -> Result<(), WalError> {
+        for number in numbers.rev() {
+            let (from, to) = (segment::name(number), aside(number));
+            let action = "set a damaged segment aside";
+            self.run(action, Operation::Rename { from, to }).await?;
+            self.run("sync the folder", Operation::SyncFolder).await?;
+        }
+        Ok(())
     }
 
     /// Writes a whole file durably, in place of one that may be there.
@@ -265,8 +306,11 @@ fn take_all(
 ) -> Result<(), WalError> {
     for (header, frame) in scan::survivors(bytes, offset, segment, expected)? {
         if header.batch > survey.batch {
-            let body = frame.as_ref().and_then(replay::ending);
-            survey.take(&header, body);
+            let told = frame.as_ref().and_then(replay::told);
+            if let Some(identity) = told.as_ref().and_then(|told| told.identity.clone()) {
+                survey.identity = Some(identity);
+            }
+            survey.take(&header, told.map(|told| told.ending));
         }
     }
     Ok(())
@@ -293,7 +337,7 @@ const ASIDE: &str = ".damaged";
 
 #[cfg(test)]
 mod tests {
-    use raft_core::ids::{Boot, NodeId};
+    use raft_core::ids::NodeId;
 
     use super::*;
 
@@ -312,7 +356,14 @@ mod tests {
             log_id: 7,
             hard: hard(3, 9, Some(2)),
             lost_through: EntryId::new(Term::new(8), LogIndex::new(300)),
+            identity: Some(Bytes::from("who")),
+            given_up: 4,
         };
+        let nameless = Note {
+            identity: None,
+            ..note.clone()
+        };
+        assert_eq!(Note::decode(&nameless.encode()), Some(nameless));
         let bytes = note.encode();
         assert_eq!(Note::decode(&bytes), Some(note));
         for end in 0..bytes.len() {

@@ -15,6 +15,7 @@ use raft_core::log::Recovered;
 use super::WalSettings;
 use super::commit::Chain;
 use super::contents::Contents;
+use super::damage::Note;
 use super::frame::Tail;
 use super::replay::Replay;
 use super::scan::{self, Break, Expected};
@@ -37,56 +38,136 @@ pub(super) struct Survivors {
 pub(super) async fn recover<F: Fs>(fs: &F, settings: WalSettings) -> Result<Survivors, WalError> {
     let folder = Folder { fs };
     folder.run("lock the folder", Operation::Lock).await?;
+    folder.survivors(settings).await
+}
+
+/// Gives up what a log holds, but not what it promised, and finds what is left of it.
+pub(super) async fn begin_anew<F: Fs>(
+    fs: &F,
+    settings: WalSettings,
+    note: Note,
+) -> Result<Survivors, WalError> {
+    let folder = Folder { fs };
     let names = folder.names().await?;
-    let mut note = folder.read_note(&names).await?;
-    let mut files = segments(&names).into_iter().peekable();
-    let mut replay = Replay::new();
-    let mut expected = Expected::first(files.peek().map(|file| file.number));
-    let mut end: Option<End> = None;
-    while let Some(file) = files.peek() {
-        if end
-            .as_ref()
-            .is_some_and(|end| end.follower() != file.number)
-        {
-            break;
-        }
-        let bytes = folder.read(file).await?;
-        if end.is_some() && !scan::continues(&bytes, file.number, &expected)? {
-            break;
-        }
-        let broken = scan_segment(file.number, &bytes, &mut expected, &mut replay)?;
-        end = Some(End {
-            file: file.number,
-            bytes,
-            broken,
-        });
-        files.next();
-    }
-    let rest: Vec<File> = files.collect();
-    let mut damage = None;
-    if let Some(end) = &end {
-        damage = find_damage(&folder, end, &rest, &expected).await?;
-        replay.check_whole()?;
-        match damage.clone() {
-            None => folder.cut(end, &rest).await?,
-            Some(error) if !replay.may_go_on() => return Err(error),
-            Some(_) => {
-                let survey = folder.survey(end, &rest, &expected, replay.end()).await?;
-                let merged = survey.merged_with(note);
-                folder.write_note(&merged, &names).await?;
-                folder.set_aside(end, &rest, &names).await?;
-                note = Some(merged);
+    let note = note.merged_with(folder.read_note(&names).await?);
+    folder.write_note(&note, &names).await?;
+    folder.survivors(settings).await
+}
+
+/// What was read of a log, and where that ends.
+struct ReadChain {
+    replay: Replay,
+    expected: Expected,
+    end: Option<End>,
+    /// The segments that do not follow.
+    rest: Vec<File>,
+}
+
+impl<F: Fs> Folder<'_, F> {
+    async fn survivors(&self, settings: WalSettings) -> Result<Survivors, WalError> {
+        let names = self.names().await?;
+        let mut note = self.read_note(&names).await?;
+        let given_up = note.as_ref().map_or(0, |note| note.given_up);
+        let (old, files): (Vec<File>, Vec<File>) = segments(&names)
+            .into_iter()
+            .partition(|file| file.number <= given_up);
+        self.set_all_aside(old.iter().map(|file| file.number))
+            .await?;
+        let mut chain = self.read_chain(files, given_up).await?;
+        let mut damage = None;
+        if let Some(end) = &chain.end {
+            damage = find_damage(self, end, &chain.rest, &chain.expected).await?;
+            if damage.is_none() {
+                chain.replay.check_whole()?;
+                self.cut(end, &chain.rest).await?;
             }
         }
+        if let Some(error) = &damage {
+            note = Some(self.mend(&mut chain, note, &names, error).await?);
+        }
+        if let Some(note) = &note {
+            chain.replay.remember(note);
+        }
+        let given_up = note.as_ref().map_or(0, |note| note.given_up);
+        let mut survivors = survivors(settings, chain, given_up);
+        survivors.recovered.lost_through = note.map(|note| note.lost_through);
+        survivors.damage = damage;
+        Ok(survivors)
     }
-    if let Some(note) = &note {
-        replay.remember(note.hard);
+
+    async fn read_chain(&self, files: Vec<File>, given_up: u64) -> Result<ReadChain, WalError> {
+        let oldest = files.first().map(|file| file.number);
+        let mut files = files.into_iter().peekable();
+        let mut replay = Replay::new();
+        let mut expected = Expected::first(oldest, given_up);
+        let mut end: Option<End> = None;
+        while let Some(file) = files.peek() {
+            if end
+                .as_ref()
+                .is_some_and(|end| end.follower() != file.number)
+            {
+                break;
+            }
+            let bytes = self.read(file).await?;
+            if end.is_some() && !scan::continues(&bytes, file.number, &expected)? {
+                break;
+            }
+            let broken = scan_segment(file.number, &bytes, &mut expected, &mut replay)?;
+            end = Some(End {
+                file: file.number,
+                bytes,
+                broken,
+            });
+            files.next();
+        }
+        Ok(ReadChain {
+            replay,
+            expected,
+            end,
+            rest: files.collect(),
+        })
     }
-    let lost_through = note.map(|note| note.lost_through);
-    let mut survivors = survivors(settings, end.as_ref(), &expected, replay);
-    survivors.recovered.lost_through = lost_through;
-    survivors.damage = damage;
-    Ok(survivors)
+
+    /// Cuts a damaged log, or gives all of it up where what stands before the damage is not enough,
+    /// and makes sure that what it promised is remembered.
+    async fn mend(
+        &self,
+        chain: &mut ReadChain,
+        note: Option<Note>,
+        names: &[(String, u64)],
+        error: &WalError,
+    ) -> Result<Note, WalError> {
+        let Some(end) = &chain.end else {
+            return Err(error.clone());
+        };
+        let before = chain.replay.end();
+        let survey = self
+            .survey(end, &chain.rest, &chain.expected, before)
+            .await?;
+        let mut note = survey.merged_with(note);
+        if chain.replay.may_go_on() {
+            self.write_note(&note, names).await?;
+            self.set_aside(end, &chain.rest, names).await?;
+            return Ok(note);
+        }
+        note.identity = note.identity.or_else(|| chain.replay.identity());
+        if !note.is_enough() {
+            return Err(error.clone());
+        }
+        let newest = chain.rest.last().map_or(end.file, |file| file.number);
+        note.given_up = newest;
+        self.write_note(&note, names).await?;
+        let files = segments(names).into_iter().map(|file| file.number);
+        self.set_all_aside(files.filter(|number| *number <= newest))
+            .await?;
+        *chain = ReadChain {
+            replay: Replay::new(),
+            expected: Expected::first(None, newest),
+            end: None,
+            rest: Vec::new(),
+        };
+        Ok(note)
+    }
 }
 
 /// A segment file as it was listed.
@@ -227,7 +308,7 @@ async fn find_damage<F: Fs>(
     rest: &[File],
     expected: &Expected,
 ) -> Result<Option<WalError>, WalError> {
-    if expected.is_first() && end.file > 1 {
+    if expected.is_after_dropped() {
         let witness = String::from("older segments were dropped for it");
         return Ok(Some(corrupt(end.file, &end.broken, expected, &witness)));
     }
@@ -270,16 +351,17 @@ fn corrupt(file: u64, broken: &Break, expected: &Expected, witness: &str) -> Wal
     }
 }
 
-fn survivors(
-    settings: WalSettings,
-    end: Option<&End>,
-    expected: &Expected,
-    replay: Replay,
-) -> Survivors {
+fn survivors(settings: WalSettings, chain: ReadChain, given_up: u64) -> Survivors {
+    let ReadChain {
+        replay,
+        expected,
+        end,
+        ..
+    } = chain;
     let newest = match end {
         Some(end) if end.broken.offset == 0 => end.file.saturating_sub(1),
         Some(end) => end.file,
-        None => 0,
+        None => given_up,
     };
     let batch = expected.batch().saturating_sub(1);
     let (contents, segments, configurations) = replay.finish();

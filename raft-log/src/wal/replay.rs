@@ -8,7 +8,7 @@ use raft_core::log::{HardState, LogError};
 use raft_core::record::Record;
 
 use super::contents::{Contents, Place};
-use super::damage::later;
+use super::damage::{Note, later};
 use super::format::{self, HEADER_BYTES};
 use super::load::ANY_CHUNK;
 use super::scan::Found;
@@ -83,15 +83,23 @@ impl Replay {
     }
 
     /// Whether what was read is enough to go on with, if all after it is lost: a hull was at work,
-    /// and it never began before the identity was complete.
+    /// which never began before the identity was complete, and no entry is missing.
     pub(super) fn may_go_on(&self) -> bool {
-        self.end().0.boot > Boot::default()
+        self.end().0.boot > Boot::default() && self.check_whole().is_ok()
+    }
+
+    /// Who the node is, as far as frames said so.
+    pub(super) fn identity(&self) -> Option<Bytes> {
+        self.contents.as_ref()?.identity.clone()
     }
 
     /// Takes over what a damaged log had promised.
-    pub(super) fn remember(&mut self, hard: HardState) {
+    pub(super) fn remember(&mut self, note: &Note) {
         let contents = self.contents.get_or_insert_default();
-        contents.hard = later(contents.hard, hard);
+        contents.hard = later(contents.hard, note.hard);
+        if contents.identity.is_none() {
+            contents.identity = note.identity.clone();
+        }
     }
 
     /// An error, if entries are missing between the snapshot and the first one read.
@@ -135,12 +143,23 @@ impl Ending {
     }
 }
 
-/// What a whole frame makes the log end with; `None` if its body can't be read.
-pub(super) fn ending(frame: &Found) -> Option<Ending> {
+/// What a whole frame tells of the log after it.
+pub(super) struct Told {
+    pub(super) ending: Ending,
+    pub(super) identity: Option<Bytes>,
+}
+
+/// What a whole frame tells; `None` if its body can't be read.
+pub(super) fn told(frame: &Found) -> Option<Told> {
     let body = Body::split(frame)?;
-    Some(Ending {
+    let ending = Ending {
         appended: body.chunks.last().map(|(chunk, _)| chunk.last_id()),
         mark: body.mark.map(|mark| mark.last),
+    };
+    let has_identity = frame.header.body.has_identity;
+    Some(Told {
+        ending,
+        identity: has_identity.then_some(body.identity),
     })
 }
 

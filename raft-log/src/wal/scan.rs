@@ -9,8 +9,8 @@ use crate::error::WalError;
 /// What the next frame of the chain must say.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Expected {
-    /// The first frame that is read, of this segment.
-    First { oldest: u64 },
+    /// The first frame that is read; whether segments before it were dropped.
+    First { dropped: bool },
     /// The frame that follows another one.
     Next {
         log_id: u64,
@@ -42,11 +42,16 @@ pub(super) struct Break {
 }
 
 impl Expected {
-    /// The first frame of the oldest segment; of the first segment, when there is none.
-    pub(super) fn first(oldest: Option<u64>) -> Self {
-        Self::First {
-            oldest: oldest.unwrap_or(FIRST_SEGMENT),
-        }
+    /// The first frame of the oldest segment, if there is one, of a log that begins after segment
+    /// `given_up`.
+    pub(super) fn first(oldest: Option<u64>, given_up: u64) -> Self {
+        let dropped = oldest.is_some_and(|oldest| oldest > given_up.saturating_add(1));
+        Self::First { dropped }
+    }
+
+    /// Whether it is the first of a log of which older segments were dropped.
+    pub(super) const fn is_after_dropped(&self) -> bool {
+        matches!(self, Self::First { dropped: true })
     }
 
     /// Goes on to what must follow this frame.
@@ -102,8 +107,8 @@ impl Expected {
             return Some(String::from("a frame that belongs elsewhere in a segment"));
         }
         let follows = match *self {
-            Self::First { oldest } if oldest > FIRST_SEGMENT => true,
-            Self::First { .. } => header.batch == 1 && header.previous == 0,
+            Self::First { dropped: true } => true,
+            Self::First { dropped: false } => header.batch == 1 && header.previous == 0,
             Self::Next {
                 log_id,
                 batch,
@@ -277,4 +282,3 @@ fn describe(error: HeaderError) -> String {
 }
 
 const NOTHING: &str = "nothing";
-const FIRST_SEGMENT: u64 = 1;

@@ -162,13 +162,8 @@ impl NodeBuilder {
     /// See [`StartError`].
     pub async fn start_on<A: App>(self, fs: impl Fs, app: A) -> Result<Node<A>, StartError> {
         self.check()?;
-        let (wal, recovered) = Wal::open(fs.clone(), self.wal_settings()?).await?;
-        tell_of(wal.damage());
-        let (store, stored) = FileStore::open(fs, StoreSettings::default()).await?;
-        let recovered = Recovered {
-            stored,
-            ..recovered
-        };
+        let witness = self.witnesses.contains(&self.id);
+        let (wal, store, recovered) = opened(fs, self.wal_settings()?, witness).await?;
         let record = self.founded(&recovered)?;
         let (own, listen) = self.places()?;
         let cannot_listen = |error: std::io::Error| StartError::Listen {
@@ -298,6 +293,24 @@ impl NodeBuilder {
 
 /// Peers' connections accepted and not yet taken over by the driver.
 const ACCEPTED_WAITING: usize = 64;
+
+/// The log and the snapshots, and what there is to start from. Damage is told.
+async fn opened<F: Fs>(
+    fs: F,
+    settings: WalSettings,
+    witness: bool,
+) -> Result<(Wal<F>, FileStore<F>, Recovered), StartError> {
+    let (wal, recovered) = Wal::open(fs.clone(), settings).await?;
+    tell_of(wal.damage());
+    let was_damaged = wal.damage().is_some();
+    let (store, stored) = FileStore::open(fs, StoreSettings::default()).await?;
+    if let Some(damage) = store.damage() {
+        tracing::warn!(%damage, "a snapshot was lost");
+    }
+    let (wal, recovered) = wal.join(recovered, stored, witness).await?;
+    tell_of(wal.damage().filter(|_| !was_damaged));
+    Ok((wal, store, recovered))
+}
 
 /// Says what opening the log found damaged.
 fn tell_of(damage: Option<&WalError>) {

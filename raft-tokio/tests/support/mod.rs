@@ -25,6 +25,13 @@ impl App for Heap {
 
 /// Three nodes that ran and were stopped, with their folders and addresses.
 pub(crate) async fn stopped() -> (Vec<TempDir>, Vec<String>) {
+    stopped_with([]).await
+}
+
+/// The same, where some of them are witnesses.
+pub(crate) async fn stopped_with<const N: usize>(
+    witnesses: [u64; N],
+) -> (Vec<TempDir>, Vec<String>) {
     let listeners: Vec<_> = (0..3)
         .map(|_| TcpListener::bind("127.0.0.1:0").unwrap())
         .collect();
@@ -36,6 +43,7 @@ pub(crate) async fn stopped() -> (Vec<TempDir>, Vec<String>) {
     for (folder, id) in folders.iter().zip(1..) {
         let builder = Node::builder(id)
             .members((1..).zip(addresses.clone()))
+            .witnesses(witnesses)
             .data_dir(folder.path());
         nodes.push(builder.start(Heap::default()).await.unwrap());
     }
