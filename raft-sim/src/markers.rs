@@ -164,6 +164,8 @@ markers! {
     DamageFound: "a node started on a damaged disk, without entries that it had held",
     Repaired: "a node that had lost entries held as much again as before",
     LossTold: "a leader was told by a follower that it lost entries",
+    SnapshotRotten: "a node started without the snapshot that its log began after",
+    SnapshotFetched: "a node that had lost its snapshot was sent another",
     DamageRefused: "a node refused to start on a damaged disk",
     OtherVersionRefused: "a letter was refused because another build wrote it",
     VoterWiped: "a node lost its disk with a vote for another on it",

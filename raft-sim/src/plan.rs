@@ -149,6 +149,9 @@ pub struct Families {
     /// Nodes are started as another build, whose frames have another version.
     #[serde(default)]
     pub build: bool,
+    /// Bits flip on one disk after the other, at bad moments.
+    #[serde(default)]
+    pub damage: bool,
 }
 
 /// One node's own properties.
@@ -309,8 +312,6 @@ struct Cast {
 impl Cast {
     fn draw(seed: u64, swarm: &Swarm, lot: &mut Lot) -> Self {
         let mut families = Families::draw(lot, swarm.faults);
-        families.wipe = swarm.faults && Key::Wipes.lot(seed, &[]).chance(130);
-        families.build = swarm.faults && Key::Builds.lot(seed, &[]).chance(70);
         let changes = swarm.faults && Key::Founders.lot(seed, &[]).chance(250);
         let count = match swarm.nodes {
             Some(count) => count.clamp(1, MAX_NODES),
@@ -318,10 +319,8 @@ impl Cast {
         };
         let few = swarm.faults && Key::Witnesses.lot(seed, &[]).chance(150);
         let witnesses = few && !changes && count > 2;
-        if changes || witnesses {
-            // Whose disk is lost can't be counted on, and who that is changes all the time; or it is
-            // the only one with what witnesses know of.
-            (families.wipe, families.rot) = (false, false);
+        if swarm.faults {
+            families.draw_apart(seed, changes || witnesses);
         }
         Self {
             families,
@@ -386,6 +385,19 @@ impl Families {
             rot: lot.chance(250),
             wipe: false,
             build: false,
+            damage: false,
+        }
+    }
+
+    /// Draws those that have lots of their own. Where all disks are needed, none is lost.
+    fn draw_apart(&mut self, seed: u64, all_disks: bool) {
+        self.wipe = Key::Wipes.lot(seed, &[]).chance(130);
+        self.build = Key::Builds.lot(seed, &[]).chance(70);
+        self.damage = Key::Rots.lot(seed, &[]).chance(150);
+        if all_disks {
+            // Whose disk is lost can't be counted on, and who that is changes all the time; or it is
+            // the only one with what witnesses know of.
+            (self.wipe, self.rot, self.damage) = (false, false, false);
         }
     }
 }

@@ -74,9 +74,17 @@ impl Checker for ElectionRestriction {
     }
 
     fn observe(&mut self, view: &View<'_>) -> Result<(), Violation> {
-        let Some(after) = view.after.filter(|after| after.role == Role::Leader) else {
+        let Some(after) = view.after.filter(|after| after.role != Role::Follower) else {
             return Ok(());
         };
+        let own = view.model.node(view.node);
+        if let Some(damaged) = own.and_then(|own| own.damaged) {
+            let text = format!("campaigns, though its damaged log had reached up to {damaged}");
+            return Err(view.violation(self.name(), text));
+        }
+        if after.role != Role::Leader {
+            return Ok(());
+        }
         // What a leader commits without counting it itself is committed by what stands after it.
         let Some(last) = after.committed.last() else {
             return Ok(());
@@ -234,6 +242,19 @@ mod tests {
         let mut story = damaged();
         story.vote(2, 3, 2).ask(2, 3, id(1, 1));
         assert_eq!(story.verdict(), Some(property::LEADER_COMPLETENESS));
+    }
+
+    #[test]
+    fn who_lost_entries_may_not_campaign() {
+        for (role, verdict) in [
+            (Role::Follower, None),
+            (Role::PreCandidate, Some(property::LEADER_COMPLETENESS)),
+            (Role::Leader, Some(property::LEADER_COMPLETENESS)),
+        ] {
+            let mut story = damaged();
+            story.observe(2, |node| node.role = role);
+            assert_eq!(story.verdict(), verdict, "{role:?}");
+        }
     }
 
     fn damaged() -> Story {

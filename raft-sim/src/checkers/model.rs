@@ -220,6 +220,13 @@ impl Model {
     }
 }
 
+impl super::Checks {
+    /// A bit of a node's disk was flipped, or the node holds as much again as it did then.
+    pub(crate) fn rotten(&mut self, node: NodeId, rotten: bool) {
+        self.model.node_mut(node).rotten = rotten;
+    }
+}
+
 /// A write as it was seen, with what a snapshot in it stands for.
 type Seen = (WriteFact, Option<Vec<Chained>>);
 
@@ -266,9 +273,13 @@ pub struct NodeModel {
     pub observation: Option<Box<Observation>>,
     /// The newest snapshot that the node's store called durable.
     pub stored: Option<SnapshotId>,
+    /// Whether a bit of its disk was flipped, and it was not found whole since.
+    pub rotten: bool,
     /// The last entry that the node had durably when it was found damaged, until it holds as much
     /// again.
     pub damaged: Option<EntryId>,
+    /// Whether the log began after a snapshot when it was last found damaged, and that was gone.
+    pub lost_snapshot: bool,
     pub(crate) journal: Journal,
     pending: VecDeque<Seen>,
     /// All writes of this life that are durable: what damage may leave is what some of them left.
@@ -351,7 +362,8 @@ impl NodeModel {
     fn keep(&mut self, state: LogModel, found: &Found) {
         if let Some(stored) = self.stored {
             let kept = found.stored.is_some_and(|found| found.last >= stored.last);
-            if !kept {
+            // A snapshot that rotted is of no use. Whether its log could do without is looked at there.
+            if !kept && !self.rotten {
                 self.lost = Some(format!(
                     "reopening found {}; a snapshot up to {} was stored durably",
                     words::found(found),
@@ -383,6 +395,11 @@ impl NodeModel {
             ));
             return;
         };
+        let began = self.durable.base.index;
+        self.lost_snapshot = began
+            > found
+                .stored
+                .map_or(LogIndex::ZERO, |stored| stored.last.index);
         self.former.push(std::mem::take(&mut self.durable));
         self.damages += 1;
         self.damaged = reached;

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    DiskFault, Fault, FaultPlan, Loss, Occasion, Shape, Target, builds, changes, handovers, wipes,
+    DiskFault, Fault, FaultPlan, Loss, Occasion, Shape, Target, builds, changes, handovers, rots,
+    wipes,
 };
 use crate::lot::{Key, Lot};
 use crate::network::KINDS;
@@ -12,8 +13,11 @@ use crate::plan::{Families, Plan};
 /// Draws the faults of a plan, in order of time.
 pub(super) fn faults(plan: &Plan, lot: &mut Lot) -> Vec<FaultPlan> {
     let kinds = kinds(plan.families);
-    let nothing =
-        plan.founders == 0 && kinds.is_empty() && !plan.families.wipe && !plan.families.build;
+    let nothing = plan.founders == 0
+        && kinds.is_empty()
+        && !plan.families.wipe
+        && !plan.families.build
+        && !plan.families.damage;
     if nothing {
         return Vec::new();
     }
@@ -48,6 +52,8 @@ pub(super) fn faults(plan: &Plan, lot: &mut Lot) -> Vec<FaultPlan> {
     }
     let mut lot = Key::WipeFaults.lot(plan.seed, &[]);
     wipes::draw(plan, &mut lot, &mut drawn);
+    let mut lot = Key::Rots.lot(plan.seed, &[1]);
+    rots::draw(plan, &mut lot, &mut drawn);
     let mut lot = Key::BuildFaults.lot(plan.seed, &[]);
     builds::draw(plan, &mut lot, &mut drawn);
     let mut lot = Key::Handovers.lot(plan.seed, &[]);

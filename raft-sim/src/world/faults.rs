@@ -294,6 +294,7 @@ impl<S: Subject> World<'_, S> {
         let name = [node.key, u64::from(node.downs)];
         if node.disk.rot(&mut Key::Rot.lot(self.plan.seed, &name)) {
             node.spoiled = true;
+            self.checks.rotten(node.id(), true);
             self.tell(Some(number), format_args!("has a bit of its disk flipped"));
             self.record_note(Some(number), format_args!("has a bit of its disk flipped"));
         }

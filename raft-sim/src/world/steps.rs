@@ -2,6 +2,7 @@
 //! occasions it gives to faults, what to do when a process ends by itself.
 
 use raft_core::error::Fault as HullFault;
+use raft_core::ids::LogIndex;
 use raft_core::log::LogError;
 use raft_core::states::Role;
 use raft_node::clock::Clock as _;
@@ -120,8 +121,7 @@ impl<S: Subject> World<'_, S> {
             self.opened_a_hull(number)?;
         }
         if before.is_some_and(|before| before.in_repair) && !after.in_repair {
-            node_is_whole(&mut self.nodes, number);
-            self.checks.mark(Marker::Repaired);
+            self.is_whole(number);
         }
         self.fold(after.term.get() << 32 | after.commit.get());
         self.fold(after.last.get() << 32 | after.applied.get());
@@ -168,8 +168,35 @@ impl<S: Subject> World<'_, S> {
                 let text = format!("node {}, whose disk is whole, says it is not", number + 1);
                 return Err(self.violation(property::DURABILITY, text));
             }
+            if self.lost_its_snapshot(number) {
+                self.checks.mark(Marker::SnapshotRotten);
+            }
         }
         Ok(())
+    }
+
+    /// A node holds as much again as before its disk was damaged: another one may be damaged now.
+    fn is_whole(&mut self, number: usize) {
+        self.checks.mark(Marker::Repaired);
+        if self.lost_its_snapshot(number) && self.begins_after(number) > LogIndex::ZERO {
+            self.checks.mark(Marker::SnapshotFetched);
+        }
+        if let Some(node) = self.nodes.get_mut(number) {
+            node.spoiled = false;
+            self.checks.rotten(node.id(), false);
+        }
+    }
+
+    /// Whether a node came back without the snapshot that its log began after.
+    fn lost_its_snapshot(&self, number: usize) -> bool {
+        let own = self.checks.model().node(node_id(number));
+        own.is_some_and(|own| own.lost_snapshot)
+    }
+
+    /// The last entry that a snapshot stands for in a node's log.
+    fn begins_after(&self, number: usize) -> LogIndex {
+        let own = self.checks.model().node(node_id(number));
+        own.map_or(LogIndex::ZERO, |own| own.durable.base.index)
     }
 
     /// Lets faults strike that waited for what this step did.
@@ -317,13 +344,6 @@ impl<S: Subject> World<'_, S> {
             node.give_up();
         }
         Ok(())
-    }
-}
-
-/// A node holds as much again as before its disk was damaged: another one may be damaged now.
-fn node_is_whole<M>(nodes: &mut [crate::process::Node<M>], number: usize) {
-    if let Some(node) = nodes.get_mut(number) {
-        node.spoiled = false;
     }
 }
 
