@@ -93,7 +93,7 @@ impl Common {
             promise: before.promise.max(own),
             ..before
         };
-        let configurations = Configurations::new(setup.founding, &recovered);
+        let configurations = Configurations::new(setup.me, setup.founding, &recovered);
         let repair = Repair::of(&recovered);
         let entries = Entries::new(recovered);
         // [F2.STATE.5] [F2.STATE.6] Both begin at zero, or at the snapshot that stands for what
@@ -179,7 +179,7 @@ impl Common {
 
     /// Whether the member `id` of the configuration is this node, and not another life of it.
     pub(crate) fn is_me(&self, id: NodeId) -> bool {
-        id == self.me.id && self.configuration().admits(self.me)
+        id == self.me.id && self.configurations.standing().admitted
     }
 
     /// Whether the configuration in force is known to be committed.
@@ -223,13 +223,13 @@ impl Common {
     /// Whether the configuration in force knows another life under this one's name.
     pub(crate) fn is_other_life(&self, peer: Peer) -> bool {
         let configuration = self.configuration();
-        configuration.member(peer.id).is_some() && !configuration.admits(peer)
+        !configuration.admits(peer) && configuration.member(peer.id).is_some()
     }
 
     /// Adds entries right after the last one, in memory and on the way to disk.
     pub(crate) fn append(&mut self, chunk: Chunk) {
         self.busy = self.now;
-        self.configurations.on_append(&chunk);
+        self.configurations.on_append(self.me, &chunk);
         if let Some(since) = self
             .configurations
             .active_since()
@@ -340,7 +340,10 @@ impl Common {
     /// How much longer than the most preferred this node waits, of at most `most`: so that one of
     /// those leads, if one is there. It only waits; it refuses nobody.
     fn deference(&self, most: Duration) -> Duration {
-        let (ahead, all) = self.configuration().preferred_to(self.me.id);
+        let (ahead, all) = self.configurations.standing().preferred;
+        if ahead == 0 {
+            return Duration::ZERO;
+        }
         most.saturating_mul(ahead)
             .checked_div(all)
             .unwrap_or_default()

@@ -136,7 +136,9 @@ impl Hull {
             }
             Input::Snapshot(done) => self.on_snapshot_done(done),
         };
-        self.transition(next);
+        if next != Next::Stay {
+            self.transition(next);
+        }
         self.tend_snapshots();
         self.forget_old_payloads();
         invariants::check(self, &before);
@@ -161,8 +163,8 @@ impl Hull {
         if matches!(body, Body::PreVote(_) | Body::RequestVote(_)) {
             self.tell_removed(from);
         }
-        let keeps_faith = self.hears_leader() || self.common.is_promised();
         if let Body::PreVote(request) = body {
+            let keeps_faith = self.keeps_faith();
             voter::on_pre_vote(&mut self.common, from, term, request, keeps_faith);
             return Next::Stay;
         }
@@ -174,7 +176,7 @@ impl Hull {
                 transfer: false,
                 ..
             })
-        ) && keeps_faith
+        ) && self.keeps_faith()
         {
             self.common
                 .event("T4.2.3.23", EventKind::VoteRefused { candidate: from.id });
@@ -408,6 +410,11 @@ impl Hull {
         }
     }
 
+    /// Whether this node gives its vote to nobody, unless its leader wants it to.
+    fn keeps_faith(&self) -> bool {
+        self.hears_leader() || self.common.is_promised()
+    }
+
     /// Whether this node has a leader that it heard lately, or is one.
     fn hears_leader(&self) -> bool {
         let common = &self.common;
@@ -469,12 +476,16 @@ impl Hull {
     /// whatever is durable, beyond what may be in memory at all.
     fn forget_old_payloads(&mut self) {
         let common = &mut self.common;
-        let durable = common.disk.durable_index();
-        let needed = common.used_through().min(durable).next();
         let (cached, all) = (
             common.settings.max_cached_bytes,
             common.settings.max_memory_bytes,
         );
+        let (_, bytes) = common.entries.cache();
+        if bytes <= cached.min(all) {
+            return;
+        }
+        let durable = common.disk.durable_index();
+        let needed = common.used_through().min(durable).next();
         common.entries.trim_cache(needed, cached);
         common.entries.trim_cache(durable.next(), all);
     }

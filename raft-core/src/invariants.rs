@@ -74,11 +74,13 @@ pub(crate) use checks::{arrow, check, follows};
 
 #[cfg(not(no_invariants))]
 mod checks {
+    use alloc::vec::Vec;
+
     use super::Before;
     use crate::common::Common;
     use crate::configuration::Configuration;
     use crate::hull::Hull;
-    use crate::ids::LogIndex;
+    use crate::ids::{LogIndex, NodeId, Peer};
     use crate::rules::reconfigure;
     use crate::states::leader::progress::{Mode, Progress};
     use crate::states::leader::{Leader, is_quorum_alone};
@@ -337,16 +339,8 @@ mod checks {
             &|| alloc::format!("who is handed over to is followed: {to:?}"),
         )?;
         let (followers, configuration) = (leader.followers(), common.configuration());
-        let all_admitted = followers
-            .values()
-            .all(|progress| configuration.admits(progress.peer()));
-        let mut sets = configuration.sets();
-        let all_followed = sets.all(|set| {
-            set.keys()
-                .all(|id| *id == common.me.id || followers.contains_key(id))
-        });
-        require(all_admitted && all_followed, &|| {
-            let followed = followers.keys();
+        require(sends_to_all(common, leader), &|| {
+            let followed: Vec<_> = followers.keys().collect();
             alloc::format!(
                 "a leader sends to all of {configuration:?} and nobody else: {followed:?}"
             )
@@ -390,6 +384,27 @@ mod checks {
         ))
     }
 
+    /// Whether the leader has a progress for each other member, in the life that was admitted, and
+    /// for nobody else.
+    fn sends_to_all(common: &Common, leader: &Leader) -> bool {
+        let (followers, configuration) = (leader.followers(), common.configuration());
+        let is_other = |id: NodeId| id != common.me.id;
+        if configuration.is_settled() {
+            // Both ascend by id: nobody need be searched for.
+            let members = configuration.members.iter();
+            let others = members.filter(|(id, _)| is_other(**id));
+            let others = others.map(|(id, member)| Peer::new(*id, member.incarnation));
+            return others.eq(followers.values().map(Progress::peer));
+        }
+        let mut sets = configuration.sets();
+        let mut followed = followers.values();
+        followed.all(|progress| configuration.admits(progress.peer()))
+            && sets.all(|set| {
+                let mut others = set.keys().filter(|id| is_other(**id));
+                others.all(|id| followers.contains_key(id))
+            })
+    }
+
     /// Whoever waits for nothing has nothing to wait for.
     fn quiet_holds(common: &Common, state: &State) -> Result<(), alloc::string::String> {
         let (commit, last) = (common.commit_index, common.last().index);
@@ -420,13 +435,16 @@ mod checks {
 
     /// No lease lasts longer than what is promised, and none after the word to take over.
     fn lease_holds(common: &Common, leader: &Leader) -> Result<(), alloc::string::String> {
+        let told = leader.has_told_to_take_over() && !leader.gave_up_lease();
+        if common.settings.lease.is_none() && !told {
+            return Ok(());
+        }
         let end = leader.lease_end(common);
         let asked = leader
             .followers()
             .values()
             .map(|one| one.promised().until());
         let longest = asked.max().unwrap_or_default();
-        let told = leader.has_told_to_take_over() && !leader.gave_up_lease();
         if told || (end > longest && !is_quorum_alone(common)) {
             return Err(alloc::format!(
                 "a lease until {end:?} stands on promises until {longest:?}; told another: {told}"
@@ -443,6 +461,9 @@ mod checks {
             if answered > round {
                 return Err(alloc::format!("round {answered} is answered, of {round}"));
             }
+        }
+        if leader.reads().pending() == 0 {
+            return Ok(());
         }
         let asked = leader.reads().asked();
         if !asked.clone().is_sorted_by(|one, next| one.0 < next.0) {

@@ -53,6 +53,7 @@
 
 extern crate alloc;
 
+mod by_id;
 pub mod checksum;
 pub mod chunk;
 mod common;

@@ -104,7 +104,7 @@ impl Common {
         self.entries.begin_after(snapshot.id.last, snapshot.time);
         let configuration = snapshot.configuration.clone();
         self.configurations
-            .begin_with(configuration, snapshot.id.last.index);
+            .begin_with(self.me, configuration, snapshot.id.last.index);
     }
 
     /// What a snapshot taken now stands for: all that was handed out.

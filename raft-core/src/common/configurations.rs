@@ -14,31 +14,74 @@ use crate::record::Record;
 #[derive(Clone, Hash, Debug)]
 pub(crate) struct Configurations {
     /// In force while the log holds none: the snapshot's, or the founding one.
-    base: Configuration,
+    base: Kept,
     /// `base` is as of this index: what it was before that is of the past.
     base_index: LogIndex,
-    in_log: Vec<(LogIndex, Configuration)>,
+    in_log: Vec<(LogIndex, Kept)>,
     /// The last committed configuration of which others said that it does not hold this node.
     told_removed: LogIndex,
 }
 
-impl Configurations {
-    pub(crate) fn new(founding: Configuration, recovered: &Recovered) -> Self {
-        let mark = recovered.snapshot.as_ref();
+/// A configuration, and what this node is in it: that is asked with every message.
+#[derive(Clone, Hash, Debug)]
+struct Kept {
+    configuration: Configuration,
+    standing: Standing,
+}
+
+/// What a node is in a configuration.
+#[derive(Clone, Copy, Hash, Debug)]
+pub(crate) struct Standing {
+    /// Whether this life of it is a member, or is to become one.
+    pub(crate) admitted: bool,
+    /// Whether this life of it may lead.
+    pub(crate) may_lead: bool,
+    /// How many are preferred to it as a leader, and how many may lead at all
+    /// ([`Configuration::preferred_to`]).
+    pub(crate) preferred: (u32, u32),
+}
+
+impl Kept {
+    fn new(configuration: Configuration, me: Peer) -> Self {
+        let standing = Standing {
+            admitted: configuration.admits(me),
+            may_lead: configuration.may_lead(me),
+            preferred: configuration.preferred_to(me.id),
+        };
         Self {
-            base: mark.map_or(founding, |mark| mark.configuration.clone()),
+            configuration,
+            standing,
+        }
+    }
+}
+
+impl Configurations {
+    pub(crate) fn new(me: Peer, founding: Configuration, recovered: &Recovered) -> Self {
+        let mark = recovered.snapshot.as_ref();
+        let base = mark.map_or(founding, |mark| mark.configuration.clone());
+        let in_log = recovered.configurations.iter();
+        let in_log = in_log.map(|(index, one)| (*index, Kept::new(one.clone(), me)));
+        Self {
+            base: Kept::new(base, me),
             base_index: mark.map_or(LogIndex::ZERO, |mark| mark.last.index),
-            in_log: recovered.configurations.clone(),
+            in_log: in_log.collect(),
             told_removed: LogIndex::ZERO,
         }
     }
 
     /// The configuration in force.
     pub(crate) fn active(&self) -> &Configuration {
+        &self.latest().configuration
+    }
+
+    /// What this node is in the configuration in force.
+    pub(crate) fn standing(&self) -> Standing {
+        self.latest().standing
+    }
+
+    fn latest(&self) -> &Kept {
         // [S6.21] The latest in the log, whether it is committed or not.
-        self.in_log
-            .last()
-            .map_or(&self.base, |(_, configuration)| configuration)
+        self.in_log.last().map_or(&self.base, |(_, kept)| kept)
     }
 
     /// Whether a committed configuration no earlier than all here is known not to hold this node:
@@ -77,11 +120,11 @@ impl Configurations {
         // its log may be the only one that lets the others have a leader.
         // [S6.15] In a joint one either half will do.
         base.into_iter()
-            .chain(later.map(|(_, configuration)| configuration))
-            .any(|configuration| configuration.may_lead(peer))
+            .chain(later.map(|(_, kept)| kept))
+            .any(|kept| kept.configuration.may_lead(peer))
     }
 
-    pub(crate) fn on_append(&mut self, chunk: &Chunk) {
+    pub(crate) fn on_append(&mut self, me: Peer, chunk: &Chunk) {
         if !chunk.is_config() {
             return;
         }
@@ -89,7 +132,8 @@ impl Configurations {
             if let Record::Config(bytes) = entry.record {
                 // The chunk's gate has decoded it once, so it decodes.
                 if let Ok(configuration) = Configuration::decode(bytes) {
-                    self.in_log.push((entry.id.index, configuration));
+                    let kept = Kept::new(configuration, me);
+                    self.in_log.push((entry.id.index, kept));
                 }
             }
         }
@@ -102,21 +146,25 @@ impl Configurations {
 
     /// The configuration as of the entry at `index`, which is not before the ones kept.
     pub(crate) fn as_of(&self, index: LogIndex) -> &Configuration {
+        &self.kept_as_of(index).configuration
+    }
+
+    fn kept_as_of(&self, index: LogIndex) -> &Kept {
         let before = self.in_log.iter().rev().find(|(at, _)| *at <= index);
-        before.map_or(&self.base, |(_, configuration)| configuration)
+        before.map_or(&self.base, |(_, kept)| kept)
     }
 
     /// A snapshot stands for all entries up to `index`, which are still known here.
     pub(crate) fn forget_through(&mut self, index: LogIndex) {
-        self.base = self.as_of(index).clone();
+        self.base = self.kept_as_of(index).clone();
         self.base_index = index;
         self.in_log.retain(|(at, _)| *at > index);
     }
 
     /// A snapshot with this configuration stands for all there is, up to `index`.
-    pub(crate) fn begin_with(&mut self, configuration: Configuration, index: LogIndex) {
+    pub(crate) fn begin_with(&mut self, me: Peer, configuration: Configuration, index: LogIndex) {
         // [F13.IS.8b] The snapshot's configuration is in force.
-        self.base = configuration;
+        self.base = Kept::new(configuration, me);
         self.base_index = index;
         self.in_log.clear();
     }

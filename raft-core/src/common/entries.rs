@@ -206,6 +206,10 @@ impl Entries {
     fn place_of(&self, from: LogIndex) -> usize {
         // Nearly everybody asks for one of the latest: those are found without a search through
         // all, which would touch memory that nobody else does.
+        if let Some(last) = self.chunks.back().filter(|last| last.first_index() <= from) {
+            let after = usize::from(last.last_index() < from);
+            return self.chunks.len().saturating_sub(1).saturating_add(after);
+        }
         let recent = self.chunks.len().saturating_sub(RECENT_CHUNKS);
         let mut latest = self.chunks.range(recent..);
         if latest

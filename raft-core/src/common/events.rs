@@ -14,7 +14,9 @@ use crate::trace::{Event, EventKind, RuleKey};
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Events {
     events: VecDeque<Event>,
-    inputs: VecDeque<InputNote>,
+    /// The last inputs; once there are as many as are kept, the oldest is at `oldest_input`.
+    inputs: Vec<InputNote>,
+    oldest_input: usize,
 }
 
 /// Enough of an input to recognise it in a report.
@@ -27,7 +29,10 @@ pub(crate) struct InputNote {
 
 impl Events {
     pub(crate) fn push(&mut self, rule: RuleKey, kind: EventKind) {
-        push_bounded(&mut self.events, Event { rule, kind }, MAX_EVENTS);
+        if self.events.len() >= MAX_EVENTS {
+            self.events.pop_front();
+        }
+        self.events.push_back(Event { rule, kind });
     }
 
     pub(crate) fn next(&mut self) -> Option<Event> {
@@ -35,28 +40,32 @@ impl Events {
     }
 
     pub(crate) fn note_input(&mut self, note: InputNote) {
-        push_bounded(&mut self.inputs, note, MAX_INPUT_NOTES);
+        if self.inputs.len() < MAX_INPUT_NOTES {
+            self.inputs.push(note);
+            return;
+        }
+        let oldest = self.oldest_input;
+        if let Some(place) = self.inputs.get_mut(oldest) {
+            *place = note;
+        }
+        let next = oldest.saturating_add(1);
+        self.oldest_input = if next < MAX_INPUT_NOTES { next } else { 0 };
     }
 
     /// Gives back the memory of what was taken, and forgets the inputs of a node at rest.
     pub(crate) fn give_back(&mut self) {
         give_back(&mut self.events);
-        self.inputs.clear();
-        give_back(&mut self.inputs);
+        self.inputs = Vec::new();
+        self.oldest_input = 0;
     }
 
     /// The last inputs, oldest first, as text.
     pub(crate) fn last_inputs(&self) -> Vec<String> {
         let line = |note: &InputNote| format!("{:?} {} {:?}", note.now, note.name, note.from);
-        self.inputs.iter().map(line).collect()
+        let oldest = self.inputs.iter().skip(self.oldest_input);
+        let latest = self.inputs.iter().take(self.oldest_input);
+        oldest.chain(latest).map(line).collect()
     }
-}
-
-fn push_bounded<T>(queue: &mut VecDeque<T>, item: T, limit: usize) {
-    if queue.len() >= limit {
-        queue.pop_front();
-    }
-    queue.push_back(item);
 }
 
 /// Events kept until they are taken.

@@ -3,11 +3,11 @@
 //! Bounded by construction: of each kind at most one waits for a peer, except acknowledgements
 //! of entries, of which one waits for each batch under way and one for room.
 
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::VecDeque;
 use core::hash::{Hash, Hasher};
 use core::mem::discriminant;
-use core::ops::Bound;
 
+use crate::by_id::ById;
 use crate::common::disk::Disk;
 use crate::ids::{NodeId, Peer};
 use crate::log::BatchNumber;
@@ -16,7 +16,7 @@ use crate::message::{AppendEntriesReply, AppendVerdict, Body};
 /// What waits to be sent, by peer.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Outbox {
-    queues: BTreeMap<NodeId, VecDeque<Waiting>>,
+    queues: ById<VecDeque<Waiting>>,
     /// How many messages wait in all: mostly none, and then nobody need look through the queues.
     waiting: usize,
 }
@@ -40,7 +40,10 @@ impl Outbox {
                 return;
             }
         }
-        let queue = self.queues.entry(waiting.to.id).or_default();
+        self.queues.ensure(waiting.to.id, VecDeque::new);
+        let Some(queue) = self.queues.find_mut(&waiting.to.id) else {
+            return;
+        };
         let is_other_life = |other: &Waiting| other.to != waiting.to;
         // What is said to one life of a node is not said to another: the member's goes first.
         if queue.iter().any(is_other_life) {
@@ -82,7 +85,7 @@ impl Outbox {
         if self.waiting == 0 {
             return None;
         }
-        let queue = self.queues.get_mut(&to)?;
+        let queue = self.queues.find_mut(&to)?;
         let ready = queue.iter().position(|waiting| is_durable(waiting.needs))?;
         self.waiting = self.waiting.saturating_sub(1);
         queue.remove(ready)
@@ -91,7 +94,7 @@ impl Outbox {
     /// Gives back its memory, if nothing waits.
     pub(crate) fn give_back(&mut self) {
         if self.waiting == 0 {
-            self.queues = BTreeMap::new();
+            self.queues = ById::new();
         }
     }
 
@@ -109,16 +112,15 @@ impl Outbox {
         if self.waiting == 0 {
             return None;
         }
-        let after = after.map_or(Bound::Unbounded, Bound::Excluded);
         self.queues
-            .range((after, Bound::Unbounded))
-            .find(|(_, queue)| !queue.is_empty())
+            .iter()
+            .find(|(to, queue)| after.is_none_or(|after| **to > after) && !queue.is_empty())
             .map(|(to, _)| *to)
     }
 
     /// Whether a message of the same kind waits for `to`.
     pub(crate) fn holds(&self, to: NodeId, body: &Body) -> bool {
-        let waiting = self.queues.get(&to).into_iter().flatten();
+        let waiting = self.queues.find(&to).into_iter().flatten();
         waiting
             .into_iter()
             .any(|other| discriminant(&other.body) == discriminant(body))

@@ -244,6 +244,9 @@ impl Snapshots {
 
     /// Lets go of old ones that nobody is sent.
     pub(crate) fn forget_old(&mut self, is_sent: impl Fn(SnapshotId) -> bool) {
+        if self.older.is_empty() {
+            return;
+        }
         let (kept, done) = self.older.drain(..).partition(|id| is_sent(*id));
         self.older = kept;
         let done: Vec<SnapshotId> = done;

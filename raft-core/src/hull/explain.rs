@@ -294,7 +294,7 @@ fn of_leader(common: &Common, leader: &Leader, index: LogIndex, now: Time) -> Ve
         }
     }
     for voter in lagging {
-        let lag = match leader.followers().get(&voter) {
+        let lag = match leader.followers().find(&voter) {
             Some(progress) if leader.withholds(progress, needs) => Lag::Withheld {
                 next: progress.next(),
                 awaited: leader.awaited_by_witnesses(common, needs),

@@ -190,7 +190,7 @@ impl Hull {
 
     fn progress_of(&self, follower: NodeId) -> Option<&Progress> {
         match &self.state {
-            State::Leader(leader) => leader.followers().get(&follower),
+            State::Leader(leader) => leader.followers().find(&follower),
             State::Follower(_) | State::PreCandidate(_) | State::Candidate(_) => None,
         }
     }

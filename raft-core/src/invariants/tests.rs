@@ -160,7 +160,8 @@ fn a_configuration_beyond_the_log_is_an_offence() {
     let voters = Configuration::of_voters((1..=3).map(peer));
     builder.push_config(&voters).unwrap();
     let chunk = builder.seal(Term::new(5), LogIndex::new(9), LogTime::ZERO, crc32c);
-    hull.common_mut().configurations.on_append(&chunk.unwrap());
+    let common = hull.common_mut();
+    common.configurations.on_append(common.me, &chunk.unwrap());
     let told = objection(hull.clone(), &hull).unwrap();
     assert!(told.contains("the configuration of Some(i9)"), "{told}");
 }

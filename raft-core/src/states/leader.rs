@@ -1,6 +1,7 @@
 //! Leaders: they take proposals, replicate them, and decide what is committed
 //! (Figure 2 Leaders; paper 5.3, 5.4.2, 8; thesis 6.2, 6.4, 10.2.1).
 
+use crate::by_id::ById;
 use crate::chunk::ChunkBuilder;
 use crate::common::Common;
 use crate::hull::{Doubt, Loaded, Proposals, Refusal};
@@ -11,7 +12,6 @@ use crate::states::Next;
 use crate::time::{LogTime, Time};
 use crate::trace::EventKind;
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
 use core::hash::{Hash, Hasher};
 
 mod attendance;
@@ -45,7 +45,7 @@ use witnesses::Witnesses;
 pub(crate) struct Leader {
     /// The term it leads: while it resigns, the current one may be later already.
     term: Term,
-    followers: BTreeMap<NodeId, Progress>,
+    followers: ById<Progress>,
     tickets: Tickets,
     reads: Reads,
     /// The entry it took office with. Once that is committed, so is all that was committed before.
@@ -174,7 +174,7 @@ impl Leader {
         self.round
     }
 
-    pub(crate) const fn followers(&self) -> &BTreeMap<NodeId, Progress> {
+    pub(crate) const fn followers(&self) -> &ById<Progress> {
         &self.followers
     }
 
@@ -268,7 +268,7 @@ impl Leader {
     }
 
     pub(crate) fn on_connection_lost(&mut self, common: &Common, node: NodeId) {
-        if let Some(progress) = self.followers.get_mut(&node) {
+        if let Some(progress) = self.followers.find_mut(&node) {
             progress.suspect_loss();
         }
         self.lose_voter(common, node);
@@ -337,7 +337,7 @@ impl Leader {
             let recent = |progress: &Progress| {
                 common.now.since(progress.heard()) < common.settings.election_timeout
             };
-            Some(common.is_me(id) || self.followers.get(&id).is_some_and(recent))
+            Some(common.is_me(id) || self.followers.find(&id).is_some_and(recent))
         };
         quorum::tally(common.configuration(), heard) == Tally::Won
     }
@@ -351,7 +351,7 @@ impl Leader {
         room: usize,
     ) -> Option<(Peer, Body)> {
         let quiet = self.takes_leave();
-        let progress = self.followers.get_mut(&to)?;
+        let progress = self.followers.find_mut(&to)?;
         let peer = progress.peer();
         let body = match lane {
             Lane::Control => {
@@ -396,7 +396,7 @@ impl Leader {
     /// The follower's progress, if exactly this life of it is a member.
     fn progress_of(&mut self, peer: Peer) -> Option<&mut Progress> {
         self.followers
-            .get_mut(&peer.id)
+            .find_mut(&peer.id)
             .filter(|progress| progress.peer() == peer)
     }
 
@@ -408,7 +408,7 @@ impl Leader {
             common.disk.durable_index()
         } else {
             self.followers
-                .get(&id)
+                .find(&id)
                 .map_or(LogIndex::ZERO, Progress::matched)
         }
     }

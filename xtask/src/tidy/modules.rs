@@ -9,9 +9,10 @@ use crate::findings::Findings;
 use crate::tree::File;
 
 /// raft-core's modules from the left to the right.
-const ORDER: [&str; 20] = [
+const ORDER: [&str; 21] = [
     "few",
     "ids",
+    "by_id",
     "time",
     "configuration",
     "snapshot",

@@ -12,15 +12,18 @@ impl Leader {
     /// members then goes on, and may end this leader's office.
     pub(crate) fn advance_commit(&mut self, common: &mut Common) -> Next {
         self.tend_witnesses(common);
-        let by_majority =
-            quorum::committed_index(common.configuration(), |id| self.matched(common, id));
-        let stored = Stored {
-            by_majority,
-            term_there: common.entries.term_at(by_majority),
-            current_term: common.term(),
-        };
-        let commit = commit::of_leader(common.commit_index, &stored);
-        common.advance_commit(commit, "F2.LEAD.6");
+        // While all there is is committed, no answer tells anything.
+        if common.commit_index < common.last().index {
+            let by_majority =
+                quorum::committed_index(common.configuration(), |id| self.matched(common, id));
+            let stored = Stored {
+                by_majority,
+                term_there: common.entries.term_at(by_majority),
+                current_term: common.term(),
+            };
+            let commit = commit::of_leader(common.commit_index, &stored);
+            common.advance_commit(commit, "F2.LEAD.6");
+        }
         self.tickets.resolve_through(common);
         self.advance_reads(common);
         self.advance_membership(common)

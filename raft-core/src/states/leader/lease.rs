@@ -92,7 +92,7 @@ impl Leader {
             common.now.after(Duration::MAX)
         } else {
             let promised = |progress: &Progress| progress.promised().until();
-            self.followers.get(&id).map_or(Time::ZERO, promised)
+            self.followers.find(&id).map_or(Time::ZERO, promised)
         }
     }
 

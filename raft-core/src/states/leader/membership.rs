@@ -39,6 +39,9 @@ pub(crate) struct Membership {
 impl Membership {
     /// The change is over, and committed as `id`.
     fn settle(&mut self, common: &mut Common, id: EntryId) {
+        if self.is_idle() {
+            return;
+        }
         let Self {
             wanted,
             cancelled,
@@ -56,6 +59,17 @@ impl Membership {
         if let Some(ticket) = cancelled {
             common.resolved.committed(ticket, id);
         }
+    }
+
+    /// Whether nobody waits for anything.
+    fn is_idle(&self) -> bool {
+        let Self {
+            wanted,
+            cancelled,
+            withdrawn,
+            rounds,
+        } = self;
+        wanted.is_none() && cancelled.is_none() && withdrawn.is_none() && rounds.is_empty()
     }
 
     /// Gives the tickets back unresolved: a later leader goes on from what is in the log.
@@ -133,7 +147,7 @@ impl Leader {
         if common.configuration().is_settled() {
             let term = common.entries.term_at(since).unwrap_or_default();
             self.membership.settle(common, EntryId::new(term, since));
-            if common.configuration().may_lead(common.me) {
+            if common.configurations.standing().may_lead {
                 return Next::Stay;
             }
             // [S6.36] The new members can do without this node now, and not before: until then
@@ -248,7 +262,7 @@ impl Leader {
         let (next, now) = (common.last().index.next(), common.now);
         for peer in others {
             let begin = || Progress::new(peer, next, now);
-            self.followers.entry(peer.id).or_insert_with(begin);
+            self.followers.ensure(peer.id, begin);
         }
         self.follow_witnesses(common);
     }

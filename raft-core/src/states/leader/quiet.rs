@@ -129,14 +129,15 @@ impl Leader {
         let stored = common.commit_index == last
             && common.disk.durable_index() == last
             && common.disk.is_durable(common.covering_batch());
-        let (ahead, _) = common.configuration().preferred_to(common.me.id);
+        let standing = common.configurations.standing();
+        let (ahead, _) = standing.preferred;
         let yields = ahead > 0 && common.settings.hand_over_after.is_some();
         stored
             && !yields
             && self.reads.pending() == 0
             && self.transferring_to().is_none()
             && common.configuration().is_settled()
-            && common.configuration().may_lead(common.me)
+            && standing.may_lead
             && self.followers.values().all(|follower| {
                 let silent = common.now.since(follower.heard());
                 silent < common.settings.election_timeout && follower.is_at_rest(common)

@@ -113,7 +113,7 @@ impl Leader {
         let idle = self.reads.asked.is_empty();
         if idle && !self.reads.waiting.is_empty() && common.commit_index >= self.first {
             self.begin_round(common);
-            for (id, progress) in &mut self.followers {
+            for (id, progress) in self.followers.iter_mut() {
                 progress.heartbeat_due |= common.configuration().votes(*id);
             }
             // Who is a majority alone waits for nobody.
@@ -132,7 +132,7 @@ impl Leader {
         if common.is_me(id) {
             self.round
         } else {
-            self.followers.get(&id).map_or(0, Progress::answered)
+            self.followers.find(&id).map_or(0, Progress::answered)
         }
     }
 }

@@ -111,7 +111,7 @@ impl Leader {
         if node == common.me.id {
             return Err(Refusal::AlreadyLeads);
         }
-        match self.followers.get(&node) {
+        match self.followers.find(&node) {
             Some(_) if !may_take_over(common, node) => Err(Refusal::MayNotLead { node }),
             Some(progress) if !is_heard(common, progress) => Err(Refusal::NobodyToLead),
             Some(_) => Ok(node),
@@ -148,12 +148,14 @@ impl Leader {
 
     /// Whether `to` is to be told to take over, and was not in this round.
     pub(super) fn is_takeover_due(&self, common: &Common, to: NodeId) -> bool {
-        let (Some(handover), Some(progress)) = (&self.handover, self.followers.get(&to)) else {
+        let Some(handover) = &self.handover else {
             return false;
         };
+        let caught_up =
+            |progress: &Progress| transfer::is_caught_up(progress.matched(), common.last().index);
         handover.to == to
             && handover.told != Some(self.round)
-            && transfer::is_caught_up(progress.matched(), common.last().index)
+            && self.followers.find(&to).is_some_and(caught_up)
     }
 
     /// Tells `to` to take over, if that is due.
@@ -180,7 +182,7 @@ impl Leader {
         let last = common.last();
         let caught_up =
             fit.filter(|successor| transfer::is_caught_up(successor.matched, last.index));
-        let chosen = transfer::fittest(caught_up).and_then(|to| self.followers.get(&to));
+        let chosen = transfer::fittest(caught_up).and_then(|to| self.followers.find(&to));
         if let Some(progress) = chosen {
             let round = self.round;
             common.say(
@@ -211,7 +213,7 @@ impl Leader {
     /// Hands over to a follower of a higher priority once that has kept up for long enough without
     /// a break. Called once a round.
     pub(super) fn yield_to_preferred(&mut self, common: &mut Common) {
-        let (ahead, _) = common.configuration().preferred_to(common.me.id);
+        let (ahead, _) = common.configurations.standing().preferred;
         let Some(patience) = common.settings.hand_over_after.filter(|_| ahead > 0) else {
             return;
         };

@@ -41,7 +41,7 @@ impl Leader {
     /// The configuration in force has witnesses, or has none any more.
     pub(super) fn follow_witnesses(&mut self, common: &Common) {
         let configuration = common.configuration();
-        for (id, progress) in &mut self.followers {
+        for (id, progress) in self.followers.iter_mut() {
             let told = progress.witness.unwrap_or_default();
             progress.witness = configuration.is_witness(*id).then_some(told);
         }
