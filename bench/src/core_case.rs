@@ -7,9 +7,10 @@ use std::error::Error;
 
 use clap::{Args, value_parser};
 
+use crate::clusters::omni_paxos::Omni;
 use crate::clusters::quorate::Quorate;
 use crate::clusters::raft_rs::RaftRs;
-use crate::clusters::{Cluster, Digest, Failure};
+use crate::clusters::{Cluster, Digest, Failure, Shape};
 use crate::meter::{Cost, cost_of, median};
 use crate::report::{Figure, Report};
 
@@ -27,6 +28,9 @@ pub(crate) struct CoreOptions {
         value_parser = value_parser!(u32).range(1..=4096)
     )]
     at: Vec<u32>,
+    /// How many nodes vote.
+    #[arg(long, default_value_t = 3, value_parser = value_parser!(u32).range(3..=9))]
+    voters: u32,
     /// Rounds, each of which measures each system.
     #[arg(long, default_value_t = 9, value_parser = value_parser!(u32).range(1..=1000))]
     rounds: u32,
@@ -40,16 +44,26 @@ enum System {
     Quorate,
     RaftRs,
     RaftRsTogether,
+    OmniPaxos,
+    OmniPaxosBatching,
 }
 
 impl System {
-    const ALL: [Self; 3] = [Self::Quorate, Self::RaftRs, Self::RaftRsTogether];
+    const ALL: [Self; SYSTEMS] = [
+        Self::Quorate,
+        Self::RaftRs,
+        Self::RaftRsTogether,
+        Self::OmniPaxos,
+        Self::OmniPaxosBatching,
+    ];
 
     const fn name(self) -> &'static str {
         match self {
             Self::Quorate => "quorate",
             Self::RaftRs => "raft-rs 0.7",
             Self::RaftRsTogether => "raft-rs 0.7, proposed as one message",
+            Self::OmniPaxos => "omnipaxos 0.2",
+            Self::OmniPaxosBatching => "omnipaxos 0.2, batching",
         }
     }
 }
@@ -58,8 +72,7 @@ impl System {
 #[derive(Clone, Copy)]
 struct Load {
     payload: usize,
-    /// Proposals at a time.
-    at: usize,
+    shape: Shape,
     /// How often.
     times: usize,
 }
@@ -80,15 +93,15 @@ pub(crate) fn run(options: &CoreOptions) -> Result<Report, Box<dyn Error>> {
     }
     let notes = vec![
         format!(
-            "three voters in one thread, logs in memory, messages handed over; {} B payloads; \
+            "{} voters in one thread, logs in memory, messages handed over; {} B payloads; \
              medians of {} alternated rounds",
-            options.payload, options.rounds
+            options.voters, options.payload, options.rounds
         ),
-        "per committed proposal: copied in, on three logs, applied by three state machines, \
+        "per committed proposal: copied in, on all logs, applied by all state machines, \
          answered; CPU time of the thread"
             .to_owned(),
         "checksums: quorate CRC-32C over every payload and id (crc32c crate, hardware where there \
-         is any), invariants checked after each step; raft-rs none"
+         is any), invariants checked after each step; raft-rs and omnipaxos none"
             .to_owned(),
     ];
     Ok(Report {
@@ -111,10 +124,13 @@ fn measure(options: &CoreOptions, at: usize) -> Result<Vec<Figure>, Failure> {
     let payload = options.payload as usize;
     let load = Load {
         payload,
-        at,
+        shape: Shape {
+            voters: u64::from(options.voters),
+            at,
+        },
         times: times(payload, at),
     };
-    let mut rounds: [Rounds; 3] = Default::default();
+    let mut rounds: [Rounds; SYSTEMS] = Default::default();
     for number in 0..=options.rounds {
         for (system, rounds) in System::ALL.into_iter().zip(&mut rounds) {
             if options.only.is_some_and(|only| only != system) {
@@ -127,7 +143,7 @@ fn measure(options: &CoreOptions, at: usize) -> Result<Vec<Figure>, Failure> {
             }
         }
     }
-    let case = format!("{payload} B, {at} at a time");
+    let case = format!("{} voters, {payload} B, {at} at a time", options.voters);
     Ok(figures(&case, rounds))
 }
 
@@ -136,29 +152,33 @@ fn round_of(system: System, load: &Load) -> Result<Cost, Failure> {
         System::Quorate => round::<Quorate>(load),
         System::RaftRs => round::<RaftRs<false>>(load),
         System::RaftRsTogether => round::<RaftRs<true>>(load),
+        System::OmniPaxos => round::<Omni<false>>(load),
+        System::OmniPaxosBatching => round::<Omni<true>>(load),
     }
 }
 
 /// Founds a cluster, warms it up, measures it, and looks whether it did what it was asked.
 fn round<C: Cluster>(load: &Load) -> Result<Cost, Failure> {
     let payload = vec![7; load.payload];
-    let mut cluster = C::found()?;
+    let at = load.shape.at;
+    let mut cluster = C::found(load.shape)?;
     for _ in 0..load.times / 8 + 1 {
-        cluster.commit(&payload, load.at)?;
+        cluster.commit(&payload, at)?;
     }
     let mut outcome = Ok(());
     let cost = cost_of(|| {
-        outcome = (0..load.times).try_for_each(|_| cluster.commit(&payload, load.at));
+        outcome = (0..load.times).try_for_each(|_| cluster.commit(&payload, at));
     });
     outcome?;
-    let commands = ((load.times + load.times / 8 + 1) * load.at) as u64;
+    let commands = ((load.times + load.times / 8 + 1) * at) as u64;
     let expected = Digest {
         commands,
         bytes: commands * load.payload as u64,
         first_bytes: commands * 7,
     };
-    if cluster.digests() != [expected; 3] || cluster.answered() != commands {
-        let (seen, answered) = (cluster.digests(), cluster.answered());
+    let (seen, answered) = (cluster.digests(), cluster.answered());
+    let alike = seen.iter().all(|digest| *digest == expected);
+    if !alike || seen.len() as u64 != load.shape.voters || answered != commands {
         return Err(format!("expected {expected:?}: {seen:?}, answered {answered}").into());
     }
     Ok(cost)
@@ -171,7 +191,7 @@ fn times(payload: usize, at: usize) -> usize {
     (fitting / at).clamp(16, 16_384)
 }
 
-fn figures(case: &str, rounds: [Rounds; 3]) -> Vec<Figure> {
+fn figures(case: &str, rounds: [Rounds; SYSTEMS]) -> Vec<Figure> {
     let figure = |system: &str, value, unit| Figure {
         case: case.to_owned(),
         system: system.to_owned(),
@@ -207,11 +227,13 @@ fn figures(case: &str, rounds: [Rounds; 3]) -> Vec<Figure> {
 
 impl Rounds {
     fn add(&mut self, cost: &Cost, load: &Load) {
-        let proposals = (load.times * load.at) as f64;
+        let proposals = (load.times * load.shape.at) as f64;
         self.nanoseconds.push(cost.nanoseconds as f64 / proposals);
         self.allocations.push(cost.allocations as f64 / proposals);
     }
 }
 
+/// How many systems are compared.
+const SYSTEMS: usize = 5;
 /// Just under the largest block that glibc draws conclusions from (32 MiB on 64-bit systems).
 const LARGEST_LEARNED_FROM: usize = (32 << 20) - (64 << 10);

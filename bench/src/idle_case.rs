@@ -7,8 +7,9 @@ use std::error::Error;
 use std::time::Duration;
 
 use clap::{Args, value_parser};
+use raft_core::settings::Settings;
 
-use crate::clusters::Cluster;
+use crate::clusters::{Cluster, Shape};
 use crate::clusters::quorate::{Quorate, Rest};
 use crate::report::{Figure, Report};
 
@@ -26,27 +27,19 @@ pub(crate) struct IdleOptions {
 
 /// Measures hulls at rest.
 pub(crate) fn run(options: &IdleOptions) -> Result<Report, Box<dyn Error>> {
-    let mut cluster = Quorate::found()?;
-    for _ in 0..options.commands {
-        cluster.commit(&[7; 256], 1)?;
-    }
-    let rest = cluster.rest(Duration::from_secs(u64::from(options.seconds)))?;
-    let leader = cluster.leader();
-    let memory = cluster.memory();
-    let mut figures = Vec::new();
-    for (number, (memory, rest)) in memory.into_iter().zip(rest).enumerate() {
-        let role = if number == leader {
-            "leader"
-        } else {
-            "follower"
-        };
-        figures.extend(figures_of(role, memory, &rest, options.seconds));
-    }
+    let awake = Settings::default();
+    let quiescent = Settings {
+        quiescent_after: Some(QUIESCENT_AFTER),
+        ..Settings::default()
+    };
+    let mut figures = measure(options, "", &awake)?;
+    figures.extend(measure(options, ", quiescent", &quiescent)?);
     let notes = vec![
         format!(
             "three voters, {} commands of 256 B committed, then {} s of rest",
             options.commands, options.seconds
         ),
+        format!("quiescent: with `quiescent_after` at {QUIESCENT_AFTER:?}, and once that is over"),
         "heap: bytes that dropping the hull gives back; payloads in memory belong to the log as well \
          and are not counted"
             .to_owned(),
@@ -59,9 +52,35 @@ pub(crate) fn run(options: &IdleOptions) -> Result<Report, Box<dyn Error>> {
     })
 }
 
-fn figures_of(role: &str, memory: Memory, rest: &Rest, seconds: u32) -> [Figure; 5] {
+fn measure(
+    options: &IdleOptions,
+    mode: &str,
+    settings: &Settings,
+) -> Result<Vec<Figure>, Box<dyn Error>> {
+    let mut cluster = Quorate::found_with(Shape { voters: 3, at: 1 }, settings)?;
+    for _ in 0..options.commands {
+        cluster.commit(&[7; 256], 1)?;
+    }
+    cluster.rest(QUIESCENT_AFTER * 10)?;
+    let rest = cluster.rest(Duration::from_secs(u64::from(options.seconds)))?;
+    let leader = cluster.leader();
+    let memory = cluster.memory();
+    let mut figures = Vec::new();
+    for (number, (memory, rest)) in memory.into_iter().zip(rest).enumerate() {
+        let role = if number == leader {
+            "leader"
+        } else {
+            "follower"
+        };
+        let case = format!("{role}{mode}");
+        figures.extend(figures_of(&case, memory, &rest, options.seconds));
+    }
+    Ok(figures)
+}
+
+fn figures_of(case: &str, memory: Memory, rest: &Rest, seconds: u32) -> [Figure; 5] {
     let figure = |value, unit| Figure {
-        case: role.to_owned(),
+        case: case.to_owned(),
         system: "quorate".to_owned(),
         value,
         unit,
@@ -84,3 +103,6 @@ pub(crate) struct Memory {
     /// What it keeps elsewhere.
     pub(crate) heap: usize,
 }
+
+/// Longer than the heartbeats' interval, and than most things last.
+const QUIESCENT_AFTER: Duration = Duration::from_secs(3);

@@ -5,6 +5,7 @@
 
 mod clusters;
 mod core_case;
+mod growth_case;
 mod idle_case;
 mod meter;
 mod report;
@@ -16,6 +17,7 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use core_case::CoreOptions;
+use growth_case::GrowthOptions;
 use idle_case::IdleOptions;
 use report::Report;
 
@@ -38,10 +40,13 @@ struct Arguments {
 #[command(subcommand_value_name = "CASE", subcommand_help_heading = "Cases")]
 enum Case {
     /// Three nodes in one thread, log in memory, messages handed over: CPU time and allocations
-    /// per committed proposal, beside raft-rs.
+    /// per committed proposal, beside raft-rs and OmniPaxos.
     Core(CoreOptions),
     /// Three nodes at rest: bytes of memory, and how often each is woken.
     Idle(IdleOptions),
+    /// The cost of a proposal after thousands and millions of entries, and in one and in thousands of
+    /// groups.
+    Growth(GrowthOptions),
 }
 
 fn main() -> ExitCode {
@@ -84,5 +89,6 @@ fn measure(arguments: &Arguments) -> Result<Report, Box<dyn Error>> {
     match &arguments.case {
         Case::Core(options) => core_case::run(options),
         Case::Idle(options) => idle_case::run(options),
+        Case::Growth(options) => growth_case::run(options),
     }
 }

@@ -1,4 +1,4 @@
-//! Quorate: three hulls over logs in memory, driven by the loop that stands on `Hull`.
+//! Quorate: hulls over logs in memory, driven by the loop that stands on `Hull`.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -14,55 +14,34 @@ use raft_core::settings::Settings;
 use raft_core::states::Role;
 use raft_core::time::Time;
 
-use super::{Cluster, Digest, Failure};
+use super::{Cluster, Digest, Failure, Shape};
 use crate::idle_case::Memory;
 use crate::meter::freed_by_dropping;
 
-/// Three hulls and the messages between them.
+/// The hulls and the messages between them.
 pub(crate) struct Quorate {
-    nodes: [Node; 3],
+    nodes: Vec<Node>,
     leader: usize,
     now: Time,
     next_ticket: u64,
     answered: u64,
     messages: VecDeque<Message>,
-    stepped: [Rest; 3],
+    stepped: Vec<Rest>,
 }
 
 struct Node {
     hull: Hull,
     log: MemoryLog,
     machine: Digest,
+    /// Whether something has happened since it was last asked what there is to do.
+    stepped: bool,
     /// Committed proposals whose entries are not applied yet, in order.
     committed: VecDeque<(LogIndex, Ticket)>,
 }
 
 impl Cluster for Quorate {
-    fn found() -> Result<Self, Failure> {
-        let now = Time::from_millis(1_000);
-        let mut cluster = Self {
-            nodes: [
-                Node::open(1, now)?,
-                Node::open(2, now)?,
-                Node::open(3, now)?,
-            ],
-            leader: 0,
-            now,
-            next_ticket: 0,
-            answered: 0,
-            messages: VecDeque::new(),
-            stepped: [Rest::default(); 3],
-        };
-        for node in &mut cluster.nodes {
-            node.work(now, &mut cluster.messages)?;
-        }
-        while cluster.nodes[cluster.leader].hull.role() != Role::Leader {
-            let hull = &mut cluster.nodes[cluster.leader].hull;
-            cluster.now = hull.deadline().ok_or("the hull has stopped")?;
-            hull.step(cluster.now, Input::DeadlinePassed);
-            cluster.drive()?;
-        }
-        Ok(cluster)
+    fn found(shape: Shape) -> Result<Self, Failure> {
+        Self::found_with(shape, &Settings::default())
     }
 
     fn commit(&mut self, payload: &[u8], count: usize) -> Result<(), Failure> {
@@ -77,8 +56,8 @@ impl Cluster for Quorate {
         self.drive()
     }
 
-    fn digests(&self) -> [Digest; 3] {
-        [0, 1, 2].map(|number: usize| self.nodes[number].machine)
+    fn digests(&self) -> Vec<Digest> {
+        self.nodes.iter().map(|node| node.machine).collect()
     }
 
     fn answered(&self) -> u64 {
@@ -96,10 +75,38 @@ pub(crate) struct Rest {
 }
 
 impl Quorate {
+    /// Founds a cluster with these settings, and elects a leader.
+    pub(crate) fn found_with(shape: Shape, settings: &Settings) -> Result<Self, Failure> {
+        let now = Time::from_millis(1_000);
+        let nodes = (1..=shape.voters).map(|id| Node::open(id, shape.voters, settings, now));
+        let nodes: Result<Vec<_>, Failure> = nodes.collect();
+        let nodes = nodes?;
+        let stepped = vec![Rest::default(); nodes.len()];
+        let mut cluster = Self {
+            nodes,
+            leader: 0,
+            now,
+            next_ticket: 0,
+            answered: 0,
+            messages: VecDeque::new(),
+            stepped,
+        };
+        for node in &mut cluster.nodes {
+            node.work(now, &mut cluster.messages)?;
+        }
+        while cluster.nodes[cluster.leader].hull.role() != Role::Leader {
+            let hull = &mut cluster.nodes[cluster.leader].hull;
+            cluster.now = hull.deadline().ok_or("the hull has stopped")?;
+            hull.step(cluster.now, Input::DeadlinePassed);
+            cluster.drive()?;
+        }
+        Ok(cluster)
+    }
+
     /// Lets time pass in which nobody proposes anything.
-    pub(crate) fn rest(&mut self, span: Duration) -> Result<[Rest; 3], Failure> {
+    pub(crate) fn rest(&mut self, span: Duration) -> Result<Vec<Rest>, Failure> {
         let end = self.now.after(span);
-        let before = self.stepped;
+        let before = self.stepped.clone();
         loop {
             let deadlines = self.nodes.iter().zip(0..);
             let deadlines =
@@ -114,11 +121,11 @@ impl Quorate {
             node.work(self.now, &mut self.messages)?;
             self.drive()?;
         }
-        let since = |number: usize| Rest {
-            timers: self.stepped[number].timers - before[number].timers,
-            messages: self.stepped[number].messages - before[number].messages,
+        let since = |(now, before): (&Rest, Rest)| Rest {
+            timers: now.timers - before.timers,
+            messages: now.messages - before.messages,
         };
-        Ok([0, 1, 2].map(since))
+        Ok(self.stepped.iter().zip(before).map(since).collect())
     }
 
     /// Which of the nodes leads.
@@ -127,12 +134,13 @@ impl Quorate {
     }
 
     /// What each hull takes. The logs stay until the end, and keep what they share with the hulls.
-    pub(crate) fn memory(self) -> [Memory; 3] {
-        let logs: [MemoryLog; 3] = [0, 1, 2].map(|number: usize| self.nodes[number].log.clone());
-        let memory = self.nodes.map(|node| Memory {
+    pub(crate) fn memory(self) -> Vec<Memory> {
+        let logs: Vec<MemoryLog> = self.nodes.iter().map(|node| node.log.clone()).collect();
+        let memory = self.nodes.into_iter().map(|node| Memory {
             own: size_of::<Hull>(),
             heap: freed_by_dropping(node.hull),
         });
+        let memory = memory.collect();
         drop(logs);
         memory
     }
@@ -142,24 +150,31 @@ impl Quorate {
     fn drive(&mut self) -> Result<(), Failure> {
         let leader = &mut self.nodes[self.leader];
         self.answered += leader.work(self.now, &mut self.messages)?;
-        while let Some(message) = self.messages.pop_front() {
-            let to = message.to.id.get() as usize - 1;
-            let node = &mut self.nodes[to];
-            self.stepped[to].messages += 1;
-            node.hull.step(self.now, Input::Message(message));
-            self.answered += node.work(self.now, &mut self.messages)?;
+        while !self.messages.is_empty() {
+            // All that is under way is handed over before anybody is asked what there is to do.
+            while let Some(message) = self.messages.pop_front() {
+                let to = message.to.id.get() as usize - 1;
+                let node = &mut self.nodes[to];
+                self.stepped[to].messages += 1;
+                node.hull.step(self.now, Input::Message(message));
+                node.stepped = true;
+            }
+            for node in self.nodes.iter_mut().filter(|node| node.stepped) {
+                node.stepped = false;
+                self.answered += node.work(self.now, &mut self.messages)?;
+            }
         }
         Ok(())
     }
 }
 
 impl Node {
-    fn open(id: u64, now: Time) -> Result<Self, Failure> {
+    fn open(id: u64, voters: u64, settings: &Settings, now: Time) -> Result<Self, Failure> {
         let log = MemoryLog::new();
         let setup = Setup {
             me: peer(id),
-            founding: Configuration::of_voters((1..=3).map(peer)),
-            settings: Settings::default(),
+            founding: Configuration::of_voters((1..=voters).map(peer)),
+            settings: settings.clone(),
             seed: id,
             checksum: crc32c::crc32c_append,
             witness: false,
@@ -168,6 +183,7 @@ impl Node {
             hull: Hull::open(setup, log.recovered(), now)?,
             log,
             machine: Digest::default(),
+            stepped: false,
             committed: VecDeque::new(),
         })
     }
@@ -175,29 +191,12 @@ impl Node {
     /// Does all the hull wants done. Returns how many proposals were answered.
     fn work(&mut self, now: Time, messages: &mut VecDeque<Message>) -> Result<u64, Failure> {
         let mut answered = 0;
+        // Each of these may give those below it something to do, and itself; what is read from the
+        // log, all of them.
         loop {
-            // Entries leave before the own write is begun: they need not wait for it.
-            let mut after = None;
-            while let Some(to) = self.hull.next_destination(after) {
-                after = Some(to);
-                for lane in [Lane::Control, Lane::Entries] {
-                    while let Some(message) = self.hull.next_send(to, lane, usize::MAX) {
-                        messages.push_back(message);
-                    }
-                }
-            }
-            let mut stepped = false;
             while let Some(write) = self.hull.next_write() {
                 let durable = self.log.write(write)?;
                 self.hull.step(now, Input::Durable(durable));
-                stepped = true;
-            }
-            while let Some(load) = self.hull.next_load() {
-                let result = self.log.read(load.range, load.max_bytes);
-                let number = load.number;
-                self.hull
-                    .step(now, Input::Loaded(Loaded { number, result }));
-                stepped = true;
             }
             while let Some(resolved) = self.hull.next_resolved() {
                 let Outcome::Committed(id) = resolved.outcome else {
@@ -208,15 +207,26 @@ impl Node {
             while let Some(apply) = self.hull.next_apply(usize::MAX) {
                 answered += self.apply(&apply.chunks);
                 self.hull.step(now, Input::Applied(apply.last_index()));
-                stepped = true;
+            }
+            let mut after = None;
+            while let Some(to) = self.hull.next_destination(after) {
+                after = Some(to);
+                for lane in [Lane::Control, Lane::Entries] {
+                    while let Some(message) = self.hull.next_send(to, lane, usize::MAX) {
+                        messages.push_back(message);
+                    }
+                }
             }
             while self.hull.next_event().is_some() {}
             if let Some(fault) = self.hull.fault() {
                 return Err(fault.to_string().into());
             }
-            if !stepped {
+            let Some(load) = self.hull.next_load() else {
                 return Ok(answered);
-            }
+            };
+            let (number, result) = (load.number, self.log.read(load.range, load.max_bytes));
+            let loaded = Loaded { number, result };
+            self.hull.step(now, Input::Loaded(loaded));
         }
     }
 

@@ -1,4 +1,4 @@
-//! raft-rs 0.7: three `RawNode`s over `MemStorage`, driven by the loop its documentation gives.
+//! raft-rs 0.7: `RawNode`s over `MemStorage`, driven by the loop its documentation gives.
 
 use std::collections::VecDeque;
 
@@ -7,12 +7,12 @@ use raft::storage::MemStorage;
 use raft::{Config, RawNode, StateRole};
 use slog::{Discard, Logger, o};
 
-use super::{Cluster, Digest, Failure};
+use super::{Cluster, Digest, Failure, Shape};
 
-/// Three raw nodes and the messages between them. Proposals go in one by one through
+/// The raw nodes and the messages between them. Proposals go in one by one through
 /// `RawNode::propose`, or, with `TOGETHER`, as the entries of one `MsgPropose`.
 pub(crate) struct RaftRs<const TOGETHER: bool> {
-    nodes: [Node; 3],
+    nodes: Vec<Node>,
     next_ticket: u64,
     answered: u64,
     messages: VecDeque<Message>,
@@ -26,9 +26,11 @@ struct Node {
 }
 
 impl<const TOGETHER: bool> Cluster for RaftRs<TOGETHER> {
-    fn found() -> Result<Self, Failure> {
+    fn found(shape: Shape) -> Result<Self, Failure> {
+        let nodes = (1..=shape.voters).map(|id| Node::open(id, shape.voters));
+        let nodes: Result<_, Failure> = nodes.collect();
         let mut cluster = Self {
-            nodes: [Node::open(1)?, Node::open(2)?, Node::open(3)?],
+            nodes: nodes?,
             next_ticket: 0,
             answered: 0,
             messages: VecDeque::new(),
@@ -60,8 +62,8 @@ impl<const TOGETHER: bool> Cluster for RaftRs<TOGETHER> {
         self.drive()
     }
 
-    fn digests(&self) -> [Digest; 3] {
-        [0, 1, 2].map(|number: usize| self.nodes[number].machine)
+    fn digests(&self) -> Vec<Digest> {
+        self.nodes.iter().map(|node| node.machine).collect()
     }
 
     fn answered(&self) -> u64 {
@@ -91,7 +93,7 @@ impl<const TOGETHER: bool> RaftRs<TOGETHER> {
 }
 
 impl Node {
-    fn open(id: u64) -> Result<Self, Failure> {
+    fn open(id: u64, voters: u64) -> Result<Self, Failure> {
         let config = Config {
             id,
             election_tick: 10,
@@ -103,7 +105,8 @@ impl Node {
             batch_append: true,
             ..Config::default()
         };
-        let storage = MemStorage::new_with_conf_state(ConfState::from((vec![1, 2, 3], vec![])));
+        let voters: Vec<u64> = (1..=voters).collect();
+        let storage = MemStorage::new_with_conf_state(ConfState::from((voters, vec![])));
         Ok(Self {
             raw: RawNode::new(&config, storage, &Logger::root(Discard, o!()))?,
             machine: Digest::default(),
