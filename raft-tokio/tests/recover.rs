@@ -100,3 +100,25 @@ async fn a_witness_can_not_go_on_alone() {
     let refused = recover(folder, &wish).await;
     assert!(matches!(refused, Err(RecoverError::Witness)));
 }
+
+#[tokio::test]
+async fn a_witness_started_again_is_what_it_was_and_answers_nobody() {
+    let (folders, addresses) = stopped_with([3]).await;
+    // Started again as what it is, it is what it was; as anything else it is refused.
+    let builder = |id: u64| {
+        let members = (1..).zip(addresses.clone());
+        Node::builder(id)
+            .members(members)
+            .data_dir(folders[id as usize - 1].path())
+    };
+    let refused = builder(3).start(Heap::default()).await;
+    assert!(refused.is_err());
+    let one = builder(1).witnesses([3]).start(Heap::default()).await;
+    let three = builder(3).witnesses([3]).start(Heap::default()).await;
+    let (one, three) = (one.unwrap(), three.unwrap());
+    assert_eq!(one.submit(10).await.unwrap(), 10);
+    let refused = three.submit(11).await;
+    assert!(refused.is_err(), "{refused:?}");
+    one.shutdown().await.unwrap();
+    three.shutdown().await.unwrap();
+}
