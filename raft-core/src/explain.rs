@@ -236,6 +236,15 @@ pub enum NoLeader {
         /// Who refused.
         by: Vec<NodeId>,
     },
+    /// Among those who refused is a witness.
+    #[error(
+        "{witness}, which refused, is a witness: if it hears no leader either, it knows of entries \
+         that this node lacks, and nobody can lead before a node is back that holds them"
+    )]
+    RefusedByWitness {
+        /// The witness.
+        witness: NodeId,
+    },
     /// A follower's patience has not ended yet.
     #[error("this node campaigns in {after:?} if it hears no leader before")]
     Waits {

@@ -325,6 +325,7 @@ fn look_at_explanations(node: &Node, leaders: &BTreeMap<u64, NodeId>) {
             NoLeader::Stopped(_)
             | NoLeader::MayNotLead { .. }
             | NoLeader::InRepair { .. }
+            | NoLeader::RefusedByWitness { .. }
             | NoLeader::Removed { .. }
             | NoLeader::Promised { .. } => false,
         };

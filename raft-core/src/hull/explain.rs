@@ -211,7 +211,9 @@ fn of_follower(common: &Common, follower: &Follower, now: Time) -> Vec<NoLeader>
     }
     if !follower.refused_by().is_empty() {
         let by = follower.refused_by().to_vec();
+        let by_witness = refused_by_witness(common, &by);
         why.push(NoLeader::Refused { by });
+        why.extend(by_witness);
     }
     let able = common.may_lead() && common.repair.is_none();
     let waits = able && !common.is_disk_stalled_at(now);
@@ -253,17 +255,27 @@ fn votes_missing(
         if granted.len() < needed {
             let mut silent = said(None);
             silent.retain(|id| *id != common.me.id);
+            let refused = said(Some(false));
+            let by_witness = refused_by_witness(common, &refused);
             why.push(NoLeader::VotesMissing {
                 ballot,
                 needed,
                 granted,
-                refused: said(Some(false)),
+                refused,
                 silent,
                 half,
             });
+            why.extend(by_witness);
         }
     }
     why
+}
+
+/// A witness among those who refused: it may know of more than anybody who is left.
+fn refused_by_witness(common: &Common, refused: &[NodeId]) -> Option<NoLeader> {
+    let mut refused = refused.iter().copied();
+    let witness = refused.find(|id| common.configuration().is_witness(*id))?;
+    Some(NoLeader::RefusedByWitness { witness })
 }
 
 /// Why a leader has not committed an entry that its log holds.

@@ -13,7 +13,7 @@ use raft_core::time::Time;
 
 use crate::support::{
     self, Node, append, chunks, heartbeat_reply, id, index, peer, removed, request_vote, settings,
-    vote_reply,
+    setup_with_witness, vote_reply,
 };
 
 fn node_id(id: u64) -> NodeId {
@@ -430,4 +430,26 @@ fn who_has_promised_to_give_no_vote_says_for_how_long() {
     node.wait(millis(600));
     let promised = |why: &NoLeader| matches!(why, NoLeader::Promised { .. });
     assert!(!why(&node).iter().any(promised));
+}
+
+/// The case that witnesses are dear for: what a witness knows of nobody who is left holds.
+#[test]
+fn who_is_refused_by_a_witness_is_told_what_that_may_mean() {
+    let of_three = |id| {
+        let mut node = Node::with_setup(setup_with_witness(id), MemoryLog::new());
+        node.settle();
+        node.ask();
+        node
+    };
+    let mut node = of_three(2);
+    node.pre_vote(3, false);
+    let witness = node_id(3);
+    assert!(why(&node).contains(&NoLeader::RefusedByWitness { witness }));
+    node.pre_vote(1, false);
+    assert_eq!(node.hull.role(), Role::Follower);
+    assert!(why(&node).contains(&NoLeader::RefusedByWitness { witness }));
+    let mut node = of_three(2);
+    node.pre_vote(1, false);
+    let is_it = |why: &NoLeader| matches!(why, NoLeader::RefusedByWitness { .. });
+    assert!(!why(&node).iter().any(is_it));
 }
