@@ -199,7 +199,7 @@ impl Plan {
         let codecs = Codecs::draw(&mut Key::Codecs.lot(seed, &[]), swarm.custom);
         let mut lot = Key::Ending.lot(seed, &[]);
         let mut ending = Ending::draw(&mut lot, families, tuning.election_timeout);
-        ending.all |= changes || cast.witnesses;
+        ending.all |= changes;
         let founders = draw_founders(seed, changes && tuning.pre_vote, count);
         let mut plan = Self {
             seed,

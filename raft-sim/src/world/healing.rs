@@ -193,7 +193,8 @@ impl<S: Subject> World<'_, S> {
         })
     }
 
-    /// Starts nodes that are down: all, or as many as a majority needs, any of them.
+    /// Starts nodes that are down: all, or as many as a majority needs, any of them; more, if a witness
+    /// knows of what those lack.
     fn start_down(&mut self, all: bool) {
         let majority = self.nodes.len() / 2 + 1;
         let mut order: Vec<usize> = (0..self.nodes.len()).collect();
@@ -205,7 +206,7 @@ impl<S: Subject> World<'_, S> {
             let useful = (self.nodes.iter())
                 .filter(|node| node.is_up() && !node.is_gone() && !node.is_in_repair());
             let up = useful.count();
-            if all || up < majority {
+            if all || up < majority || !self.has_heir() {
                 self.start(number);
             }
         }

@@ -93,6 +93,23 @@ impl<S: Subject> World<'_, S> {
         running.filter(|node| self.checks.belongs(node_id(node.number)))
     }
 
+    /// Whether somebody runs whom no witness refuses: who holds all that any witness may know of.
+    pub(super) fn has_heir(&self) -> bool {
+        let model = self.checks.model();
+        let numbers = || 0..self.nodes.len();
+        let witnesses = numbers().filter(|number| self.plan.is_witness(*number));
+        let known = witnesses.filter_map(|number| model.node(node_id(number)));
+        let Some(known) = known.map(|node| node.log.last_id()).max() else {
+            return true;
+        };
+        let running = self.nodes.iter().filter(|node| node.is_up());
+        let mut others = running.filter(|node| !self.plan.is_witness(node.number));
+        others.any(|node| {
+            let own = model.node(node_id(node.number));
+            own.is_some_and(|own| own.durable.last_id() >= known)
+        })
+    }
+
     /// Whether no change of members is under way, as far as any member knows, and who asked for one
     /// has an answer.
     pub(super) fn is_settled(&self) -> bool {
