@@ -335,3 +335,32 @@ fn only_an_idle_log_writes_a_closing_frame() {
     }
     assert_eq!(fs.drain_log(), ["write"]);
 }
+
+/// What a witness keeps: ids, and configurations whole.
+#[test]
+fn entries_without_payloads_are_found_as_they_were_and_the_log_says_so() {
+    let stripped = chunk(1, 2, &[600, 3000]).ids_only(crc32c::crc32c_append);
+    let fs = MemFs::default();
+    let (mut wal, recovered) = open(&fs);
+    assert!(!recovered.holds_ids_only);
+    for (number, chunk) in [
+        (1, configuration_chunk(1, 1, "there")),
+        (2, stripped.clone()),
+    ] {
+        let append = Write {
+            hard: hard(1, 1, None),
+            append: chunk.into(),
+            ..empty(number)
+        };
+        write(&mut wal, append);
+    }
+    let (wal, recovered) = open(&fs.kill());
+    assert!(recovered.holds_ids_only);
+    let (last, found) = (recovered.last, recovered.configurations.len());
+    assert_eq!((last, found), (LogIndex::new(3), 1));
+    let loaded = run(wal.load(LogIndex::new(1)..LogIndex::new(4), usize::MAX));
+    let loaded = loaded.unwrap().unwrap();
+    assert!(loaded[0].is_config() && !loaded[0].is_ids_only());
+    assert_eq!(loaded[1], stripped);
+    assert!(loaded[1].is_ids_only());
+}

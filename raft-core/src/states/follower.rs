@@ -305,8 +305,14 @@ impl Follower {
             return;
         }
         // [F13.IS.20b] Each part is a sign of life.
-        if self.recognise(common, from) {
+        if !self.recognise(common, from) {
+            return;
+        }
+        if common.is_as_in(&request.snapshot.configuration) {
             install::receive(common, from, request);
+        } else {
+            let why = Dropped::OtherRole;
+            common.event("", EventKind::MessageDropped { from: from.id, why });
         }
     }
 

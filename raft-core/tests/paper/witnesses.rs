@@ -116,6 +116,29 @@ fn a_node_takes_no_configuration_that_has_it_in_the_other_role() {
     ));
 }
 
+/// The same in a snapshot: whoever took it could not be started again.
+#[test]
+fn a_node_takes_no_snapshot_that_has_it_in_the_other_role() {
+    for (witness, told) in [(true, false), (false, true)] {
+        let mut node = if witness {
+            self::witness()
+        } else {
+            Node::new(3, 3)
+        };
+        node.settle();
+        let mut snapshot = empty_snapshot(id(9, 2));
+        let role = if told {
+            MemberRole::Witness
+        } else {
+            MemberRole::Voter
+        };
+        snapshot.configuration = Configuration::new(members(role));
+        node.receive(1, 2, install(7, &snapshot, 0, &[]));
+        assert_eq!(node.drops(), [Dropped::OtherRole]);
+        assert_eq!((node.hull.last(), node.jobs.len()), (id(0, 0), 0));
+    }
+}
+
 /// It votes as any voter does: by the last id that it knows.
 #[test]
 fn a_witness_votes_only_for_who_holds_all_that_it_knows_of() {
