@@ -317,7 +317,7 @@ impl Cast {
             Some(count) => count.clamp(1, MAX_NODES),
             None => draw_count(seed, lot),
         };
-        let few = swarm.faults && Key::Witnesses.lot(seed, &[]).chance(150);
+        let few = swarm.faults && Key::Witnesses.lot(seed, &[]).chance(220);
         let witnesses = few && !changes && count > 2;
         if swarm.faults {
             families.draw_apart(seed, changes || witnesses);
