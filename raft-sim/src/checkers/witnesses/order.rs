@@ -75,6 +75,11 @@ impl Order {
                 says: Says::Append { previous, last, .. },
                 ..
             }) if last.index > previous.index => Some((*peer, *last)),
+            Passing::Sent(Talk {
+                peer,
+                says: Says::Install { last, .. },
+                ..
+            }) => Some((*peer, *last)),
             _ => None,
         });
         let told = told.filter(|(peer, _)| hull.configuration().is_witness(*peer));
