@@ -23,6 +23,8 @@ pub(crate) struct Asked {
 impl Timers {
     /// A read is asked for on this node.
     pub(crate) fn asked(&self, node: NodeId) -> Option<Asked> {
+        // Who does not lead passes it on, and may be told by who does before it leads itself.
+        self.nodes.get(&node)?.office.as_ref()?;
         let clock = self.leases.clock(node)?;
         Some(Asked {
             at: clock.now(),

@@ -3,8 +3,12 @@
 use std::time::Duration;
 
 use raft_core::ids::{Boot, EntryId, LogIndex, Term};
+use raft_node::clock::Clock as _;
 
 use super::*;
+use crate::clock::Schedule;
+use crate::plan::{Plan, Swarm};
+use crate::rare::Rare;
 
 const ME: NodeId = NodeId::new(1);
 const LEADER: NodeId = NodeId::new(2);
@@ -442,4 +446,19 @@ fn who_takes_leave_and_speaks_on_was_never_silent() {
             stand.leader = None;
         });
     assert_eq!(tale.found, None, "the last answer is long ago");
+}
+
+#[test]
+fn a_leader_answers_a_read_when_a_majority_has_answered_it_since_and_others_pass_it_on() {
+    let plan = Plan::draw(1, &Swarm::default());
+    let clock = SimClock::new(ME, &plan, Schedule::default(), Rare::new(&plan, 1));
+    let mut tale = Tale::new();
+    tale.timers.clock_of(ME, clock.clone());
+    assert_eq!(tale.timers.asked(ME), None, "it may be told by who leads");
+    tale.elect(10);
+    let asked = tale.timers.asked(ME).unwrap();
+    assert!(!tale.timers.may_answer(ME, asked));
+    let later = clock.now().as_nanos() / 1_000_000 + 1;
+    tale.at(later, &[taken(OTHER, 6, ANSWERS)], |_| {});
+    assert!(tale.timers.may_answer(ME, asked));
 }
