@@ -230,6 +230,25 @@ mod tests {
         assert_eq!(story.verdict(), Some(property::MONOTONIC));
     }
 
+    /// What was damaged need not have held entries: then its log is found as it was, and says all the
+    /// same that some may be lost.
+    #[test]
+    fn unless_the_follower_was_damaged_in_whatever_way() {
+        for (says, verdict) in [(Some(2), None), (None, Some(property::MONOTONIC))] {
+            let mut story = story();
+            story
+                .write(2, None, &[(1, 1, 'a')])
+                .durable(2)
+                .observe(1, |node| node.matches = vec![known(2, 1)]);
+            match says {
+                Some(index) => story.reopen_damaged(2, &[(1, 1)], known(2, index).1),
+                None => story.reopen(2, &[(1, 1)]),
+            };
+            story.observe(1, |node| node.matches = vec![known(2, 0)]);
+            assert_eq!(story.verdict(), verdict, "{says:?}");
+        }
+    }
+
     #[test]
     fn a_later_term_begins_with_nothing_known() {
         let mut story = story();
