@@ -263,7 +263,7 @@ pub struct NodeModel {
     pub former: Vec<LogModel>,
     /// Whether it is a witness: the payloads in its logs here are those of other nodes.
     pub witness: bool,
-    /// How often it was found damaged in this life of the folder.
+    /// How often it was found damaged, or not yet repaired, in this life of the folder.
     pub damages: u32,
     /// The entry of the last command that the node's state machine has applied.
     pub last_applied: Option<EntryId>,
@@ -360,6 +360,8 @@ impl NodeModel {
 
     /// Goes on from what was found.
     fn keep(&mut self, state: LogModel, found: &Found) {
+        // What was damaged need not have held entries.
+        self.damages += u32::from(found.lost_through.is_some());
         if let Some(stored) = self.stored {
             let kept = found.stored.is_some_and(|found| found.last >= stored.last);
             // A snapshot that rotted is of no use. Whether its log could do without is looked at there.
@@ -401,7 +403,6 @@ impl NodeModel {
                 .stored
                 .map_or(LogIndex::ZERO, |stored| stored.last.index);
         self.former.push(std::mem::take(&mut self.durable));
-        self.damages += 1;
         self.damaged = reached;
         self.keep(left, found);
     }
