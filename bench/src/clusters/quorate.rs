@@ -174,7 +174,7 @@ impl Node {
         let setup = Setup {
             me: peer(id),
             founding: Configuration::of_voters((1..=voters).map(peer)),
-            settings: settings.clone(),
+            settings: *settings,
             seed: id,
             checksum: crc32c::crc32c_append,
             witness: false,
