@@ -135,8 +135,8 @@ impl Sample {
         let (mut outcome, count, batches) = (Ok(()), self.clusters.len(), self.batches);
         let clusters = &mut self.clusters;
         let cost = cost_of(|| {
-            outcome = (0..batches)
-                .try_for_each(|turn| clusters[turn % count].commit(&[7; PAYLOAD], at));
+            outcome =
+                (0..batches).try_for_each(|turn| clusters[turn % count].commit(&[7; PAYLOAD], at));
         });
         outcome.map(|()| cost)
     }

@@ -9,8 +9,8 @@ use std::time::Duration;
 use clap::{Args, value_parser};
 use raft_core::settings::Settings;
 
-use crate::clusters::{Cluster, Shape};
 use crate::clusters::quorate::{Quorate, Rest};
+use crate::clusters::{Cluster, Shape};
 use crate::report::{Figure, Report};
 
 /// What can be chosen.
