@@ -50,6 +50,13 @@ fn monotonic_holds_in_a_world_of_seed_4943() {
     holds(include_str!("kept/seed-4943.plan"));
 }
 
+/// Violated leases when a node crashed before the number of its start was durable: the next start
+/// has the same one, and was taken for one with another disk, which has promised nothing.
+#[test]
+fn leases_hold_in_a_world_of_seed_2583() {
+    holds(include_str!("kept/seed-2583.plan"));
+}
+
 /// Violated liveness when those who had been silent before came to count: a leader was held to
 /// what it had heard of them while they did not.
 #[test]
