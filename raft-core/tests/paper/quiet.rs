@@ -192,6 +192,18 @@ fn whatever_is_wanted_of_a_quiet_leader_wakes_it() {
     }
 }
 
+/// Networks double letters: the second answer to a farewell says what the first one did.
+#[test]
+fn an_answer_to_its_own_word_wakes_no_quiet_leader() {
+    let (mut node, rounds) = quiet_leader();
+    let term = node.term();
+    for round in [1, rounds as u64] {
+        node.receive(2, term, heartbeat_reply(round));
+        assert!(node.hull.is_quiet(), "an answer to round {round}");
+        assert_eq!(heartbeats(&mut node), []);
+    }
+}
+
 #[test]
 fn a_leader_that_was_quiet_for_hours_gives_up_when_nobody_answers_it_any_more_and_not_sooner() {
     let (mut node, _) = quiet_leader();
