@@ -43,9 +43,8 @@ impl Hull {
     /// restarted; by others only when they hope for another leader: it looks after its own first.
     pub(super) fn rouse_by(&mut self, body: &Body) {
         match (&mut self.state, body) {
-            // An answer to its own word is no news, one to nobody's is a call.
-            (State::Leader(leader), Body::HeartbeatReply(reply))
-                if !leader.is_quiet() && reply.round.is_some() => {}
+            // An answer to its own word is no news, however late or often; one to nobody's is a call.
+            (State::Leader(_), Body::HeartbeatReply(reply)) if reply.round.is_some() => {}
             (State::Leader(_), _)
             | (State::Follower(_), Body::PreVote(_) | Body::RequestVote(_)) => self.rouse(),
             (State::Follower(_) | State::PreCandidate(_) | State::Candidate(_), _) => {}

@@ -107,7 +107,7 @@ impl Leader {
         };
         let mut followers = self.followers.values();
         let known = followers.all(|progress| progress.answered() >= farewell);
-        if known && self.is_at_rest(common) {
+        if known && !self.is_quiet() && self.is_at_rest(common) {
             self.heartbeat_due = None;
             common.event("", EventKind::FellQuiet);
         }
