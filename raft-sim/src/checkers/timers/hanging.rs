@@ -50,7 +50,7 @@ impl<N: Copy + PartialEq> Hanging<N> {
 mod tests {
     use std::time::Duration;
 
-    use raft_core::ids::{Boot, EntryId, NodeId, Term};
+    use raft_core::ids::{Boot, EntryId, Incarnation, NodeId, Term};
 
     use super::*;
     use crate::checkers::timers::{Pace, Stand};
@@ -63,6 +63,7 @@ mod tests {
                 node: NodeId::new(1),
                 local: Time::from_millis(*millis),
                 after: Stand {
+                    life: Incarnation::new(1),
                     boot: Boot::new(1),
                     role,
                     term: Term::new(5),

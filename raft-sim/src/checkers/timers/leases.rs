@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use raft_core::hull::Hull;
-use raft_core::ids::{Boot, EntryId, NodeId, Term};
+use raft_core::ids::{EntryId, Incarnation, NodeId, Term};
 use raft_core::states::Role;
 use raft_core::time::Time;
 use raft_node::clock::Clock as _;
@@ -31,7 +31,7 @@ pub(super) struct Leases {
 /// What one node has promised, by its own clock, which goes on while it is down.
 #[derive(Clone, Copy, Debug)]
 struct Pledge {
-    boot: Boot,
+    life: Incarnation,
     stopped: bool,
     /// When it last took in a heartbeat of its own term.
     beat: Option<Time>,
@@ -166,10 +166,11 @@ impl Leases {
         })
     }
 
-    /// What the node has promised. A wiped disk begins with the first boot again.
+    /// What the node has promised. Another disk has promised nothing. (Boots don't tell: a start
+    /// whose number was not durable when it ended is followed by another of the same.)
     fn pledge_of(&mut self, step: &Step<'_>) -> Pledge {
         let fresh = Pledge {
-            boot: step.after.boot,
+            life: step.after.life,
             stopped: false,
             beat: None,
             until: Time::ZERO,
@@ -184,7 +185,7 @@ impl Leases {
         if !known.stopped {
             return known;
         }
-        if step.after.boot <= known.boot {
+        if step.after.life != known.life {
             return fresh;
         }
         if step.local < known.until {
@@ -282,6 +283,8 @@ const ROUNDING: Duration = Duration::from_micros(1);
 mod tests {
     use raft_core::ids::LogIndex;
 
+    use raft_core::ids::Boot;
+
     use super::*;
     use crate::checkers::timers::Pace;
     use crate::clock::Schedule;
@@ -302,6 +305,7 @@ mod tests {
     impl Tale {
         fn new() -> Self {
             let stand = Stand {
+                life: Incarnation::new(1),
                 boot: Boot::new(3),
                 role: Role::Follower,
                 term: Term::new(5),
@@ -391,12 +395,17 @@ mod tests {
 
     #[test]
     fn a_restart_ends_no_promise_and_another_disk_has_given_none() {
-        for (boot, found) in [(4, Some(property::LEASES)), (1, None)] {
+        // The same boot twice: the first one's number was not durable when it ended.
+        let (same, another) = (Incarnation::new(1), Incarnation::new(2));
+        let broken = Some(property::LEASES);
+        for (life, boot, found) in [(same, 4, broken), (same, 3, broken), (another, 1, None)] {
             let mut tale = Tale::new();
             tale.leases.stopped(ME);
-            tale.at(120, &[], |stand| stand.boot = Boot::new(boot));
+            tale.at(120, &[], |stand| {
+                (stand.life, stand.boot) = (life, Boot::new(boot));
+            });
             tale.at(150, &[asks(false)], votes);
-            assert_eq!(tale.found, found, "boot {boot}");
+            assert_eq!(tale.found, found, "{life:?}, boot {boot}");
         }
     }
 
@@ -422,6 +431,7 @@ mod tests {
 
     fn leader(term: u64) -> Stand {
         Stand {
+            life: Incarnation::new(1),
             boot: Boot::new(1),
             role: Role::Leader,
             term: Term::new(term),

@@ -58,7 +58,7 @@ fn judge(was: Stand, step: &Step<'_>, last: EntryId) -> Option<Wrong> {
 mod tests {
     use std::time::Duration;
 
-    use raft_core::ids::{Boot, LogIndex, NodeId, Term};
+    use raft_core::ids::{Boot, Incarnation, LogIndex, NodeId, Term};
     use raft_core::time::Time;
 
     use super::*;
@@ -72,6 +72,7 @@ mod tests {
 
     fn stand(term: u64, vote: Option<NodeId>) -> Stand {
         Stand {
+            life: Incarnation::new(1),
             boot: Boot::new(1),
             role: Role::Follower,
             term: Term::new(term),

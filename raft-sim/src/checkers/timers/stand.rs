@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use raft_core::hull::Hull;
-use raft_core::ids::{Boot, EntryId, NodeId, Term};
+use raft_core::ids::{Boot, EntryId, Incarnation, NodeId, Term};
 use raft_core::states::Role;
 
 /// How a hull stands after a step.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Stand {
+    pub(crate) life: Incarnation,
     pub(crate) boot: Boot,
     pub(crate) role: Role,
     pub(crate) term: Term,
@@ -26,6 +27,7 @@ pub(crate) struct Stand {
 impl Stand {
     pub(crate) fn of(hull: &Hull) -> Self {
         Self {
+            life: hull.me().incarnation,
             boot: hull.boot(),
             role: hull.role(),
             term: hull.term(),

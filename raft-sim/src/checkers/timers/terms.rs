@@ -96,7 +96,7 @@ const fn must_be_followed(says: Says) -> bool {
 mod tests {
     use std::time::Duration;
 
-    use raft_core::ids::{Boot, EntryId, LogIndex};
+    use raft_core::ids::{Boot, EntryId, Incarnation, LogIndex};
     use raft_core::states::Role;
     use raft_core::time::Time;
 
@@ -113,6 +113,7 @@ mod tests {
 
     fn stand(term: u64, leader: Option<NodeId>) -> Stand {
         Stand {
+            life: Incarnation::new(1),
             boot: Boot::new(1),
             role: Role::Follower,
             term: Term::new(term),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use raft_core::ids::{Boot, EntryId, LogIndex, Term};
+use raft_core::ids::{Boot, EntryId, Incarnation, LogIndex, Term};
 use raft_node::clock::Clock as _;
 
 use super::*;
@@ -30,6 +30,7 @@ impl Tale {
     /// A follower of term 5 that knows its leader.
     fn new() -> Self {
         let stand = Stand {
+            life: Incarnation::new(1),
             boot: Boot::new(1),
             role: Role::Follower,
             term: Term::new(5),

@@ -141,7 +141,7 @@ fn ignores_a_wish(was: Stand, step: &Step<'_>) -> Option<Wrong> {
 mod tests {
     use std::time::Duration;
 
-    use raft_core::ids::{Boot, EntryId};
+    use raft_core::ids::{Boot, EntryId, Incarnation};
     use raft_core::states::Role;
 
     use super::*;
@@ -151,6 +151,7 @@ mod tests {
 
     fn stand(term: u64) -> Stand {
         Stand {
+            life: Incarnation::new(1),
             boot: Boot::new(1),
             role: Role::Follower,
             term: Term::new(term),
