@@ -57,6 +57,12 @@ fn leases_hold_in_a_world_of_seed_2583() {
     holds(include_str!("kept/seed-2583.plan"));
 }
 
+/// Violated liveness when a cluster at rest was asked on a witness, which answers nobody.
+#[test]
+fn liveness_holds_in_a_world_of_seed_6091() {
+    holds(include_str!("kept/seed-6091.plan"));
+}
+
 /// Violated liveness when those who had been silent before came to count: a leader was held to
 /// what it had heard of them while they did not.
 #[test]
