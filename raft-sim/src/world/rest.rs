@@ -252,6 +252,8 @@ impl<S: Subject> World<'_, S> {
         let running: Vec<usize> = (0..self.nodes.len())
             .filter(|&node| self.nodes.get(node).is_some_and(Node::is_up))
             .filter(|&node| self.checks.belongs(node_id(node)))
+            // A witness answers nobody.
+            .filter(|&node| !self.plan.is_witness(node))
             .collect();
         let client = plain.get(lot.below(plain.len() as u64) as usize).copied();
         let node = running
