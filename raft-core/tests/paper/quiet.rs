@@ -239,6 +239,21 @@ fn a_follower_answers_the_farewell_and_waits_for_nothing() {
     assert_eq!(node.hull.why_no_leader(node.now), []);
 }
 
+/// It has heard something later from that leader: its farewell.
+#[test]
+fn a_quiet_follower_sleeps_on_when_something_comes_late_or_twice() {
+    for (what, body, sleeps) in [
+        ("twice", farewell(7, 2), true),
+        ("late", heartbeat(6, 2), true),
+        ("later", heartbeat(8, 2), false),
+    ] {
+        let mut node = quiet_follower();
+        node.receive(2, 5, body);
+        assert_eq!(node.sent().len(), 1, "it answers what came {what}");
+        assert_eq!(node.hull.is_quiet(), sleeps, "{what}");
+    }
+}
+
 #[test]
 fn a_farewell_that_comes_late_or_twice_or_does_not_fit_puts_nobody_to_sleep() {
     let mut node = quiet_follower();
