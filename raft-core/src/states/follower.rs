@@ -224,11 +224,16 @@ impl Follower {
     }
 
     pub(crate) fn on_heartbeat(&mut self, common: &mut Common, from: Peer, heartbeat: Heartbeat) {
+        let sleeps = self.is_quiet();
         if !self.recognise(common, from) {
             return;
         }
-        // What comes late or twice speaks of a rest that may be over.
+        // What comes late or twice speaks of a rest that may be over,
         let is_news = heartbeat.round > self.round;
+        if sleeps && !is_news {
+            // and to who sleeps, of nothing that came after the farewell.
+            self.deadline = None;
+        }
         self.round = self.round.max(heartbeat.round);
         Self::learn_commit(common, from, heartbeat.commit);
         // At once, whatever the disk does: it says that this node is here, and nothing of its log.
