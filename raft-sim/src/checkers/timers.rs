@@ -29,6 +29,8 @@ mod hanging;
 mod leases;
 mod letters;
 mod office;
+#[cfg(test)]
+mod plain;
 mod refusals;
 mod silence;
 mod stand;

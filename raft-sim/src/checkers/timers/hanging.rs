@@ -50,41 +50,23 @@ impl<N: Copy + PartialEq> Hanging<N> {
 mod tests {
     use std::time::Duration;
 
-    use raft_core::ids::{Boot, EntryId, Incarnation, NodeId, Term};
+    use raft_core::ids::NodeId;
 
     use super::*;
-    use crate::checkers::timers::{Pace, Stand};
+    use crate::checkers::timers::Stand;
+    use crate::checkers::timers::plain;
 
     /// What is said of these steps, each with its time and which write is the oldest.
     fn said(role: Role, steps: &[(u64, u64)]) -> bool {
         let mut hanging = Hanging::new();
         steps.iter().any(|(millis, number)| {
-            let step = Step {
-                node: NodeId::new(1),
-                local: Time::from_millis(*millis),
-                after: Stand {
-                    life: Incarnation::new(1),
-                    boot: Boot::new(1),
-                    role,
-                    term: Term::new(5),
-                    vote: None,
-                    leader: None,
-                    configured_by: EntryId::ORIGIN,
-                    settled: true,
-                    may_lead: true,
-                    stopped: false,
-                },
-                pace: Pace {
-                    election_timeout: Duration::from_millis(100),
-                    heartbeat_interval: Duration::from_millis(20),
-                    stalled_write_after: Duration::from_millis(200),
-                    check_quorum: true,
-                },
-                passings: &[],
-                written: *number == 0,
-                oldest_write: None,
-                left_letters: false,
+            let after = Stand {
+                role,
+                ..plain::stand(5)
             };
+            let mut step = plain::step(NodeId::new(1), *millis, after, &[]);
+            step.pace.stalled_write_after = Duration::from_millis(200);
+            step.written = *number == 0;
             let oldest = Some(*number).filter(|number| *number > 0);
             hanging.step(oldest, &step, Time::ZERO).is_some()
         })

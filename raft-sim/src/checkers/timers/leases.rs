@@ -286,7 +286,8 @@ mod tests {
     use raft_core::ids::Boot;
 
     use super::*;
-    use crate::checkers::timers::Pace;
+
+    use crate::checkers::timers::plain::step;
     use crate::clock::Schedule;
     use crate::plan::{Plan, Swarm};
     use crate::rare::Rare;
@@ -343,24 +344,6 @@ mod tests {
             let step = step(ME, millis, self.stand, passings);
             let wrong = self.leases.step(same, &step, None, None);
             self.found = self.found.or(wrong.map(|(property, _)| property));
-        }
-    }
-
-    fn step(node: NodeId, millis: u64, after: Stand, passings: &[Passing]) -> Step<'_> {
-        Step {
-            node,
-            local: Time::from_millis(millis),
-            after,
-            pace: Pace {
-                election_timeout: Duration::from_millis(100),
-                heartbeat_interval: Duration::from_millis(20),
-                stalled_write_after: Duration::from_secs(9),
-                check_quorum: true,
-            },
-            passings,
-            written: true,
-            oldest_write: None,
-            left_letters: false,
         }
     }
 

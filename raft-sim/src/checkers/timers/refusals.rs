@@ -56,13 +56,12 @@ fn judge(was: Stand, step: &Step<'_>, last: EntryId) -> Option<Wrong> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
 
-    use raft_core::ids::{Boot, Incarnation, LogIndex, NodeId, Term};
-    use raft_core::time::Time;
+    use raft_core::ids::{LogIndex, NodeId, Term};
 
     use super::*;
-    use crate::checkers::timers::Pace;
+
+    use crate::checkers::timers::plain;
 
     const OTHER: NodeId = NodeId::new(2);
 
@@ -72,16 +71,8 @@ mod tests {
 
     fn stand(term: u64, vote: Option<NodeId>) -> Stand {
         Stand {
-            life: Incarnation::new(1),
-            boot: Boot::new(1),
-            role: Role::Follower,
-            term: Term::new(term),
             vote,
-            leader: None,
-            configured_by: EntryId::ORIGIN,
-            settled: true,
-            may_lead: true,
-            stopped: false,
+            ..plain::stand(term)
         }
     }
 
@@ -97,21 +88,7 @@ mod tests {
     /// What is said of a node of term 5 whose log ends at index 7 of term 4, and which stands so after
     /// it has taken in these.
     fn said(after: Stand, passings: &[Passing]) -> bool {
-        let step = Step {
-            node: NodeId::new(1),
-            local: Time::from_millis(9),
-            after,
-            pace: Pace {
-                election_timeout: Duration::from_millis(100),
-                heartbeat_interval: Duration::from_millis(20),
-                stalled_write_after: Duration::from_secs(9),
-                check_quorum: true,
-            },
-            passings,
-            written: true,
-            oldest_write: None,
-            left_letters: false,
-        };
+        let step = plain::step(NodeId::new(1), 9, after, passings);
         judge(stand(5, None), &step, id(4, 7)).is_some()
     }
 

@@ -94,14 +94,12 @@ const fn must_be_followed(says: Says) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
 
-    use raft_core::ids::{Boot, EntryId, Incarnation, LogIndex};
-    use raft_core::states::Role;
-    use raft_core::time::Time;
+    use raft_core::ids::{EntryId, Incarnation, LogIndex};
 
     use super::*;
-    use crate::checkers::timers::Pace;
+
+    use crate::checkers::timers::plain;
 
     const ME: NodeId = NodeId::new(1);
     const OTHER: NodeId = NodeId::new(2);
@@ -113,35 +111,13 @@ mod tests {
 
     fn stand(term: u64, leader: Option<NodeId>) -> Stand {
         Stand {
-            life: Incarnation::new(1),
-            boot: Boot::new(1),
-            role: Role::Follower,
-            term: Term::new(term),
-            vote: None,
             leader,
-            configured_by: EntryId::ORIGIN,
-            settled: true,
-            may_lead: true,
-            stopped: false,
+            ..plain::stand(term)
         }
     }
 
     fn step(terms: &mut Terms, node: NodeId, after: Stand, passings: &[Passing]) -> bool {
-        let step = Step {
-            node,
-            local: Time::ZERO,
-            after,
-            pace: Pace {
-                election_timeout: Duration::from_millis(100),
-                heartbeat_interval: Duration::from_millis(20),
-                stalled_write_after: Duration::from_secs(9),
-                check_quorum: true,
-            },
-            passings,
-            written: true,
-            oldest_write: None,
-            left_letters: false,
-        };
+        let step = plain::step(node, 0, after, passings);
         terms.step(Some(stand(5, None)), &step).is_some()
     }
 

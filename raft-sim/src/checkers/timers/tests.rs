@@ -66,19 +66,8 @@ impl Tale {
 
     fn step_of(&mut self, node: NodeId, millis: u64, after: Stand, passings: &[Passing]) {
         let step = Step {
-            node,
-            local: Time::from_millis(millis),
-            after,
-            pace: Pace {
-                election_timeout: Duration::from_millis(100),
-                heartbeat_interval: Duration::from_millis(20),
-                stalled_write_after: Duration::from_secs(9),
-                check_quorum: true,
-            },
-            passings,
-            written: true,
-            oldest_write: None,
             left_letters: self.left_letters,
+            ..plain::step(node, millis, after, passings)
         };
         let voters = || vec![vec![ME, LEADER, OTHER]];
         if let Err((property, _)) = self.timers.follow(&step, voters) {

@@ -139,47 +139,17 @@ fn ignores_a_wish(was: Stand, step: &Step<'_>) -> Option<Wrong> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
 
-    use raft_core::ids::{Boot, EntryId, Incarnation};
-    use raft_core::states::Role;
+    use raft_core::ids::EntryId;
 
     use super::*;
-    use crate::checkers::timers::Pace;
+
+    use crate::checkers::timers::plain::{self, stand};
 
     const OTHER: NodeId = NodeId::new(2);
 
-    fn stand(term: u64) -> Stand {
-        Stand {
-            life: Incarnation::new(1),
-            boot: Boot::new(1),
-            role: Role::Follower,
-            term: Term::new(term),
-            vote: None,
-            leader: None,
-            configured_by: EntryId::ORIGIN,
-            settled: true,
-            may_lead: true,
-            stopped: false,
-        }
-    }
-
     fn step(millis: u64, term: u64, passings: &[Passing]) -> Step<'_> {
-        Step {
-            node: NodeId::new(1),
-            local: Time::from_millis(millis),
-            after: stand(term),
-            pace: Pace {
-                election_timeout: Duration::from_millis(100),
-                heartbeat_interval: Duration::from_millis(20),
-                stalled_write_after: Duration::from_secs(9),
-                check_quorum: true,
-            },
-            passings,
-            written: true,
-            oldest_write: None,
-            left_letters: false,
-        }
+        plain::step(NodeId::new(1), millis, stand(term), passings)
     }
 
     fn talk(term: u64, says: Says) -> Talk {
