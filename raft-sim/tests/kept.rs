@@ -63,6 +63,33 @@ fn liveness_holds_in_a_world_of_seed_6091() {
     holds(include_str!("kept/seed-6091.plan"));
 }
 
+/// Violated needless_elections when a leader that was roused could not speak at once, for want of room:
+/// it had as long to be answered as if it had been roused when it spoke.
+#[test]
+fn needless_elections_hold_in_a_world_of_seed_11554() {
+    holds(include_str!("kept/seed-11554.plan"));
+}
+
+/// Violated needless_elections when a leader stood still with a write under way that was asked for at
+/// the very moment at which all had been durable.
+#[test]
+fn needless_elections_hold_in_a_world_of_seed_15768() {
+    holds(include_str!("kept/seed-15768.plan"));
+}
+
+/// Violated liveness when a leader that had been its only voter was held to the absences of that time.
+#[test]
+fn liveness_holds_in_a_world_of_seed_20340() {
+    holds(include_str!("kept/seed-20340.plan"));
+}
+
+/// Violated idle when a node that did not know of its removal went on asking for what clients had
+/// asked of it.
+#[test]
+fn idle_holds_in_a_world_of_seed_25215() {
+    holds(include_str!("kept/seed-25215.plan"));
+}
+
 /// Violated liveness when those who had been silent before came to count: a leader was held to
 /// what it had heard of them while they did not.
 #[test]
