@@ -52,10 +52,15 @@ impl<S: Subject> World<'_, S> {
             let there = self.nodes.get(to).is_some_and(Node::is_up);
             // Who is to join goes on asking how the cluster began.
             let joins = self.nodes.get(from).is_some_and(|node| !node.founded);
+            // Who does not know of its removal asks the leader that it knew for what clients had
+            // asked of it, until their time is over.
+            let removed = !self.checks.belongs(node_id(from));
             let mut cost = cost_of(&sent, &before.sent, link);
             cost.extend(entries_of(&entries, &before.entries, link));
             let dear = (cost.into_iter()).find(|&(what, times)| {
-                !(joins && what == "Genesis") && times > most_of(what, rounds, there)
+                !(joins && what == "Genesis")
+                    && !(removed && what == "Forward")
+                    && times > most_of(what, rounds, there)
             });
             if let Some((what, times)) = dear {
                 let text = format!(
