@@ -95,6 +95,8 @@ struct Course {
     votes: Vec<NodeId>,
     /// When all that its log was asked for was last durable: whatever is not was begun after that.
     written: Time,
+    /// Whether that was so after its last step.
+    all_written: bool,
     /// Who asked it for a pre-vote and has no answer yet.
     asked_by: Vec<NodeId>,
     transfers: Transfers,
@@ -245,6 +247,7 @@ impl Course {
             office: None,
             votes: Vec::new(),
             written: step.local,
+            all_written: step.written,
             asked_by: Vec::new(),
             transfers: Transfers::default(),
             hanging: Hanging::new(),
@@ -436,13 +439,14 @@ impl Course {
     /// Whether a write may be under way for so long that its disk counts as stalled.
     fn may_hang(&self, step: &Step<'_>) -> bool {
         let long = step.local.since(self.written) * 2 >= step.pace.stalled_write_after;
-        long && self.written != self.stepped
+        long && !self.all_written
     }
 
     /// Takes note of a step. Whether it ends the node's office, or changes what that stands on.
     fn remember(&mut self, step: &Step<'_>, voters: impl Fn() -> Vec<Vec<NodeId>>) -> bool {
         let (was, is) = (self.stand, step.after);
         let mut turns = false;
+        self.all_written = step.written;
         if step.written {
             self.written = step.local;
         }
