@@ -445,7 +445,6 @@ impl Course {
     /// Takes note of a step. Whether it ends the node's office, or changes what that stands on.
     fn remember(&mut self, step: &Step<'_>, voters: impl Fn() -> Vec<Vec<NodeId>>) -> bool {
         let (was, is) = (self.stand, step.after);
-        let mut turns = false;
         self.all_written = step.written;
         if step.written {
             self.written = step.local;
@@ -466,11 +465,31 @@ impl Course {
         if gave_vote(step.node, was, is) {
             self.patient = Some(step.local);
         }
+        let mut turns = self.remember_office(stepped, step, voters);
+        for passing in step.passings {
+            turns |= self.remember_passing(step, passing);
+        }
+        self.stand = is;
+        turns
+    }
+
+    /// Takes note of what a step makes of the node's office. Whether it ends, or changes what it
+    /// stands on.
+    fn remember_office(
+        &mut self,
+        stepped: Time,
+        step: &Step<'_>,
+        voters: impl Fn() -> Vec<Vec<NodeId>>,
+    ) -> bool {
+        let (was, is) = (self.stand, step.after);
         if let Some(office) = &mut self.office {
             office.absences = office.absences_with(stepped, step);
+            if is_majority(&office.halves, |id| *id == step.node) {
+                office.absences.missed_nobody();
+            }
         }
         let led = self.office.is_some() && was.role == Role::Leader && was.term == is.term;
-        turns |= self.office.is_some() && !(led && is.role == Role::Leader);
+        let mut turns = self.office.is_some() && !(led && is.role == Role::Leader);
         if is.role != Role::Leader {
             self.office = None;
         } else if !led {
@@ -497,10 +516,9 @@ impl Course {
                 }
             }
         }
-        for passing in step.passings {
-            turns |= self.remember_passing(step, passing);
+        if let Some(office) = self.office.as_mut().filter(|_| was.quiet && !is.quiet) {
+            office.silence.roused(step.local);
         }
-        self.stand = is;
         turns
     }
 

@@ -58,9 +58,8 @@ impl<S: Subject> World<'_, S> {
             let mut cost = cost_of(&sent, &before.sent, link);
             cost.extend(entries_of(&entries, &before.entries, link));
             let dear = (cost.into_iter()).find(|&(what, times)| {
-                !(joins && what == "Genesis")
-                    && !(removed && what == "Forward")
-                    && times > most_of(what, rounds, there)
+                let asks = joins && what == "Genesis" || removed && what == "Forward";
+                !asks && times > most_of(what, rounds, there)
             });
             if let Some((what, times)) = dear {
                 let text = format!(

@@ -46,6 +46,11 @@ impl Absences {
         }
     }
 
+    /// It was the only one that counts: none of them is to be blamed for.
+    pub(super) const fn missed_nobody(&mut self) {
+        self.surely = 0;
+    }
+
     /// Whether it may give up because of them.
     pub(super) const fn excuse(self) -> bool {
         self.perhaps >= 3

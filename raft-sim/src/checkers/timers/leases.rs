@@ -287,7 +287,7 @@ mod tests {
 
     use super::*;
 
-    use crate::checkers::timers::plain::step;
+    use crate::checkers::timers::plain::{self, step};
     use crate::clock::Schedule;
     use crate::plan::{Plan, Swarm};
     use crate::rare::Rare;
@@ -306,16 +306,9 @@ mod tests {
     impl Tale {
         fn new() -> Self {
             let stand = Stand {
-                life: Incarnation::new(1),
                 boot: Boot::new(3),
-                role: Role::Follower,
-                term: Term::new(5),
-                vote: None,
                 leader: Some(OTHER),
-                configured_by: EntryId::ORIGIN,
-                settled: true,
-                may_lead: true,
-                stopped: false,
+                ..plain::stand(5)
             };
             let mut tale = Self {
                 leases: Leases::default(),
@@ -414,16 +407,8 @@ mod tests {
 
     fn leader(term: u64) -> Stand {
         Stand {
-            life: Incarnation::new(1),
-            boot: Boot::new(1),
             role: Role::Leader,
-            term: Term::new(term),
-            vote: None,
-            leader: None,
-            configured_by: EntryId::ORIGIN,
-            settled: true,
-            may_lead: true,
-            stopped: false,
+            ..plain::stand(term)
         }
     }
 

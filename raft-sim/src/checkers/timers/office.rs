@@ -29,14 +29,14 @@ pub(super) struct Office {
 impl Office {
     /// Something passes. Who speaks again after a silence begins anew: whether that is so.
     pub(super) fn pass(&mut self, passing: &Passing, now: Time, pace: Pace) -> bool {
-        let anew = self.silence.ends_with(passing, now, pace);
-        if anew {
-            (self.since, self.changed) = (now, false);
-            self.heard.clear();
-            self.answered.clear();
-            self.absences = Absences::new(now);
-        }
-        anew
+        let Some(roused) = self.silence.ends_with(passing, now, pace) else {
+            return false;
+        };
+        (self.since, self.changed) = (roused, false);
+        self.heard.clear();
+        self.answered.clear();
+        self.absences = Absences::new(roused);
+        true
     }
 
     /// When a node last answered; who has only just been asked counts as having answered. Of one

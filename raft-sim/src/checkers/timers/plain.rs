@@ -21,6 +21,7 @@ pub(super) fn stand(term: u64) -> Stand {
         configured_by: EntryId::ORIGIN,
         settled: true,
         may_lead: true,
+        quiet: false,
         stopped: false,
     }
 }

@@ -1,5 +1,5 @@
 //! Leaders that may fall silent: from one that has taken leave and says nothing, nothing is
-//! demanded; who speaks again has as long to be answered as who was just elected.
+//! demanded; who is roused and speaks again has as long to be answered as who was just elected.
 
 use raft_core::time::Time;
 
@@ -11,6 +11,8 @@ use crate::spy::{Passing, Says, Talk};
 pub(super) struct Silence {
     spoke: Time,
     takes_leave: bool,
+    /// When it was roused since it took leave. It may have had to wait for room until it spoke.
+    roused: Option<Time>,
 }
 
 impl Silence {
@@ -18,12 +20,18 @@ impl Silence {
         Self {
             spoke: now,
             takes_leave: false,
+            roused: None,
         }
     }
 
-    /// The leader says this. Whether it had fallen silent before, and speaks again: who took leave and
-    /// went on speaking has been listening all the time.
-    pub(super) fn ends_with(&mut self, passing: &Passing, now: Time, pace: Pace) -> bool {
+    /// Somebody wants something of it.
+    pub(super) fn roused(&mut self, now: Time) {
+        self.roused = Some(now);
+    }
+
+    /// The leader says this. When it was roused, if it had fallen silent before and speaks again: who
+    /// took leave and went on speaking has been listening all the time.
+    pub(super) fn ends_with(&mut self, passing: &Passing, now: Time, pace: Pace) -> Option<Time> {
         let quiet = match passing {
             Passing::Sent(Talk {
                 says: Says::Heartbeat { quiet, .. },
@@ -38,12 +46,13 @@ impl Silence {
             | Passing::ConnectionLost(_)
             | Passing::Read
             | Passing::Resumed
-            | Passing::NamedItself => return false,
+            | Passing::NamedItself => return None,
         };
         let kept = self.is_kept(now, pace);
         self.spoke = now;
         self.takes_leave = quiet;
-        kept && !quiet
+        let roused = self.roused.take().unwrap_or(now);
+        (kept && !quiet).then_some(roused)
     }
 
     /// Whether it has taken leave and says nothing any more: who takes leave again and again is

@@ -20,6 +20,8 @@ pub(crate) struct Stand {
     pub(crate) configured_by: EntryId,
     pub(crate) settled: bool,
     pub(crate) may_lead: bool,
+    /// Whether it expects to hear nothing, and sends no heartbeats.
+    pub(crate) quiet: bool,
     /// Whether it has stopped for good.
     pub(crate) stopped: bool,
 }
@@ -36,6 +38,7 @@ impl Stand {
             configured_by: hull.configured_by(),
             settled: hull.configured_by().index <= hull.commit_index(),
             may_lead: hull.configuration().may_lead(hull.me()),
+            quiet: hull.is_quiet(),
             stopped: hull.fault().is_some(),
         }
     }

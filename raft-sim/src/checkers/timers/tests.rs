@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use raft_core::ids::{Boot, EntryId, Incarnation, LogIndex, Term};
+use raft_core::ids::{Boot, EntryId, LogIndex, Term};
 use raft_node::clock::Clock as _;
 
 use super::*;
@@ -22,6 +22,8 @@ const ANSWERS: Says = Says::HeartbeatReply {
 struct Tale {
     timers: Timers,
     left_letters: bool,
+    /// Whether it is the only voter.
+    alone: bool,
     stand: Stand,
     found: Option<&'static str>,
 }
@@ -30,20 +32,13 @@ impl Tale {
     /// A follower of term 5 that knows its leader.
     fn new() -> Self {
         let stand = Stand {
-            life: Incarnation::new(1),
-            boot: Boot::new(1),
-            role: Role::Follower,
-            term: Term::new(5),
-            vote: None,
             leader: Some(LEADER),
-            configured_by: EntryId::ORIGIN,
-            settled: true,
-            may_lead: true,
-            stopped: false,
+            ..plain::stand(5)
         };
         let mut tale = Self {
             timers: Timers::default(),
             left_letters: false,
+            alone: false,
             stand,
             found: None,
         };
@@ -69,7 +64,10 @@ impl Tale {
             left_letters: self.left_letters,
             ..plain::step(node, millis, after, passings)
         };
-        let voters = || vec![vec![ME, LEADER, OTHER]];
+        let voters = || match self.alone {
+            true => vec![vec![ME]],
+            false => vec![vec![ME, LEADER, OTHER]],
+        };
         if let Err((property, _)) = self.timers.follow(&step, voters) {
             self.found.get_or_insert(property);
         }
@@ -358,6 +356,25 @@ fn a_leader_that_is_stopped_again_and_again_may_give_up_and_then_has_to() {
     assert_eq!(led(9, 320).found, None, "each is forgotten before the next");
 }
 
+#[test]
+fn whoever_led_alone_is_not_held_to_the_absences_of_that_time() {
+    let led = |alone: bool| {
+        let mut tale = Tale::new();
+        tale.alone = alone;
+        tale.elect(0);
+        for millis in (160..=5 * 160).step_by(160) {
+            tale.at(millis, &[], |_| {});
+        }
+        tale.alone = false;
+        tale.at(5 * 160 + 20, &[taken(OTHER, 6, ANSWERS)], |stand| {
+            stand.configured_by = EntryId::new(Term::new(6), LogIndex::new(9));
+        });
+        tale.found
+    };
+    assert_eq!(led(true), None);
+    assert_eq!(led(false), Some(property::LIVENESS));
+}
+
 /// The leader speaks to another node, taking leave or not.
 const fn beat(quiet: bool) -> Passing {
     let commit = LogIndex::ZERO;
@@ -397,6 +414,25 @@ fn of_a_leader_that_took_leave_nothing_is_demanded_until_it_speaks_again() {
         awake.at(millis, &[beat(false)], |_| {});
     }
     assert_eq!(awake.found, Some(property::LIVENESS));
+}
+
+#[test]
+fn a_roused_leader_listens_from_when_it_was_roused_though_it_speaks_later() {
+    let reply = taken(OTHER, 6, ANSWERS);
+    let gives_up = |roused: u64| {
+        let mut tale = Tale::new();
+        tale.elect(0).at(20, &[beat(true), reply], |_| {});
+        tale.at(40, &[], |stand| stand.quiet = true);
+        tale.at(roused, &[], |stand| stand.quiet = false);
+        tale.at(5_280, &[beat(false)], |_| {});
+        tale.at(5_300, &[], |stand| {
+            stand.role = Role::Follower;
+            stand.leader = None;
+        });
+        tale.found
+    };
+    assert_eq!(gives_up(5_000), None);
+    assert_eq!(gives_up(5_279), NEEDLESS);
 }
 
 #[test]
