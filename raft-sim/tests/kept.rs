@@ -96,3 +96,10 @@ fn idle_holds_in_a_world_of_seed_25215() {
 fn liveness_holds_in_a_world_of_seed_5095() {
     holds(include_str!("kept/seed-5095.plan"));
 }
+
+/// Violated liveness when progress was owed by a majority that had kept its disks, of which one node
+/// lacked what was damaged on its disk and only the lost one had held besides.
+#[test]
+fn liveness_holds_in_a_world_of_seed_41088() {
+    holds(include_str!("kept/seed-41088.plan"));
+}
