@@ -27,9 +27,14 @@ impl<S: Subject> World<'_, S> {
     /// Whether a majority of the nodes can still have everything that was promised.
     pub(super) fn is_progress_owed(&self) -> bool {
         let lost = self.nodes.iter().filter(|node| node.is_gone()).count();
+        // Who lacks a part waits for somebody who has it: that may be the one who is lost.
+        let lacking = self
+            .nodes
+            .iter()
+            .filter(|node| node.spoiled && !node.is_gone());
         // Who was never told of the cluster is missed at its founding, which needs all of them.
         let founded = self.nodes.iter().all(|node| node.founded);
-        lost == 0 || (founded && lost <= self.plan.minority())
+        lost == 0 || (founded && lost + lacking.count() <= self.plan.minority())
     }
 
     /// What there is to see of how far nodes and clients are.
