@@ -302,6 +302,7 @@ mod tests {
             peer: NodeId::new(2),
             term: Term::new(1),
             says: Says::HeartbeatReply {
+                round: Some(1),
                 promise: std::time::Duration::ZERO,
             },
         });

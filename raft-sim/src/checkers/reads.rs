@@ -133,8 +133,8 @@ pub(super) fn judge(now: Time, node: NodeId, due: usize, seen: usize) -> Result<
 
 /// A leader has answered a read for which it asked nobody, and without a lease.
 pub(super) fn unasked(now: Time, node: NodeId) -> Violation {
-    let text = "answered a read without a lease, and no majority has said anything since it was \
-                asked for";
+    let text = "answered a read without a lease, and no majority has answered a heartbeat that was \
+                sent since it was asked for";
     violation(now, node, text.to_owned())
 }
 

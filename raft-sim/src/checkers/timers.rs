@@ -39,6 +39,7 @@ mod transfers;
 
 use absences::Absences;
 pub(crate) use confirmations::Asked;
+use confirmations::Rounds;
 use hanging::Hanging;
 use leases::Leases;
 use letters::{is_answer, leader_of, only_asked_for_votes};
@@ -500,6 +501,7 @@ impl Course {
                 halves: voters(),
                 heard: BTreeMap::new(),
                 answered: BTreeMap::new(),
+                rounds: Rounds::default(),
                 absences: Absences::new(step.local),
                 silence: Silence::new(step.local),
             });
@@ -528,6 +530,7 @@ impl Course {
         let mut turns = false;
         if let Some(office) = &mut self.office {
             turns = office.pass(passing, step.local, step.pace);
+            office.rounds.pass(passing, step.local, is.term);
         }
         if leader_of(passing, is.term).is_some() && is.role == Role::Follower {
             self.heard = Some(step.local);

@@ -50,6 +50,7 @@ impl Talk {
                 quiet: heartbeat.quiet,
             },
             Body::HeartbeatReply(reply) => Says::HeartbeatReply {
+                round: reply.round,
                 promise: reply.promise,
             },
             Body::Removed(removed) => Says::Removed {
@@ -124,6 +125,8 @@ pub enum Says {
     },
     /// The follower is.
     HeartbeatReply {
+        /// Which round it answers, if one.
+        round: Option<u64>,
         /// For how long it promises to give no vote.
         promise: Duration,
     },

@@ -227,7 +227,7 @@ impl Pledge {
                     ..
                 }) if *term == step.after.term => self.beat = Some(step.local),
                 Passing::Sent(Talk {
-                    says: Says::HeartbeatReply { promise },
+                    says: Says::HeartbeatReply { promise, .. },
                     ..
                 }) if !promise.is_zero() => {
                     let until = self.beat.map(|beat| beat.after(*promise));
@@ -325,7 +325,8 @@ mod tests {
             };
             let beat = Passing::Taken(talk(5, says));
             tale.at(100, &[beat], |_| {});
-            let reply = Passing::Sent(talk(5, Says::HeartbeatReply { promise }));
+            let round = Some(1);
+            let reply = Passing::Sent(talk(5, Says::HeartbeatReply { round, promise }));
             tale.at(110, &[reply], |_| {});
             tale
         }

@@ -6,6 +6,7 @@ use raft_core::ids::{EntryId, NodeId};
 use raft_core::time::Time;
 
 use super::absences::Absences;
+use super::confirmations::Rounds;
 use super::silence::Silence;
 use super::{Pace, Step};
 use crate::spy::Passing;
@@ -22,6 +23,7 @@ pub(super) struct Office {
     pub(super) heard: BTreeMap<NodeId, Time>,
     /// When each last answered what only a leader sends.
     pub(super) answered: BTreeMap<NodeId, Time>,
+    pub(super) rounds: Rounds,
     pub(super) absences: Absences,
     pub(super) silence: Silence,
 }
@@ -35,6 +37,7 @@ impl Office {
         (self.since, self.changed) = (roused, false);
         self.heard.clear();
         self.answered.clear();
+        self.rounds = Rounds::default();
         self.absences = Absences::new(roused);
         true
     }

@@ -14,9 +14,14 @@ const ME: NodeId = NodeId::new(1);
 const LEADER: NodeId = NodeId::new(2);
 const OTHER: NodeId = NodeId::new(3);
 
-const ANSWERS: Says = Says::HeartbeatReply {
-    promise: Duration::ZERO,
-};
+const ANSWERS: Says = answers(1);
+
+const fn answers(round: u64) -> Says {
+    Says::HeartbeatReply {
+        round: Some(round),
+        promise: Duration::ZERO,
+    }
+}
 
 /// One node among three, told step by step.
 struct Tale {
@@ -377,13 +382,16 @@ fn whoever_led_alone_is_not_held_to_the_absences_of_that_time() {
 
 /// The leader speaks to another node, taking leave or not.
 const fn beat(quiet: bool) -> Passing {
-    let commit = LogIndex::ZERO;
+    beat_in(1, quiet)
+}
+
+const fn beat_in(round: u64, quiet: bool) -> Passing {
     Passing::Sent(Talk {
         peer: OTHER,
         term: Term::new(6),
         says: Says::Heartbeat {
-            round: 1,
-            commit,
+            round,
+            commit: LogIndex::ZERO,
             quiet,
         },
     })
@@ -475,16 +483,22 @@ fn who_takes_leave_and_speaks_on_was_never_silent() {
 }
 
 #[test]
-fn a_leader_answers_a_read_when_a_majority_has_answered_it_since_and_others_pass_it_on() {
+fn a_leader_answers_a_read_when_a_majority_has_answered_what_it_sent_since_and_others_pass_it_on() {
     let plan = Plan::draw(1, &Swarm::default());
     let clock = SimClock::new(ME, &plan, Schedule::default(), Rare::new(&plan, 1));
     let mut tale = Tale::new();
     tale.timers.clock_of(ME, clock.clone());
     assert_eq!(tale.timers.asked(ME), None, "it may be told by who leads");
-    tale.elect(10);
+    tale.elect(10).at(11, &[beat_in(1, false)], |_| {});
     let asked = tale.timers.asked(ME).unwrap();
     assert!(!tale.timers.may_answer(ME, asked));
     let later = clock.now().as_nanos() / 1_000_000 + 1;
-    tale.at(later, &[taken(OTHER, 6, ANSWERS)], |_| {});
+    tale.at(later, &[taken(OTHER, 6, answers(1))], |_| {});
+    assert!(!tale.timers.may_answer(ME, asked), "that was sent before");
+    tale.at(later + 1, &[beat_in(2, false)], |_| {});
+    tale.at(later + 2, &[taken(OTHER, 6, answers(1))], |_| {});
+    assert!(!tale.timers.may_answer(ME, asked), "so was that");
+    tale.at(later + 3, &[taken(OTHER, 6, answers(2))], |_| {});
     assert!(tale.timers.may_answer(ME, asked));
+    assert!(tale.timers.may_answer(ME, asked), "and it stays so");
 }
