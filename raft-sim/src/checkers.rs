@@ -40,6 +40,7 @@ pub mod state_machine_safety;
 mod story;
 pub mod tickets;
 mod timers;
+mod vigils;
 mod witnesses;
 mod words;
 
@@ -54,6 +55,7 @@ pub(crate) use reads::Due;
 use reads::Reads;
 use sessions::Sessions;
 use timers::{Pace, Stand, Step, Timers, Wrong};
+use vigils::{Outlook, Vigils};
 
 /// All checks of one world.
 #[derive(Debug)]
@@ -65,6 +67,7 @@ pub struct Checks {
     habits: Habits,
     watch: Watch,
     timers: Timers,
+    vigils: Vigils,
     lives: Lives,
     members: Members,
     reads: Reads,
@@ -83,6 +86,7 @@ impl Checks {
             habits: Habits::default(),
             watch: Watch::default(),
             timers: Timers::default(),
+            vigils: Vigils::default(),
             lives: Lives::default(),
             members: Members::default(),
             reads: Reads::default(),
@@ -114,6 +118,7 @@ impl Checks {
     /// A node's clock: what it has promised for a time is compared with what others make of it.
     pub(crate) fn clock_of(&mut self, node: NodeId, clock: SimClock) {
         self.timers.clock_of(node, clock);
+        self.vigils.time();
     }
 
     /// A node starts on a data folder of this incarnation, before its log is opened. Another
@@ -151,6 +156,7 @@ impl Checks {
             self.watch.stopping(node, own);
         }
         self.timers.stopped(node);
+        self.vigils.stopped(node);
         self.model.stopped(node);
     }
 
@@ -216,7 +222,13 @@ impl Checks {
         }
         let most_in_a_row = self.habits.most_in_a_row;
         let flooded = || instant::flooded(most_in_a_row);
+        let others = || {
+            let all = hull.configuration().ids().into_iter();
+            all.filter(|id| *id != node).collect()
+        };
+        let vigils = self.vigils.step(&step, Outlook::of(hull), others);
         timers
+            .or(vigils)
             .or_else(|| instant::wrong(hull, &self.model))
             .or_else(|| instant::sent_wrongly(hull.settings(), &self.passings))
             .or_else(|| self.order.step(hull, local, &self.passings))

@@ -30,7 +30,7 @@ mod leases;
 mod letters;
 mod office;
 #[cfg(test)]
-mod plain;
+pub(super) mod plain;
 mod refusals;
 mod silence;
 mod stand;

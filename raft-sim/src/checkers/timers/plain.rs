@@ -10,7 +10,7 @@ use super::{Pace, Stand, Step};
 use crate::spy::Passing;
 
 /// A follower of this term that knows no leader and has not voted.
-pub(super) fn stand(term: u64) -> Stand {
+pub(in crate::checkers) fn stand(term: u64) -> Stand {
     Stand {
         life: Incarnation::new(1),
         boot: Boot::new(1),
@@ -28,7 +28,12 @@ pub(super) fn stand(term: u64) -> Stand {
 
 /// A step at so many milliseconds, after which the node stands so. An election takes 100 of them, its
 /// heartbeat interval 20.
-pub(super) fn step(node: NodeId, millis: u64, after: Stand, passings: &[Passing]) -> Step<'_> {
+pub(in crate::checkers) fn step(
+    node: NodeId,
+    millis: u64,
+    after: Stand,
+    passings: &[Passing],
+) -> Step<'_> {
     Step {
         node,
         local: Time::from_millis(millis),
