@@ -140,6 +140,26 @@ fn what_the_follower_has_already_is_not_sent_again() {
     assert_eq!(part(&mut node).offset, 50);
 }
 
+/// [F13.IS.10]
+#[test]
+fn what_was_read_for_another_place_is_not_sent_there() {
+    let mut node = lagging();
+    let first = part(&mut node);
+    node.auto_store = false;
+    node.receive(3, 1, stored(first.request, 50));
+    node.sent();
+    // While what comes after that is read, the follower is restarted, and holds less.
+    node.step(Input::ConnectionLost(NodeId::new(3)));
+    let asked = part(&mut node);
+    node.receive(3, 1, stored(asked.request, 10));
+    node.auto_store = true;
+    node.settle();
+    let next = part(&mut node);
+    let content = node.store.newest().unwrap().1.clone();
+    assert_eq!(next.offset, 10);
+    assert_eq!(next.part, content[10..50]);
+}
+
 #[test]
 fn entries_follow_once_it_is_in_place_and_not_before() {
     let mut node = lagging();
