@@ -39,8 +39,8 @@ pub(crate) struct Transfer {
     waiting_since: Option<Time>,
     /// What was read of the content, and where it begins.
     part: Option<(u64, Bytes)>,
-    /// The job that reads what comes next.
-    reading: Option<u64>,
+    /// The job that reads what comes next, and from where.
+    reading: Option<(u64, u64)>,
     /// Whether one such job has failed: another snapshot may do better.
     unreadable: bool,
 }
@@ -102,6 +102,12 @@ impl Transfer {
         self.unreadable || common.now.since(since) >= long
     }
 
+    /// Where in the content job `number` reads, if it is the present one.
+    fn reads_under(&self, number: u64) -> Option<u64> {
+        let (job, from) = self.reading?;
+        (job == number).then_some(from)
+    }
+
     /// The follower has so much.
     fn on_stored(&mut self, stored: u64, now: Time) {
         if stored > self.most.0 {
@@ -110,8 +116,14 @@ impl Transfer {
         self.request = None;
         self.waiting_since = None;
         self.stored = Some(stored);
-        let part = self.part.take();
-        self.part = part.and_then(|(at, part)| {
+        if let Some((at, part)) = self.part.take() {
+            self.keep_part(at, part);
+        }
+    }
+
+    /// Keeps what was read from `at` on, from where the follower has come to, if that lies within.
+    fn keep_part(&mut self, at: u64, part: Bytes) {
+        self.part = self.stored.and_then(|stored| {
             let skipped = usize::try_from(stored.checked_sub(at)?).ok()?;
             (skipped < part.len()).then(|| (stored, part.slice(skipped..)))
         });
@@ -163,7 +175,7 @@ impl Leader {
             Mode::Snapshot(transfer) => Some(transfer),
             Mode::Probe { .. } | Mode::Replicate { .. } => None,
         });
-        let reader = transfers.find(|transfer| transfer.reading == Some(number))?;
+        let reader = transfers.find(|transfer| transfer.reads_under(number).is_some())?;
         Some(reader.id())
     }
 
@@ -234,7 +246,7 @@ impl Progress {
                         // [F13.IS.20a] Parts are bounded, whatever the snapshot weighs.
                         max_bytes: common.settings.max_append_bytes.max(1),
                     };
-                    transfer.reading = Some(common.snapshots.ask(work));
+                    transfer.reading = Some((common.snapshots.ask(work), stored));
                 }
                 return None;
             }
@@ -256,15 +268,13 @@ impl Progress {
         let Mode::Snapshot(transfer) = &mut self.mode else {
             return;
         };
-        if transfer.reading != Some(number) {
-            return;
-        }
-        transfer.reading = None;
-        let Some(stored) = transfer.stored else {
+        let Some(from) = transfer.reads_under(number) else {
             return;
         };
+        transfer.reading = None;
         match part.filter(|part| !part.is_empty()) {
-            Some(part) => transfer.part = Some((stored, part.clone())),
+            // The follower may have said since that it has more, or less.
+            Some(part) => transfer.keep_part(from, part.clone()),
             // Not at once again: a store that failed is likely to fail.
             None => {
                 transfer.unreadable = true;
