@@ -32,6 +32,7 @@ pub(crate) mod events;
 pub(crate) mod loads;
 pub(crate) mod outbox;
 mod promises;
+pub(crate) mod receiving;
 pub(crate) mod repair;
 pub(crate) mod resolved;
 pub(crate) mod rest;

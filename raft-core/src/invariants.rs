@@ -82,6 +82,7 @@ mod checks {
     use crate::hull::Hull;
     use crate::ids::{LogIndex, NodeId, Peer};
     use crate::rules::reconfigure;
+    use crate::states::leader::parts::Transfer;
     use crate::states::leader::progress::{Mode, Progress};
     use crate::states::leader::{Leader, is_quorum_alone};
     use crate::states::{Role, State};
@@ -352,10 +353,7 @@ mod checks {
             })?;
             witness_holds(common, progress)?;
             if let Mode::Snapshot(transfer) = progress.mode() {
-                let (id, stored) = (transfer.id(), transfer.stored());
-                require(common.snapshots.has(id) && stored <= id.length, &|| {
-                    alloc::format!("{id:?}, which a follower has {stored} bytes of, is stored")
-                })?;
+                transfer_holds(common, transfer)?;
             }
             if let Mode::Replicate { in_flight, bytes } = progress.mode() {
                 let pinned = in_flight
@@ -368,6 +366,21 @@ mod checks {
             }
         }
         Ok(())
+    }
+
+    /// What is sent of a snapshot is stored here, and no more of it is under way than may be.
+    fn transfer_holds(common: &Common, transfer: &Transfer) -> Result<(), alloc::string::String> {
+        let (id, stored, bytes) = (transfer.id(), transfer.stored(), transfer.bytes());
+        let limits = &common.settings;
+        let most = limits.max_bytes_in_flight.max(limits.max_append_bytes);
+        let is_there = common.snapshots.has(id) && stored <= id.length;
+        if is_there && transfer.is_in_order() && bytes <= most {
+            return Ok(());
+        }
+        Err(alloc::format!(
+            "{id:?}, which a follower has {stored} bytes of, is stored, and parts of {bytes} bytes \
+             follow each other to it; {most} may be under way"
+        ))
     }
 
     /// A witness, and nobody else, is told of what is durable here and of nothing more.

@@ -38,8 +38,8 @@
 //! # What is left out, and what that costs
 //!
 //! A snapshot's content never passes through here as a whole: whoever drives the hull keeps it, and
-//! a hull whose driver has no store never forgets. A snapshot is sent one part at a time, which
-//! costs a round trip for each.
+//! a hull whose driver has no store never forgets. Of a snapshot, too, a part that
+//! overtakes another is sent again: no receiver keeps what it can't write yet.
 
 #![no_std]
 #![cfg_attr(

@@ -55,18 +55,20 @@ pub struct Settings {
     /// Writes that may be outstanding at the log. At least 1. More hides the latency of a sync; what
     /// comes meanwhile goes together into the next, so that a few are enough.
     pub max_writes_in_flight: usize,
-    /// AppendEntries that may be unanswered by one follower. At least 1. After a refusal only half
+    /// AppendEntries that may be unanswered by one follower, or parts of a snapshot, of which as many
+    /// may wait for the follower's store. At least 1. After a refusal only half
     /// of what was under way may be, and one more with each that is answered: over a network that
     /// reorders, all that overtakes is sent for nothing.
     pub max_appends_in_flight: usize,
-    /// Bytes of memory that unanswered entries to one follower may keep alive. At least
-    /// [`Self::max_append_bytes`]. Choose what the link carries in a round trip and a sync; each
+    /// Bytes of memory that unanswered entries to one follower may keep alive, or parts of a snapshot:
+    /// those that are unanswered, the one that is read ahead, and on the follower those that wait for
+    /// its store. At least [`Self::max_append_bytes`]. Choose what the link carries in a round trip and a sync; each
     /// follower may cost that much.
     pub max_bytes_in_flight: usize,
     /// Bytes of payload in one AppendEntries; a single larger entry still goes alone, so that any
     /// number will do. Choose what the link carries in a few milliseconds: heartbeats have a lane of
     /// their own, but share the link. Also the bytes of one part of a
-    /// snapshot, of which one is under way to each follower.
+    /// snapshot.
     pub max_append_bytes: usize,
     /// Bytes of payload proposed and not yet committed, beyond which proposals are refused. At
     /// least [`Self::max_payload_bytes`]. Choose what may wait at once: it stays in memory until a

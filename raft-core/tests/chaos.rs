@@ -480,8 +480,9 @@ fn changes_of_members_keep_the_log_safe_and_come_to_an_end() {
             world.applied.len() > before + 10,
             "seed {seed}: no progress after healing"
         );
-        // Leadership is still being handed over now and then: it need not be so at once.
-        let rests = (0..2_000).any(|_| {
+        // Leadership is still being handed over now and then, and who is to vote may be sent one
+        // snapshot after the other, for ten rounds: it need not be so at once.
+        let rests = (0..10_000).any(|_| {
             world.act(false);
             world.nodes.iter().any(leads_what_was_wanted)
         });

@@ -49,6 +49,8 @@ mod s6_membership;
 mod s7_sending;
 #[path = "paper/s7_taking.rs"]
 mod s7_taking;
+#[path = "paper/s7_window.rs"]
+mod s7_window;
 #[path = "paper/solo.rs"]
 mod solo;
 #[path = "paper/t10_2_1_parallel_disk.rs"]

@@ -5,8 +5,9 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::hash::{Hash, Hasher};
 
+use super::receiving::Receiving;
 use crate::hull::{SnapshotJob, SnapshotWork};
-use crate::ids::{LogIndex, Peer};
+use crate::ids::LogIndex;
 use crate::log::SnapshotMark;
 use crate::settings::SnapshotPolicy;
 use crate::snapshot::{Snapshot, SnapshotId};
@@ -17,7 +18,6 @@ use crate::time::LogTime;
 ///
 /// - `stored` is the newest one that is durable in the driver's store; `older` are those before it
 ///   that may still be on their way to a follower.
-/// - Of the jobs about the snapshot that is received, at most one is under way.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Snapshots {
     stored: Option<Box<Snapshot>>,
@@ -44,28 +44,6 @@ struct Taking {
     number: u64,
     mark: SnapshotMark,
     time: LogTime,
-}
-
-/// A snapshot on its way here.
-#[derive(Clone, Debug)]
-pub(crate) struct Receiving {
-    pub(crate) snapshot: Snapshot,
-    /// Who is to be told, in answer to which request of this term.
-    pub(crate) asker: Option<(Peer, u64)>,
-    pub(crate) stage: Stage,
-}
-
-/// How far a snapshot is received.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Stage {
-    /// The store is asked what it has. `job` is what it was asked under.
-    Beginning { job: u64 },
-    /// So much is there, and more may come.
-    Ready { stored: u64 },
-    /// A part is being written; with it, so much will be there.
-    Writing { job: u64, through: u64 },
-    /// All is there, and is checked and made durable.
-    Finishing { job: u64 },
 }
 
 impl Snapshots {
@@ -211,8 +189,7 @@ impl Snapshots {
             return true;
         }
         // Whatever was received lies in the store; who offers it next finds out how much it is.
-        self.receiving
-            .take_if(|receiving| receiving.stage.awaits(number));
+        self.receiving.take_if(|receiving| receiving.awaits(number));
         false
     }
 
@@ -261,9 +238,9 @@ impl Snapshots {
     }
 
     /// A new term: whoever asked in the old one is told nothing any more.
-    pub(crate) const fn forget_asker(&mut self) {
+    pub(crate) fn forget_asker(&mut self) {
         if let Some(receiving) = &mut self.receiving {
-            receiving.asker = None;
+            receiving.forget_asker();
         }
     }
 
@@ -287,34 +264,8 @@ impl Snapshots {
             .as_ref()
             .map(|taking| (&taking.mark, taking.time))
             .hash(into);
-        if let Some(Receiving {
-            snapshot,
-            asker,
-            stage,
-        }) = receiving.as_deref()
-        {
-            (snapshot, asker, stage.progress()).hash(into);
-        }
-    }
-}
-
-impl Stage {
-    /// Whether job `number` is what it waits for.
-    pub(crate) const fn awaits(self, number: u64) -> bool {
-        match self {
-            Self::Beginning { job } | Self::Writing { job, .. } | Self::Finishing { job } => {
-                job == number
-            }
-            Self::Ready { .. } => false,
-        }
-    }
-
-    const fn progress(self) -> (u8, u64) {
-        match self {
-            Self::Beginning { .. } => (0, 0),
-            Self::Ready { stored } => (1, stored),
-            Self::Writing { through, .. } => (2, through),
-            Self::Finishing { .. } => (3, 0),
+        if let Some(receiving) = receiving {
+            receiving.fingerprint(into);
         }
     }
 }

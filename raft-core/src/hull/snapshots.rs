@@ -54,7 +54,7 @@ impl Hull {
             SnapshotAnswer::Damaged => install::on_damaged(common, number),
             SnapshotAnswer::Part(part) => {
                 if let State::Leader(leader) = &mut self.state {
-                    leader.on_part(&self.common, number, Some(&part));
+                    leader.on_part(number, Some(&part));
                 }
             }
             SnapshotAnswer::Failed => {
@@ -64,7 +64,7 @@ impl Hull {
                     if let Some(id) = leader.read_for(number) {
                         common.snapshots.doubt(id);
                     }
-                    leader.on_part(&self.common, number, None);
+                    leader.on_part(number, None);
                 }
             }
         }

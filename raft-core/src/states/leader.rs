@@ -19,6 +19,7 @@ mod commit;
 mod lag;
 pub(crate) mod lease;
 mod membership;
+pub(crate) mod parts;
 pub(crate) mod progress;
 mod quiet;
 mod reads;

@@ -19,7 +19,7 @@ use crate::support::{
 };
 
 /// A snapshot of commands with these terms, the first at index 1, of the founding cluster.
-fn snapshot(terms: &[u64]) -> (Snapshot, Vec<u8>) {
+pub(crate) fn snapshot(terms: &[u64]) -> (Snapshot, Vec<u8>) {
     let machine = ids_of(1, terms)
         .into_iter()
         .map(|id| {

@@ -12,53 +12,70 @@ use raft_core::settings::Settings;
 use crate::s7_taking::snapshotting;
 use crate::support::{Node, conflict, heartbeat_reply, id, ids, ids_of, index, installed, stored};
 
-/// Settings under which a snapshot after four entries is sent 40 bytes at a time.
+/// Settings under which a snapshot after four entries is sent 40 bytes at a time, one part after the
+/// other.
 fn in_parts() -> Settings {
     Settings {
         max_append_bytes: 40,
+        max_bytes_in_flight: 40,
         ..snapshotting(4, 0)
     }
 }
 
+fn lagging() -> Node {
+    lagging_with(in_parts())
+}
+
 /// A leader of term 1 with five entries, of which it has forgotten four. Node 3 has said that it
 /// holds only the first.
-fn lagging() -> Node {
-    let mut node = Node::leading_with(in_parts());
+pub(crate) fn lagging_with(settings: Settings) -> Node {
+    let mut node = Node::leading_with(settings);
     for last in 2..=5 {
         node.propose(b"x");
         node.sent();
         node.acknowledge(2, last);
     }
     assert_eq!(node.hull.forgotten(), id(4, 1));
-    node.step(Input::ConnectionLost(NodeId::new(3)));
-    node.sent();
-    let request = node.last_request(3);
-    node.receive(3, 1, conflict(request, 5, id(1, 1)));
+    let lost = || Input::ConnectionLost(NodeId::new(3));
+    node.step(lost());
+    for probe in node.appends_to(3) {
+        let refused = probe.previous.index.get();
+        node.receive(3, 1, conflict(probe.request, refused, id(1, 1)));
+    }
+    // What it was sent meanwhile was lost.
+    node.step(lost());
     node
 }
 
 /// What node 3 is sent of snapshots now.
-fn parts(node: &mut Node) -> Vec<InstallSnapshot> {
+pub(crate) fn parts(node: &mut Node) -> Vec<InstallSnapshot> {
     let mut parts = Vec::new();
     // What is to be sent may have to be read first.
-    for _ in 0..3 {
+    let mut rounds_without = 0;
+    while rounds_without < 3 {
         let sent = node.sent_to(3).into_iter();
+        let before = parts.len();
         parts.extend(sent.filter_map(|body| match body {
             Body::InstallSnapshot(part) => Some(*part),
             _ => None,
         }));
+        rounds_without = if parts.len() > before {
+            0
+        } else {
+            rounds_without + 1
+        };
     }
     parts
 }
 
 /// The one part that node 3 is sent now.
-fn part(node: &mut Node) -> InstallSnapshot {
+pub(crate) fn part(node: &mut Node) -> InstallSnapshot {
     let mut parts = parts(node);
     assert_eq!(parts.len(), 1, "{parts:?}");
     parts.remove(0)
 }
 
-fn length(node: &Node) -> u64 {
+pub(crate) fn length(node: &Node) -> u64 {
     node.hull.stored_snapshot().unwrap().id.length
 }
 

@@ -1,12 +1,13 @@
 //! Receiving a snapshot, part by part (Figure 13; paper 7).
 //!
 //! A part that comes again, late or from another leader changes nothing: only the one that begins
-//! where the last one ended is written, and any other is answered with where that is.
+//! where the last one ended is written, and any other is answered with where that is. Parts that
+//! follow each other are handed to the store as they come.
 
 use alloc::boxed::Box;
 
 use crate::common::Common;
-use crate::common::snapshots::{Receiving, Stage};
+use crate::common::receiving::{Receiving, Stage};
 use crate::error::Dropped;
 use crate::hull::SnapshotWork;
 use crate::ids::{EntryId, Peer};
@@ -62,32 +63,34 @@ fn take_part(common: &mut Common, from: Peer, request: InstallSnapshot) {
     let Some(receiving) = &mut common.snapshots.receiving else {
         return begin(common, asker, request.snapshot);
     };
-    // A copy of an earlier request must not throw away what came since.
     let is_later = |(peer, number): (Peer, u64)| peer == from && number > request.request;
-    if receiving.asker.is_some_and(is_later) {
-        return;
-    }
+    let late = receiving.asker.is_some_and(is_later);
     if receiving.snapshot.id != request.snapshot.id {
-        // What is complete is put in place first: that is soon done, and may be all it takes.
-        if !matches!(receiving.stage, Stage::Finishing { .. }) {
+        // A copy of an earlier request must not throw away what came since, and what is complete is
+        // put in place first: that is soon done, and may be all it takes.
+        if !late && !matches!(receiving.stage, Stage::Finishing { .. }) {
             begin(common, asker, request.snapshot);
         }
         return;
     }
-    receiving.asker = Some(asker);
-    let Stage::Ready { stored } = receiving.stage else {
-        // The answer comes when the store has done what it was asked.
-        return;
-    };
-    if request.offset == stored && !request.part.is_empty() {
+    if !late {
+        receiving.asker = Some(asker);
+    }
+    let InstallSnapshot { offset, part, .. } = request;
+    let follows = receiving.next_offset() == Some(offset) && !part.is_empty();
+    if follows && receiving.has_room(&common.settings, part.len()) {
         // [F13.IS.3] Write the part where it belongs.
-        let (offset, part) = (request.offset, request.part);
         let through = offset.saturating_add(part.len() as u64);
         let job = common.snapshots.ask(SnapshotWork::Write { offset, part });
-        set_stage(common, Stage::Writing { job, through });
-    } else {
+        if let Some(receiving) = &mut common.snapshots.receiving {
+            receiving.on_write(job, request.request, through);
+        }
+    } else if let (Stage::Storing { stored }, false, false) =
+        (receiving.stage, receiving.is_writing(), late)
+    {
         reply(common, asker, InstallVerdict::Stored(stored));
     }
+    // Otherwise the answer comes when the store has done what it was asked.
 }
 
 /// Begins to receive a snapshot, in place of any other.
@@ -95,24 +98,35 @@ fn begin(common: &mut Common, asker: (Peer, u64), snapshot: Snapshot) {
     // [F13.IS.2] Create the place for it; what a crash or another leader left of it counts.
     common.snapshots.forget_writes();
     let job = common.snapshots.ask(SnapshotWork::Begin(snapshot.clone()));
-    common.snapshots.receiving = Some(Box::new(Receiving {
-        snapshot,
-        asker: Some(asker),
-        stage: Stage::Beginning { job },
-    }));
+    let receiving = Receiving::new(snapshot, asker, job);
+    common.snapshots.receiving = Some(Box::new(receiving));
 }
 
 /// The store said how much it has.
 pub(crate) fn on_begun(common: &mut Common, number: u64, stored: u64) {
     if let Some(Stage::Beginning { .. }) = awaited(common, number) {
+        set_stage(common, Stage::Storing { stored });
         is_stored(common, stored);
+        answer(common, InstallVerdict::Stored(stored));
     }
 }
 
 /// The store has written a part.
 pub(crate) fn on_written(common: &mut Common, number: u64) {
-    if let Some(Stage::Writing { through, .. }) = awaited(common, number) {
-        is_stored(common, through);
+    let Some(receiving) = &mut common.snapshots.receiving else {
+        return;
+    };
+    let Some((request, stored)) = receiving.on_written(number) else {
+        return;
+    };
+    let verdict = InstallVerdict::Stored(stored);
+    let (asker, goes_on) = (receiving.asker, receiving.is_writing());
+    is_stored(common, stored);
+    // While more is being written, the latest request is none that this answers.
+    match (asker, request) {
+        (Some((to, _)), Some(request)) if goes_on => reply(common, (to, request), verdict),
+        _ if goes_on => {}
+        _ => answer(common, verdict),
     }
 }
 
@@ -120,7 +134,7 @@ pub(crate) fn on_written(common: &mut Common, number: u64) {
 pub(crate) fn on_damaged(common: &mut Common, number: u64) {
     if let Some(Stage::Finishing { .. }) = awaited(common, number) {
         common.event("", EventKind::SnapshotFailed);
-        set_stage(common, Stage::Ready { stored: 0 });
+        set_stage(common, Stage::Storing { stored: 0 });
         answer(common, InstallVerdict::Stored(0));
     }
 }
@@ -144,29 +158,23 @@ pub(crate) fn on_finished(common: &mut Common, number: u64) {
     }
 }
 
+/// So much is there: if that is all, the store makes a snapshot of it.
 fn is_stored(common: &mut Common, stored: u64) {
-    let Some(snapshot) = common
-        .snapshots
-        .receiving
-        .as_ref()
-        .map(|now| now.snapshot.clone())
-    else {
+    let receiving = common.snapshots.receiving.as_ref();
+    let snapshot = receiving.map(|now| &now.snapshot);
+    // [F13.IS.4] All parts are there; otherwise, wait for more.
+    let Some(whole) = snapshot.filter(|snapshot| stored >= snapshot.id.length) else {
         return;
     };
-    if stored >= snapshot.id.length {
-        // [F13.IS.4] All parts are there; otherwise, answer and wait for more.
-        let job = common.snapshots.ask(SnapshotWork::Finish(snapshot));
-        set_stage(common, Stage::Finishing { job });
-    } else {
-        set_stage(common, Stage::Ready { stored });
-    }
-    answer(common, InstallVerdict::Stored(stored));
+    let work = SnapshotWork::Finish(whole.clone());
+    let job = common.snapshots.ask(work);
+    set_stage(common, Stage::Finishing { job });
 }
 
 /// The stage that waits for this job, if it is still the present one.
 fn awaited(common: &Common, number: u64) -> Option<Stage> {
     let receiving = common.snapshots.receiving.as_ref()?;
-    receiving.stage.awaits(number).then_some(receiving.stage)
+    receiving.awaits(number).then_some(receiving.stage)
 }
 
 fn set_stage(common: &mut Common, stage: Stage) {

@@ -13,7 +13,7 @@ use crate::ids::{LogIndex, Peer};
 use crate::time::Time;
 
 use super::lease::Promised;
-use super::send_snapshot::Transfer;
+use super::parts::Transfer;
 
 /// One follower, as its leader sees it.
 ///
@@ -126,7 +126,7 @@ impl Progress {
     pub(crate) fn bytes_in_flight(&self) -> usize {
         match &self.mode {
             Mode::Probe { .. } => 0,
-            Mode::Snapshot(transfer) => transfer.part_bytes(),
+            Mode::Snapshot(transfer) => transfer.bytes(),
             Mode::Replicate { bytes, .. } => *bytes,
         }
     }

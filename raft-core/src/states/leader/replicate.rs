@@ -15,6 +15,7 @@ use crate::message::{AppendEntries, AppendEntriesReply, AppendVerdict};
 use crate::rules::append;
 use crate::trace::{EventKind, RuleKey};
 
+use super::parts::Step;
 use super::progress::{InFlight, Mode, Progress};
 
 impl Progress {
@@ -307,7 +308,10 @@ impl Progress {
             Mode::Replicate { .. } => {
                 self.next <= self.sendable(common) && !self.is_window_full(common)
             }
-            Mode::Snapshot(transfer) => transfer.has_something() && self.may_offer(),
+            Mode::Snapshot(transfer) => {
+                let next = transfer.next_step(&self.window_of_parts(common));
+                next != Step::Wait && self.may_offer()
+            }
         };
         append || self.heartbeat_due || self.has_news(common)
     }
