@@ -137,6 +137,8 @@ markers! {
     SnapshotSuperfluous: "a node was offered a snapshot of what its log held",
     SnapshotOfFormerLeader: "a node got a part of a snapshot from a leader of an earlier term",
     SnapshotResumed: "a snapshot went on where it was, after a crash or a change of leader",
+    PartsFollow: "a part of a snapshot was sent before the one ahead of it was answered",
+    PartsAgain: "a leader went back to where a follower had come to in a snapshot",
     StoredAheadOfLog: "a node started with a snapshot of more than its log held",
     StartedFromSnapshot: "a node started from a snapshot, and not from its log alone",
     RestoredByFollower: "a running node's state was replaced by a snapshot's",

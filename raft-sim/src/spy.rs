@@ -312,6 +312,8 @@ pub enum Passing {
     Read,
     /// The node goes on receiving a snapshot of which it had a part.
     Resumed,
+    /// The node has received all of a snapshot, and its content is another than it was said to be.
+    Garbled,
     /// The node sent something in the name of its boot before that boot was durable.
     NamedItself,
 }

@@ -51,9 +51,9 @@ pub(crate) fn flooded(in_a_row: usize) -> Option<Wrong> {
     })
 }
 
-/// Looks at what a hull sent in a step.
+/// Looks at what a hull sent in a step, and what came of a snapshot that it received.
 pub(crate) fn sent_wrongly(settings: &Settings, passings: &[Passing]) -> Option<Wrong> {
-    let mut requests = 0;
+    let (mut requests, mut parts) = (0, 0_usize);
     for passing in passings {
         match passing {
             Passing::NamedItself => {
@@ -62,82 +62,123 @@ pub(crate) fn sent_wrongly(settings: &Settings, passings: &[Passing]) -> Option<
                     .to_owned();
                 return Some((property::DURABILITY, text));
             }
-            Passing::Sent(Talk {
-                peer,
-                says: Says::Install { bytes, .. },
-                ..
-            }) if *bytes > settings.max_append_bytes => {
-                let most = settings.max_append_bytes;
-                let text =
-                    format!("sent {peer} a part of a snapshot of {bytes} bytes, of at most {most}");
-                return Some((property::IDLE, text));
+            Passing::Garbled => {
+                let text = "received all parts of a snapshot, and put together something else: no \
+                            disk hands out what rotted, and no network changes what it carries"
+                    .to_owned();
+                return Some((property::STATE_MACHINE_SAFETY, text));
             }
             Passing::Sent(talk) => {
-                let Some((entries, bytes)) = carries(talk) else {
+                let Some(load) = Load::of(talk) else {
                     continue;
                 };
                 requests += 1;
-                // A single entry may be longer than a request should be, or it would never go.
-                if entries > 1 && bytes > settings.max_append_bytes {
+                if load.is_too_long(settings) {
+                    let most = settings.max_append_bytes;
                     let text = format!(
-                        "sent {} one request with {entries} entries of {bytes} bytes; more than \
-                         one may have {} at most",
-                        talk.peer, settings.max_append_bytes
+                        "sent {} {load} in one request, of at most {most}",
+                        talk.peer
                     );
                     return Some((property::IDLE, text));
                 }
+                parts = parts.saturating_add(load.of_snapshot());
             }
             Passing::Taken(_) | Passing::ConnectionLost(_) | Passing::Read | Passing::Resumed => {}
         }
     }
-    (requests > settings.max_appends_in_flight)
-        .then(|| too_many_at_once(settings, passings))
+    (requests > settings.max_appends_in_flight || parts > settings.max_bytes_in_flight)
+        .then(|| too_much_at_once(settings, passings))
         .flatten()
 }
 
-/// Only an answer makes room for another request with entries.
-fn too_many_at_once(settings: &Settings, passings: &[Passing]) -> Option<Wrong> {
+/// Only an answer makes room for more.
+fn too_much_at_once(settings: &Settings, passings: &[Passing]) -> Option<Wrong> {
     let sent_to = |passing: &Passing| match passing {
-        Passing::Sent(talk) => carries(talk).map(|_| talk.peer),
+        Passing::Sent(talk) => Load::of(talk).map(|load| (talk.peer, load)),
         _ => None,
     };
-    passings.iter().filter_map(sent_to).find_map(|peer| {
+    passings.iter().filter_map(sent_to).find_map(|(peer, _)| {
         // A copy sent right behind its original asks for nothing more.
         let copied = |place: usize| place > 0 && passings.get(place - 1) == passings.get(place);
         let sent = passings.iter().enumerate();
-        let sent = sent.filter(|&(place, one)| sent_to(one) == Some(peer) && !copied(place));
+        let sent = sent.filter(|(place, _)| !copied(*place));
+        let loads = sent.filter_map(|(_, one)| sent_to(one).filter(|(to, _)| *to == peer));
+        let (mut requests, mut parts) = (0, 0_usize);
+        for (_, load) in loads {
+            requests += 1;
+            parts = parts.saturating_add(load.of_snapshot());
+        }
         let heard = |one: &&Passing| match one {
             Passing::Taken(talk) => talk.peer == peer,
             Passing::ConnectionLost(lost) => *lost == peer,
-            Passing::Sent(_) | Passing::Read | Passing::Resumed | Passing::NamedItself => false,
+            Passing::Sent(_)
+            | Passing::Read
+            | Passing::Resumed
+            | Passing::Garbled
+            | Passing::NamedItself => false,
         };
         let rounds = passings.iter().filter(heard).count() + 1;
-        let (sent, most) = (sent.count(), rounds * settings.max_appends_in_flight);
-        (sent > most).then(|| {
+        let (most, bytes) = (settings.max_appends_in_flight, settings.max_bytes_in_flight);
+        let too_much = requests > rounds * most || parts > bytes.saturating_mul(rounds);
+        too_much.then(|| {
             let text = format!(
-                "sent {peer} {sent} requests with entries in one step; of answers that make room \
-                 for more there were {}, and {} may be unanswered",
+                "sent {peer} {requests} requests that bring something, {parts} bytes of snapshots \
+                 among it, in one step; of answers that make room for more there were {}, and {most} \
+                 may be unanswered, and {bytes} bytes",
                 rounds - 1,
-                settings.max_appends_in_flight
             );
             (property::IDLE, text)
         })
     })
 }
 
-/// How many entries a message brings, and how many bytes; `None` without any.
-fn carries(talk: &Talk) -> Option<(u64, usize)> {
-    let Says::Append {
-        previous,
-        last,
-        bytes,
-        ..
-    } = talk.says
-    else {
-        return None;
-    };
-    let entries = last.index.get().saturating_sub(previous.index.get());
-    (entries > 0).then_some((entries, bytes))
+/// What a request brings, if it brings anything.
+#[derive(Clone, Copy)]
+enum Load {
+    Entries { count: u64, bytes: usize },
+    Part { bytes: usize },
+}
+
+impl Load {
+    fn of(talk: &Talk) -> Option<Self> {
+        match talk.says {
+            Says::Append {
+                previous,
+                last,
+                bytes,
+                ..
+            } if last.index > previous.index => {
+                let count = last.index.get().saturating_sub(previous.index.get());
+                Some(Self::Entries { count, bytes })
+            }
+            Says::Install { bytes, .. } if bytes > 0 => Some(Self::Part { bytes }),
+            _ => None,
+        }
+    }
+
+    /// A single entry may be longer than a request should be, or it would never go.
+    const fn is_too_long(self, settings: &Settings) -> bool {
+        match self {
+            Self::Entries { count, bytes } => count > 1 && bytes > settings.max_append_bytes,
+            Self::Part { bytes } => bytes > settings.max_append_bytes,
+        }
+    }
+
+    const fn of_snapshot(self) -> usize {
+        match self {
+            Self::Entries { .. } => 0,
+            Self::Part { bytes } => bytes,
+        }
+    }
+}
+
+impl core::fmt::Display for Load {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Entries { count, bytes } => write!(f, "{count} entries of {bytes} bytes"),
+            Self::Part { bytes } => write!(f, "{bytes} bytes of a snapshot"),
+        }
+    }
 }
 
 fn commit_outside(commit: LogIndex, last: EntryId) -> Option<Wrong> {
@@ -279,17 +320,59 @@ mod tests {
             ..Settings::default()
         };
         for (bytes, verdict) in [(0, None), (100, None), (101, Some(property::IDLE))] {
-            let part = Passing::Sent(Talk {
-                peer: NodeId::new(2),
-                term: Term::new(1),
-                says: Says::Install {
-                    last: EntryId::ORIGIN,
-                    bytes,
-                },
-            });
-            let wrong = sent_wrongly(&settings, &[part]);
+            let wrong = sent_wrongly(&settings, &[part(0, bytes)]);
             assert_eq!(property_of(wrong), verdict, "{bytes} bytes");
         }
+    }
+
+    /// A part of a snapshot for node 2.
+    fn part(offset: u64, bytes: usize) -> Passing {
+        Passing::Sent(Talk {
+            peer: NodeId::new(2),
+            term: Term::new(1),
+            says: Says::Install {
+                last: EntryId::ORIGIN,
+                offset,
+                bytes,
+            },
+        })
+    }
+
+    #[test]
+    fn no_more_of_a_snapshot_goes_out_at_once_than_may_be_unanswered() {
+        let settings = Settings {
+            max_append_bytes: 100,
+            max_bytes_in_flight: 250,
+            max_appends_in_flight: 3,
+            ..Settings::default()
+        };
+        let answer = Passing::Taken(Talk {
+            peer: NodeId::new(2),
+            term: Term::new(1),
+            says: Says::InstallReply(None),
+        });
+        let verdict = |passings: &[Passing]| property_of(sent_wrongly(&settings, passings));
+        let (one, two, three) = (part(0, 100), part(100, 100), part(200, 100));
+        let rest = part(200, 50);
+        assert_eq!(verdict(&[one, two, rest]), None);
+        assert_eq!(verdict(&[one, two, three]), Some(property::IDLE));
+        assert_eq!(verdict(&[one, two, answer, three]), None);
+        // What is there, and each message may be sent twice.
+        assert_eq!(verdict(&[part(0, 0), one, one, two, two, rest]), None);
+        let tiny = [part(0, 1), part(1, 1), part(2, 1), part(3, 1)];
+        assert_eq!(verdict(&tiny), Some(property::IDLE));
+        assert_eq!(verdict(&tiny[1..]), None);
+    }
+
+    #[test]
+    fn what_is_put_together_is_what_was_sent() {
+        let settings = Settings::default();
+        assert_eq!(
+            property_of(sent_wrongly(&settings, &[Passing::Resumed])),
+            None
+        );
+        let wrong = sent_wrongly(&settings, &[part(0, 1), Passing::Garbled]);
+        assert_eq!(property_of(wrong), Some(property::STATE_MACHINE_SAFETY));
     }
 
     #[test]

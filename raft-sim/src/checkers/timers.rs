@@ -562,7 +562,11 @@ impl Course {
                 says: Says::PreVoteReply { .. },
                 ..
             }) => self.asked_by.retain(|other| other != peer),
-            Passing::Sent(_) | Passing::Read | Passing::Resumed | Passing::NamedItself => {}
+            Passing::Sent(_)
+            | Passing::Read
+            | Passing::Resumed
+            | Passing::Garbled
+            | Passing::NamedItself => {}
         }
         turns
     }

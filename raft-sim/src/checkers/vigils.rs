@@ -189,6 +189,7 @@ impl Vigil {
             | Passing::ConnectionLost(_)
             | Passing::Read
             | Passing::Resumed
+            | Passing::Garbled
             | Passing::NamedItself => {}
         }
     }

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use raft_core::ids::{LogIndex, NodeId, Term};
 use raft_core::states::Role;
 
+use super::snapshots::Sent;
 use super::{Marker, Reached};
 use crate::checkers::{Model, NodeModel, Observation, View};
 use crate::spy::{Answered, Fact, Found, Passing, Says, Talk, WriteFact};
@@ -37,6 +38,8 @@ struct Past {
     granted: Option<(Term, NodeId)>,
     /// Whether it has a hull.
     has_hull: bool,
+    /// Of snapshots, the last part that it sent each other node.
+    parts: BTreeMap<NodeId, Sent>,
 }
 
 impl Watch {
@@ -64,6 +67,7 @@ impl Watch {
                     }
                     self.taken_append(before, talk, model.node(node));
                     self.offered(before, talk, model.node(node));
+                    self.part_answered(node, talk);
                 }
             }
             Passing::ConnectionLost(peer) => {
@@ -74,7 +78,7 @@ impl Watch {
             }
             Passing::Read => self.reached.mark(Marker::EntriesReadBack),
             Passing::Resumed => self.reached.mark(Marker::SnapshotResumed),
-            Passing::NamedItself => {}
+            Passing::Garbled | Passing::NamedItself => {}
         }
     }
 
@@ -97,6 +101,11 @@ impl Watch {
         let committed = own.log.entry(leader.commit);
         let own_entry = committed.is_some_and(|entry| entry.entry.id.term == leader.term);
         self.reached.mark_if(!own_entry, Marker::ReadBeforeOwnEntry);
+    }
+
+    /// The last parts of snapshots that this node sent.
+    pub(super) fn parts_of(&mut self, node: NodeId) -> &mut BTreeMap<NodeId, Sent> {
+        &mut self.nodes.entry(node).or_default().parts
     }
 
     fn sent(&mut self, node: NodeId, before: Option<&Observation>, talk: &Talk, model: &Model) {
@@ -142,8 +151,8 @@ impl Watch {
             | Says::HeartbeatReply { .. }
             | Says::TimeoutNow { .. }
             | Says::Removed { .. }
-            | Says::Install { .. }
             | Says::InstallReply(_) => {}
+            Says::Install { .. } => self.part_sent(node, talk),
         }
     }
 

@@ -135,7 +135,7 @@ impl Tuning {
         });
         self.limits.store_block_bytes = lot.pick(256, &[256, 512, 16 << 10]);
         self.limits.store_sync_bytes = lot.pick(512, &[1, 512, 8 << 20]);
-        // One part is under way at a time: a letter a byte would take longer than the world lasts.
+        // A letter a byte would take longer than the world lasts.
         self.max_append_bytes = self.max_append_bytes.max(LEAST_PART);
         self.max_bytes_in_flight = self.max_bytes_in_flight.max(LEAST_PART);
     }

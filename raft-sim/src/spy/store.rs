@@ -69,6 +69,9 @@ impl SnapshotStore for SpyStore {
             if matches!(done.answer, SnapshotAnswer::Begun { stored } if stored > 0) {
                 self.journal.passed(Passing::Resumed);
             }
+            if done.answer == SnapshotAnswer::Damaged {
+                self.journal.passed(Passing::Garbled);
+            }
             let stored = match (self.finishing.remove(&done.number), &done.answer) {
                 (Some(Finishing::Taken(last)), SnapshotAnswer::Taken { length, digest }) => {
                     Some(SnapshotId {

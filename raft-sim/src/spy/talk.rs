@@ -58,6 +58,7 @@ impl Talk {
             },
             Body::InstallSnapshot(install) => Says::Install {
                 last: install.snapshot.id.last,
+                offset: install.offset,
                 bytes: install.part.len(),
             },
             Body::InstallSnapshotReply(reply) => Says::InstallReply(match reply.verdict {
@@ -139,6 +140,8 @@ pub enum Says {
     Install {
         /// The last entry that the snapshot stands for.
         last: EntryId,
+        /// Where in the content the part begins.
+        offset: u64,
         /// The part's bytes.
         bytes: usize,
     },

@@ -56,6 +56,7 @@ impl Rounds {
             | Passing::ConnectionLost(_)
             | Passing::Read
             | Passing::Resumed
+            | Passing::Garbled
             | Passing::NamedItself => {}
         }
     }

@@ -25,6 +25,7 @@ pub(super) const fn leader_of(passing: &Passing, term: Term) -> Option<NodeId> {
         | Passing::ConnectionLost(_)
         | Passing::Read
         | Passing::Resumed
+        | Passing::Garbled
         | Passing::NamedItself => None,
     }
 }
@@ -45,6 +46,7 @@ pub(super) fn only_asked_for_votes(passings: &[Passing], term: Term) -> Option<N
             | Passing::ConnectionLost(_)
             | Passing::Read
             | Passing::Resumed
+            | Passing::Garbled
             | Passing::NamedItself => {}
         }
     }

@@ -46,6 +46,7 @@ impl Silence {
             | Passing::ConnectionLost(_)
             | Passing::Read
             | Passing::Resumed
+            | Passing::Garbled
             | Passing::NamedItself => return None,
         };
         let kept = self.is_kept(now, pace);
