@@ -13,6 +13,7 @@ use raft_core::snapshot::{Snapshot, SnapshotId};
 use raft_core::states::Role;
 use raft_core::time::LogTime;
 
+use crate::s7_taking::{follower, snapshotting};
 use crate::support::{
     self, Node, Store, append, chunks, heartbeat, id, ids_of, index, install, installed, matched,
     peer, stored,
@@ -193,6 +194,25 @@ fn the_state_machine_goes_on_from_its_state() {
     node.receive(2, 5, append(id(3, 2), chunks(4, &[5]), 4));
     let applied: Vec<EntryId> = node.machine.iter().map(|(id, _)| *id).collect();
     assert_eq!(applied, ids_of(1, &[1, 2, 2, 5]));
+}
+
+/// [S7.42]
+#[test]
+fn the_next_one_is_taken_when_the_log_has_grown_beyond_it() {
+    let mut node = follower(snapshotting(3, 0));
+    let (received, content) = snapshot(&[1, 2, 2]);
+    node.receive(2, 5, install(1, &received, 0, &[]));
+    node.sent();
+    node.receive(2, 5, install(2, &received, 0, &content));
+    for (last, before, newest) in [
+        (4, id(3, 2), id(3, 2)),
+        (5, id(4, 5), id(3, 2)),
+        (6, id(5, 5), id(6, 5)),
+    ] {
+        node.receive(2, 5, append(before, chunks(last, &[5]), last));
+        let stored = node.hull.stored_snapshot().map(|stored| stored.id.last);
+        assert_eq!(stored, Some(newest), "after {last}");
+    }
 }
 
 /// [F13.IS.8b]
