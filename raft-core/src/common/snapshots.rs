@@ -27,7 +27,7 @@ pub(crate) struct Snapshots {
     /// One that could not be read: it is taken again, though there is nothing new.
     doubted: Option<SnapshotId>,
     taking: Option<Box<Taking>>,
-    /// The last entry handed out when a snapshot was last tried.
+    /// The last entry of the snapshot that was last tried here, or stored.
     tried: LogIndex,
     /// Bytes of payload handed out since then.
     bytes: u64,
@@ -120,7 +120,9 @@ impl Snapshots {
         self.restore.is_some()
     }
 
+    /// The state machine goes on from this one.
     pub(crate) fn restore(&mut self, snapshot: Snapshot) {
+        self.bytes = 0;
         self.restore = Some(Box::new(snapshot));
     }
 
@@ -203,6 +205,8 @@ impl Snapshots {
         });
         if newest {
             self.doubted = None;
+            // The next one is due when the log has grown beyond this one, wherever it came from.
+            self.tried = self.tried.max(end_of(&snapshot));
             let id = snapshot.id;
             let before = self
                 .stored
