@@ -35,6 +35,7 @@ pub mod observation;
 pub mod property;
 mod reads;
 pub(crate) mod sessions;
+mod snapshots;
 pub mod state_machine_safety;
 #[cfg(test)]
 mod story;
@@ -54,6 +55,7 @@ use observation::unchanged;
 pub(crate) use reads::Due;
 use reads::Reads;
 use sessions::Sessions;
+use snapshots::Snapshots;
 use timers::{Pace, Stand, Step, Timers, Wrong};
 use vigils::{Outlook, Vigils};
 
@@ -72,6 +74,7 @@ pub struct Checks {
     members: Members,
     reads: Reads,
     sessions: Sessions,
+    snapshots: Snapshots,
     order: witnesses::Order,
 }
 
@@ -91,6 +94,7 @@ impl Checks {
             members: Members::default(),
             reads: Reads::default(),
             sessions: Sessions::default(),
+            snapshots: Snapshots::default(),
             order: witnesses::Order::default(),
         }
     }
@@ -157,6 +161,7 @@ impl Checks {
         }
         self.timers.stopped(node);
         self.vigils.stopped(node);
+        self.snapshots.stopped(node);
         self.model.stopped(node);
     }
 
@@ -180,6 +185,9 @@ impl Checks {
         let wrong = hull.and_then(|hull| {
             let members = &mut self.members;
             let wrong = members.step(hull, &self.model, &self.facts, &mut self.watch.reached);
+            let snapshots = &mut self.snapshots;
+            let wrong =
+                wrong.or_else(|| snapshots.step(hull, &self.facts, &self.model, &self.members));
             wrong.or_else(|| self.wrong_now(local, node, hull))
         });
         if let Some((property, text)) = wrong {

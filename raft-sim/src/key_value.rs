@@ -127,6 +127,10 @@ pub struct KeyValueWorkload {
 }
 
 impl Workload<KeyValue> for KeyValueWorkload {
+    fn has_one_form(&self) -> bool {
+        true
+    }
+
     fn step(&mut self, number: u64, operation: &OperationPlan, _lot: Lot) -> Step<KeyValue> {
         let command = |key, verb| Command {
             key,

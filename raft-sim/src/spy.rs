@@ -72,6 +72,10 @@ impl<L: Log> Log for SpyLog<L> {
     fn begin(&mut self, write: Write) {
         self.journal
             .note(Fact::Begun(Box::new(WriteFact::of(&write))));
+        if let Some(mark) = &write.snapshot {
+            let stands = StandsFor::of(Bearer::Log, mark, None);
+            self.journal.note(Fact::StandsFor(Box::new(stands)));
+        }
         if let Some((node, recorder)) = &self.recorder {
             recorder.wrote(*node, &write);
         }
@@ -228,6 +232,8 @@ impl Journal {
             | Fact::Promised { .. }
             | Fact::Applied(_)
             | Fact::Stored(_)
+            | Fact::StandsFor(_)
+            | Fact::StoreFailed
             | Fact::Restored(_) => {}
         }
         pages.facts.push(fact);
@@ -297,6 +303,10 @@ pub enum Fact {
     Stored(SnapshotId),
     /// The user's state machine was replaced by one out of a snapshot.
     Restored(RestoredFact),
+    /// Something is written down that stands for the beginning of the log.
+    StandsFor(Box<StandsFor>),
+    /// The store could not do something.
+    StoreFailed,
 }
 
 /// Something that passed between a node and what is around it, and that proves nothing by itself.
@@ -342,6 +352,41 @@ pub struct Found {
     pub last: LogIndex,
     /// How far the log says that it reached before some of it was lost.
     pub lost_through: Option<EntryId>,
+}
+
+/// What is said of the entries that something stands for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StandsFor {
+    /// What says it.
+    pub bearer: Bearer,
+    /// The last of them.
+    pub last: EntryId,
+    /// The configuration as of that one.
+    pub configuration: Configuration,
+    /// The highest log time up to there, where that is said.
+    pub time: Option<LogTime>,
+}
+
+/// What stands for the beginning of a log.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Bearer {
+    /// A snapshot that is begun to be taken.
+    Taken,
+    /// A snapshot that was received, and is about to count.
+    Received,
+    /// The log's own mark of what it begins after.
+    Log,
+}
+
+impl StandsFor {
+    fn of(bearer: Bearer, mark: &SnapshotMark, time: Option<LogTime>) -> Self {
+        Self {
+            bearer,
+            last: mark.last,
+            configuration: mark.configuration.clone(),
+            time,
+        }
+    }
 }
 
 /// A write as the spy saw it begin.
@@ -408,6 +453,8 @@ pub struct EntryFact {
     pub serial: u64,
     /// The lowest serial whose answer its client does not know.
     pub settled: u64,
+    /// What its payload weighs.
+    pub bytes: u64,
     /// The log time it is stamped with.
     pub time: LogTime,
     /// Whether its payload was left out, as on a witness.
@@ -419,13 +466,14 @@ impl EntryFact {
     pub fn of(entry: &Entry<'_>) -> Self {
         let kind = u64::from(entry.record.kind());
         let stamped = mix(mix(SEED, kind), entry.time.as_millis());
-        let mut settled = 0;
+        let (mut settled, mut bytes) = (0, 0);
         let (content, payload, session, serial) = match &entry.record {
             Record::NoOp | Record::Absent { .. } => (stamped, 0, 0, 0),
             Record::Config(bytes) | Record::Unknown { payload: bytes, .. } => {
                 (mix(stamped, fingerprint(bytes)), 0, 0, 0)
             }
             Record::Client { header, payload } => {
+                bytes = payload.len() as u64;
                 let payload = fingerprint(payload);
                 settled = header.settled;
                 let content = [header.session, header.serial, header.settled, payload]
@@ -441,6 +489,7 @@ impl EntryFact {
             session,
             serial,
             settled,
+            bytes,
             time: entry.time,
             absent: matches!(entry.record, Record::Absent { .. }),
         }

@@ -80,6 +80,11 @@ pub trait Subject: 'static {
         self.state()
     }
 
+    /// Whether the same state is the same bytes in every snapshot ([`crate::workload::Workload::has_one_form`]).
+    fn has_one_form(&self) -> bool {
+        false
+    }
+
     /// A command in words, for a report.
     fn say_command(&self, command: &[u8]) -> String {
         say_bytes(command)

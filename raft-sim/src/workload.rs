@@ -81,6 +81,12 @@ pub trait Workload<A: App> {
     /// makes histories quicker to check. `None` if it may touch all.
     fn partition(&self, command: &A::Command) -> Option<u64>;
 
+    /// Whether the same state is the same bytes wherever it is written down: then two snapshots of the
+    /// same entries are compared. A state with a `HashMap` in it has many forms.
+    fn has_one_form(&self) -> bool {
+        false
+    }
+
     /// What a command means, in a word or two: for stories and pictures.
     fn describe(&self, _command: &A::Command) -> Option<String> {
         None

@@ -13,6 +13,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use raft_core::ids::{EntryId, NodeId};
 use raft_core::time::{LogTime, Time};
+use raft_node::rare::Site as NodeSite;
 use raft_node::state_machine::App;
 
 use crate::checkers::{Checks, Violation, property};
@@ -24,7 +25,7 @@ use crate::lot::{Key, mix, nanos};
 use crate::markers::{Marker, Reached};
 use crate::network::{Network, node_id, node_number};
 use crate::node_log::LogMaker;
-use crate::plan::{FatePlan, Plan};
+use crate::plan::{FatePlan, Plan, RareSite};
 use crate::process::Node;
 use crate::subject::{AppSubject, Subject};
 use crate::trace::{Recorder, What, letter};
@@ -215,6 +216,13 @@ impl<'a, S: Subject> World<'a, S> {
         let network = Network::new(&plan, schedule.clone());
         let mut checks = Checks::new();
         checks.expect_sessions(plan.tuning.node_settings().sessions);
+        if subject.has_one_form() {
+            checks.expect_equal_snapshots();
+        }
+        let unasked = RareSite::Node(NodeSite::TakeSnapshot);
+        if plan.rare.iter().any(|rare| rare.site == unasked) {
+            checks.expect_snapshots_at_any_time();
+        }
         let nodes: Vec<Node<S::Machine>> = (0..plan.nodes.len())
             .map(|number| {
                 let journal = checks.journal(node_id(number));

@@ -21,7 +21,7 @@ use raft_core::ids::{EntryId, LogIndex, NodeId, Peer, Term};
 use raft_core::states::Role;
 
 use super::timers::Wrong;
-use super::{Model, NodeModel, property};
+use super::{LogModel, Model, NodeModel, property};
 use crate::markers::{Marker, Reached};
 use crate::spy::Fact;
 
@@ -43,6 +43,16 @@ pub(crate) struct Members {
 }
 
 impl Members {
+    /// Who knows these.
+    #[cfg(test)]
+    pub(super) fn knowing(founding: &Configuration, entries: &[(EntryId, Configuration)]) -> Self {
+        Self {
+            founding: Some(founding.clone()),
+            entries: entries.iter().cloned().collect(),
+            ..Self::default()
+        }
+    }
+
     /// Looks at a node after a step in which its spies saw these facts.
     pub(crate) fn step(
         &mut self,
@@ -163,7 +173,7 @@ impl Members {
         }
         // What a snapshot stands for is still there for who looks from outside.
         let known = match by == hull.forgotten() {
-            true => self.as_of(own, by),
+            true => self.as_of(&own.log, by),
             false => self.entries.get(&by),
         };
         if known.is_none() && by != hull.forgotten() && holds(own, by) {
@@ -180,15 +190,18 @@ impl Members {
         })
     }
 
-    /// The configuration as of an entry of this log, the last one at the latest.
-    fn as_of(&self, own: &NodeModel, by: EntryId) -> Option<&Configuration> {
-        if by == EntryId::ORIGIN {
+    /// The configuration as of this entry of this log, as far as it is known.
+    pub(super) fn as_of(&self, log: &LogModel, id: EntryId) -> Option<&Configuration> {
+        if id == EntryId::ORIGIN {
             return self.founding.as_ref();
         }
-        let until = |id: &&EntryId| id.index <= by.index && holds(own, **id);
-        let latest = self.entries.keys().filter(until).max_by_key(|id| id.index);
-        let known = latest.map_or(self.founding.as_ref(), |id| self.entries.get(id));
-        known.filter(|_| holds(own, by))
+        let there = |id: EntryId| log.entry(id.index).map(|found| found.entry.id) == Some(id);
+        let known = self.entries.range(..=id);
+        let until =
+            |known: &(&EntryId, &Configuration)| known.0.index <= id.index && there(*known.0);
+        let latest = known.filter(until).max_by_key(|(known, _)| known.index);
+        let known = latest.map(|(_, known)| known).or(self.founding.as_ref());
+        known.filter(|_| there(id))
     }
 
     /// Who campaigns may lead by a configuration that may count: the last one it knows to be

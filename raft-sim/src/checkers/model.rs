@@ -143,7 +143,7 @@ impl Model {
     }
 
     /// All logs that there are or were.
-    fn logs(&self) -> impl Iterator<Item = &LogModel> {
+    pub(super) fn logs(&self) -> impl Iterator<Item = &LogModel> {
         self.nodes.values().flat_map(|node| {
             let past = node.former.iter().chain([&node.durable]);
             past.chain([&node.log])
@@ -335,7 +335,11 @@ impl NodeModel {
                 self.applied_count = restored.commands;
                 self.last_applied = restored.last;
             }
-            Fact::LogFailed | Fact::Asked { .. } | Fact::Promised { .. } => {}
+            Fact::LogFailed
+            | Fact::Asked { .. }
+            | Fact::Promised { .. }
+            | Fact::StandsFor(_)
+            | Fact::StoreFailed => {}
         }
     }
 

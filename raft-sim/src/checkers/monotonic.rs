@@ -47,6 +47,8 @@ impl Checker for Monotonic {
             | Fact::LogFailed
             | Fact::Applied(_)
             | Fact::Stored(_)
+            | Fact::StandsFor(_)
+            | Fact::StoreFailed
             | Fact::Restored(_) => Ok(()),
         }
     }

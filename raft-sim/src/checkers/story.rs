@@ -389,6 +389,7 @@ fn entry((term, index, command): Row, session: u64, serial: u64) -> EntryFact {
         session,
         serial,
         settled: 0,
+        bytes: 1,
         time: LogTime::ZERO,
         absent: false,
     }

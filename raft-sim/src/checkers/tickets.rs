@@ -30,6 +30,8 @@ impl Checker for Tickets {
             | Fact::Asked { .. }
             | Fact::Promised { .. }
             | Fact::Stored(_)
+            | Fact::StandsFor(_)
+            | Fact::StoreFailed
             | Fact::Restored(_) => Ok(()),
         }
     }

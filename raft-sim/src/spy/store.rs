@@ -8,7 +8,7 @@ use raft_core::ids::EntryId;
 use raft_core::snapshot::SnapshotId;
 use raft_core::store::{SnapshotStore, StoreJob, StoreWork};
 
-use super::{Fact, Journal, Passing};
+use super::{Bearer, Fact, Journal, Passing, StandsFor};
 
 /// A store that is watched. Behaves as the one inside.
 pub struct SpyStore {
@@ -44,12 +44,19 @@ impl SpyStore {
 impl SnapshotStore for SpyStore {
     fn begin(&mut self, job: StoreJob) {
         let finishing = match &job.work {
-            StoreWork::Create { mark, .. } => {
+            StoreWork::Create { mark, time } => {
+                let stands = StandsFor::of(Bearer::Taken, mark, Some(*time));
+                self.journal.note(Fact::StandsFor(Box::new(stands)));
                 self.taking = Some(mark.last);
                 None
             }
             StoreWork::Seal => self.taking.map(Finishing::Taken),
-            StoreWork::Finish(snapshot) => Some(Finishing::Received(snapshot.id)),
+            StoreWork::Finish(snapshot) => {
+                let time = Some(snapshot.time);
+                let stands = StandsFor::of(Bearer::Received, &snapshot.mark(), time);
+                self.journal.note(Fact::StandsFor(Box::new(stands)));
+                Some(Finishing::Received(snapshot.id))
+            }
             StoreWork::Append(_)
             | StoreWork::Discard
             | StoreWork::Receive(_)
@@ -71,6 +78,9 @@ impl SnapshotStore for SpyStore {
             }
             if done.answer == SnapshotAnswer::Damaged {
                 self.journal.passed(Passing::Garbled);
+            }
+            if matches!(done.answer, SnapshotAnswer::Failed) {
+                self.journal.note(Fact::StoreFailed);
             }
             let stored = match (self.finishing.remove(&done.number), &done.answer) {
                 (Some(Finishing::Taken(last)), SnapshotAnswer::Taken { length, digest }) => {

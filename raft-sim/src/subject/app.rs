@@ -59,6 +59,10 @@ impl<A: App, W: Workload<A> + 'static> Subject for AppSubject<A, W> {
         Ok(Parts { inner })
     }
 
+    fn has_one_form(&self) -> bool {
+        self.workload.has_one_form()
+    }
+
     fn codec(&self) -> PayloadCodec {
         self.codec
     }

@@ -73,6 +73,7 @@ impl<S: Subject> World<'_, S> {
             }
         }
         self.check_bytes_in_flight()?;
+        self.check_what_is_kept()?;
         self.check_bytes_in_memory()
     }
 
@@ -84,6 +85,23 @@ impl<S: Subject> World<'_, S> {
         silence.map_or(lasted, |after| {
             lasted.min(after + self.plan.tuning.election_timeout * 2)
         })
+    }
+
+    /// All is applied: snapshots were taken when they were due, and nobody who runs needs more of a
+    /// log than what they do not stand for.
+    fn check_what_is_kept(&self) -> Result<(), Violation> {
+        for hull in self.nodes.iter().filter_map(Node::hull) {
+            let mut followers = (0..self.nodes.len()).map(node_id);
+            // Who is not there may be sent an older one, as long as it takes.
+            let sends = followers.any(|follower| hull.snapshot_sent(follower).is_some());
+            let done = hull.applied_index() == hull.last().index;
+            let settled = done && !sends && !hull.is_witness() && hull.fault().is_none();
+            if let Some(text) = self.checks.kept_at_rest(hull).filter(|_| settled) {
+                let text = format!("in a cluster at rest, {} {text}", hull.me().id);
+                return Err(self.violation(property::IDLE, text));
+            }
+        }
+        Ok(())
     }
 
     /// All is durable and applied: no more entries stay in memory than the settings allow.

@@ -41,6 +41,7 @@ impl Tale {
             session,
             serial,
             settled,
+            bytes: 1,
             time: LogTime::from_millis(self.time),
             absent: false,
         };
