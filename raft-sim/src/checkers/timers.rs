@@ -198,6 +198,10 @@ impl Timers {
         let first_stop = course.stepped.since(course.woke) >= step.pace.heartbeat_interval * 2;
         // Answers may be among the letters that it left for later.
         let removed = !is.may_lead;
+        // Its disk may have answered what it had not looked at yet.
+        if course.may_hang(step) {
+            return None;
+        }
         if !gave_up || removed || is.stopped || !step.written || step.left_letters || !first_stop {
             return None;
         }

@@ -33,8 +33,9 @@ pub(super) struct Leases {
 struct Pledge {
     life: Incarnation,
     stopped: bool,
-    /// When it last took in a heartbeat of its own term.
-    beat: Option<Time>,
+    /// When it first took in a heartbeat of the latest round that it knows of, and which that is:
+    /// its answer is to that one.
+    beat: Option<(Term, u64, Time)>,
     /// Until when it gives no vote.
     until: Time,
     /// Until when it says that it has a lease.
@@ -223,14 +224,14 @@ impl Pledge {
             match passing {
                 Passing::Taken(Talk {
                     term,
-                    says: Says::Heartbeat { .. },
+                    says: Says::Heartbeat { round, .. },
                     ..
-                }) if *term == step.after.term => self.beat = Some(step.local),
+                }) if *term == step.after.term => self.hear(*term, *round, step.local),
                 Passing::Sent(Talk {
                     says: Says::HeartbeatReply { promise, .. },
                     ..
                 }) if !promise.is_zero() => {
-                    let until = self.beat.map(|beat| beat.after(*promise));
+                    let until = self.beat.map(|(_, _, beat)| beat.after(*promise));
                     self.until = self.until.max(until.unwrap_or_default());
                 }
                 Passing::Sent(Talk {
@@ -240,6 +241,13 @@ impl Pledge {
                 }) => self.gave_up = self.gave_up.max(Some(*term)),
                 _ => {}
             }
+        }
+    }
+
+    fn hear(&mut self, term: Term, round: u64, now: Time) {
+        let known = self.beat.map(|(term, round, _)| (term, round));
+        if known < Some((term, round)) {
+            self.beat = Some((term, round, now));
         }
     }
 
@@ -368,6 +376,24 @@ mod tests {
         let mut wished = Tale::new();
         wished.at(150, &[asks(true)], votes);
         assert_eq!(wished.found, None);
+    }
+
+    #[test]
+    fn a_second_heartbeat_of_a_round_promises_nothing() {
+        for (round, found) in [(1, None), (2, Some(property::LEASES))] {
+            let mut tale = Tale::new();
+            let (commit, quiet) = (LogIndex::ZERO, false);
+            let says = Says::Heartbeat {
+                round,
+                commit,
+                quiet,
+            };
+            let promise = Duration::from_millis(80);
+            let reply = Passing::Sent(talk(5, Says::HeartbeatReply { promise }));
+            tale.at(120, &[Passing::Taken(talk(5, says)), reply], |_| {});
+            tale.at(190, &[asks(false)], votes);
+            assert_eq!(tale.found, found, "{round}");
+        }
     }
 
     #[test]
