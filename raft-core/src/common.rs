@@ -230,13 +230,11 @@ impl Common {
     /// Adds entries right after the last one, in memory and on the way to disk.
     pub(crate) fn append(&mut self, chunk: Chunk) {
         self.busy = self.now;
-        self.configurations.on_append(self.me, &chunk);
-        if let Some(since) = self
-            .configurations
-            .active_since()
-            .filter(|since| *since == chunk.first_index())
-        {
-            self.event("S6.21", EventKind::ConfigurationInForce { since });
+        if chunk.is_config() {
+            self.configurations.on_append(self.me, &chunk);
+            if let Some(since) = self.configurations.active_since() {
+                self.event("S6.21", EventKind::ConfigurationInForce { since });
+            }
         }
         self.disk.append(chunk.clone());
         self.entries.append(chunk);
@@ -335,19 +333,18 @@ impl Common {
         let drawn = self
             .random
             .between_once_and_twice(self.settings.election_timeout);
-        drawn.saturating_add(self.deference(self.settings.election_timeout))
+        self.defer(drawn, self.settings.election_timeout)
     }
 
-    /// How much longer than the most preferred this node waits, of at most `most`: so that one of
+    /// This wait, and longer than the most preferred node's, by at most `most`: so that one of
     /// those leads, if one is there. It only waits; it refuses nobody.
-    fn deference(&self, most: Duration) -> Duration {
+    fn defer(&self, wait: Duration, most: Duration) -> Duration {
         let (ahead, all) = self.configurations.standing().preferred;
         if ahead == 0 {
-            return Duration::ZERO;
+            return wait;
         }
-        most.saturating_mul(ahead)
-            .checked_div(all)
-            .unwrap_or_default()
+        let longer = most.saturating_mul(ahead).checked_div(all);
+        wait.saturating_add(longer.unwrap_or_default())
     }
 
     /// How long to wait for answers to a pre-vote: it disturbs nobody, so it may be repeated
@@ -363,7 +360,7 @@ impl Common {
         let shortest = self.settings.heartbeat_interval.checked_div(8);
         let shortest = shortest.unwrap_or_default();
         let drawn = self.random.between_once_and_twice(shortest);
-        drawn.saturating_add(self.deference(shortest))
+        self.defer(drawn, shortest)
     }
 
     /// Whether this node may campaign: it may lead, as far as it knows, its disk answers, and its

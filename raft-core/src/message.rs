@@ -148,7 +148,8 @@ pub enum AppendVerdict {
 /// Says that the leader is alive.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct Heartbeat {
-    /// The round's number; the reply names it. Rounds of one term ascend.
+    /// The round's number; the reply names it. Rounds of one term ascend. A round is
+    /// answered once: a further heartbeat of it only tells the commit index.
     pub round: u64,
     /// The leader's commit index, but at most what this follower is known to hold durably in
     /// this term, because a heartbeat has no previous entry to check.

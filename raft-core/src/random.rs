@@ -1,58 +1,43 @@
 //! Randomness as an input: a seed and a counter.
 
-use alloc::boxed::Box;
 use core::time::Duration;
 
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{RngCore, SeedableRng};
+use crate::time::nanos_of;
 
 /// The hull's source of randomness: the same seed gives the same numbers on every platform.
 ///
-/// The generator and its block of numbers to come are larger than most of what a hull has, and can
-/// be made again at any place: a hull at rest does without.
+/// It is SplitMix64 (Steele, Lea and Flood, OOPSLA 2014). Numbers are drawn with every word of a
+/// leader, and nobody gains by guessing them: they need to differ between nodes, and no more.
 #[derive(Clone, Debug)]
 pub(crate) struct Random {
-    seed: u64,
-    drawn: u64,
-    generator: Option<Box<ChaCha8Rng>>,
+    state: u64,
 }
 
 impl Random {
     pub(crate) const fn new(seed: u64) -> Self {
-        Self {
-            seed,
-            drawn: 0,
-            generator: None,
-        }
+        Self { state: seed }
     }
 
     /// A span from `base` (inclusive) to twice `base` (exclusive).
     pub(crate) fn between_once_and_twice(&mut self, base: Duration) -> Duration {
-        let nanos = u64::try_from(base.as_nanos()).unwrap_or(u64::MAX);
-        // The modulus favours small values by less than one in a billion: no matter here.
-        let extra = self.next().checked_rem(nanos).unwrap_or(0);
-        base.saturating_add(Duration::from_nanos(extra))
+        let nanos = nanos_of(base);
+        // The upper half of the product is below `nanos`, and as good as evenly spread there.
+        let product = u128::from(self.next()).saturating_mul(u128::from(nanos));
+        let extra = u64::try_from(product >> u64::BITS).unwrap_or(nanos);
+        Duration::from_nanos(nanos.saturating_add(extra))
     }
 
-    /// Lets go of the generator. What is drawn next is what would have been.
-    pub(crate) fn give_back(&mut self) {
-        self.generator = None;
-    }
-
-    fn next(&mut self) -> u64 {
-        let (seed, drawn) = (self.seed, self.drawn);
-        let generator = self.generator.get_or_insert_with(|| {
-            let mut generator = ChaCha8Rng::seed_from_u64(seed);
-            generator.set_word_pos(u128::from(drawn).saturating_mul(WORDS_PER_NUMBER));
-            Box::new(generator)
-        });
-        self.drawn = drawn.saturating_add(1);
-        generator.next_u64()
+    const fn next(&mut self) -> u64 {
+        self.state = self.state.wrapping_add(GOLDEN_GAMMA);
+        let mixed = self.state;
+        let mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ (mixed >> 31)
     }
 }
 
-/// A number takes two of the generator's words of 32 bits.
-const WORDS_PER_NUMBER: u128 = 2;
+/// How far apart the states lie: the golden ratio's fraction of all numbers.
+const GOLDEN_GAMMA: u64 = 0x9E37_79B9_7F4A_7C15;
 
 #[cfg(test)]
 mod tests {
@@ -61,17 +46,38 @@ mod tests {
     use alloc::vec::Vec;
 
     #[test]
-    fn who_was_at_rest_draws_what_it_would_have_drawn() {
-        let mut generator = ChaCha8Rng::seed_from_u64(7);
-        let expected: Vec<u64> = (0..200).map(|_| generator.next_u64()).collect();
-        for rest_after in [1, 3, 31, 32, 33, 1_000] {
-            let mut random = Random::new(7);
-            for (number, expected) in (1..).zip(&expected) {
-                assert_eq!(random.next(), *expected, "{number}, {rest_after}");
-                if number % rest_after == 0 {
-                    random.give_back();
-                }
-            }
+    fn draws_the_numbers_that_the_generator_is_known_by() {
+        let mut random = Random::new(1_234_567);
+        let drawn: Vec<u64> = (0..5).map(|_| random.next()).collect();
+        let known = [
+            6_457_827_717_110_365_317,
+            3_203_168_211_198_807_973,
+            9_817_491_932_198_370_423,
+            4_593_380_528_125_082_431,
+            16_408_922_859_458_223_821,
+        ];
+        assert_eq!(drawn, known);
+    }
+
+    #[test]
+    fn spans_fill_the_interval_evenly() {
+        let mut random = Random::new(7);
+        let base = Duration::from_millis(10);
+        let mut tenths = [0; 10];
+        for _ in 0..10_000 {
+            let span = random.between_once_and_twice(base);
+            let extra = span.checked_sub(base).unwrap();
+            tenths[usize::try_from(extra.as_millis()).unwrap()] += 1;
         }
+        assert!(
+            tenths.iter().all(|count| (900..1_100).contains(count)),
+            "{tenths:?}"
+        );
+        assert_eq!(
+            random.between_once_and_twice(Duration::ZERO),
+            Duration::ZERO
+        );
+        let longest = random.between_once_and_twice(Duration::MAX);
+        assert_eq!(longest, Duration::from_nanos(u64::MAX));
     }
 }

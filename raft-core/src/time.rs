@@ -34,11 +34,8 @@ impl Time {
 
     /// The point `span` later.
     #[must_use]
-    pub fn after(self, span: Duration) -> Self {
-        Self(
-            self.0
-                .saturating_add(u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)),
-        )
+    pub const fn after(self, span: Duration) -> Self {
+        Self(self.0.saturating_add(nanos_of(span)))
     }
 
     /// The span from `earlier` to this point; zero when `earlier` is later.
@@ -47,6 +44,16 @@ impl Time {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
 }
+
+/// A span in nanoseconds, as many as there can be.
+pub(crate) const fn nanos_of(span: Duration) -> u64 {
+    // Not by way of 128 bits, as `Duration` has it: this is asked for with every message.
+    span.as_secs()
+        .saturating_mul(NANOS_PER_SECOND)
+        .saturating_add(span.subsec_nanos() as u64)
+}
+
+const NANOS_PER_SECOND: u64 = 1_000_000_000;
 
 impl fmt::Debug for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

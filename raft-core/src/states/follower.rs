@@ -30,8 +30,8 @@ pub(crate) mod install;
 pub(crate) struct Follower {
     leader: Option<NodeId>,
     heard: Option<Time>,
-    /// The latest heartbeat round heard of this leader.
-    round: u64,
+    /// The latest heartbeat round heard of this leader, and answered.
+    round: Option<u64>,
     /// When to look for another leader; never, while nobody wants anything.
     deadline: Option<Time>,
     /// Who refused this node's last attempt to be elected. Only to explain.
@@ -46,7 +46,7 @@ impl Follower {
         Self {
             leader: None,
             heard: None,
-            round: 0,
+            round: None,
             deadline: Some(deadline),
             refused_by: Vec::new(),
             gave_up: false,
@@ -143,7 +143,7 @@ impl Follower {
         self.leader = None;
         self.heard = None;
         self.gave_up = false;
-        self.round = 0;
+        self.round = None;
         if self.is_quiet() {
             self.restart_timer(common);
         }
@@ -229,19 +229,22 @@ impl Follower {
             return;
         }
         // What comes late or twice speaks of a rest that may be over,
-        let is_news = heartbeat.round > self.round;
+        let is_news = self.round.is_none_or(|round| heartbeat.round > round);
         if sleeps && !is_news {
             // and to who sleeps, of nothing that came after the farewell.
             self.deadline = None;
         }
-        self.round = self.round.max(heartbeat.round);
+        self.round = self.round.max(Some(heartbeat.round));
         Self::learn_commit(common, from, heartbeat.commit);
-        // At once, whatever the disk does: it says that this node is here, and nothing of its log.
-        let reply = HeartbeatReply {
-            round: Some(heartbeat.round),
-            promise: common.promise_silence(),
-        };
-        common.say(from, Body::HeartbeatReply(reply));
+        if is_news {
+            // At once, whatever the disk does: it says that this node is here, and nothing of its
+            // log. Once a round: more words of it only tell how far the log is committed.
+            let reply = HeartbeatReply {
+                round: Some(heartbeat.round),
+                promise: common.promise_silence(),
+            };
+            common.say(from, Body::HeartbeatReply(reply));
+        }
         if heartbeat.quiet && is_news {
             self.take_leave(common, heartbeat);
         }
@@ -273,7 +276,7 @@ impl Follower {
         let told = Told {
             by_leader: self.leader == Some(from.id),
             round: request.round,
-            heard_round: self.round,
+            heard_round: self.round.unwrap_or_default(),
             leader_last: request.last,
             last: common.last(),
         };
@@ -375,7 +378,10 @@ fn accept(common: &mut Common, from: Peer, request: AppendEntries) {
         .last()
         .map_or(request.previous.index, Chunk::last_index);
     for chunk in request.chunks {
-        if !append_new(common, from, &chunk) {
+        // [F2.AE.4] Only entries that are not in the log yet are appended: mostly all are new.
+        if chunk.first_index() == common.last().index.next() {
+            append(common, chunk);
+        } else if !append_missing(common, from, &chunk) {
             return;
         }
     }
@@ -396,7 +402,7 @@ fn accept(common: &mut Common, from: Peer, request: AppendEntries) {
 
 /// Appends what of a chunk is not in the log yet, removing what conflicts with it. `false` when
 /// that would remove what is committed.
-fn append_new(common: &mut Common, from: Peer, chunk: &Chunk) -> bool {
+fn append_missing(common: &mut Common, from: Peer, chunk: &Chunk) -> bool {
     // What a snapshot stands for is held, whatever its terms were.
     let first = chunk
         .first_index()
@@ -405,7 +411,6 @@ fn append_new(common: &mut Common, from: Peer, chunk: &Chunk) -> bool {
     let held = append::held_through(chunk.term(), first, last, |index| {
         common.entries.term_at(index)
     });
-    // [F2.AE.4] Only entries that are not in the log yet are appended.
     let Some(new) = chunk.slice(held.next()..last.next()) else {
         return true;
     };
@@ -418,10 +423,14 @@ fn append_new(common: &mut Common, from: Peer, chunk: &Chunk) -> bool {
         // [F2.AE.3] Delete the first conflicting entry and all that follow it.
         common.truncate(new.first_index());
     }
-    let last = new.last_id();
-    common.append(new);
-    common.event("F2.AE.4", EventKind::Appended { last });
+    append(common, new);
     true
+}
+
+fn append(common: &mut Common, chunk: Chunk) {
+    let last = chunk.last_id();
+    common.append(chunk);
+    common.event("F2.AE.4", EventKind::Appended { last });
 }
 
 /// Refuses, with a hint where the logs may still agree.

@@ -11,7 +11,7 @@ use raft_core::settings::{Settings, SettingsProblem};
 use raft_core::states::Role;
 use raft_core::time::Time;
 
-use crate::support::{self, Node, id, settings};
+use crate::support::{self, Node, append, chunks, heartbeat, heartbeat_reply, id, settings};
 
 /// [S5.6.7]
 #[test]
@@ -41,9 +41,32 @@ fn heartbeats_come_several_times_within_the_shortest_election_timeout() {
     while node.now < end {
         node.wait(settings().heartbeat_interval);
         heard += node.sent_to(2).len();
-        node.receive(3, 1, support::heartbeat_reply(1));
+        node.receive(3, 1, heartbeat_reply(1));
     }
     assert_eq!(heard, 10);
+}
+
+/// The word that more is committed goes out between two rounds, and wants no answer.
+#[test]
+fn a_round_of_heartbeats_is_answered_once() {
+    let mut node = Node::holding(5, &[1]);
+    node.receive(2, 5, heartbeat(3, 0));
+    assert_eq!(node.sent_to(2), [heartbeat_reply(3)]);
+    node.receive(2, 5, append(id(1, 1), chunks(2, &[5]), 0));
+    node.sent();
+    for (what, again) in [("again", heartbeat(3, 2)), ("late", heartbeat(2, 2))] {
+        let before = node.hull.deadline();
+        node.wait(Duration::from_millis(10));
+        node.receive(2, 5, again);
+        assert_eq!(node.sent_to(2), [], "{what}");
+        assert_ne!(node.hull.deadline(), before, "a sign of life, {what}");
+    }
+    assert_eq!(node.commit(), 2);
+    node.receive(2, 5, heartbeat(4, 2));
+    assert_eq!(node.sent_to(2), [heartbeat_reply(4)]);
+    // Another leader counts rounds of its own.
+    node.receive(3, 6, heartbeat(0, 2));
+    assert_eq!(node.sent_to(3), [heartbeat_reply(0)]);
 }
 
 #[test]
