@@ -1,13 +1,14 @@
 //! A small map from node ids, in one piece of memory.
 
-use alloc::vec::Vec;
+use alloc::vec::{self, Vec};
+use core::mem;
 
 use crate::ids::NodeId;
 
 /// What belongs to each of a few nodes, ascending by id. It is read like a `BTreeMap`, and is faster
 /// and smaller for as few nodes as a cluster has: a look at each costs less than a search, and no room
 /// is kept for more.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct ById<T>(Vec<(NodeId, T)>);
 
 impl<T> ById<T> {
@@ -32,11 +33,36 @@ impl<T> ById<T> {
     /// Makes the item of this node, if there is none.
     pub(crate) fn ensure(&mut self, id: NodeId, make: impl FnOnce() -> T) {
         if let Err(place) = self.place_of(id) {
-            if self.0.len() < A_HANDFUL {
-                self.0.reserve_exact(1);
-            }
-            self.0.insert(place, (id, make()));
+            self.put(place, id, make());
         }
+    }
+
+    /// Sets the item of this node. The one before is given back.
+    pub(crate) fn insert(&mut self, id: NodeId, item: T) -> Option<T> {
+        match self.place_of(id) {
+            Ok(place) => {
+                let (_, kept) = self.0.get_mut(place)?;
+                Some(mem::replace(kept, item))
+            }
+            Err(place) => {
+                self.put(place, id, item);
+                None
+            }
+        }
+    }
+
+    /// Takes out the item of this node.
+    pub(crate) fn remove(&mut self, id: &NodeId) -> Option<T> {
+        let place = self.place_of(*id).ok()?;
+        let (_, item) = self.0.remove(place);
+        Some(item)
+    }
+
+    fn put(&mut self, place: usize, id: NodeId, item: T) {
+        if self.0.len() < A_HANDFUL {
+            self.0.reserve_exact(1);
+        }
+        self.0.insert(place, (id, item));
     }
 
     pub(crate) fn retain(&mut self, mut keep: impl FnMut(&NodeId, &T) -> bool) {
@@ -47,7 +73,18 @@ impl<T> ById<T> {
         self.0.len()
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&NodeId, &T)> + Clone {
+    pub(crate) fn as_slice(&self) -> &[(NodeId, T)] {
+        &self.0
+    }
+
+    /// The items may be changed, and not the ids.
+    pub(crate) fn as_mut_slice(&mut self) -> &mut [(NodeId, T)] {
+        &mut self.0
+    }
+
+    pub(crate) fn iter(
+        &self,
+    ) -> impl DoubleEndedIterator<Item = (&NodeId, &T)> + ExactSizeIterator + Clone {
         self.0.iter().map(|(id, item)| (id, item))
     }
 
@@ -55,16 +92,27 @@ impl<T> ById<T> {
         self.0.iter_mut().map(|(id, item)| (&*id, item))
     }
 
-    pub(crate) fn keys(&self) -> impl Iterator<Item = &NodeId> + Clone {
+    pub(crate) fn keys(
+        &self,
+    ) -> impl DoubleEndedIterator<Item = &NodeId> + ExactSizeIterator + Clone {
         self.0.iter().map(|(id, _)| id)
     }
 
-    pub(crate) fn values(&self) -> impl Iterator<Item = &T> + Clone {
+    pub(crate) fn values(&self) -> impl DoubleEndedIterator<Item = &T> + ExactSizeIterator + Clone {
         self.0.iter().map(|(_, item)| item)
     }
 
-    pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
+    pub(crate) fn values_mut(&mut self) -> impl DoubleEndedIterator<Item = &mut T> {
         self.0.iter_mut().map(|(_, item)| item)
+    }
+}
+
+impl<T> IntoIterator for ById<T> {
+    type Item = (NodeId, T);
+    type IntoIter = vec::IntoIter<(NodeId, T)>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
     }
 }
 

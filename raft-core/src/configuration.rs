@@ -4,7 +4,7 @@
 //! the target that it is to become. It knows nothing of votes or indexes: counting is
 //! [`crate::quorum`]'s, and what may follow what is [`crate::rules::reconfigure`]'s.
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeSet;
 use alloc::string::String;
 use core::iter;
 
@@ -13,11 +13,10 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{Incarnation, NodeId, Peer};
 
 mod encoding;
+mod members;
 
 pub use encoding::ConfigurationError;
-
-/// A set of members: each node at most once.
-pub type Members = BTreeMap<NodeId, Member>;
+pub use members::Members;
 
 /// The members of a cluster: one set, or the incoming and the outgoing one while a joint change
 /// is under way (paper 6), or one and the target that it is to become (thesis 4.2.1).

@@ -4,9 +4,7 @@
 //! Pure functions of a [`Configuration`] and what is known of each member. In a joint
 //! configuration both halves must agree, each by its own majority (paper 6).
 
-use alloc::collections::BTreeMap;
-
-use crate::configuration::{Configuration, Member};
+use crate::configuration::{Configuration, Members};
 use crate::ids::{LogIndex, NodeId};
 use crate::time::Time;
 
@@ -72,14 +70,14 @@ pub fn lease_end(configuration: &Configuration, promised_until: impl Fn(NodeId) 
 }
 
 /// The members that count.
-pub(crate) fn voters(half: &BTreeMap<NodeId, Member>) -> impl Iterator<Item = NodeId> {
+pub(crate) fn voters(half: &Members) -> impl Iterator<Item = NodeId> {
     // [S6.33b] Learners are sent entries like all members, and no majority is counted of them.
     half.iter()
         .filter(|(_, member)| member.role.votes())
         .map(|(id, _)| *id)
 }
 
-fn tally_half(half: &BTreeMap<NodeId, Member>, vote: impl Fn(NodeId) -> Option<bool>) -> Tally {
+fn tally_half(half: &Members, vote: impl Fn(NodeId) -> Option<bool>) -> Tally {
     let answered = |answer| voters(half).filter(|id| vote(*id) == Some(answer)).count();
     let needed = majority(voters(half).count());
     let within_reach = voters(half).count().saturating_sub(answered(false));
@@ -94,7 +92,7 @@ fn tally_half(half: &BTreeMap<NodeId, Member>, vote: impl Fn(NodeId) -> Option<b
 
 /// The highest value that a majority of one half has reached.
 fn reached_by_majority<T: Ord + Copy + Default>(
-    half: &BTreeMap<NodeId, Member>,
+    half: &Members,
     reached: impl Fn(NodeId) -> T,
 ) -> T {
     // As few as there mostly are have room here, and are asked once each.
@@ -118,7 +116,7 @@ fn reached_by_majority<T: Ord + Copy + Default>(
 
 /// The same, of any number.
 fn reached_by_majority_of_many<T: Ord + Copy + Default>(
-    half: &BTreeMap<NodeId, Member>,
+    half: &Members,
     reached: impl Fn(NodeId) -> T,
 ) -> T {
     let needed = majority(voters(half).count());
@@ -139,7 +137,7 @@ mod tests {
     use crate::configuration::MemberRole;
     use crate::ids::{Incarnation, Peer};
 
-    fn voters_of(ids: &[u64]) -> BTreeMap<NodeId, Member> {
+    fn voters_of(ids: &[u64]) -> Members {
         Configuration::of_voters(
             ids.iter()
                 .map(|id| Peer::new(NodeId::new(*id), Incarnation::new(u128::from(*id)))),

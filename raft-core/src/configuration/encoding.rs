@@ -5,7 +5,6 @@
 //! (u128), address length (u16), address. All little-endian. Shape 3 came with version 2; what an
 //! earlier build can read is still written as version 1.
 
-use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -151,7 +150,7 @@ impl Reader<'_> {
 
     fn set(&mut self) -> Result<Members, ConfigurationError> {
         let count = u16::from_le_bytes(self.take()?);
-        let mut set = BTreeMap::new();
+        let mut set = Members::new();
         for _ in 0..count {
             let (id, member) = self.member()?;
             if set.insert(id, member).is_some() {

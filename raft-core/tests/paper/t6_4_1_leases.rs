@@ -1,9 +1,8 @@
 //! Leases (thesis 6.4.1): reads that ask nobody, on the strength of promises.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use raft_core::configuration::{Configuration, Member};
+use raft_core::configuration::{Configuration, Members};
 use raft_core::hull::{Hull, Input, Outcome, Setup};
 use raft_core::ids::NodeId;
 use raft_core::log::memory::MemoryLog;
@@ -202,7 +201,7 @@ fn a_majority_must_have_promised_and_each_counts_once() {
 /// [T6.4.1.6]
 #[test]
 fn in_a_joint_configuration_both_majorities_must_have_promised() {
-    let members = |ids: &[u64]| -> BTreeMap<NodeId, Member> {
+    let members = |ids: &[u64]| -> Members {
         Configuration::of_voters(ids.iter().map(|id| peer(*id))).members
     };
     let mut setup = lease_setup(4);

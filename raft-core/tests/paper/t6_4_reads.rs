@@ -1,10 +1,9 @@
 //! Reads that bypass the log (paper 8; thesis 6.4): when a leader may say from which index on the
 //! state machine may be read.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use raft_core::configuration::{Configuration, Member, MemberRole};
+use raft_core::configuration::{Configuration, Member, MemberRole, Members};
 use raft_core::error::Dropped;
 use raft_core::hull::{Input, Outcome, Refusal};
 use raft_core::ids::{NodeId, Ticket};
@@ -134,7 +133,7 @@ fn learners_strangers_and_other_lives_confirm_nothing() {
 /// [S8.20]
 #[test]
 fn in_a_joint_configuration_both_majorities_confirm_and_who_leaves_counts_for_the_old_one_only() {
-    let members = |ids: &[u64]| -> BTreeMap<NodeId, Member> {
+    let members = |ids: &[u64]| -> Members {
         Configuration::of_voters(ids.iter().map(|id| peer(*id))).members
     };
     let mut setup = setup(1, 4);

@@ -1,8 +1,6 @@
 //! One node's hull after a step, as plain data.
 
-use std::collections::BTreeMap;
-
-use raft_core::configuration::{Member, MemberRole};
+use raft_core::configuration::{MemberRole, Members};
 use raft_core::error::Fault;
 use raft_core::hull::Hull;
 use raft_core::ids::{Boot, EntryId, LogIndex, NodeId, Peer, Term};
@@ -121,7 +119,7 @@ impl Observation {
     /// Whether each follower has an entry among the matches. One whose match can't be named,
     /// because the log begins later, could move unseen.
     fn knows_all_followers(&self, hull: &Hull) -> bool {
-        let members: usize = hull.configuration().halves().map(BTreeMap::len).sum();
+        let members: usize = hull.configuration().halves().map(Members::len).sum();
         self.matches.len() + 1 >= members
     }
 
@@ -199,7 +197,7 @@ fn matches_of(hull: &Hull) -> Vec<(NodeId, EntryId)> {
 
 /// The voters of each half of the configuration in force.
 pub(crate) fn voters_of(hull: &Hull) -> Vec<Vec<NodeId>> {
-    let voters = |half: &BTreeMap<NodeId, Member>| {
+    let voters = |half: &Members| {
         half.iter()
             .filter(|(_, member)| member.role != MemberRole::Learner)
             .map(|(id, _)| *id)

@@ -1,6 +1,5 @@
 //! Every change between any two memberships of up to five nodes, followed step by step.
 
-use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -178,7 +177,7 @@ fn decide(configuration: &Configuration, nodes: u32) -> bool {
 /// All memberships of nodes 1 to 5, each absent, a voter or a learner, with a voter.
 fn memberships() -> Vec<Members> {
     let roles = [None, Some(MemberRole::Voter), Some(MemberRole::Learner)];
-    let mut all: Vec<Members> = vec![BTreeMap::new()];
+    let mut all: Vec<Members> = vec![Members::new()];
     for id in 1..=NODES {
         let with_role = |members: &Members, role| {
             let mut members = members.clone();
