@@ -25,7 +25,9 @@ pub(crate) struct Quorate {
     now: Time,
     next_ticket: u64,
     answered: u64,
-    messages: VecDeque<Message>,
+    messages: Vec<Message>,
+    /// The messages that are being handed over.
+    handed_over: Vec<Message>,
     stepped: Vec<Rest>,
 }
 
@@ -88,7 +90,8 @@ impl Quorate {
             now,
             next_ticket: 0,
             answered: 0,
-            messages: VecDeque::new(),
+            messages: Vec::new(),
+            handed_over: Vec::new(),
             stepped,
         };
         for node in &mut cluster.nodes {
@@ -152,7 +155,8 @@ impl Quorate {
         self.answered += leader.work(self.now, &mut self.messages)?;
         while !self.messages.is_empty() {
             // All that is under way is handed over before anybody is asked what there is to do.
-            while let Some(message) = self.messages.pop_front() {
+            std::mem::swap(&mut self.messages, &mut self.handed_over);
+            for message in self.handed_over.drain(..) {
                 let to = message.to.id.get() as usize - 1;
                 let node = &mut self.nodes[to];
                 self.stepped[to].messages += 1;
@@ -189,7 +193,7 @@ impl Node {
     }
 
     /// Does all the hull wants done. Returns how many proposals were answered.
-    fn work(&mut self, now: Time, messages: &mut VecDeque<Message>) -> Result<u64, Failure> {
+    fn work(&mut self, now: Time, messages: &mut Vec<Message>) -> Result<u64, Failure> {
         let mut answered = 0;
         // Each of these may give those below it something to do, and itself; what is read from the
         // log, all of them.
@@ -213,7 +217,7 @@ impl Node {
                 after = Some(to);
                 for lane in [Lane::Control, Lane::Entries] {
                     while let Some(message) = self.hull.next_send(to, lane, usize::MAX) {
-                        messages.push_back(message);
+                        messages.push(message);
                     }
                 }
             }
