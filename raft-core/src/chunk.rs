@@ -46,16 +46,18 @@ pub struct Chunk {
     buffer: Bytes,
     term: Term,
     time: LogTime,
-    ids_only: bool,
-    /// Index of the buffer's first entry, which a view may have trimmed away.
-    base_first: LogIndex,
-    base_count: u32,
+    first: LogIndex,
+    /// Never before `first`.
+    last: LogIndex,
     /// Where the table starts in the buffer.
     table: usize,
-    /// How many entries of the base come before the view.
+    /// How many of the buffer's entries come before the view.
     skipped: u32,
-    /// How many entries the view has; never zero.
-    count: u32,
+    ids_only: bool,
+    /// Whether it is a single configuration entry.
+    config: bool,
+    /// Whether nothing of the buffer is trimmed away.
+    whole: bool,
 }
 
 impl Chunk {
@@ -114,22 +116,22 @@ impl Chunk {
     /// The number of entries; never zero.
     #[expect(clippy::len_without_is_empty, reason = "a chunk is never empty")]
     pub const fn len(&self) -> usize {
-        self.count as usize
+        self.count() as usize
     }
 
     /// The index of the first entry.
     pub const fn first_index(&self) -> LogIndex {
-        self.base_first.plus(self.skipped as u64)
+        self.first
     }
 
     /// The index of the last entry.
     pub const fn last_index(&self) -> LogIndex {
-        self.first_index().plus(self.count as u64).previous()
+        self.last
     }
 
     /// The id of the last entry.
     pub const fn last_id(&self) -> EntryId {
-        EntryId::new(self.term, self.last_index())
+        EntryId::new(self.term, self.last)
     }
 
     /// Whether the payloads were left out.
@@ -139,6 +141,9 @@ impl Chunk {
 
     /// The bytes the view's payloads take.
     pub fn payload_bytes(&self) -> usize {
+        if self.whole && !self.ids_only {
+            return self.table.saturating_sub(HEADER_BYTES);
+        }
         let Range { start, end } = self.payload_range();
         end.saturating_sub(start)
     }
@@ -149,22 +154,24 @@ impl Chunk {
     }
 
     /// Whether the chunk is a single configuration entry, which is in force from its append on.
-    pub fn is_config(&self) -> bool {
-        self.kinds().next() == Some(kind::CONFIG)
+    pub const fn is_config(&self) -> bool {
+        self.config
     }
 
     /// The entries in `range` (start inclusive, end exclusive) as a view that shares the bytes;
     /// `None` when the chunk has none of them.
     pub fn slice(&self, range: Range<LogIndex>) -> Option<Self> {
-        let start = range.start.max(self.first_index());
-        let end = range.end.min(self.last_index().next());
-        let count = u32::try_from(end.distance_from(start))
-            .ok()
-            .filter(|count| *count > 0)?;
-        let skipped = u32::try_from(start.distance_from(self.base_first)).ok()?;
+        let first = range.start.max(self.first);
+        let last = range.end.previous().min(self.last);
+        if first > last {
+            return None;
+        }
+        let trimmed = u32::try_from(first.distance_from(self.first)).ok()?;
         Some(Self {
-            skipped,
-            count,
+            first,
+            last,
+            skipped: self.skipped.saturating_add(trimmed),
+            whole: self.whole && first == self.first && last == self.last,
             ..self.clone()
         })
     }
@@ -182,8 +189,10 @@ impl Chunk {
             .take_while(|row| row.end().saturating_sub(start) <= max_bytes)
             .count()
             .max(1);
+        let last = self.first.plus(fitting as u64).previous();
         Self {
-            count: u32::try_from(fitting).unwrap_or(self.count),
+            last,
+            whole: self.whole && last == self.last,
             ..self.clone()
         }
     }
@@ -225,7 +234,7 @@ impl Chunk {
 
     /// Whether this is a whole chunk, not a trimmed view of one.
     pub const fn is_whole(&self) -> bool {
-        self.count == self.base_count
+        self.whole
     }
 
     fn encoded_anew(&self, ids_only: bool, checksum: Checksum) -> Self {
@@ -235,7 +244,7 @@ impl Chunk {
             flags: if ids_only { FLAG_IDS_ONLY } else { 0 },
             term: self.term,
             first: self.first_index(),
-            count: self.count,
+            count: self.count(),
             payload_length: u32::try_from(end.saturating_sub(start)).unwrap_or(u32::MAX),
             time: self.time,
             payload_checksum: 0,
@@ -314,7 +323,7 @@ impl Chunk {
         for entry in self.entries() {
             match entry.record {
                 Record::Config(bytes) => {
-                    if self.count != 1 {
+                    if self.first != self.last {
                         return Err(ChunkError::ConfigNotAlone);
                     }
                     Configuration::decode(bytes).map_err(ChunkError::Configuration)?;
@@ -347,8 +356,9 @@ impl Chunk {
         }
     }
 
-    fn kinds(&self) -> impl Iterator<Item = u8> {
-        self.table_rows().map(TableRow::kind)
+    /// How many entries the view has; never zero. As few as a row can number.
+    const fn count(&self) -> u32 {
+        self.last.next().distance_from(self.first) as u32
     }
 
     fn payloads(&self) -> &[u8] {
@@ -363,7 +373,7 @@ impl Chunk {
         };
         start
             ..self
-                .row(self.skipped.saturating_add(self.count).saturating_sub(1))
+                .row(self.skipped.saturating_add(self.count()).saturating_sub(1))
                 .end()
     }
 
@@ -383,7 +393,7 @@ impl Chunk {
         let start = self
             .table
             .saturating_add((self.skipped as usize).saturating_mul(ROW_BYTES));
-        let length = (self.count as usize).saturating_mul(ROW_BYTES);
+        let length = self.len().saturating_mul(ROW_BYTES);
         let rows = self
             .buffer
             .get(start..start.saturating_add(length))
@@ -405,7 +415,7 @@ impl Eq for Chunk {}
 impl Hash for Chunk {
     /// Equal chunks hold the same ids; others that do are rare.
     fn hash<H: Hasher>(&self, state: &mut H) {
-        (self.first_index(), self.count, self.term).hash(state);
+        (self.first, self.count(), self.term).hash(state);
     }
 }
 

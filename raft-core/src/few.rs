@@ -3,9 +3,8 @@
 use alloc::vec::{self, Vec};
 use core::fmt;
 use core::hash::{Hash, Hasher};
-use core::iter::Chain;
 use core::ops::Deref;
-use core::{option, slice};
+use core::{mem, slice};
 
 /// A list whose first item lies in the list itself as long as it is alone: what is proposed, sent,
 /// written and applied one by one costs no allocation for being a list. Otherwise like a `Vec`: it
@@ -37,14 +36,19 @@ impl<T> Few<T> {
     }
 
     /// Adds an item at the end.
+    #[inline]
     pub fn push(&mut self, item: T) {
         match &mut self.0 {
             Kept::One(first @ None) => *first = Some(item),
-            Kept::One(first) => {
-                self.0 = Kept::Many(first.take().into_iter().chain([item]).collect());
-            }
+            Kept::One(Some(_)) => self.push_second(item),
             Kept::Many(items) => items.push(item),
         }
+    }
+
+    #[inline(never)]
+    fn push_second(&mut self, item: T) {
+        let first = mem::take(self);
+        self.0 = Kept::Many(first.into_iter().chain([item]).collect());
     }
 
     /// Takes out the items from `at` on.
@@ -113,11 +117,10 @@ impl<T> IntoIterator for Few<T> {
     type IntoIter = IntoIter<T>;
 
     fn into_iter(self) -> IntoIter<T> {
-        let (first, others) = match self.0 {
-            Kept::One(first) => (first, Vec::new()),
-            Kept::Many(items) => (None, items),
-        };
-        IntoIter(first.into_iter().chain(others))
+        IntoIter(match self.0 {
+            Kept::One(first) => Left::One(first),
+            Kept::Many(items) => Left::Many(items.into_iter()),
+        })
     }
 }
 
@@ -160,17 +163,35 @@ impl<T: fmt::Debug> fmt::Debug for Few<T> {
 
 /// The items of a [`Few`], one by one.
 #[derive(Clone, Debug)]
-pub struct IntoIter<T>(Chain<option::IntoIter<T>, vec::IntoIter<T>>);
+pub struct IntoIter<T>(Left<T>);
+
+#[derive(Clone, Debug)]
+enum Left<T> {
+    /// At most one.
+    One(Option<T>),
+    /// Any number.
+    Many(vec::IntoIter<T>),
+}
 
 impl<T> Iterator for IntoIter<T> {
     type Item = T;
 
+    #[inline]
     fn next(&mut self) -> Option<T> {
-        self.0.next()
+        match &mut self.0 {
+            Left::One(item) => item.take(),
+            Left::Many(items) => items.next(),
+        }
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        self.0.size_hint()
+        match &self.0 {
+            Left::One(item) => (
+                usize::from(item.is_some()),
+                Some(usize::from(item.is_some())),
+            ),
+            Left::Many(items) => items.size_hint(),
+        }
     }
 }
 

@@ -6,7 +6,7 @@
 
 use alloc::boxed::Box;
 
-use crate::chunk::{Checksum, Chunk};
+use crate::chunk::Chunk;
 use crate::common::Common;
 use crate::common::events::InputNote;
 use crate::configuration::Configuration;
@@ -42,6 +42,7 @@ mod snapshot_job;
 mod snapshots;
 
 pub use input::{Input, Loaded, Proposals, Reconfigure, Transfer};
+pub use open::Setup;
 pub use output::{Apply, Doubt, Load, NotHandedOver, Outcome, Refusal, Resolved, Withdrawal};
 pub use snapshot_job::{SnapshotAnswer, SnapshotDone, SnapshotJob, SnapshotWork};
 
@@ -73,25 +74,6 @@ pub struct Hull {
     attempts: u64,
 }
 
-/// Who a hull is and how it is tuned.
-#[derive(Clone, Debug)]
-pub struct Setup {
-    /// This node in this life of its data folder.
-    pub me: Peer,
-    /// The configuration the cluster was founded with: in force until the log says otherwise.
-    pub founding: Configuration,
-    /// The tunables.
-    pub settings: Settings,
-    /// Where this node's randomness starts. Must differ between nodes and between starts.
-    pub seed: u64,
-    /// CRC-32C, the fastest there is on this platform.
-    pub checksum: Checksum,
-    /// Whether it is a witness: one that keeps the ids of entries and no payloads, applies nothing
-    /// and never leads. It stays one for as long as its data folder lives, and every configuration
-    /// has it as one.
-    pub witness: bool,
-}
-
 /// What happens.
 impl Hull {
     /// Takes one input, at `now`: sample the clock after the input was taken. A time before an
@@ -102,6 +84,11 @@ impl Hull {
             .events
             .note_input(note_of(&input, self.common.now));
         self.common.forget_old_promises();
+        if let Input::Applied(index) = input {
+            if self.on_applied(index) {
+                return;
+            }
+        }
         let before = Before::of(self);
         self.rouse_for(&input);
         let next = match input {
@@ -126,10 +113,7 @@ impl Hull {
             }
             Input::WriteFailed(error) => self.stop(error),
             Input::Loaded(loaded) => self.on_loaded(loaded),
-            Input::Applied(index) => {
-                self.common.applying.on_applied(index);
-                Next::Stay
-            }
+            Input::Applied(_) => Next::Stay,
             Input::TakeSnapshot => {
                 self.common.snapshots.want();
                 Next::Stay
@@ -147,6 +131,21 @@ impl Hull {
         }
     }
 
+    /// The state machine is further on. Whether that is all there is to do: it changes nothing else,
+    /// unless there are snapshots that stand for what was applied.
+    fn on_applied(&mut self, index: LogIndex) -> bool {
+        let common = &mut self.common;
+        if common.fault.is_some() {
+            return true;
+        }
+        let before = common.applying.applied();
+        common.applying.on_applied(index);
+        invariants::applied(common, before);
+        self.forget_old_payloads();
+        let common = &self.common;
+        common.fault.is_none() && !common.witness && common.snapshots.stored().is_none()
+    }
+
     fn stop(&mut self, error: LogError) -> Next {
         self.common.stop(Fault::Log(error));
         Next::Stay
@@ -156,16 +155,14 @@ impl Hull {
         if let Err(why) = self.admit(&message) {
             return self.drop_message(message.from, why, "");
         }
-        let Message {
-            from, term, body, ..
-        } = message;
-        self.rouse_by(&body);
+        let (from, term, body) = (message.from, message.term, &message.body);
+        self.rouse_by(body);
         if matches!(body, Body::PreVote(_) | Body::RequestVote(_)) {
             self.tell_removed(from);
         }
         if let Body::PreVote(request) = body {
             let keeps_faith = self.keeps_faith();
-            voter::on_pre_vote(&mut self.common, from, term, request, keeps_faith);
+            voter::on_pre_vote(&mut self.common, from, term, *request, keeps_faith);
             return Next::Stay;
         }
         // [T4.2.3.23] Who hears a leader neither votes nor takes over the candidate's term,
@@ -186,29 +183,39 @@ impl Hull {
             // It answers an attempt, not a term: who is behind in term speaks in its own. And what
             // is committed is so in every term.
             TermVerdict::Stale if matches!(body, Body::PreVoteReply(_) | Body::Removed(_)) => {}
-            TermVerdict::Stale => return self.answer_stale(from, &body),
+            TermVerdict::Stale => return self.answer_stale(from, body),
             TermVerdict::Newer => self.follow_term(term),
             TermVerdict::Current => {}
         }
-        self.dispatch(from, body)
+        self.dispatch(message)
     }
 
     /// Who answers what. The message is of the current term.
-    fn dispatch(&mut self, from: Peer, body: Body) -> Next {
+    fn dispatch(&mut self, message: Message) -> Next {
+        let from = message.from;
         // [F2.FOL.1] Followers answer candidates and leaders; the others, what is below.
-        match body {
+        match message.body {
             Body::PreVote(_) => Next::Stay, // answered before terms are compared
             Body::Removed(removed) => self.on_removed(from, removed),
             Body::RequestVote(request) => self.on_request_vote(from, request),
-            Body::AppendEntries(request) => self.follow(from, |follower, common| {
-                follower.on_append_entries(common, from, request);
-            }),
-            Body::Heartbeat(heartbeat) => self.follow(from, |follower, common| {
-                follower.on_heartbeat(common, from, heartbeat);
-            }),
-            Body::InstallSnapshot(request) => self.follow(from, |follower, common| {
-                follower.on_install_snapshot(common, from, *request);
-            }),
+            Body::AppendEntries(request) => {
+                if let Some((follower, common)) = self.follow(from) {
+                    follower.on_append_entries(common, from, request);
+                }
+                Next::Stay
+            }
+            Body::Heartbeat(heartbeat) => {
+                if let Some((follower, common)) = self.follow(from) {
+                    follower.on_heartbeat(common, from, heartbeat);
+                }
+                Next::Stay
+            }
+            Body::InstallSnapshot(request) => {
+                if let Some((follower, common)) = self.follow(from) {
+                    follower.on_install_snapshot(common, from, *request);
+                }
+                Next::Stay
+            }
             Body::PreVoteReply(reply) => match &mut self.state {
                 State::PreCandidate(candidate) => candidate.on_reply(&mut self.common, from, reply),
                 State::Follower(_) | State::Candidate(_) | State::Leader(_) => {
@@ -236,15 +243,15 @@ impl Hull {
     }
 
     /// A leader of the current term speaks: whoever is not its follower becomes so.
-    fn follow(&mut self, from: Peer, hear: impl FnOnce(&mut Follower, &mut Common)) -> Next {
+    fn follow(&mut self, from: Peer) -> Option<(&mut Follower, &mut Common)> {
         self.yield_to_leader();
         match &mut self.state {
-            State::Follower(follower) => {
-                hear(follower, &mut self.common);
-                Next::Stay
-            }
+            State::Follower(follower) => Some((follower, &mut self.common)),
             State::PreCandidate(_) | State::Candidate(_) | State::Leader(_) => {
-                self.drop_message(from, Dropped::Impossible, "F3.ES")
+                let (from, why) = (from.id, Dropped::Impossible);
+                self.common
+                    .event("F3.ES", EventKind::MessageDropped { from, why });
+                None
             }
         }
     }
@@ -471,35 +478,26 @@ impl Hull {
             next = following;
         }
     }
-
-    /// Lets go of payloads that are durable and handed out, beyond what the cache may hold; and of
-    /// whatever is durable, beyond what may be in memory at all.
-    fn forget_old_payloads(&mut self) {
-        let common = &mut self.common;
-        let (cached, all) = (
-            common.settings.max_cached_bytes,
-            common.settings.max_memory_bytes,
-        );
-        let (_, bytes) = common.entries.cache();
-        if bytes <= cached.min(all) {
-            return;
-        }
-        let durable = common.disk.durable_index();
-        let needed = common.used_through().min(durable).next();
-        common.entries.trim_cache(needed, cached);
-        common.entries.trim_cache(durable.next(), all);
-    }
 }
 
 /// What is to be done.
 impl Hull {
     /// All that has to be durable since the last write, as one atomic batch. Hand the batches to
     /// the log in the order they come.
+    #[inline]
     pub fn next_write(&mut self) -> Option<Write> {
-        if self.common.fault.is_some() {
+        if self.common.disk.is_clean(&self.common.hard) {
             return None;
         }
+        self.pull_write()
+    }
+
+    #[inline(never)]
+    fn pull_write(&mut self) -> Option<Write> {
         let common = &mut self.common;
+        if common.fault.is_some() {
+            return None;
+        }
         let max_in_flight = common.settings.max_writes_in_flight;
         common
             .disk
@@ -508,11 +506,21 @@ impl Hull {
 
     /// The next message for `to` in `lane`, given that the lane takes `room` more bytes. A request
     /// with entries may exceed the room by one entry, so that a large one gets through at all.
+    #[inline]
     pub fn next_send(&mut self, to: NodeId, lane: Lane, room: usize) -> Option<Message> {
-        if room == 0 || self.common.fault.is_some() {
+        let leads = matches!(self.state, State::Leader(_));
+        if leads || (lane == Lane::Control && self.common.outbox.waiting() > 0) {
+            return self.pull_send(to, lane, room);
+        }
+        None
+    }
+
+    #[inline(never)]
+    fn pull_send(&mut self, to: NodeId, lane: Lane, room: usize) -> Option<Message> {
+        let common = &mut self.common;
+        if room == 0 || common.fault.is_some() {
             return None;
         }
-        let common = &mut self.common;
         if lane == Lane::Control {
             if let Some(waiting) = common
                 .outbox
@@ -525,14 +533,17 @@ impl Hull {
         let State::Leader(leader) = &mut self.state else {
             return None;
         };
-        let (peer, body) = leader.next_send(common, to, lane, room)?;
-        Some(common.message(peer, body))
+        leader.next_send(common, to, lane, room)
     }
 
     /// The next node after `after` (the first one, for `None`) that there may be something to send
     /// to.
+    #[inline]
     pub fn next_destination(&self, after: Option<NodeId>) -> Option<NodeId> {
-        let waiting = self.common.outbox.next_destination(after);
+        let waiting = match self.common.outbox.waiting() {
+            0 => None,
+            _ => self.common.outbox.next_destination(after),
+        };
         let State::Leader(leader) = &self.state else {
             return waiting;
         };

@@ -5,25 +5,20 @@
 //! simulator can be measured by its own checks alone.
 
 use crate::hull::Hull;
-use crate::ids::{Boot, LogIndex, NodeId, Term};
+use crate::ids::{Boot, EntryId, LogIndex, NodeId, Term};
 use crate::states::Role;
 use crate::time::Time;
 
-/// Stops the hull when an invariant does not hold. States the invariant positively, with values.
-macro_rules! invariant {
-    ($common:expr, $holds:expr, $($statement:tt)+) => {
+/// States an invariant, with the values it is about; whoever it does not hold for is told.
+macro_rules! require {
+    ($holds:expr, $($statement:tt)+) => {
         if !$holds {
-            let statement = alloc::format!($($statement)+);
-            let last_inputs = $common.events.last_inputs();
-            $common.stop(crate::error::Fault::Invariant(crate::error::BrokenInvariant {
-                statement,
-                last_inputs,
-            }));
+            return Err(alloc::format!($($statement)+));
         }
     };
 }
 
-/// What is compared before and after a step.
+/// What is compared before and after a step, and within one instant.
 #[cfg_attr(no_invariants, expect(dead_code, reason = "nothing is compared"))]
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Before {
@@ -31,33 +26,41 @@ pub(crate) struct Before {
     term: Term,
     vote: Option<NodeId>,
     role: Role,
-    commit_index: LogIndex,
-    applied_index: LogIndex,
-    last_index: LogIndex,
-    transferring_to: Option<NodeId>,
+    commit: LogIndex,
+    handed_out: LogIndex,
+    applied: LogIndex,
+    durable: LogIndex,
+    last: EntryId,
     forgotten: LogIndex,
+    transferring_to: Option<NodeId>,
     promised_until: Time,
 }
 
 impl Before {
     pub(crate) fn of(hull: &Hull) -> Self {
+        let (common, state) = hull.parts();
         Self {
-            boot: hull.boot(),
-            term: hull.term(),
-            vote: hull.vote(),
-            role: hull.role(),
-            commit_index: hull.commit_index(),
-            applied_index: hull.applied_index(),
-            last_index: hull.last().index,
+            boot: common.hard.boot,
+            term: common.hard.term,
+            vote: common.hard.vote,
+            role: state.role(),
+            commit: common.commit_index,
+            handed_out: common.applying.handed_out(),
+            applied: common.applying.applied(),
+            durable: common.disk.durable_index(),
+            last: common.last(),
+            forgotten: common.entries.snapshot().index,
             transferring_to: hull.transferring_to(),
-            forgotten: hull.forgotten().index,
-            promised_until: hull.parts().0.promised_until,
+            promised_until: common.promised_until,
         }
     }
 }
 
 #[cfg(no_invariants)]
 pub(crate) fn check(_hull: &mut Hull, _before: &Before) {}
+
+#[cfg(no_invariants)]
+pub(crate) fn applied(_common: &mut crate::common::Common, _before: LogIndex) {}
 
 #[cfg(no_invariants)]
 pub(crate) fn arrow(_common: &mut crate::common::Common, _from: Role, _to: Role) {}
@@ -70,15 +73,18 @@ pub(crate) fn follows(
 }
 
 #[cfg(not(no_invariants))]
-pub(crate) use checks::{arrow, check, follows};
+pub(crate) use checks::{applied, arrow, check, follows};
 
 #[cfg(not(no_invariants))]
 mod checks {
+    use alloc::string::String;
     use alloc::vec::Vec;
 
     use super::Before;
+    use crate::chunk::Chunk;
     use crate::common::Common;
     use crate::configuration::Configuration;
+    use crate::error::{BrokenInvariant, Fault};
     use crate::hull::Hull;
     use crate::ids::{LogIndex, NodeId, Peer};
     use crate::rules::reconfigure;
@@ -87,40 +93,32 @@ mod checks {
     use crate::states::leader::{Leader, is_quorum_alone};
     use crate::states::{Role, State};
 
-    /// Checks everything after a step.
+    /// Checks everything after a step. The first statement that does not hold stops the hull.
     pub(crate) fn check(hull: &mut Hull, before: &Before) {
-        between_instants(hull, before);
-        log_between_instants(hull, before);
-        at_an_instant(hull);
-        promises_hold(hull.common_mut());
-        role_holds(hull);
-        memory_holds(hull);
-        let (_, state) = hull.parts();
-        if let State::Leader(leader) = state {
-            if let Err(statement) = leader_holds(hull, leader) {
-                invariant!(hull.common_mut(), false, "{statement}");
-            }
+        if let Err(statement) = all_holds(hull, before) {
+            stop(hull.common_mut(), statement);
         }
-        let (common, state) = hull.parts();
-        if let State::Leader(leader) = state {
-            let holds = reads_hold(common, leader).and_then(|()| lease_holds(common, leader));
-            if let Err(statement) = holds {
-                invariant!(hull.common_mut(), false, "{statement}");
-            }
-        }
-        let (common, state) = hull.parts();
-        if let Err(statement) = quiet_holds(common, state) {
-            invariant!(hull.common_mut(), false, "{statement}");
+    }
+
+    /// What the state machine has applied grows, and is what it was handed and might be.
+    pub(crate) fn applied(common: &mut Common, before: LogIndex) {
+        let (applied, handed_out) = (common.applying.applied(), common.applying.handed_out());
+        let applicable = common.applicable();
+        if !(before <= applied && applied <= handed_out && handed_out <= applicable) {
+            let statement = alloc::format!(
+                "applied before {before} <= now {applied} <= handed out {handed_out} <= \
+                 {applicable}"
+            );
+            stop(common, statement);
         }
     }
 
     /// The role changes along Figure 4's arrows.
     pub(crate) fn arrow(common: &mut Common, from: Role, to: Role) {
-        invariant!(
-            common,
-            from.may_become(to),
-            "Figure 4 has an arrow from {from:?} to {to:?}"
-        );
+        if !from.may_become(to) {
+            let statement = alloc::format!("Figure 4 has an arrow from {from:?} to {to:?}");
+            stop(common, statement);
+        }
     }
 
     /// A leader appends a configuration only when the one before it is committed, and only one
@@ -129,276 +127,301 @@ mod checks {
         let active = common.configuration();
         let fits = reconfigure::may_follow(active, next);
         let committed = common.is_configuration_committed();
-        let active = active.clone();
-        invariant!(
-            common,
-            fits && committed,
-            "{next:?} may follow {active:?}, which is committed: {committed}"
-        );
+        if !(fits && committed) {
+            let statement =
+                alloc::format!("{next:?} may follow {active:?}, which is committed: {committed}");
+            stop(common, statement);
+        }
     }
 
-    fn between_instants(hull: &mut Hull, before: &Before) {
-        let (term, vote) = (hull.term(), hull.vote());
-        let (commit, applied) = (hull.commit_index(), hull.applied_index());
-        let boot = hull.boot();
-        let common = hull.common_mut();
-        invariant!(
-            common,
-            boot == before.boot,
-            "the boot stays {}: {boot}",
-            before.boot
+    #[cold]
+    fn stop(common: &mut Common, statement: String) {
+        let last_inputs = common.events.last_inputs();
+        common.stop(Fault::Invariant(BrokenInvariant {
+            statement,
+            last_inputs,
+        }));
+    }
+
+    fn all_holds(hull: &Hull, before: &Before) -> Result<(), String> {
+        let now = Before::of(hull);
+        let (common, state) = hull.parts();
+        between_instants(&now, before)?;
+        log_between_instants(&now, before)?;
+        last_holds(common, &now, before)?;
+        indexes_hold(common, &now)?;
+        log_holds(common, &now)?;
+        memory_holds(common, &now)?;
+        match state {
+            State::Leader(leader) => {
+                leader_holds(common, leader, &now)?;
+                followers_hold(common, leader, &now)?;
+                reads_hold(common, leader)?;
+                lease_holds(common, leader)?;
+            }
+            State::Follower(_) | State::PreCandidate(_) | State::Candidate(_) => {}
+        }
+        quiet_holds(common, state)
+    }
+
+    fn between_instants(now: &Before, before: &Before) -> Result<(), String> {
+        require!(
+            now.boot == before.boot,
+            "the boot stays {}: {}",
+            before.boot,
+            now.boot
         );
-        invariant!(
-            common,
-            term >= before.term,
-            "the term {term} is no less than {}",
+        require!(
+            now.term >= before.term,
+            "the term {} is no less than {}",
+            now.term,
             before.term
         );
-        invariant!(
-            common,
-            term > before.term || before.vote.is_none() || vote == before.vote,
-            "the vote of {term} stays {:?}: {vote:?}",
-            before.vote
+        require!(
+            now.term > before.term || before.vote.is_none() || now.vote == before.vote,
+            "the vote of {} stays {:?}: {:?}",
+            now.term,
+            before.vote,
+            now.vote
         );
-        invariant!(
-            common,
-            commit >= before.commit_index,
-            "the commit index {commit} is no less than {}",
-            before.commit_index
+        require!(
+            now.commit >= before.commit,
+            "the commit index {} is no less than {}",
+            now.commit,
+            before.commit
         );
-        invariant!(
-            common,
-            applied >= before.applied_index,
-            "the applied index {applied} is no less than {}",
-            before.applied_index
+        require!(
+            now.applied >= before.applied,
+            "the applied index {} is no less than {}",
+            now.applied,
+            before.applied
         );
+        require!(
+            now.promised_until >= before.promised_until,
+            "what was promised until {:?} is kept: {:?}",
+            before.promised_until,
+            now.promised_until
+        );
+        Ok(())
     }
 
-    fn log_between_instants(hull: &mut Hull, before: &Before) {
-        let (last, forgotten) = (hull.last().index, hull.forgotten().index);
-        let led = before.role == Role::Leader && hull.role() == Role::Leader;
-        let transferring_to = hull.transferring_to();
-        let hands_over = transferring_to.is_some() && transferring_to == before.transferring_to;
-        let common = hull.common_mut();
-        invariant!(
-            common,
-            forgotten >= before.forgotten,
-            "what was forgotten, up to {}, does not come back: {forgotten}",
-            before.forgotten
+    /// What is kept beside the log is what the log says, whenever either was touched.
+    fn last_holds(common: &Common, now: &Before, before: &Before) -> Result<(), String> {
+        if (now.last, now.forgotten) == (before.last, before.forgotten) {
+            return Ok(());
+        }
+        let derived = common.entries.derived_last();
+        require!(
+            now.last == derived,
+            "the last entry {} is the one that the log ends with: {derived}",
+            now.last
         );
-        invariant!(
-            common,
-            !led || last >= before.last_index,
-            "a leader's log only grows: {last} is no less than {}",
-            before.last_index
+        Ok(())
+    }
+
+    fn log_between_instants(now: &Before, before: &Before) -> Result<(), String> {
+        let (last, last_before) = (now.last.index, before.last.index);
+        let led = before.role == Role::Leader && now.role == Role::Leader;
+        let hands_over =
+            now.transferring_to.is_some() && now.transferring_to == before.transferring_to;
+        require!(
+            now.forgotten >= before.forgotten,
+            "what was forgotten, up to {}, does not come back: {}",
+            before.forgotten,
+            now.forgotten
         );
-        invariant!(
-            common,
-            !hands_over || last == before.last_index,
-            "who hands over appends nothing: {last} is {}",
-            before.last_index
+        require!(
+            !led || last >= last_before,
+            "a leader's log only grows: {last} is no less than {last_before}"
         );
-        let promised_until = common.promised_until;
-        invariant!(
-            common,
-            promised_until >= before.promised_until,
-            "what was promised until {:?} is kept: {promised_until:?}",
-            before.promised_until
+        require!(
+            !hands_over || last == last_before,
+            "who hands over appends nothing: {last} is {last_before}"
         );
-        invariant!(
-            common,
-            last >= before.commit_index,
+        require!(
+            last >= before.commit,
             "what was committed stays: {last} is no less than {}",
-            before.commit_index
+            before.commit
         );
+        Ok(())
     }
 
-    fn promises_hold(common: &mut Common) {
-        let (promised, kept) = (common.promised_until, common.hard.promise);
-        invariant!(
-            common,
-            promised <= common.now.after(kept),
-            "after a crash now, what is promised until {promised:?} would be kept: {kept:?}"
-        );
-    }
-
-    fn at_an_instant(hull: &mut Hull) {
-        let common = hull.common_mut();
-        let (last, commit) = (common.last(), common.commit_index);
-        let (handed_out, applied) = (common.applying.handed_out(), common.applying.applied());
-        let durable = common.disk.durable_index();
-        let forgotten = common.entries.snapshot().index;
-        invariant!(
-            common,
+    fn indexes_hold(common: &Common, now: &Before) -> Result<(), String> {
+        let &Before {
+            commit,
+            handed_out,
+            applied,
+            durable,
+            last,
+            forgotten,
+            ..
+        } = now;
+        require!(
             commit <= last.index,
             "commit {commit} lies in the log, to {last}"
         );
-        invariant!(
-            common,
+        require!(
             durable <= last.index,
             "durable {durable} lies in the log, to {last}"
         );
-        invariant!(
-            common,
+        require!(
             applied <= handed_out && handed_out <= commit.min(durable.max(forgotten)),
             "applied {applied} <= handed out {handed_out} <= commit {commit}, durable {durable}"
         );
-        invariant!(
-            common,
-            common.term() >= last.term,
+        require!(
+            now.term >= last.term,
             "the term {} is no less than the last entry's, {last}",
-            common.term()
+            now.term
         );
-        let (chunks, _) = common.entries.cache();
-        let ends_at = chunks.back().map(crate::chunk::Chunk::last_id);
-        invariant!(
-            common,
-            ends_at.is_none_or(|id| id == last),
-            "what is in memory ends at the last entry {last}: {ends_at:?}"
-        );
-        let stored = common
-            .snapshots
-            .stored()
-            .map(|snapshot| snapshot.id.last.index);
-        let is_stored = forgotten <= handed_out && forgotten <= stored.unwrap_or(LogIndex::ZERO);
-        invariant!(
-            common,
-            is_stored || (common.witness && forgotten <= commit),
+        let stored = || {
+            common
+                .snapshots
+                .stored()
+                .map(|snapshot| snapshot.id.last.index)
+        };
+        require!(
+            forgotten == LogIndex::ZERO
+                || (forgotten <= handed_out && forgotten <= stored().unwrap_or(LogIndex::ZERO))
+                || (common.witness && forgotten <= commit),
             "what was forgotten, up to {forgotten}, was handed out, up to {handed_out}, and is in \
-             the snapshot stored, up to {stored:?}"
+             the snapshot stored, up to {:?}",
+            stored()
+        );
+        let (promised, kept) = (common.promised_until, common.hard.promise);
+        require!(
+            promised <= common.now || promised <= common.now.after(kept),
+            "after a crash now, what is promised until {promised:?} would be kept: {kept:?}"
+        );
+        Ok(())
+    }
+
+    /// What is kept of the log fits what the log is; and a witness leads nobody and applies
+    /// nothing, and has no payload, where the others have all.
+    fn log_holds(common: &Common, now: &Before) -> Result<(), String> {
+        let last = now.last;
+        let (chunks, _) = common.entries.cache();
+        let newest = chunks.back();
+        require!(
+            newest.is_none_or(|chunk| chunk.last_id() == last),
+            "what is in memory ends at the last entry {last}: {:?}",
+            newest.map(Chunk::last_id)
+        );
+        let in_form = newest.is_none_or(|chunk| common.keeps_form(chunk));
+        let idle = now.role == Role::Follower && now.handed_out <= now.forgotten;
+        require!(
+            in_form && (!common.witness || idle),
+            "with payloads: {}, a node's last entry is so: {in_form}; it is {:?} and has applied \
+             up to {}",
+            !common.witness,
+            now.role,
+            now.handed_out
         );
         let since = common.configurations.active_since();
-        invariant!(
-            common,
-            since.is_none_or(|index| forgotten < index && index <= last.index),
+        require!(
+            since.is_none_or(|index| now.forgotten < index && index <= last.index),
             "the configuration of {since:?} stands in the log, to {last}"
         );
-        let (longest, limit) = (common.outbox.longest(), control_limit(common));
-        invariant!(
-            common,
-            longest <= limit,
-            "{longest} messages wait, of at most {limit}"
-        );
+        Ok(())
     }
 
-    /// A witness leads nobody and applies nothing, and has no payload; the others have all.
-    fn role_holds(hull: &mut Hull) {
-        let role = hull.role();
-        let common = hull.common_mut();
-        let (witness, handed_out) = (common.witness, common.applying.handed_out());
-        let (chunks, _) = common.entries.cache();
-        let last = chunks.back().is_none_or(|chunk| common.keeps_form(chunk));
-        let forgotten = common.entries.snapshot().index;
-        invariant!(
-            common,
-            last && (!witness || (role == Role::Follower && handed_out <= forgotten)),
-            "with payloads: {}, a node's last entry is so: {last}; it is {role:?} and has applied \
-             up to {handed_out}",
-            !witness
-        );
-    }
-
-    /// What is in memory beyond the budget waits for the disk.
-    fn memory_holds(hull: &mut Hull) {
-        let common = hull.common_mut();
-        let durable = common.disk.durable_index();
+    /// What is in memory beyond the budget waits for the disk; and there is one message of each
+    /// kind for a peer, and an acknowledgement for each batch under way.
+    fn memory_holds(common: &Common, now: &Before) -> Result<(), String> {
         let (chunks, bytes) = common.entries.cache();
         let limit = common.settings.max_memory_bytes;
-        let needed = chunks
-            .front()
-            .is_none_or(|chunk| chunk.last_index() > durable);
-        invariant!(
-            common,
-            bytes <= limit || needed,
+        let needed = |chunk: &Chunk| chunk.last_index() > now.durable;
+        require!(
+            bytes <= limit || chunks.front().is_none_or(needed),
             "of {bytes} bytes in memory, with {limit} allowed, all wait for the disk"
         );
+        let limit = common.settings.max_writes_in_flight.saturating_add(10);
+        require!(
+            common.outbox.waiting() <= limit || common.outbox.longest() <= limit,
+            "{} messages wait, of at most {limit}",
+            common.outbox.longest()
+        );
+        Ok(())
     }
 
-    /// One message of each kind for a peer, and an acknowledgement for each batch under way.
-    fn control_limit(common: &Common) -> usize {
-        common.settings.max_writes_in_flight.saturating_add(10)
-    }
-
-    fn leader_holds(hull: &Hull, leader: &Leader) -> Result<(), alloc::string::String> {
-        let (common, _) = hull.parts();
-        let last = common.last();
-        let require = |holds: bool, statement: &dyn Fn() -> alloc::string::String| {
-            if holds { Ok(()) } else { Err(statement()) }
-        };
-        require(hull.vote() == Some(hull.me().id), &|| {
-            alloc::format!("a leader voted for itself: {:?}", hull.vote())
-        })?;
-        require(last.term == hull.term(), &|| {
-            alloc::format!(
-                "a leader's log ends in its own term {}: {last}",
-                hull.term()
-            )
-        })?;
-        let to = leader.transferring_to();
-        require(
+    fn leader_holds(common: &Common, leader: &Leader, now: &Before) -> Result<(), String> {
+        require!(
+            now.vote == Some(common.me.id),
+            "a leader voted for itself: {:?}",
+            now.vote
+        );
+        require!(
+            now.last.term == now.term,
+            "a leader's log ends in its own term {}: {}",
+            now.term,
+            now.last
+        );
+        let to = now.transferring_to;
+        require!(
             to.is_none_or(|to| leader.followers().contains_key(&to)),
-            &|| alloc::format!("who is handed over to is followed: {to:?}"),
-        )?;
-        let (followers, configuration) = (leader.followers(), common.configuration());
-        require(sends_to_all(common, leader), &|| {
-            let followed: Vec<_> = followers.keys().collect();
-            alloc::format!(
-                "a leader sends to all of {configuration:?} and nobody else: {followed:?}"
-            )
-        })?;
+            "who is handed over to is followed: {to:?}"
+        );
+        require!(
+            sends_to_all(common, leader),
+            "a leader sends to all of {:?} and nobody else: {:?}",
+            common.configuration(),
+            leader.followers().keys().collect::<Vec<_>>()
+        );
+        Ok(())
+    }
+
+    fn followers_hold(common: &Common, leader: &Leader, now: &Before) -> Result<(), String> {
+        let (last, round) = (now.last, leader.round());
         for progress in leader.followers().values() {
             let (matched, next) = (progress.matched(), progress.next());
-            require(matched < next && next <= last.index.next(), &|| {
-                alloc::format!("matched {matched} < next {next} <= one past {last}")
-            })?;
-            witness_holds(common, progress)?;
-            if let Mode::Snapshot(transfer) = progress.mode() {
-                transfer_holds(common, transfer)?;
-            }
-            if let Mode::Replicate { in_flight, bytes } = progress.mode() {
-                let pinned = in_flight
-                    .iter()
-                    .map(|sent| sent.bytes)
-                    .fold(0, usize::saturating_add);
-                require(pinned == *bytes, &|| {
-                    alloc::format!("{bytes} bytes in flight are counted, {pinned} pinned")
-                })?;
+            require!(
+                matched < next && next <= last.index.next(),
+                "matched {matched} < next {next} <= one past {last}"
+            );
+            let answered = progress.answered();
+            require!(
+                answered <= round,
+                "round {answered} is answered, of {round}"
+            );
+            // A witness is told of what is durable here and of nothing more.
+            let (told, sent) = (progress.witness(), progress.sent_through());
+            require!(
+                told.is_none() || sent <= now.durable,
+                "{:?}, a witness, may be told of {told:?}, was of {sent}; durable: {}",
+                progress.peer(),
+                now.durable
+            );
+            match progress.mode() {
+                Mode::Probe { .. } => {}
+                Mode::Snapshot(transfer) => transfer_holds(common, transfer)?,
+                Mode::Replicate { in_flight, bytes } => {
+                    let pinned = in_flight.iter().map(|sent| sent.bytes);
+                    let pinned = pinned.fold(0, usize::saturating_add);
+                    require!(
+                        pinned == *bytes,
+                        "{bytes} bytes in flight are counted, {pinned} pinned"
+                    );
+                }
             }
         }
         Ok(())
     }
 
     /// What is sent of a snapshot is stored here, and no more of it is under way than may be.
-    fn transfer_holds(common: &Common, transfer: &Transfer) -> Result<(), alloc::string::String> {
+    fn transfer_holds(common: &Common, transfer: &Transfer) -> Result<(), String> {
         let (id, stored, bytes) = (transfer.id(), transfer.stored(), transfer.bytes());
         let limits = &common.settings;
         let most = limits.max_bytes_in_flight.max(limits.max_append_bytes);
         let is_there = common.snapshots.has(id) && stored <= id.length;
-        if is_there && transfer.is_in_order() && bytes <= most {
-            return Ok(());
-        }
-        Err(alloc::format!(
+        require!(
+            is_there && transfer.is_in_order() && bytes <= most,
             "{id:?}, which a follower has {stored} bytes of, is stored, and parts of {bytes} bytes \
              follow each other to it; {most} may be under way"
-        ))
+        );
+        Ok(())
     }
 
-    /// A witness, and nobody else, is told of what is durable here and of nothing more.
-    fn witness_holds(common: &Common, progress: &Progress) -> Result<(), alloc::string::String> {
-        let (told, durable) = (progress.witness(), common.disk.durable_index());
-        let is_one = common.configuration().is_witness(progress.peer().id);
-        let sent = progress.sent_through();
-        if told.is_some() == is_one && (!is_one || sent <= durable) {
-            return Ok(());
-        }
-        Err(alloc::format!(
-            "{:?}, a witness: {is_one}, may be told of {told:?}, was of {sent}; durable: {durable}",
-            progress.peer()
-        ))
-    }
-
-    /// Whether the leader has a progress for each other member, in the life that was admitted, and
-    /// for nobody else.
+    /// Whether the leader has a progress for each other member, in the life that was admitted and as
+    /// the witness that it is or is not, and for nobody else.
     fn sends_to_all(common: &Common, leader: &Leader) -> bool {
         let (followers, configuration) = (leader.followers(), common.configuration());
         let is_other = |id: NodeId| id != common.me.id;
@@ -406,12 +429,20 @@ mod checks {
             // Both ascend by id: nobody need be searched for.
             let members = configuration.members.iter();
             let others = members.filter(|(id, _)| is_other(**id));
-            let others = others.map(|(id, member)| Peer::new(*id, member.incarnation));
-            return others.eq(followers.values().map(Progress::peer));
+            let others = others.map(|(id, member)| {
+                let peer = Peer::new(*id, member.incarnation);
+                (peer, member.role.is_witness())
+            });
+            let followed = followers.values();
+            return others.eq(followed.map(|one| (one.peer(), one.witness().is_some())));
         }
         let mut sets = configuration.sets();
         let mut followed = followers.values();
-        followed.all(|progress| configuration.admits(progress.peer()))
+        let fits = |one: &Progress| {
+            configuration.admits(one.peer())
+                && one.witness().is_some() == configuration.is_witness(one.peer().id)
+        };
+        followed.all(fits)
             && sets.all(|set| {
                 let mut others = set.keys().filter(|id| is_other(**id));
                 others.all(|id| followers.contains_key(id))
@@ -419,7 +450,7 @@ mod checks {
     }
 
     /// Whoever waits for nothing has nothing to wait for.
-    fn quiet_holds(common: &Common, state: &State) -> Result<(), alloc::string::String> {
+    fn quiet_holds(common: &Common, state: &State) -> Result<(), String> {
         let (commit, last) = (common.commit_index, common.last().index);
         let holds = match state {
             State::Leader(leader) if leader.is_quiet() => {
@@ -447,7 +478,7 @@ mod checks {
     }
 
     /// No lease lasts longer than what is promised, and none after the word to take over.
-    fn lease_holds(common: &Common, leader: &Leader) -> Result<(), alloc::string::String> {
+    fn lease_holds(common: &Common, leader: &Leader) -> Result<(), String> {
         let told = leader.has_told_to_take_over() && !leader.gave_up_lease();
         if common.settings.lease.is_none() && !told {
             return Ok(());
@@ -466,18 +497,12 @@ mod checks {
         Ok(())
     }
 
-    /// What is known of reads, and of who has answered which round.
-    fn reads_hold(common: &Common, leader: &Leader) -> Result<(), alloc::string::String> {
-        let (round, commit) = (leader.round(), common.commit_index);
-        for progress in leader.followers().values() {
-            let answered = progress.answered();
-            if answered > round {
-                return Err(alloc::format!("round {answered} is answered, of {round}"));
-            }
-        }
+    /// What is known of reads.
+    fn reads_hold(common: &Common, leader: &Leader) -> Result<(), String> {
         if leader.reads().pending() == 0 {
             return Ok(());
         }
+        let (round, commit) = (leader.round(), common.commit_index);
         let asked = leader.reads().asked();
         if !asked.clone().is_sorted_by(|one, next| one.0 < next.0) {
             return Err("each round has one batch of reads, in their order".into());

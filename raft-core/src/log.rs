@@ -84,7 +84,7 @@ pub struct Write {
     /// Entries to append, contiguous.
     pub append: Few<Chunk>,
     /// A snapshot that now stands for all entries up to its index.
-    pub snapshot: Option<SnapshotMark>,
+    pub snapshot: Option<Box<SnapshotMark>>,
     /// Entries before this index may be forgotten; zero for none.
     pub drop_before: LogIndex,
     /// What the node keeps beside the log (who it is, how its cluster was founded); `None` leaves

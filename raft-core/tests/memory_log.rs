@@ -74,10 +74,10 @@ fn truncate(from: u64) -> Write {
 fn snapshot(last: EntryId) -> Write {
     let configuration = voters(3);
     Write {
-        snapshot: Some(SnapshotMark {
+        snapshot: Some(Box::new(SnapshotMark {
             last,
             configuration,
-        }),
+        })),
         ..write(HardState::default())
     }
 }

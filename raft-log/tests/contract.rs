@@ -30,7 +30,7 @@ fn clause_1_a_write_is_there_whole_or_not_at_all() {
             hard: hard(2, 3, Some(4)),
             truncate_from: Some(index(5)),
             append: vec![chunk(3, 5, &[100; 4]), chunk(3, 9, &[1])].into(),
-            snapshot: Some(mark(1, 2)),
+            snapshot: Some(mark(1, 2).into()),
             identity: Some(Bytes::from("who")),
             ..empty(2)
         });
@@ -175,7 +175,7 @@ fn clause_4_truncation_into_a_snapshot_is_refused() {
         &mut log,
         Write {
             append: chunk(1, 1, &[1; 4]).into(),
-            snapshot: Some(mark(1, 3)),
+            snapshot: Some(mark(1, 3).into()),
             ..empty(1)
         },
     );
@@ -284,7 +284,7 @@ fn clause_8_reads_are_bounded() {
         &mut log,
         Write {
             truncate_from: Some(index(4)),
-            snapshot: Some(mark(1, 3)),
+            snapshot: Some(mark(1, 3).into()),
             ..empty(3)
         },
     );

@@ -179,7 +179,7 @@ fn a_log_that_knows_nobody_is_refused_and_left_as_it_is() {
     let (mut log, _) = open(&fs);
     write(&mut log, append(1, vec![chunk(1, 1, &[10])]));
     let compacted = Write {
-        snapshot: Some(mark(1, 1)),
+        snapshot: Some(mark(1, 1).into()),
         ..empty(2)
     };
     write(&mut log, compacted);

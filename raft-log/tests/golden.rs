@@ -36,7 +36,7 @@ fn log() -> BTreeMap<String, Vec<u8>> {
         &mut log,
         Write {
             truncate_from: Some(LogIndex::new(3)),
-            snapshot: Some(mark(1, 1)),
+            snapshot: Some(mark(1, 1).into()),
             drop_before: LogIndex::new(2),
             hard: hard(1, 4, None),
             ..append(2, vec![chunk(4, 3, &[700])])

@@ -39,7 +39,7 @@ fn workload() -> Vec<Spec> {
         },
         plain(3, vec![chunk(3, 8, &[3000])]),
         Spec {
-            snapshot: Some(mark(2, 6)),
+            snapshot: Some(mark(2, 6).into()),
             drop_before: LogIndex::new(7),
             ..plain(3, vec![])
         },
@@ -50,7 +50,7 @@ fn workload() -> Vec<Spec> {
             ..plain(5, vec![])
         },
         Spec {
-            snapshot: Some(mark(3, 8)),
+            snapshot: Some(mark(3, 8).into()),
             drop_before: LogIndex::new(9),
             ..plain(5, vec![chunk(5, 10, &[700])])
         },
@@ -172,7 +172,7 @@ fn the_oldest_segment_must_begin_with_a_frame() {
         write(&mut log, append(number, vec![chunk(1, number, &[length])]));
     }
     let mark_at = |number, last| Write {
-        snapshot: Some(mark(1, last)),
+        snapshot: Some(mark(1, last).into()),
         drop_before: LogIndex::new(last + 1),
         ..empty(number)
     };

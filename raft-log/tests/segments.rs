@@ -27,7 +27,7 @@ fn five_segments() -> (MemFs, Wal<MemFs>) {
 /// A snapshot of the first `last` entries, none of which is needed any more.
 fn compaction(number: u64, last: u64) -> Write {
     Write {
-        snapshot: Some(mark(1, last)),
+        snapshot: Some(mark(1, last).into()),
         drop_before: LogIndex::new(last + 1),
         ..empty(number)
     }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::{Checksum, Chunk, ChunkError};
 use crate::ids::{LogIndex, Term};
-use crate::record::ClientHeader;
+use crate::record::{ClientHeader, kind};
 use crate::time::LogTime;
 
 impl ClientHeader {
@@ -112,17 +112,20 @@ impl Header {
     }
 
     pub(super) fn chunk(&self, buffer: Bytes) -> Chunk {
-        Chunk {
+        let mut chunk = Chunk {
             buffer,
             term: self.term,
             time: self.time,
-            ids_only: self.ids_only(),
-            base_first: self.first,
-            base_count: self.count,
+            first: self.first,
+            last: self.first.plus(u64::from(self.count)).previous(),
             table: self.table_offset(),
             skipped: 0,
-            count: self.count,
-        }
+            ids_only: self.ids_only(),
+            config: false,
+            whole: true,
+        };
+        chunk.config = self.count == 1 && chunk.row(0).kind() == kind::CONFIG;
+        chunk
     }
 }
 

@@ -48,8 +48,9 @@ impl Applying {
         self.bytes
     }
 
-    pub(crate) fn hand_out(&mut self, chunks: &[Chunk]) {
-        let Some(last) = chunks.last() else { return };
+    /// Takes note of what is handed out. How many bytes of payload that is.
+    pub(crate) fn hand_out(&mut self, chunks: &[Chunk]) -> usize {
+        let Some(last) = chunks.last() else { return 0 };
         let bytes = chunks
             .iter()
             .map(Chunk::payload_bytes)
@@ -60,6 +61,7 @@ impl Applying {
         self.bytes = self.bytes.saturating_add(bytes);
         self.loaded
             .retain(|chunk| chunk.last_index() > self.handed_out);
+        bytes
     }
 
     /// The state machine begins where it has applied all up to `index`.

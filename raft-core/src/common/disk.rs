@@ -108,6 +108,11 @@ impl Disk {
         }
     }
 
+    /// Whether nothing is pending.
+    pub(crate) fn is_clean(&self, hard: &HardState) -> bool {
+        self.pending(hard) == (false, false)
+    }
+
     /// Everything pending, as one write.
     pub(crate) fn next_write(
         &mut self,
@@ -141,14 +146,14 @@ impl Disk {
     }
 
     /// The entries and the snapshot of the next write.
-    fn take_pending(&mut self) -> (Few<Chunk>, Option<SnapshotMark>) {
+    fn take_pending(&mut self) -> (Few<Chunk>, Option<Box<SnapshotMark>>) {
         if let Some(mark) = self.begin_after.take() {
             self.written_last = mark.last.index;
-            return (Few::new(), Some(*mark));
+            return (Few::new(), Some(mark));
         }
         let append = core::mem::take(&mut self.append);
         self.written_last = append.last().map_or(self.written_last, Chunk::last_index);
-        (append, self.forget.take().map(|mark| *mark))
+        (append, self.forget.take())
     }
 
     /// Gives back the memory of what is empty.

@@ -17,13 +17,14 @@ use crate::time::LogTime;
 ///
 /// - `runs` ascends in index and term; each is the first entry of its term, and all lie in
 ///   `snapshot.index < index <= last`.
+/// - `last` is of the last run's term; without runs it is `snapshot`.
 /// - `chunks` is contiguous and, when not empty, ends at `last`.
 /// - `cached_bytes` is the sum of what `chunks` pins.
 #[derive(Clone, Hash, Debug)]
 pub(crate) struct Entries {
     snapshot: EntryId,
     runs: Vec<EntryId>,
-    last: LogIndex,
+    last: EntryId,
     /// The highest log time seen: what the next leader's stamps continue from.
     time: LogTime,
     chunks: VecDeque<Chunk>,
@@ -32,10 +33,11 @@ pub(crate) struct Entries {
 
 impl Entries {
     pub(crate) fn new(recovered: Recovered) -> Self {
+        let snapshot = recovered.snapshot.map_or(EntryId::ORIGIN, |mark| mark.last);
         Self {
-            snapshot: recovered.snapshot.map_or(EntryId::ORIGIN, |mark| mark.last),
+            snapshot,
+            last: last_of(snapshot, &recovered.runs, recovered.last),
             runs: recovered.runs,
-            last: recovered.last,
             time: recovered.time,
             chunks: VecDeque::new(),
             cached_bytes: 0,
@@ -45,11 +47,11 @@ impl Entries {
     /// Adds entries right after the last one.
     pub(crate) fn append(&mut self, chunk: Chunk) {
         // [F2.STATE.3] Entries are numbered from one, each with the term its leader took it in.
-        let first = EntryId::new(chunk.term(), chunk.first_index());
-        if self.runs.last().is_none_or(|run| run.term != first.term) {
-            self.runs.push(first);
+        let last = chunk.last_id();
+        if self.last.term != last.term || self.runs.is_empty() {
+            self.runs.push(EntryId::new(last.term, chunk.first_index()));
         }
-        self.last = chunk.last_index();
+        self.last = last;
         self.time = self.time.max(chunk.time());
         self.cached_bytes = self.cached_bytes.saturating_add(chunk.pinned_bytes());
         self.chunks.push_back(chunk);
@@ -70,7 +72,8 @@ impl Entries {
             }
         }
         self.runs.retain(|run| run.index < from);
-        self.last = self.last.min(from.previous());
+        let last = self.last.index.min(from.previous());
+        self.last = last_of(self.snapshot, &self.runs, last);
     }
 
     /// Forgets the oldest payloads that lie wholly before `needed`, down to `max_bytes` cached.
@@ -138,7 +141,7 @@ impl Entries {
         self.chunks.clear();
         self.cached_bytes = 0;
         self.snapshot = last;
-        self.last = last.index;
+        self.last = last;
         self.note_time(time);
     }
 
@@ -148,10 +151,14 @@ impl Entries {
     }
 
     /// The last entry's id; the snapshot's when there is none.
-    pub(crate) fn last(&self) -> EntryId {
-        self.runs
-            .last()
-            .map_or(self.snapshot, |run| EntryId::new(run.term, self.last))
+    pub(crate) const fn last(&self) -> EntryId {
+        self.last
+    }
+
+    /// The same, from what the log holds: what is kept beside it must never differ.
+    #[cfg_attr(no_invariants, expect(dead_code, reason = "nothing is checked"))]
+    pub(crate) fn derived_last(&self) -> EntryId {
+        last_of(self.snapshot, &self.runs, self.last.index)
     }
 
     pub(crate) const fn time(&self) -> LogTime {
@@ -168,8 +175,12 @@ impl Entries {
         if index == self.snapshot.index {
             return Some(self.snapshot.term);
         }
-        if index > self.last {
+        if index > self.last.index {
             return None;
+        }
+        // Nearly everybody asks for the latest.
+        if let Some(run) = self.runs.last().filter(|run| run.index <= index) {
+            return Some(run.term);
         }
         let after = self.runs.partition_point(|run| run.index <= index);
         self.runs.get(after.checked_sub(1)?).map(|run| run.term)
@@ -194,6 +205,15 @@ impl Entries {
         through: LogIndex,
         max_bytes: usize,
     ) -> Option<Few<Chunk>> {
+        // Mostly all that is asked for is the latest chunk, as it is.
+        let latest = self.chunks.back().filter(|chunk| {
+            chunk.first_index() == from
+                && chunk.last_index() <= through
+                && chunk.payload_bytes() <= max_bytes
+        });
+        if let Some(chunk) = latest {
+            return Some(Few::from(chunk.clone()));
+        }
         let start = self.place_of(from);
         let in_memory = self
             .chunks
@@ -262,6 +282,12 @@ pub(crate) fn portion<'a>(
         views.push(view);
     }
     views
+}
+
+/// The last entry of a log up to `last`, with these runs after this snapshot.
+fn last_of(snapshot: EntryId, runs: &[EntryId], last: LogIndex) -> EntryId {
+    runs.last()
+        .map_or(snapshot, |run| EntryId::new(run.term, last))
 }
 
 /// How many of the latest chunks are looked through before all are searched.

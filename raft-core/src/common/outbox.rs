@@ -69,7 +69,7 @@ impl Outbox {
         if self.waiting == 0 {
             return;
         }
-        for queue in self.queues.values_mut() {
+        for queue in self.queues.values_mut().filter(|queue| queue.len() > 1) {
             while merge_two(queue, &is_durable) {
                 self.waiting = self.waiting.saturating_sub(1);
             }
@@ -88,7 +88,10 @@ impl Outbox {
         let queue = self.queues.find_mut(&to)?;
         let ready = queue.iter().position(|waiting| is_durable(waiting.needs))?;
         self.waiting = self.waiting.saturating_sub(1);
-        queue.remove(ready)
+        match ready {
+            0 => queue.pop_front(),
+            _ => queue.remove(ready),
+        }
     }
 
     /// Gives back its memory, if nothing waits.
@@ -109,9 +112,6 @@ impl Outbox {
 
     /// The first peer after `after`, or of all, for which something waits.
     pub(crate) fn next_destination(&self, after: Option<NodeId>) -> Option<NodeId> {
-        if self.waiting == 0 {
-            return None;
-        }
         self.queues
             .iter()
             .find(|(to, queue)| after.is_none_or(|after| **to > after) && !queue.is_empty())
@@ -133,6 +133,11 @@ impl Outbox {
         for Waiting { to, needs, body } in queues.values().flatten() {
             (to, disk.batches_until(*needs), body).hash(into);
         }
+    }
+
+    /// How many messages wait in all.
+    pub(crate) const fn waiting(&self) -> usize {
+        self.waiting
     }
 
     /// The longest queue of any peer.

@@ -11,14 +11,22 @@ use crate::ids::LogIndex;
 impl Hull {
     /// The next entries to apply, about `max_bytes` of payload but at least one entry. Report them
     /// as [`crate::hull::Input::Applied`], in order. A witness has none.
+    #[inline]
     pub fn next_apply(&mut self, max_bytes: usize) -> Option<Apply> {
+        let through = self.common.applicable();
+        if through <= self.common.applying.handed_out() {
+            return None;
+        }
+        self.pull_apply(through, max_bytes)
+    }
+
+    #[inline(never)]
+    fn pull_apply(&mut self, through: LogIndex, max_bytes: usize) -> Option<Apply> {
         let common = &mut self.common;
         let from = common.applying.handed_out().next();
-        let through = common.applicable();
         if common.fault.is_some()
             || common.witness
             || common.snapshots.must_restore()
-            || from > through
             || common.applying.bytes() >= common.settings.max_applying_bytes
         {
             return None;
@@ -27,8 +35,7 @@ impl Hull {
             Some(chunks) => chunks,
             None => self.read_back(from, through, max_bytes)?,
         };
-        self.common.applying.hand_out(&chunks);
-        let bytes = chunks.iter().map(Chunk::payload_bytes).sum();
+        let bytes = self.common.applying.hand_out(&chunks);
         self.common.snapshots.note_handed_out(bytes);
         Some(Apply { chunks })
     }
@@ -56,5 +63,23 @@ impl Hull {
             common.applying.loading = Some(number);
         }
         None
+    }
+
+    /// Lets go of payloads that are durable and handed out, beyond what the cache may hold; and of
+    /// whatever is durable, beyond what may be in memory at all.
+    pub(super) fn forget_old_payloads(&mut self) {
+        let common = &mut self.common;
+        let (cached, all) = (
+            common.settings.max_cached_bytes,
+            common.settings.max_memory_bytes,
+        );
+        let (_, bytes) = common.entries.cache();
+        if bytes <= cached.min(all) {
+            return;
+        }
+        let durable = common.disk.durable_index();
+        let needed = common.used_through().min(durable).next();
+        common.entries.trim_cache(needed, cached);
+        common.entries.trim_cache(durable.next(), all);
     }
 }

@@ -3,8 +3,28 @@
 use core::cmp::Ordering;
 
 use super::*;
+use crate::chunk::Checksum;
 use crate::snapshot::{Snapshot, SnapshotId};
 use crate::states::leader::progress::Progress;
+
+/// Who a hull is and how it is tuned.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// This node in this life of its data folder.
+    pub me: Peer,
+    /// The configuration the cluster was founded with: in force until the log says otherwise.
+    pub founding: Configuration,
+    /// The tunables.
+    pub settings: Settings,
+    /// Where this node's randomness starts. Must differ between nodes and between starts.
+    pub seed: u64,
+    /// CRC-32C, the fastest there is on this platform.
+    pub checksum: Checksum,
+    /// Whether it is a witness: one that keeps the ids of entries and no payloads, applies nothing
+    /// and never leads. It stays one for as long as its data folder lives, and every configuration
+    /// has it as one.
+    pub witness: bool,
+}
 
 impl Hull {
     /// Starts from what the log recovered. The first write, which raises the boot count, is

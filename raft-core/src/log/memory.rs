@@ -70,8 +70,11 @@ impl MemoryLog {
         if let Some(failure) = &self.failure {
             return Err(failure.clone());
         }
-        self.apply(write)
-            .inspect_err(|error| self.failure = Some(error.clone()))
+        let written = self.apply(write);
+        if let Err(error) = &written {
+            self.failure = Some(error.clone());
+        }
+        written
     }
 
     /// Reads entries: the synchronous way.
@@ -126,12 +129,23 @@ impl MemoryLog {
     }
 
     fn apply(&mut self, write: Write) -> Result<Durable, LogError> {
-        self.hard = write.hard;
-        self.identity = write.identity.or(self.identity.take());
-        if let Some(from) = write.truncate_from {
+        let Write {
+            hard,
+            truncate_from,
+            append,
+            snapshot,
+            drop_before: _,
+            identity,
+            receipt,
+        } = write;
+        self.hard = hard;
+        if identity.is_some() {
+            self.identity = identity;
+        }
+        if let Some(from) = truncate_from {
             self.truncate(from)?;
         }
-        for chunk in write.append {
+        for chunk in append {
             if chunk.first_index() != self.last_index().next() {
                 return Err(LogError::Impossible {
                     reason: "clause 5: append leaves a gap",
@@ -139,11 +153,11 @@ impl MemoryLog {
             }
             self.chunks.push_back(chunk);
         }
-        if let Some(mark) = write.snapshot {
+        if let Some(mark) = snapshot {
             self.drop_before(mark.last.index.next());
-            self.snapshot = Some(mark);
+            self.snapshot = Some(*mark);
         }
-        Ok(write.receipt.synced())
+        Ok(receipt.synced())
     }
 
     fn truncate(&mut self, from: LogIndex) -> Result<(), LogError> {

@@ -6,7 +6,7 @@ use crate::chunk::ChunkBuilder;
 use crate::common::Common;
 use crate::hull::{Doubt, Loaded, Proposals, Refusal};
 use crate::ids::{LogIndex, NodeId, Peer, Term};
-use crate::message::{AppendEntriesReply, Body, Heartbeat, Lane};
+use crate::message::{AppendEntriesReply, Body, Heartbeat, Lane, Message};
 use crate::quorum::{self, Tally};
 use crate::states::Next;
 use crate::time::{LogTime, Time};
@@ -350,7 +350,7 @@ impl Leader {
         to: NodeId,
         lane: Lane,
         room: usize,
-    ) -> Option<(Peer, Body)> {
+    ) -> Option<Message> {
         let quiet = self.takes_leave();
         let progress = self.followers.find_mut(&to)?;
         let peer = progress.peer();
@@ -376,7 +376,7 @@ impl Leader {
             Lane::Entries => Body::AppendEntries(progress.next_append(common, room)?),
             Lane::Snapshot => Body::InstallSnapshot(Box::new(progress.next_part(common, room)?)),
         };
-        Some((peer, body))
+        Some(common.message(peer, body))
     }
 
     /// Gives up office: what is not committed is now for a later leader to decide.
@@ -408,10 +408,15 @@ impl Leader {
             // [T10.2.1.6] The leader itself counts with what is durable on its own disk.
             common.disk.durable_index()
         } else {
-            self.followers
-                .find(&id)
-                .map_or(LogIndex::ZERO, Progress::matched)
+            self.matched_by(id)
         }
+    }
+
+    /// The same, of another node.
+    fn matched_by(&self, id: NodeId) -> LogIndex {
+        self.followers
+            .find(&id)
+            .map_or(LogIndex::ZERO, Progress::matched)
     }
 }
 

@@ -267,7 +267,7 @@ fn what_the_leader_no_longer_has_needs_a_snapshot() {
     // What a snapshot of the first two leaves.
     let snapshot = empty_snapshot(id(2, 2));
     log.write(Write {
-        snapshot: Some(snapshot.mark()),
+        snapshot: Some(snapshot.mark().into()),
         identity: None,
         ..Write::of_identity(log.recovered().hard, Bytes::new())
     })

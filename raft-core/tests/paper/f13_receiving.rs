@@ -332,7 +332,7 @@ fn installing_is_acknowledged_only_when_the_log_has_it_durably() {
     // What follows goes in a write of its own: a log takes entries only after its last one.
     node.receive(2, 5, append(id(3, 2), chunks(4, &[5]), 3));
     assert_eq!(node.writes.len(), 2);
-    let SnapshotMark { last, .. } = node.writes[0].snapshot.as_ref().unwrap();
+    let SnapshotMark { last, .. } = node.writes[0].snapshot.as_deref().unwrap();
     assert_eq!((*last, node.writes[0].append.len()), (id(3, 2), 0));
     node.write_one();
     assert_eq!(node.sent_to(2), [installed(2, 3)]);

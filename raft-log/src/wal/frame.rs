@@ -74,7 +74,7 @@ pub(super) fn lay_out(
     let before = contents.last();
     let chunks: Vec<Bytes> = write.append.iter().map(encode).collect();
     let mut body = Body {
-        mark: write.snapshot.as_ref().map(format::encode_mark),
+        mark: write.snapshot.as_deref().map(format::encode_mark),
         identity: write.identity.clone(),
         chunks,
     };
@@ -95,7 +95,7 @@ pub(super) fn lay_out(
     }
     let appended = (!body.chunks.is_empty()).then_some(contents.last());
     if let Some(mark) = write.snapshot {
-        contents.compact(mark)?;
+        contents.compact(*mark)?;
     }
     contents.identity = write.identity.or(contents.identity.take());
     contents.drop_before = contents.drop_before.max(write.drop_before);

@@ -35,7 +35,7 @@ pub fn closed() -> (Image, Recovered, Entries) {
         &mut log,
         Write {
             hard: hard(1, 2, None),
-            snapshot: Some(mark(1, 2)),
+            snapshot: Some(mark(1, 2).into()),
             ..append(4, vec![chunk(2, 6, &[300])])
         },
     );

@@ -29,7 +29,7 @@ impl Spec {
             hard: spec.hard,
             truncate_from: spec.truncate_from,
             append: spec.append.into(),
-            snapshot: spec.snapshot,
+            snapshot: spec.snapshot.map(Box::new),
             drop_before: spec.drop_before,
             identity: spec.identity,
             receipt: empty(number).receipt,

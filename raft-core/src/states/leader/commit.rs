@@ -14,8 +14,11 @@ impl Leader {
         self.tend_witnesses(common);
         // While all there is is committed, no answer tells anything.
         if common.commit_index < common.last().index {
-            let by_majority =
-                quorum::committed_index(common.configuration(), |id| self.matched(common, id));
+            let me = common.me.id;
+            let mine = self.matched(common, me);
+            let by_majority = quorum::committed_index(common.configuration(), |id| {
+                if id == me { mine } else { self.matched_by(id) }
+            });
             let stored = Stored {
                 by_majority,
                 term_there: common.entries.term_at(by_majority),
