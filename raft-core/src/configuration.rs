@@ -229,7 +229,7 @@ mod tests {
     fn what_is_written_is_read_back() {
         let mut configuration = Configuration::of_voters([peer(1), peer(2), peer(3)]);
         configuration.outgoing = Some(Configuration::of_voters([peer(3), peer(4)]).members);
-        if let Some(member) = configuration.members.get_mut(&NodeId::new(2)) {
+        if let Some(member) = configuration.members.named_mut(&NodeId::new(2)) {
             member.role = MemberRole::Witness;
             member.address = "10.0.0.2:7000".into();
         }

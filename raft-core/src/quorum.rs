@@ -311,7 +311,7 @@ mod tests {
             (5, MemberRole::Learner),
             (3, MemberRole::Witness),
         ] {
-            if let Some(member) = members.get_mut(&NodeId::new(id)) {
+            if let Some(member) = members.named_mut(&NodeId::new(id)) {
                 member.role = role;
             }
         }

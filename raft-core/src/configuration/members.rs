@@ -45,7 +45,7 @@ impl Members {
     }
 
     /// The member of that name, if there is one, to be changed.
-    pub fn get_mut(&mut self, id: &NodeId) -> Option<&mut Member> {
+    pub fn named_mut(&mut self, id: &NodeId) -> Option<&mut Member> {
         self.0.find_mut(id)
     }
 

@@ -290,7 +290,7 @@ fn a_learner_and_a_witness_never_campaign() {
     for role in [MemberRole::Learner, MemberRole::Witness] {
         let mut setup = support::setup(1, 3);
         let members = &mut setup.founding.members;
-        members.get_mut(&NodeId::new(1)).unwrap().role = role;
+        members.named_mut(&NodeId::new(1)).unwrap().role = role;
         setup.witness = role == MemberRole::Witness;
         let mut node = Node::with_setup(setup, MemoryLog::new());
         node.settle();

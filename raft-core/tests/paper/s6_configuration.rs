@@ -100,7 +100,7 @@ fn a_learner_that_is_asked_for_its_vote_gives_it() {
     setup
         .founding
         .members
-        .get_mut(&NodeId::new(1))
+        .named_mut(&NodeId::new(1))
         .unwrap()
         .role = MemberRole::Learner;
     let mut node = Node::with_setup(setup, MemoryLog::new());

@@ -515,7 +515,7 @@ fn voters<const N: usize>(ids: [u64; N]) -> Members {
 }
 
 fn set_role(members: &mut Members, node: u64, role: MemberRole) {
-    members.get_mut(&NodeId::new(node)).unwrap().role = role;
+    members.named_mut(&NodeId::new(node)).unwrap().role = role;
 }
 
 /// The ids of the configuration in force: members, outgoing half, target.

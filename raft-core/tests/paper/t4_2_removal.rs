@@ -37,7 +37,7 @@ fn a_leader_that_becomes_a_learner_steps_down_when_that_is_committed() {
     let mut node = Node::leading();
     let mut target = voters([1, 2, 3]);
     let role = raft_core::configuration::MemberRole::Learner;
-    target.get_mut(&NodeId::new(1)).unwrap().role = role;
+    target.named_mut(&NodeId::new(1)).unwrap().role = role;
     node.reconfigure(target);
     node.answer_all(&[2, 3]);
     assert_eq!(node.hull.role(), Role::Leader);

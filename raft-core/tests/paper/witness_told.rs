@@ -72,7 +72,7 @@ fn what_a_witness_is_sent_has_no_payloads_but_configurations() {
     let mut node = leading();
     node.propose(b"x");
     let mut target = node.hull.configuration().members.clone();
-    target.get_mut(&NodeId::new(2)).unwrap().address = "elsewhere".into();
+    target.named_mut(&NodeId::new(2)).unwrap().address = "elsewhere".into();
     node.reconfigure(target);
     node.sent();
     node.acknowledge(2, 3);

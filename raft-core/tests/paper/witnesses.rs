@@ -103,7 +103,11 @@ fn a_node_takes_no_configuration_that_has_it_in_the_other_role() {
     );
     // What names another life of it is not about this node.
     let mut others = founding.clone();
-    others.members.get_mut(&NodeId::new(3)).unwrap().incarnation = peer(9).incarnation;
+    others
+        .members
+        .named_mut(&NodeId::new(3))
+        .unwrap()
+        .incarnation = peer(9).incarnation;
     full.receive(1, 1, append(id(0, 0), entry(&others), 1));
     assert_eq!(full.terms(), [1]);
     // And a witness keeps configurations whole.
@@ -287,7 +291,7 @@ fn a_pre_vote_of_a_witness_counts_what_it_knows() {
 /// The members of the cluster of three, node 3 a witness or a voter.
 fn members(role: MemberRole) -> Members {
     let mut members = Configuration::of_voters([1, 2, 3].map(peer)).members;
-    members.get_mut(&NodeId::new(3)).unwrap().role = role;
+    members.named_mut(&NodeId::new(3)).unwrap().role = role;
     members
 }
 

@@ -24,7 +24,7 @@ pub(crate) fn configuration_entry(at: u64, term: u64, configuration: &Configurat
 pub(crate) fn setup_with_witness(me: u64) -> Setup {
     let mut setup = super::setup(me, 3);
     let members = &mut setup.founding.members;
-    members.get_mut(&NodeId::new(3)).unwrap().role = MemberRole::Witness;
+    members.named_mut(&NodeId::new(3)).unwrap().role = MemberRole::Witness;
     setup.witness = me == 3;
     setup
 }

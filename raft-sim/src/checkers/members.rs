@@ -430,7 +430,7 @@ mod tests {
     #[test]
     fn learners_and_other_lives_may_not_lead() {
         let mut configuration = joint(&[1, 3], &[1, 2]);
-        let learner = configuration.members.get_mut(&NodeId::new(2)).unwrap();
+        let learner = configuration.members.named_mut(&NodeId::new(2)).unwrap();
         learner.role = MemberRole::Learner;
         let may = |id, life| {
             let peer = Peer::new(NodeId::new(id), Incarnation::new(life));
@@ -443,7 +443,7 @@ mod tests {
     #[test]
     fn learners_are_told_from_voters() {
         let mut configuration = joint(&[1], &[1, 2]);
-        let learner = configuration.members.get_mut(&NodeId::new(2)).unwrap();
+        let learner = configuration.members.named_mut(&NodeId::new(2)).unwrap();
         learner.role = MemberRole::Learner;
         assert_eq!(in_words(&configuration), "n1 [n2], jointly with n1");
         assert_eq!(

@@ -204,7 +204,7 @@ fn member(id: u64) -> Member {
 }
 
 fn set_address(members: &mut Members, node: NodeId, address: String) {
-    if let Some(member) = members.get_mut(&node) {
+    if let Some(member) = members.named_mut(&node) {
         member.address = address;
     }
 }

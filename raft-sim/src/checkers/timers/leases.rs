@@ -389,7 +389,13 @@ mod tests {
                 quiet,
             };
             let promise = Duration::from_millis(80);
-            let reply = Passing::Sent(talk(5, Says::HeartbeatReply { promise }));
+            let reply = Passing::Sent(talk(
+                5,
+                Says::HeartbeatReply {
+                    promise,
+                    round: Some(round),
+                },
+            ));
             tale.at(120, &[Passing::Taken(talk(5, says)), reply], |_| {});
             tale.at(190, &[asks(false)], votes);
             assert_eq!(tale.found, found, "{round}");
