@@ -39,7 +39,7 @@ fn workload() -> Vec<Spec> {
         },
         plain(3, vec![chunk(3, 8, &[3000])]),
         Spec {
-            snapshot: Some(mark(2, 6).into()),
+            snapshot: Some(mark(2, 6)),
             drop_before: LogIndex::new(7),
             ..plain(3, vec![])
         },
@@ -50,7 +50,7 @@ fn workload() -> Vec<Spec> {
             ..plain(5, vec![])
         },
         Spec {
-            snapshot: Some(mark(3, 8).into()),
+            snapshot: Some(mark(3, 8)),
             drop_before: LogIndex::new(9),
             ..plain(5, vec![chunk(5, 10, &[700])])
         },
