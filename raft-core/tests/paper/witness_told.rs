@@ -139,6 +139,20 @@ fn who_does_not_answer_is_waited_for_so_long_and_then_no_more() {
     assert_eq!(told(&mut node, 3), []);
 }
 
+/// In the half that is to go it votes as before.
+#[test]
+fn a_voter_that_is_to_become_a_learner_is_waited_for_while_it_votes() {
+    let mut node = leading();
+    let mut target = node.hull.configuration().members.clone();
+    target.remove(&NodeId::new(3));
+    role(&mut target, 2, MemberRole::Learner);
+    node.reconfigure(target);
+    assert!(node.hull.configuration().is_joint());
+    assert_eq!(told(&mut node, 3), []);
+    node.acknowledge(2, 2);
+    assert!(!node.hull.configuration().is_joint(), "its word was enough");
+}
+
 #[test]
 fn whose_connection_is_lost_is_not_waited_for_at_all() {
     let mut node = leading();
