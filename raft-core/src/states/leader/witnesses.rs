@@ -7,6 +7,7 @@ use alloc::collections::BTreeMap;
 use core::hash::{Hash, Hasher};
 
 use crate::common::Common;
+use crate::configuration::Member;
 use crate::ids::{LogIndex, NodeId};
 use crate::rules::witness::{self, Moment, Pace, Voter};
 
@@ -15,7 +16,7 @@ use super::progress::Progress;
 
 /// How those keep up for whom witnesses wait.
 ///
-/// - There is a pace for each follower of the configuration in force that may lead.
+/// - There is a pace for each follower that may lead by either half of the configuration in force.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Witnesses {
     paces: BTreeMap<NodeId, Pace>,
@@ -55,9 +56,11 @@ impl Leader {
             let known = before.paces.get(id).copied();
             (*id, known.unwrap_or(Pace::begin(last, common.now)))
         };
+        // Who is to be a learner votes as before in the half that goes.
+        let leads = |member: &Member| member.role.may_lead();
         let able = |id: &&NodeId| {
-            let member = configuration.member(**id);
-            member.is_some_and(|member| member.role.may_lead())
+            let mut halves = configuration.halves();
+            halves.any(|half| half.get(*id).is_some_and(leads))
         };
         let paces = self.followers.keys().filter(able).map(pace).collect();
         self.witnesses = Some(Box::new(Witnesses { paces }));
