@@ -205,8 +205,13 @@ impl<F: Fs> Wal<F> {
         if let Some(last) = group.appended {
             self.segments.note_entries(last);
         }
+        if group.makes_safe {
+            self.segments.note_safe();
+        }
         self.drop_segments(group.needed_from);
-        if self.lost_through.is_some_and(|lost| group.end >= lost) {
+        let whole = self.lost_through.is_some_and(|lost| group.end >= lost);
+        // Until then the note says who the node is, where the log says it once.
+        if whole && self.segments.are_safe() {
             self.lost_through = None;
             self.forgetting = Some(Stages::start(&self.fs, damage::forget_note()));
         }

@@ -4,6 +4,7 @@
 
 mod support;
 
+use bytes::Bytes;
 use raft_core::ids::{EntryId, LogIndex, Term};
 use raft_core::log::{HardState, Log, Recovered, Write};
 use raft_log::WalError;
@@ -242,19 +243,121 @@ fn run_to_crash(fs: &MemFs) -> bool {
     }
 }
 
-/// What must be remembered may rot as well: then nobody knows what was promised.
+/// What must be remembered may rot as well. It is there twice: one copy tells, and then there are two
+/// again. Where neither does, nobody knows what was promised.
 #[test]
-fn a_damaged_note_is_refused() {
-    let (image, _) = holed();
+fn a_damaged_note_is_read_from_its_other_copy() {
+    let (image, whole) = holed();
     let fs = MemFs::of(image);
     open(&fs);
-    let mut rotten = fs.image();
-    rotten.get_mut("REPAIR").unwrap()[50] ^= 1;
+    let noted = fs.image();
+    let bytes = &noted["REPAIR"];
+    for (at, _) in bytes.iter().enumerate().filter(|(_, byte)| **byte != 0) {
+        let mut rotten = noted.clone();
+        rotten.get_mut("REPAIR").unwrap()[at] ^= 1;
+        let fs = MemFs::of(rotten);
+        let (_, recovered) = open(&fs);
+        assert_kept(&recovered, &whole);
+        let there = fs.crash(Crash::LoseAll).image();
+        assert_eq!(there["REPAIR"], *bytes, "{at}");
+    }
+    let mut rotten = noted.clone();
+    for at in [50, 4096 + 50] {
+        rotten.get_mut("REPAIR").unwrap()[at] ^= 1;
+    }
     let error = try_open(&MemFs::of(rotten)).unwrap_err();
     assert!(
         matches!(&error, WalError::Corrupt { file, .. } if file == "REPAIR"),
         "{error}"
     );
+}
+
+/// A log of which older segments were dropped until so many were left, and what it holds. Nothing
+/// but the first frame of a segment has to say who the node is.
+fn dropped(frames: &[usize], left: usize) -> (Image, Recovered) {
+    let fs = MemFs::new();
+    let (mut log, _) = open(&fs);
+    let identity = Some(Bytes::from("who"));
+    write(
+        &mut log,
+        Write {
+            identity,
+            ..append(1, vec![chunk(1, 1, &[10])])
+        },
+    );
+    for (number, bytes) in (2..).zip(frames) {
+        let forgotten = Write {
+            snapshot: Some(mark(1, number - 1)),
+            drop_before: LogIndex::new(number),
+            ..append(number, vec![chunk(1, number, &[*bytes])])
+        };
+        write(&mut log, forgotten);
+        settle(&mut log);
+    }
+    let image = fs.image();
+    assert_eq!(image.len(), left);
+    let (_, recovered) = open(&MemFs::of(image.clone()));
+    (image, recovered)
+}
+
+/// Where older segments went, the first frame of the newest would be all that says who the node is
+/// (found by asking for each bit of such a log).
+#[test]
+fn no_single_frame_is_all_that_says_who_the_node_is() {
+    for (frames, left) in [
+        (&[1500, 1500][..], 2),
+        (&[1500, 200], 2),
+        (&[1500, 200, 100], 1),
+    ] {
+        let (image, whole) = dropped(frames, left);
+        let mut given_up = 0;
+        for (name, content) in &image {
+            for at in 0..content.len() {
+                let mut damaged = image.clone();
+                damaged.get_mut(name).unwrap()[at] ^= 4;
+                let (log, recovered) = open(&MemFs::of(damaged));
+                assert_eq!(recovered.identity, whole.identity, "{name} {at}");
+                match log.damage() {
+                    None => assert_eq!(recovered, whole, "{name} {at}"),
+                    Some(_) => assert_kept(&recovered, &whole),
+                }
+                given_up += usize::from(recovered.last == LogIndex::ZERO);
+            }
+        }
+        assert!(given_up > 100, "{frames:?}: {given_up}");
+    }
+}
+
+/// So long as a log that began anew says once who the node is, the note says it, too.
+#[test]
+fn a_note_stays_until_the_log_says_twice_who_the_node_is() {
+    let (image, whole) = dropped(&[1500, 200, 100], 1);
+    let mut damaged = image;
+    damaged.values_mut().next().unwrap()[20] ^= 1;
+    let fs = MemFs::of(damaged);
+    let (mut log, recovered) = open(&fs);
+    assert_kept(&recovered, &whole);
+    let snapshot = Write {
+        snapshot: Some(mark(1, whole.last.get())),
+        ..empty(1)
+    };
+    write(&mut log, snapshot);
+    settle(&mut log);
+    assert!(fs.image().contains_key("REPAIR"), "one frame says it");
+    write(
+        &mut log,
+        append(2, vec![chunk(1, whole.last.get() + 1, &[10])]),
+    );
+    settle(&mut log);
+    let image = fs.image();
+    assert!(!image.contains_key("REPAIR"));
+    let (_, whole) = open(&MemFs::of(image.clone()));
+    let newest = image.keys().rfind(|name| name.ends_with(".wal")).unwrap();
+    let mut damaged = image.clone();
+    damaged.get_mut(newest).unwrap()[20] ^= 1;
+    let (_, recovered) = open(&MemFs::of(damaged));
+    assert_eq!(recovered.identity, whole.identity);
+    assert_kept(&recovered, &whole);
 }
 
 /// A vote that stands in the damaged part alone is not given a second time.

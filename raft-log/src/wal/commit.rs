@@ -34,6 +34,8 @@ pub(super) struct Group {
     /// The last entry of the log with the newest frame.
     pub(super) end: EntryId,
     pub(super) needed_from: LogIndex,
+    /// Whether its segment then says twice what it repeats of older ones.
+    pub(super) makes_safe: bool,
 }
 
 impl Stages {
@@ -120,6 +122,7 @@ pub(super) fn start_group<F: Fs>(
         appended: None,
         end,
         needed_from: LogIndex::ZERO,
+        makes_safe: false,
     };
     while let Some(frame) = queue.front_mut() {
         if frame.header.segment != segment {
@@ -130,6 +133,7 @@ pub(super) fn start_group<F: Fs>(
         group.end = frame.end;
         group.appended = group.appended.max(frame.appended);
         group.needed_from = group.needed_from.max(frame.needed_from);
+        group.makes_safe |= frame.makes_safe;
         group.receipts.extend(frame.receipt.take());
         queue.pop_front();
         if !queue.is_empty() && fs.rarely(Site::OneFrame) {

@@ -53,7 +53,16 @@ impl Note {
         self.identity.is_some() && self.hard.boot > Boot::default()
     }
 
+    /// The whole file: the note twice, far enough from each other that what rots is one of them.
     fn encode(&self) -> Vec<u8> {
+        let mut bytes = self.encode_once();
+        let once = bytes.clone();
+        bytes.resize(bytes.len().next_multiple_of(COPY_BYTES), 0);
+        bytes.extend_from_slice(&once);
+        bytes
+    }
+
+    fn encode_once(&self) -> Vec<u8> {
         let identity = self.identity.as_deref().unwrap_or_default();
         let length = u32::try_from(identity.len()).unwrap_or(u32::MAX);
         let header = Header {
@@ -84,16 +93,30 @@ impl Note {
         bytes
     }
 
-    /// Reads what [`Note::encode`] wrote.
-    fn decode(bytes: &[u8]) -> Option<Self> {
-        let (content, checksum) = bytes.split_last_chunk()?;
-        let (header, rest) = content.split_first_chunk::<HEADER_BYTES>()?;
-        let (term, identity) = rest.split_first_chunk::<8>()?;
-        if format::checksum(content) != u32::from_le_bytes(*checksum) {
-            return None;
+    /// Reads what [`Note::encode`] wrote, of which one copy is enough. Whether both are whole.
+    fn decode(bytes: &[u8]) -> Option<(Self, bool)> {
+        let mut copies = bytes.chunks(COPY_BYTES).scan(0_usize, |at, chunk| {
+            let start = *at;
+            *at = at.saturating_add(chunk.len());
+            Some(bytes.get(start..).and_then(Self::decode_once))
+        });
+        let first = copies.next()?;
+        let second = copies.flatten().next();
+        match (first, second) {
+            (Some(first), Some(second)) if first == second => Some((first, true)),
+            (Some(one), _) | (None, Some(one)) => Some((one, false)),
+            (None, None) => None,
         }
+    }
+
+    /// Reads the copy that these bytes begin with.
+    fn decode_once(bytes: &[u8]) -> Option<Self> {
+        let (header, rest) = bytes.split_first_chunk::<HEADER_BYTES>()?;
+        let (term, rest) = rest.split_first_chunk::<8>()?;
         let (header, _) = Header::decode(header).ok()?;
-        if identity.len() != header.body.identity as usize {
+        let (identity, rest) = rest.split_at_checked(header.body.identity as usize)?;
+        let content = bytes.get(..bytes.len().checked_sub(rest.len())?)?;
+        if format::checksum(content) != u32::from_le_bytes(*rest.first_chunk()?) {
             return None;
         }
         let identity = Bytes::copy_from_slice(identity);
@@ -173,7 +196,8 @@ impl Survey {
 }
 
 impl<F: Fs> Folder<'_, F> {
-    /// What a damaged log left to be remembered, if it is not whole yet.
+    /// What a damaged log left to be remembered, if it is not whole yet. If a copy of it rotted,
+    /// there are two again before anything else is done.
     pub(super) async fn read_note(
         &self,
         names: &[(String, u64)],
@@ -188,7 +212,11 @@ impl<F: Fs> Folder<'_, F> {
             expected: String::from("what a damaged log had promised"),
             found: format!("{} bytes that are not that", bytes.len()),
         };
-        Note::decode(&bytes).map(Some).ok_or_else(corrupt)
+        let (note, whole) = Note::decode(&bytes).ok_or_else(corrupt)?;
+        if !whole {
+            self.write_note(&note, names).await?;
+        }
+        Ok(Some(note))
     }
 
     /// What must be remembered of the frames behind a damage.
@@ -335,6 +363,10 @@ pub(super) const NOTE: &str = "REPAIR";
 const NEW_NOTE: &str = "REPAIR.new";
 const ASIDE: &str = ".damaged";
 
+/// Where the second copy of a note stands, or the next multiple of this if the first is longer: as
+/// many bytes as disks lose at once.
+const COPY_BYTES: usize = 4096;
+
 #[cfg(test)]
 mod tests {
     use raft_core::ids::NodeId;
@@ -363,15 +395,42 @@ mod tests {
             identity: None,
             ..note.clone()
         };
-        assert_eq!(Note::decode(&nameless.encode()), Some(nameless));
-        let bytes = note.encode();
-        assert_eq!(Note::decode(&bytes), Some(note));
-        for end in 0..bytes.len() {
-            assert_eq!(Note::decode(&bytes[..end]), None, "cut at {end}");
+        let long = Note {
+            identity: Some(vec![7; 2 * COPY_BYTES].into()),
+            ..note.clone()
+        };
+        for note in [nameless, long] {
+            assert_eq!(Note::decode(&note.encode()), Some((note, true)));
         }
+        let (once, bytes) = (note.encode_once(), note.encode());
+        for end in 0..once.len() {
+            assert_eq!(Note::decode(&once[..end]), None, "cut at {end}");
+        }
+        let alone = Some((note.clone(), false));
+        assert_eq!(Note::decode(&once), alone, "as it was written before");
         for at in 0..bytes.len() {
             let mut rotten = bytes.clone();
             rotten[at] ^= 4;
+            let padding = at >= once.len() && at < COPY_BYTES;
+            let expected = Some((note.clone(), padding));
+            assert_eq!(Note::decode(&rotten), expected, "flipped at {at}");
+        }
+    }
+
+    #[test]
+    fn a_note_of_which_both_copies_rotted_is_none() {
+        let note = Note {
+            log_id: 7,
+            hard: hard(3, 9, Some(2)),
+            lost_through: EntryId::new(Term::new(8), LogIndex::new(300)),
+            identity: Some(Bytes::from("who")),
+            given_up: 4,
+        };
+        let (once, bytes) = (note.encode_once().len(), note.encode());
+        for at in 0..once {
+            let mut rotten = bytes.clone();
+            rotten[at] ^= 4;
+            rotten[COPY_BYTES + (at + 7) % once] ^= 4;
             assert_eq!(Note::decode(&rotten), None, "flipped at {at}");
         }
     }

@@ -28,6 +28,8 @@ pub(super) struct Frame {
     pub(super) end: EntryId,
     /// The first index whose segment is needed once this frame is durable.
     pub(super) needed_from: LogIndex,
+    /// Whether its segment then says twice what it repeats of older ones.
+    pub(super) makes_safe: bool,
 }
 
 /// Where the next frame goes.
@@ -41,6 +43,8 @@ pub(super) struct Tail {
     pub(super) length: u64,
     /// The number of the newest frame.
     pub(super) batch: u64,
+    /// Whether the newest segment repeats who the node is in its first frame alone so far.
+    pub(super) says_once: bool,
 }
 
 impl Tail {
@@ -124,6 +128,7 @@ pub(super) fn lay_out(
         appended,
         end: contents.last_id(),
         needed_from: contents.needed_from(),
+        makes_safe: !tail.says_once,
     })
 }
 
@@ -147,6 +152,7 @@ pub(super) fn lay_out_closing(
         appended: None,
         end: contents.last_id(),
         needed_from: LogIndex::ZERO,
+        makes_safe: false,
     })
 }
 
@@ -223,11 +229,15 @@ impl Body {
         Some(shape)
     }
 
-    /// What a new segment must repeat, so that older ones can be dropped.
-    fn repeat(&mut self, contents: &Contents) {
+    /// A new segment must repeat what its log begins after, so that older ones can be dropped.
+    fn repeat_mark(&mut self, contents: &Contents) {
         if self.mark.is_none() {
             self.mark = contents.snapshot().map(format::encode_mark);
         }
+    }
+
+    /// And who the node is.
+    fn repeat_identity(&mut self, contents: &Contents) {
         if self.identity.is_none() {
             self.identity.clone_from(&contents.identity);
         }
@@ -257,12 +267,20 @@ fn place(
 ) -> Option<(u64, Option<u64>)> {
     let bytes = |body: &Body| format::frame_bytes(body.shape()?.total, settings.block_bytes);
     let offset = tail.offset;
+    let own = body.identity.is_some();
+    if tail.says_once {
+        // Older segments go by and by, and one damaged frame must not hide who the node is.
+        body.repeat_identity(contents);
+    }
     if tail.take(bytes(body)?)? {
+        tail.says_once = false;
         return Some((offset, None));
     }
-    body.repeat(contents);
+    body.repeat_identity(contents);
+    body.repeat_mark(contents);
     let length = bytes(body)?.max(settings.segment_bytes);
     tail.roll(length)?;
+    tail.says_once = !own && body.identity.is_some();
     tail.take(bytes(body)?)?.then_some((0, Some(length)))
 }
 

@@ -52,6 +52,9 @@ impl Replay {
         if header.head {
             self.segments.push(header.segment);
         }
+        if header.head != header.body.has_identity {
+            self.segments.note_safe();
+        }
         if let Some(from) = header.truncate_from {
             contents.truncate(from).map_err(broken_rule)?;
             self.configurations.retain(|(index, _)| *index < from);

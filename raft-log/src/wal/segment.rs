@@ -18,6 +18,8 @@ struct Segment {
     number: u64,
     /// The highest index of any entry ever written to it, also of one since truncated.
     highest: LogIndex,
+    /// Whether what it repeats of older ones stands in it twice.
+    is_safe: bool,
 }
 
 impl Segments {
@@ -26,7 +28,21 @@ impl Segments {
         self.segments.push_back(Segment {
             number,
             highest: LogIndex::ZERO,
+            is_safe: false,
         });
+    }
+
+    /// Notes that the newest segment says twice what it repeats of older ones, or has nothing to
+    /// repeat.
+    pub(super) fn note_safe(&mut self) {
+        if let Some(newest) = self.segments.back_mut() {
+            newest.is_safe = true;
+        }
+    }
+
+    /// Whether the log can lose any one frame and still say who the node is.
+    pub(super) fn are_safe(&self) -> bool {
+        self.segments.len() > 1 || self.segments.back().is_some_and(|newest| newest.is_safe)
     }
 
     /// Notes that entries up to `last` went to the newest segment.
@@ -36,11 +52,18 @@ impl Segments {
         }
     }
 
-    /// Takes the oldest segment off, if it is not the newest and all its entries are before
-    /// `first`. Only the oldest, so that a crash never leaves a gap between segments.
+    /// Takes the oldest segment off, if all its entries are before `first`, and what it says beside
+    /// them is said twice in what is left: one damaged frame must not hide who the node is. Only the
+    /// oldest, so that a crash never leaves a gap between segments.
     pub(super) fn pop_unneeded(&mut self, first: LogIndex) -> Option<u64> {
         let oldest = self.segments.front()?;
-        let unneeded = self.segments.len() > 1 && oldest.highest < first;
+        let newest_is_safe = self.segments.back().is_some_and(|newest| newest.is_safe);
+        let said = match self.segments.len() {
+            0 | 1 => false,
+            2 => newest_is_safe,
+            _ => true,
+        };
+        let unneeded = said && oldest.highest < first;
         if unneeded {
             self.segments.pop_front().map(|segment| segment.number)
         } else {
@@ -102,7 +125,10 @@ mod tests {
         assert_eq!(segments.pop_unneeded(LogIndex::new(10)), Some(1));
         assert_eq!(segments.pop_unneeded(LogIndex::new(10)), Some(2));
         assert_eq!(segments.pop_unneeded(LogIndex::new(10)), None);
-        assert_eq!(segments.pop_unneeded(LogIndex::new(21)), Some(3));
+        let last = LogIndex::new(21);
+        assert_eq!(segments.pop_unneeded(last), None, "the next is not safe");
+        segments.note_safe();
+        assert_eq!(segments.pop_unneeded(last), Some(3));
         assert_eq!(segments.pop_unneeded(LogIndex::new(99)), None, "newest");
     }
 }
