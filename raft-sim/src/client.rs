@@ -12,7 +12,9 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use raft_node::error::{ReadError, SubmitError};
-use raft_node::handle::{Handle, OpeningSession, Reading, SessionCommand, Submission};
+use raft_node::handle::{
+    Handle, KeepingSession, OpeningSession, Reading, SessionCommand, Submission,
+};
 use raft_node::state_machine::StateMachine;
 
 use crate::checkers::sessions::Ending;
@@ -34,11 +36,34 @@ pub(crate) struct Client<M> {
     pub(crate) queue: VecDeque<usize>,
     /// The operation it is at.
     pub(crate) current: Option<Current<M>>,
+    /// The word that it is there, while that is under way.
+    pub(crate) keeping: Option<Keeping>,
+    /// How often it has said that it is there.
+    words: u32,
     /// Its session, and whoever shares it.
     window: Shared,
     /// How often it has turned to a node: tells which of its impatiences is meant.
     pub(crate) attempt: u64,
     pub(crate) waker: Waker,
+}
+
+/// A client's word that it is there.
+pub(crate) struct Keeping {
+    word: KeepingSession,
+    session: u64,
+    /// The node that was told, by number.
+    pub(crate) node: usize,
+}
+
+/// What came of a client's word that it is there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Kept {
+    /// Its session is open.
+    Open(u64),
+    /// Its session is no more.
+    Ended(u64),
+    /// Nobody knows.
+    Unknown,
 }
 
 /// An operation that a client is at.
@@ -113,6 +138,8 @@ impl<M: StateMachine> Client<M> {
             plan,
             queue: VecDeque::new(),
             current: None,
+            keeping: None,
+            words: 0,
             window,
             attempt: 0,
             waker,
@@ -205,6 +232,44 @@ impl<M: StateMachine> Client<M> {
         };
         current.waiting = None;
         Poll::Ready(outcome)
+    }
+
+    /// Where to say next that it is there: who was no help is not asked twice in a row.
+    pub(crate) const fn next_listener(&mut self, nodes: usize) -> usize {
+        self.words = self.words.wrapping_add(1);
+        let nodes = if nodes == 0 { 1 } else { nodes };
+        (self.plan.home as usize + self.words as usize) % nodes
+    }
+
+    /// Says to a node that it is there, if it has a session. What it has said before and not heard
+    /// of, it never will.
+    pub(crate) fn keep(&mut self, node: usize, handle: &NodeHandle<M>) -> bool {
+        let kept = self.window.borrow().settled();
+        self.keeping = kept.map(|(session, settled)| Keeping {
+            word: handle.keep_session(session, settled),
+            session,
+            node,
+        });
+        self.keeping.is_some()
+    }
+
+    /// Looks what came of its word that it is there.
+    pub(crate) fn poll_keeping(&mut self, cx: &mut Context<'_>) -> Poll<Kept> {
+        let Some(keeping) = &mut self.keeping else {
+            return Poll::Pending;
+        };
+        let session = keeping.session;
+        let kept = match Pin::new(&mut keeping.word).poll(cx) {
+            Poll::Pending => return Poll::Pending,
+            Poll::Ready(Ok(())) => Kept::Open(session),
+            Poll::Ready(Err(SubmitError::SessionExpired { .. })) => Kept::Ended(session),
+            Poll::Ready(Err(_)) => Kept::Unknown,
+        };
+        self.keeping = None;
+        if kept == Kept::Ended(session) {
+            self.window.borrow_mut().end(session);
+        }
+        Poll::Ready(kept)
     }
 
     /// Forgets the session of what it is at: it has expired.

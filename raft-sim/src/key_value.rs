@@ -149,7 +149,8 @@ impl Workload<KeyValue> for KeyValueWorkload {
                 command(key, Verb::Get),
                 |app: &KeyValue, command: &Command| app.read(command.key),
             ),
-            Action::Custom => Step::Submit(command(0, Verb::Append)),
+            // Who only says that it is there submits no command.
+            Action::Custom | Action::Keep => Step::Submit(command(0, Verb::Append)),
         }
     }
 

@@ -179,6 +179,8 @@ markers! {
     SessionEnded: "a session was ended",
     SessionIdle: "a session ended because nobody had used it for long",
     SessionKeptUp: "a session was used for longer than one may be unused",
+    SessionKept: "a client with nothing to ask said that it was there, and heard that its session is open",
+    SessionKeptTooLate: "a client that said it was there heard that its session is over",
     FateUnknown: "a client was told that its command's fate is unknown",
     ReplyForgotten: "a client was told that its command was applied, and that the reply is forgotten",
     RetryAnswered: "a command was answered after an earlier try of it was in doubt",

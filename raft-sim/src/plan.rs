@@ -25,6 +25,7 @@ mod network;
 mod quiet;
 mod quirks;
 mod rare;
+mod sleepers;
 pub(crate) mod span;
 mod text;
 mod tuning;
@@ -219,6 +220,7 @@ impl Plan {
             ending,
             fates: Vec::new(),
         };
+        sleepers::draw(&mut plan, &mut Key::IdleSessions.lot(seed, &[1]));
         quiet::draw(&mut plan, &mut Key::Quiet.lot(seed, &[]));
         let mut lot = Key::Lockstep.lot(seed, &[]);
         if swarm.faults && lot.chance(60) {
@@ -240,7 +242,9 @@ impl Plan {
             return (u64::from(planned.number), planned);
         }
         let count = self.operations.len();
-        let like = self.operations.get(place % count.max(1)).copied();
+        let mut like = self.operations.iter().copied().cycle();
+        let asks = |operation: &OperationPlan| operation.action != Action::Keep;
+        let like = like.by_ref().skip(place % count.max(1)).take(count).find(asks);
         let like = like.unwrap_or(OperationPlan {
             number: 0,
             at: Duration::ZERO,

@@ -57,6 +57,19 @@ impl Window {
         }))
     }
 
+    /// The session and what is settled in it, for a word that its client is there; `None` without one.
+    pub(crate) fn settled(&self) -> Option<(u64, u64)> {
+        let lowest = self.open.first().copied();
+        Some((self.session?, lowest.unwrap_or(self.last_serial + 1)))
+    }
+
+    /// This session is no more, as its client has heard.
+    pub(crate) fn end(&mut self, session: u64) {
+        if self.session == Some(session) {
+            *self = Self::default();
+        }
+    }
+
     /// The ticket as the next try has it. Of a session that was left, nothing more is settled.
     pub(crate) fn renew(&self, ticket: Ticket) -> Ticket {
         let lowest = self.open.first().copied();
@@ -76,9 +89,7 @@ impl Window {
     /// The command's session is no more, as one of its commands has heard. The others under way
     /// hear it for themselves.
     pub(crate) fn leave(&mut self, ticket: Ticket) {
-        if self.session == Some(ticket.session) {
-            *self = Self::default();
-        }
+        self.end(ticket.session);
     }
 }
 
@@ -108,6 +119,13 @@ mod tests {
         assert_eq!(serials(&window, third), (7, 3, 1));
         window.close(first);
         assert_eq!(serials(&window, third), (7, 3, 3));
+        assert_eq!(window.settled(), Some((7, 3)));
+        window.close(third);
+        assert_eq!(window.settled(), Some((7, 4)), "nothing is open");
+        window.end(8);
+        assert!(window.has_session(), "another one ended");
+        window.end(7);
+        assert_eq!(window.settled(), None);
     }
 
     #[test]

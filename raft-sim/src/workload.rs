@@ -69,6 +69,9 @@ pub enum Action {
     Read(u8),
     /// Submits a command of the caller's.
     Custom,
+    /// Says that it is there, so that its session does not end for want of use. Nothing without a
+    /// session.
+    Keep,
 }
 
 /// Turns operations into commands of an app.

@@ -39,6 +39,7 @@ pub(crate) mod event;
 mod faults;
 mod healing;
 mod idle;
+mod keeping;
 mod machines;
 mod members;
 mod progress;

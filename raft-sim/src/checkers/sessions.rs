@@ -54,6 +54,8 @@ struct Told {
     forgotten: BTreeSet<(u64, u64)>,
     /// Up to where each session has settled.
     settled: BTreeMap<u64, u64>,
+    /// Sessions that were open when their clients said that they were there, or used them.
+    kept: BTreeSet<u64>,
 }
 
 /// How a client's command ended without a reply, by its session.
@@ -95,6 +97,21 @@ impl Checks {
         ending: Ending,
     ) -> Result<(), Violation> {
         let told = self.sessions.told(command.0, command.1, ending);
+        told.map_err(|text| violation(now, node, text))
+    }
+
+    /// A client that had said on `node` that it is there was told that its session is open.
+    ///
+    /// # Errors
+    ///
+    /// The log does not say so.
+    pub(crate) fn told_kept(
+        &self,
+        now: Time,
+        node: NodeId,
+        session: u64,
+    ) -> Result<(), Violation> {
+        let told = self.sessions.told_kept(session);
         told.map_err(|text| violation(now, node, text))
     }
 
@@ -203,6 +220,16 @@ impl Sessions {
         }
     }
 
+    /// A client that said it was there was told that its session is open.
+    fn told_kept(&self, session: u64) -> Result<(), String> {
+        match self.limits.is_none() || self.told.kept.contains(&session) {
+            true => Ok(()),
+            false => Err(format!(
+                "session {session} is said to be kept, but nothing of its client has met it open"
+            )),
+        }
+    }
+
     /// Whether the user's state machine must meet this entry's command.
     fn is_new(&self, entry: &EntryFact, limits: SessionLimits) -> bool {
         self.open.get(&entry.session).is_some_and(|open| {
@@ -235,6 +262,8 @@ impl Sessions {
         open.answers = open.answers.split_off(&open.settled);
         self.told.settled.insert(session, open.settled);
         let idle_time = limits.idle_time.unwrap_or(Duration::MAX);
+        // Whatever is used is kept: a command that settles what came before answers for a word, too.
+        self.told.kept.insert(session);
         if open.opened_at.after(idle_time) < entry.time {
             self.reached.kept_up += 1;
             open.opened_at = entry.time;

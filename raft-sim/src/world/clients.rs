@@ -16,7 +16,7 @@ use crate::markers::Marker;
 use crate::network::node_id;
 use crate::subject::{Asking, Subject};
 use crate::trace::What;
-use crate::workload::Manner;
+use crate::workload::{Action, Manner};
 
 impl<S: Subject> World<'_, S> {
     /// An operation of the plan is due.
@@ -25,6 +25,10 @@ impl<S: Subject> World<'_, S> {
             return Ok(());
         };
         let number_of_client = operation.client as usize;
+        if operation.action == Action::Keep {
+            self.say_it_is_there(number_of_client);
+            return self.poll_keeping(number_of_client);
+        }
         let Some(client) = self.clients.get_mut(number_of_client) else {
             return Ok(());
         };
@@ -48,6 +52,7 @@ impl<S: Subject> World<'_, S> {
 
     /// Looks whether a client has an answer.
     pub(super) fn poll_client(&mut self, number: usize) -> Result<(), Violation> {
+        self.poll_keeping(number)?;
         let Some(client) = self.clients.get_mut(number) else {
             return Ok(());
         };
@@ -102,6 +107,7 @@ impl<S: Subject> World<'_, S> {
     /// A node is gone: whoever waits for it will never hear from it.
     pub(super) fn desert(&mut self, node: usize) -> Result<(), Violation> {
         for number in 0..self.clients.len() {
+            self.forget_keeping(number, node);
             let waits = self
                 .clients
                 .get_mut(number)
@@ -404,7 +410,7 @@ impl<S: Subject> World<'_, S> {
 }
 
 /// How long a client rests before it tries again.
-const LATER: Duration = Duration::from_millis(15);
+pub(super) const LATER: Duration = Duration::from_millis(15);
 
 /// How long a client without a session waits: longer than any node tries.
 const LONG_PATIENCE: Duration = Duration::from_secs(60);

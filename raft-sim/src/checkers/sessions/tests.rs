@@ -187,3 +187,24 @@ fn replies_are_forgotten_beyond_the_bound_only() {
     assert_eq!(tale.verdict(), Ok(()));
     assert_eq!(tale.sessions.told(session, 1, Ending::Settled), Ok(()));
 }
+
+#[test]
+fn a_session_is_kept_by_a_word_of_its_client_alone() {
+    let mut tale = Tale::new();
+    let session = tale.open(1);
+    assert!(tale.sessions.told_kept(session).is_err(), "no word came");
+    for time in [90, 180, 270] {
+        tale.time = time;
+        tale.write(session, 0, 1);
+    }
+    tale.time = 360;
+    tale.apply(session, 1, 1, 1);
+    assert_eq!(tale.verdict(), Ok(()));
+    assert_eq!(tale.sessions.told_kept(session), Ok(()));
+    assert!(tale.sessions.told(session, 0, Ending::Expired).is_err());
+    tale.time = 461;
+    tale.write(session, 0, 1);
+    assert_eq!(tale.verdict(), Ok(()));
+    assert_eq!(tale.sessions.told(session, 0, Ending::Expired), Ok(()));
+    assert!(tale.sessions.told_kept(99).is_err(), "never opened");
+}
