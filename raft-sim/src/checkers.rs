@@ -7,7 +7,7 @@
 //! Nothing here uses `raft_core::rules`, or knows how the hull comes to its decisions: a mistake
 //! there must not be repeated by what looks for it.
 
-use raft_core::configuration::Members as MemberSet;
+use raft_core::configuration::{Configuration, Members as MemberSet};
 use raft_core::hull::Hull;
 use raft_core::ids::{EntryId, Incarnation, LogIndex, NodeId};
 use raft_core::time::Time;
@@ -144,14 +144,16 @@ impl Checks {
         hull: &Hull,
     ) -> Result<(), Violation> {
         let founders = hull.configuration();
-        self.lives
-            .opened(newcomer, hull.me(), founders)
-            .map_err(|text| Violation {
-                property: property::ONE_CLUSTER,
-                node: Some(hull.me().id),
-                time: now,
-                text,
-            })
+        let opened = self.lives.opened(newcomer, hull.me(), founders);
+        let admitted = !newcomer.joins || self.members.was_admitted(hull.me());
+        let unknown = || format!("{:?} joined, and nobody has added it", hull.me());
+        let opened = opened.and_then(|()| admitted.then_some(()).ok_or_else(unknown));
+        opened.map_err(|text| Violation {
+            property: property::ONE_CLUSTER,
+            node: Some(hull.me().id),
+            time: now,
+            text,
+        })
     }
 
     /// A node was crashed, shut down, or stopped by itself.
@@ -180,6 +182,7 @@ impl Checks {
     ) -> Result<(), Violation> {
         let own = self.model.node_mut(node);
         own.witness = hull.map_or(own.witness, Hull::is_witness);
+        own.me = hull.map_or(own.me, |hull| Some(hull.me()));
         let mut before = own.observation.take();
         self.read_journal(now, node, before.as_deref())?;
         let wrong = hull.and_then(|hull| {
@@ -299,9 +302,15 @@ impl Checks {
         Ok(())
     }
 
-    /// Whether this node is a member, by the last configuration known to be committed.
-    pub(crate) fn belongs(&self, node: NodeId) -> bool {
-        self.members.belongs(node)
+    /// Whether this node is a member, by the last configuration known to be committed, in this life
+    /// if that is known.
+    pub(crate) fn belongs(&self, node: NodeId, life: Option<Incarnation>) -> bool {
+        self.members.belongs(node, life)
+    }
+
+    /// All configurations that may yet decide.
+    pub(crate) fn in_question(&self) -> impl Iterator<Item = &Configuration> {
+        self.members.in_question()
     }
 
     /// Who asked for these members was told that since this entry there are no others.

@@ -173,6 +173,9 @@ markers! {
     VoterWiped: "a node lost its disk with a vote for another on it",
     WipedRefused: "a node that had lost its disk was told that it is a stranger",
     WipedFounds: "a node that had lost its disk founded its cluster with the others after all",
+    WipedJoined: "a node that had lost its disk was added again, as another, and opened its hull",
+    WipedVotes: "a node that had lost its disk was made a voter again",
+    OtherLifeRefused: "a node that had lost its disk was refused as a member before it was removed",
     AllDown: "all nodes were down at once",
 
     // Clients.

@@ -244,7 +244,11 @@ impl Plan {
         let count = self.operations.len();
         let mut like = self.operations.iter().copied().cycle();
         let asks = |operation: &OperationPlan| operation.action != Action::Keep;
-        let like = like.by_ref().skip(place % count.max(1)).take(count).find(asks);
+        let like = like
+            .by_ref()
+            .skip(place % count.max(1))
+            .take(count)
+            .find(asks);
         let like = like.unwrap_or(OperationPlan {
             number: 0,
             at: Duration::ZERO,
@@ -324,7 +328,7 @@ impl Cast {
         let few = swarm.faults && Key::Witnesses.lot(seed, &[]).chance(220);
         let witnesses = few && !changes && count > 2;
         if swarm.faults {
-            families.draw_apart(seed, changes || witnesses);
+            families.draw_apart(seed, changes, witnesses);
         }
         Self {
             families,
@@ -394,14 +398,17 @@ impl Families {
     }
 
     /// Draws those that have lots of their own. Where all disks are needed, none is lost.
-    fn draw_apart(&mut self, seed: u64, all_disks: bool) {
+    fn draw_apart(&mut self, seed: u64, changes: bool, witnesses: bool) {
         self.wipe = Key::Wipes.lot(seed, &[]).chance(130);
         self.build = Key::Builds.lot(seed, &[]).chance(70);
         self.damage = Key::Rots.lot(seed, &[]).chance(150);
-        if all_disks {
-            // Whose disk is lost can't be counted on, and who that is changes all the time; or it is
-            // the only one with what witnesses know of.
+        if changes || witnesses {
+            // Whose disk is damaged can't be counted on, and who that is changes all the time; or it
+            // is the only one with what witnesses know of.
             (self.wipe, self.rot, self.damage) = (false, false, false);
+        }
+        if changes {
+            self.wipe = Key::Replacements.lot(seed, &[]).chance(400);
         }
     }
 }

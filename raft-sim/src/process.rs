@@ -339,6 +339,13 @@ impl<M: StateMachine> Node<M> {
         self.wipes += 1;
         self.wiped = true;
         self.spoiled = false;
+        self.me = None;
+    }
+
+    /// Whether it is started as one that joins: it was not there at the founding, or what it was
+    /// then is lost, and there is somebody who may add it again.
+    pub(crate) fn joins(&self, plan: &Plan) -> bool {
+        plan.joins(self.number) || (plan.founders > 0 && self.wipes > 0)
     }
 
     /// Which life of its folder this is, for those who look at it from outside.
@@ -349,6 +356,11 @@ impl<M: StateMachine> Node<M> {
     /// Whether its cluster can no longer count on it: nothing brings back what it has forgotten.
     pub(crate) const fn is_gone(&self) -> bool {
         matches!(self.process, Process::Lost) || (self.wiped && self.founded)
+    }
+
+    /// Which life of its folder it takes itself for, as far as that is known outside.
+    pub(crate) fn incarnation(&self) -> Option<Incarnation> {
+        self.me.map(|me| me.incarnation)
     }
 
     /// How the others are to know it as a member, once it knows its life itself.
@@ -410,7 +422,7 @@ impl<M: StateMachine> Node<M> {
     }
 
     fn setup(&self, plan: &Plan, payload_codec: PayloadCodec) -> NodeSetup {
-        let joins = plan.joins(self.number);
+        let joins = self.joins(plan);
         // Who joins asks them all: who is a member by then is not known.
         let members: BTreeMap<NodeId, String> = (0..plan.nodes.len())
             .filter(|number| joins || !plan.joins(*number))

@@ -471,7 +471,7 @@ impl<'a, S: Subject> World<'a, S> {
         let live: Vec<_> = self
             .nodes
             .iter()
-            .filter(|node| node.hull().is_some() && self.checks.belongs(node.id()))
+            .filter(|node| node.hull().is_some() && self.is_member(node.number))
             .map(Node::id)
             .collect();
         self.checks.at_end(self.schedule.now(), &live)?;

@@ -11,6 +11,11 @@ use raft_sim::world::Outcome;
 
 /// A short world of three nodes with these faults, from these times on, and nothing else.
 fn world(seed: u64, faults: &[(u64, Fault)]) -> Outcome {
+    run_plan(plan(seed, faults))
+}
+
+/// Its plan.
+fn plan(seed: u64, faults: &[(u64, Fault)]) -> Plan {
     let swarm = Swarm {
         nodes: Some(3),
         duration: Duration::from_secs(3),
@@ -27,7 +32,7 @@ fn world(seed: u64, faults: &[(u64, Fault)]) -> Outcome {
             fault,
         });
     }
-    run_plan(plan)
+    plan
 }
 
 const fn wipe(node: u8, beyond: bool) -> Fault {
@@ -116,4 +121,62 @@ fn beyond_the_atlas_no_progress_is_owed() {
     assert_eq!(outcome.violation, None);
     assert_eq!(outcome.counters.unowed, 1);
     assert_eq!(outcome.reached.of(Marker::WipedRefused).times, 2);
+}
+
+/// Three found a cluster; one loses its disk, is removed, added as a learner, and votes again.
+#[test]
+fn a_node_that_lost_its_disk_is_removed_added_again_and_votes() {
+    let ask = |voters, learners| Fault::Reconfigure {
+        target: Target::Leader,
+        voters,
+        learners,
+    };
+    let mut reached = Reached::default();
+    for seed in 0..6 {
+        let own = 1 << (seed % 3);
+        let mut faults = vec![(800, wipe((seed % 3) as u8, false))];
+        // Whoever leads then: asked often enough, somebody does.
+        let steps = [
+            (0b111, 0),
+            (0b111 & !own, 0),
+            (0b111 & !own, own),
+            (0b111, 0),
+        ];
+        for (number, (voters, learners)) in (0..).zip(steps) {
+            for again in 0..6 {
+                let at = 1_200 + number * 3_000 + again * 500;
+                faults.push((at, ask(voters, learners)));
+            }
+        }
+        let outcome = world_of_members(seed, &faults);
+        assert_eq!(outcome.violation, None, "seed {seed}");
+        assert_eq!(outcome.counters.unowed, 0);
+        reached.add(&outcome.reached);
+    }
+    for marker in [
+        Marker::WipedJoined,
+        Marker::WipedVotes,
+        Marker::OtherLifeRefused,
+    ] {
+        assert!(reached.of(marker).worlds > 2, "{marker:?}: {reached:?}");
+    }
+}
+
+/// Where members change, no disk is lost without which nobody could decide.
+#[test]
+fn the_atlas_counts_who_decides_where_members_change() {
+    let faults = [(1_000, wipe(0, false)), (1_500, wipe(1, true))];
+    let outcome = world_of_members(43, &faults);
+    assert_eq!(outcome.violation, None);
+    assert_eq!(outcome.counters.unowed, 0);
+    assert_eq!(outcome.reached.of(Marker::WipedJoined).times, 1);
+}
+
+/// As [`world`], and whoever loses its disk may be added again.
+fn world_of_members(seed: u64, faults: &[(u64, Fault)]) -> Outcome {
+    run_plan(Plan {
+        duration: Duration::from_secs(15),
+        founders: 3,
+        ..plan(seed, faults)
+    })
 }

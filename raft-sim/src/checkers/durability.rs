@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 
-use raft_core::ids::{EntryId, LogIndex, NodeId, Term};
+use raft_core::ids::{EntryId, LogIndex, NodeId, Peer, Term};
 use raft_core::time::Time;
 
 use super::{
@@ -87,11 +87,15 @@ impl Checker for Durability {
                 continue;
             }
             self.held = entry.index;
-            let lacking = lacking(view.model, &after.voters, *entry);
+            let holders = Holders {
+                model: view.model,
+                lives: &after.lives,
+                entry: *entry,
+            };
+            let lacking = holders.lacking(&after.voters);
             let by_former = || {
-                former
-                    .as_ref()
-                    .is_some_and(|former| lacking_none(view, former, *entry))
+                let former = former.as_ref();
+                former.is_some_and(|former| holders.lacking(former).is_none())
             };
             if let Some((voters, holders)) = lacking.filter(|_| !by_former()) {
                 let text =
@@ -174,8 +178,9 @@ fn wrongly_matched(view: &View<'_>, after: &Observation) -> Option<String> {
     let claims = news.filter(|(_, entry)| entry.index > LogIndex::ZERO);
     claims.copied().find_map(|(follower, entry)| {
         let node = view.model.node(follower)?;
-        // A node that lost its disk has held what it no longer holds.
-        let right = node.ever_durable().any(|durable| {
+        // A node that lost its disk has held what it no longer holds, under another name.
+        let life = life_of(&after.lives, follower);
+        let right = node.durable_as(life).any(|durable| {
             let found = durable.entry(entry.index).map(|found| found.entry.id);
             durable.hard.term > after.term || found == Some(entry)
         });
@@ -204,32 +209,45 @@ fn wrongly_forgotten(after: &Observation) -> Option<String> {
     })
 }
 
-/// A half of which no majority holds the entry durably, and who of it does.
-fn lacking(model: &Model, halves: &[Vec<NodeId>], entry: EntryId) -> Option<(String, String)> {
-    halves.iter().find_map(|voters| {
-        let holders = holders(model, voters, entry);
-        let few = holders.len() * 2 <= voters.len();
-        few.then(|| (words::list(voters), words::list(holders)))
-    })
+/// Who holds an entry, of those who decide.
+struct Holders<'a> {
+    model: &'a Model,
+    /// Which lives of them are meant, where the leader says so.
+    lives: &'a [Peer],
+    entry: EntryId,
 }
 
-fn lacking_none(view: &View<'_>, halves: &[Vec<NodeId>], entry: EntryId) -> bool {
-    lacking(view.model, halves, entry).is_none()
-}
-
-fn holders(model: &Model, voters: &[NodeId], entry: EntryId) -> Vec<NodeId> {
-    let holds = |id: &NodeId| {
-        model.node(*id).is_some_and(|node| {
-            node.ever_durable()
-                .filter_map(|durable| durable.entry(entry.index))
-                .any(|found| found.entry.id == entry)
+impl Holders<'_> {
+    /// A half of which no majority holds the entry durably, and who of it does.
+    fn lacking(&self, halves: &[Vec<NodeId>]) -> Option<(String, String)> {
+        halves.iter().find_map(|voters| {
+            let holders = self.among(voters);
+            let few = holders.len() * 2 <= voters.len();
+            few.then(|| (words::list(voters), words::list(holders)))
         })
-    };
-    voters.iter().copied().filter(holds).collect()
+    }
+
+    fn among(&self, voters: &[NodeId]) -> Vec<NodeId> {
+        let holds = |id: &NodeId| {
+            let life = life_of(self.lives, *id);
+            self.model.node(*id).is_some_and(|node| {
+                node.durable_as(life)
+                    .filter_map(|durable| durable.entry(self.entry.index))
+                    .any(|found| found.entry.id == self.entry)
+            })
+        };
+        voters.iter().copied().filter(holds).collect()
+    }
+}
+
+/// Which life of a node these mean, if it is among them once.
+fn life_of(lives: &[Peer], node: NodeId) -> Option<Peer> {
+    lives.iter().copied().find(|peer| peer.id == node)
 }
 
 #[cfg(test)]
 mod tests {
+    use raft_core::ids::Incarnation;
     use raft_core::log::HardState;
 
     use super::*;
@@ -300,6 +318,43 @@ mod tests {
                     node.matches = vec![(NodeId::new(2), entry)];
                 });
             assert_eq!(story.verdict(), verdict, "of {held_in}, in {term}");
+        }
+    }
+
+    #[test]
+    fn what_another_life_of_a_node_held_does_not_count_for_this_one() {
+        let entry = EntryId::new(Term::new(3), LogIndex::new(1));
+        for (meant, verdict) in [(21, None), (22, Some(property::DURABILITY))] {
+            let lives = [Peer::new(NodeId::new(2), Incarnation::new(meant))];
+            let mut story = Story::of(Durability::default());
+            story
+                .write(1, None, &[(3, 1, 'a')])
+                .durable(1)
+                .life(2, 21)
+                .write(2, None, &[(3, 1, 'a')])
+                .durable(2)
+                .life(2, 22)
+                .observe(1, |node| {
+                    node.term = Term::new(3);
+                    node.matches = vec![(NodeId::new(2), entry)];
+                    node.lives = lives.into();
+                });
+            assert_eq!(story.verdict(), verdict, "matched, {meant} is meant");
+            let mut story = Story::of(Durability::default());
+            story
+                .write(1, None, &[(3, 1, 'a')])
+                .durable(1)
+                .life(2, 21)
+                .write(2, None, &[(3, 1, 'a')])
+                .durable(2)
+                .life(2, 22)
+                .observe(1, |node| {
+                    node.commit = LogIndex::new(1);
+                    node.committed = vec![entry];
+                    node.voters = vec![[1, 2, 3].map(NodeId::new).to_vec()];
+                    node.lives = lives.into();
+                });
+            assert_eq!(story.verdict(), verdict, "committed, {meant} is meant");
         }
     }
 

@@ -17,8 +17,9 @@ use super::words;
 pub(super) struct Lives {
     /// The cluster that there is, and its founders.
     cluster: Option<(ClusterId, Configuration)>,
-    /// Which life of its folder had a hull, as it looks from outside.
-    lives: BTreeMap<NodeId, Incarnation>,
+    /// Which life of its folder had a hull last, as it looks from outside, and what that life calls
+    /// itself.
+    lives: BTreeMap<NodeId, (Incarnation, Incarnation)>,
 }
 
 /// A node that has opened a hull.
@@ -64,13 +65,19 @@ impl Lives {
                 words::list(founders)
             ));
         }
-        let first = *self.lives.entry(me.id).or_insert(life);
-        if first != life {
-            return Err(format!(
+        let now = (life, me.incarnation);
+        let before = self.lives.insert(me.id, now).unwrap_or(now);
+        // Who joins again is added again: as another, and for good.
+        let another = joins && before.0 < life && before.1 != me.incarnation;
+        match before == now || another {
+            true => Ok(()),
+            false if before.0 == life => {
+                Err(format!("{me:?} was {} before, on the same disk", before.1))
+            }
+            false => Err(format!(
                 "{me:?} lost its disk and comes back as the member that it was before"
-            ));
+            )),
         }
-        Ok(())
     }
 }
 
@@ -118,6 +125,27 @@ mod tests {
     #[test]
     fn who_was_not_named_is_a_stranger() {
         assert!(opened(&[(1, 7, peer(1, 11)), (2, 7, peer(2, 23))]).is_err());
+    }
+
+    #[test]
+    fn who_lost_its_disk_may_join_as_another_and_as_nobody_it_was() {
+        for (life, own, verdict) in [(5, 12, true), (5, 11, false), (1, 12, false), (1, 11, true)] {
+            let mut lives = Lives::default();
+            let mut open = |life, me, joins| {
+                let newcomer = Newcomer {
+                    life: Incarnation::new(life),
+                    cluster: ClusterId::new(7),
+                    joins,
+                };
+                lives.opened(newcomer, me, &founders())
+            };
+            assert_eq!(open(1, peer(1, 11), false), Ok(()));
+            let again = open(life, peer(1, own), true);
+            assert_eq!(again.is_ok(), verdict, "{life} {own}: {again:?}");
+            if life == 5 && verdict {
+                assert!(open(1, peer(1, 11), false).is_err(), "the old life is over");
+            }
+        }
     }
 
     #[test]

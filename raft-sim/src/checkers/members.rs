@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use raft_core::configuration::{Configuration, MemberRole, Members as MemberSet};
 use raft_core::hull::Hull;
-use raft_core::ids::{EntryId, LogIndex, NodeId, Peer, Term};
+use raft_core::ids::{EntryId, Incarnation, LogIndex, NodeId, Peer, Term};
 use raft_core::states::Role;
 
 use super::timers::Wrong;
@@ -38,6 +38,9 @@ pub(crate) struct Members {
     terms: BTreeSet<Term>,
     /// The last configuration known to be committed.
     settled: Option<EntryId>,
+    /// All who ever stood in a configuration in force: a leader's is, before its log is asked to keep
+    /// it.
+    admitted: BTreeSet<(NodeId, Incarnation)>,
     /// By node: the configuration last seen in force, and whether it led.
     seen: BTreeMap<NodeId, (EntryId, Role)>,
 }
@@ -79,6 +82,12 @@ impl Members {
             }
         }
         let moved = was.is_none_or(|(known, _)| known != by);
+        if moved {
+            let in_force = hull.configuration();
+            let members = in_force.halves().chain(in_force.target.as_ref()).flatten();
+            let members = members.map(|(id, member)| (*id, member.incarnation));
+            self.admitted.extend(members);
+        }
         if !moved && appended.is_empty() && !facts.iter().any(changes_log) {
             return None;
         }
@@ -90,11 +99,36 @@ impl Members {
         })
     }
 
-    /// Whether this node is a member of the last configuration that is known to be committed.
-    pub(crate) fn belongs(&self, node: NodeId) -> bool {
+    /// Whether this node is a member of the last configuration that is known to be committed: in
+    /// this life, if that is known.
+    pub(crate) fn belongs(&self, node: NodeId, life: Option<Incarnation>) -> bool {
+        self.settled_or_founding().is_none_or(|configuration| {
+            let mut halves = configuration.halves();
+            halves.any(|half| {
+                let member = half.get(&node);
+                member.is_some_and(|member| life.is_none_or(|life| life == member.incarnation))
+            })
+        })
+    }
+
+    /// Whether this life of a node ever stood in a configuration in force.
+    pub(super) fn was_admitted(&self, peer: Peer) -> bool {
+        self.admitted.contains(&(peer.id, peer.incarnation))
+    }
+
+    /// All configurations that may yet decide: the last one that is known to be committed, and all
+    /// after it that some log was asked to keep.
+    pub(crate) fn in_question(&self) -> impl Iterator<Item = &Configuration> {
+        let settled = self.settled.map_or(LogIndex::ZERO, |id| id.index);
+        let later = self.entries.iter();
+        let later = later.filter(move |(id, _)| id.index > settled);
+        let later = later.map(|(_, configuration)| configuration);
+        self.settled_or_founding().into_iter().chain(later)
+    }
+
+    fn settled_or_founding(&self) -> Option<&Configuration> {
         let settled = self.settled.and_then(|id| self.entries.get(&id));
-        let configuration = settled.or(self.founding.as_ref());
-        configuration.is_none_or(|configuration| configuration.member(node).is_some())
+        settled.or(self.founding.as_ref())
     }
 
     /// A change to these members is said to be made since this entry.
@@ -367,8 +401,6 @@ const MOST_VOTERS: usize = 9;
 
 #[cfg(test)]
 mod tests {
-    use raft_core::ids::Incarnation;
-
     use super::*;
 
     fn of(ids: &[u64]) -> Configuration {
@@ -416,15 +448,15 @@ mod tests {
     #[test]
     fn who_belongs_is_told_by_what_is_committed() {
         let mut members = Members::default();
-        assert!(members.belongs(NodeId::new(4)), "nothing is known");
+        assert!(members.belongs(NodeId::new(4), None), "nothing is known");
         members.founding = Some(of(&[1, 2]));
-        assert!(!members.belongs(NodeId::new(4)));
+        assert!(!members.belongs(NodeId::new(4), None));
         let id = EntryId::new(Term::new(2), LogIndex::new(7));
         members.entries.insert(id, of(&[1, 4]));
-        assert!(!members.belongs(NodeId::new(4)));
+        assert!(!members.belongs(NodeId::new(4), None));
         members.settled = Some(id);
-        assert!(members.belongs(NodeId::new(4)));
-        assert!(!members.belongs(NodeId::new(2)));
+        assert!(members.belongs(NodeId::new(4), None));
+        assert!(!members.belongs(NodeId::new(2), None));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 
-use raft_core::ids::{EntryId, Incarnation, LogIndex, NodeId};
+use raft_core::ids::{EntryId, Incarnation, LogIndex, NodeId, Peer};
 use raft_core::log::{BatchNumber, HardState};
 use raft_core::snapshot::SnapshotId;
 use raft_core::time::Time;
@@ -65,6 +65,7 @@ impl Model {
             former.push(std::mem::take(&mut model.durable));
             *model = NodeModel {
                 journal: model.journal.clone(),
+                lives_before: former.len(),
                 former,
                 ..NodeModel::default()
             };
@@ -259,8 +260,13 @@ pub struct NodeModel {
     pub log: LogModel,
     /// The log as far as it was called durable.
     pub durable: LogModel,
-    /// The same of each earlier life of the folder, as it was when it was lost.
+    /// The same of each earlier life of the folder, as it was when it was lost, and of this life as it
+    /// was whenever it was found damaged.
     pub former: Vec<LogModel>,
+    /// How many of these are of earlier lives.
+    pub lives_before: usize,
+    /// What this life of the folder calls itself, once it has a hull.
+    pub me: Option<Peer>,
     /// Whether it is a witness: the payloads in its logs here are those of other nodes.
     pub witness: bool,
     /// How often it was found damaged, or not yet repaired, in this life of the folder.
@@ -303,6 +309,14 @@ impl NodeModel {
     /// each of them.
     pub fn ever_durable(&self) -> impl Iterator<Item = &LogModel> {
         self.former.iter().chain([&self.durable])
+    }
+
+    /// What was durable in the life of the folder that this peer means. That is the present one, or
+    /// one of those before.
+    pub fn durable_as(&self, peer: Option<Peer>) -> impl Iterator<Item = &LogModel> {
+        let present = peer.is_some() && peer == self.me;
+        let from = if present { self.lives_before } else { 0 };
+        self.ever_durable().skip(from)
     }
 
     /// The oldest write that was begun and not called durable.

@@ -1,5 +1,7 @@
 //! One node's hull after a step, as plain data.
 
+use std::sync::Arc;
+
 use raft_core::configuration::{MemberRole, Members};
 use raft_core::error::Fault;
 use raft_core::hull::Hull;
@@ -42,6 +44,8 @@ pub struct Observation {
     /// When some became so, or the node became leader, or the configuration is another: the voters of each half of the
     /// configuration in force, a majority of each of which decides.
     pub voters: Vec<Vec<NodeId>>,
+    /// For a leader: which life of each member the configuration in force means.
+    pub lives: Arc<[Peer]>,
     /// When the node became leader in this step: its log from what it begins after on, as runs of
     /// equal terms.
     pub elected_with: Option<Runs>,
@@ -64,6 +68,12 @@ impl Observation {
         let committed = ids_between(hull, known, commit);
         let configured_by = hull.configured_by();
         let same = before.is_some_and(|before| before.configured_by == configured_by);
+        let known = before.filter(|before| same && !before.lives.is_empty());
+        let lives = match (hull.role(), known) {
+            (Role::Leader, Some(known)) => known.lives.clone(),
+            (Role::Leader, None) => lives_of(hull),
+            _ => Arc::default(),
+        };
         let voters = if committed.is_empty() && !elected && same {
             Vec::new()
         } else {
@@ -86,6 +96,7 @@ impl Observation {
             committed,
             configured_by,
             voters,
+            lives,
             elected_with: elected.then(|| Runs::of(hull)),
             quiet: hull.is_quiet(),
             fault: hull.fault().cloned(),
@@ -193,6 +204,14 @@ fn matches_of(hull: &Hull) -> Vec<(NodeId, EntryId)> {
         Some((id, EntryId::new(hull.term_at(index)?, index)))
     };
     members.filter_map(matched).collect()
+}
+
+/// Which life of each member the configuration in force means.
+fn lives_of(hull: &Hull) -> Arc<[Peer]> {
+    let members = hull.configuration().halves().flatten();
+    members
+        .map(|(id, member)| Peer::new(*id, member.incarnation))
+        .collect()
 }
 
 /// The voters of each half of the configuration in force.

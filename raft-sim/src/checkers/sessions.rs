@@ -105,12 +105,7 @@ impl Checks {
     /// # Errors
     ///
     /// The log does not say so.
-    pub(crate) fn told_kept(
-        &self,
-        now: Time,
-        node: NodeId,
-        session: u64,
-    ) -> Result<(), Violation> {
+    pub(crate) fn told_kept(&self, now: Time, node: NodeId, session: u64) -> Result<(), Violation> {
         let told = self.sessions.told_kept(session);
         told.map_err(|text| violation(now, node, text))
     }

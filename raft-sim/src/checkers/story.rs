@@ -40,6 +40,14 @@ impl Story {
         }
     }
 
+    /// The node is in this life of its folder from now on; if it was in another, its disk was lost.
+    pub(crate) fn life(&mut self, node: u64, life: u128) -> &mut Self {
+        let (node, life) = (NodeId::new(node), Incarnation::new(life));
+        self.checks.starting(node, life);
+        self.checks.model.node_mut(node).me = Some(Peer::new(node, life));
+        self
+    }
+
     /// From now on whatever a store had is gone when its node comes back.
     pub(crate) fn lose_snapshots(&mut self) -> &mut Self {
         self.loses_snapshots = true;
@@ -373,6 +381,7 @@ fn fresh(node: NodeId, boot: u64) -> Observation {
         stored: None,
         committed: Vec::new(),
         voters: Vec::new(),
+        lives: std::sync::Arc::default(),
         elected_with: None,
         matches: Vec::new(),
         quiet: false,

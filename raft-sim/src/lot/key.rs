@@ -93,6 +93,8 @@ pub(crate) enum Key {
     IdleSessions = 45,
     /// Whether some nodes are witnesses, and which.
     Witnesses = 55,
+    /// Whether disks are lost where members change, whose, and when.
+    Replacements = 58,
     /// Whether disks rot one after the other in a plan, and when.
     Rots = 50,
 }

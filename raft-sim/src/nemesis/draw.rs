@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    DiskFault, Fault, FaultPlan, Loss, Occasion, Shape, Target, builds, changes, handovers, rots,
-    wipes,
+    DiskFault, Fault, FaultPlan, Loss, Occasion, Shape, Target, builds, changes, handovers,
+    replacements, rots, wipes,
 };
 use crate::lot::{Key, Lot};
 use crate::network::KINDS;
@@ -60,6 +60,8 @@ pub(super) fn faults(plan: &Plan, lot: &mut Lot) -> Vec<FaultPlan> {
     handovers::draw(plan, &mut lot, &mut drawn);
     let mut lot = Key::Changes.lot(plan.seed, &[]);
     changes::draw(plan, &mut lot, &mut drawn);
+    let mut lot = Key::Replacements.lot(plan.seed, &[1]);
+    replacements::draw(plan, &mut lot, &mut drawn);
     drawn.retain(|fault| fault.at < plan.duration);
     drawn.sort_by_key(|fault| fault.at);
     for (number, fault) in drawn.iter_mut().enumerate() {

@@ -12,7 +12,8 @@ use crate::plan::Plan;
 /// Most plans keep to where progress is owed all the same. The others strike anyone at any time:
 /// while the founders agree, which takes a moment, or one node after the other.
 pub(super) fn draw(plan: &Plan, lot: &mut Lot, drawn: &mut Vec<FaultPlan>) {
-    if !plan.families.wipe {
+    // Where members change, whoever lost its disk is added again: see the replacements.
+    if !plan.families.wipe || plan.founders > 0 {
         return;
     }
     let nodes = plan.nodes.len() as u64;

@@ -205,7 +205,9 @@ impl<S: Subject> World<'_, S> {
         // Who is no member can't answer for the cluster, and need not know it.
         let first = client.next_node(count);
         let mut all = (0..count).map(|ahead| (first + ahead) % count.max(1));
-        let member = |node: &usize| self.checks.belongs(node_id(*node));
+        let lives: Vec<_> = self.nodes.iter().map(super::Node::incarnation).collect();
+        let life = |node: usize| lives.get(node).copied().flatten();
+        let member = |node: &usize| self.checks.belongs(node_id(*node), life(*node));
         let answers = |node: &usize| !self.plan.is_witness(*node);
         let node = all.find(|node| answers(node) && (!healed || member(node)));
         let node = node.unwrap_or(first);

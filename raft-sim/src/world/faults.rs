@@ -307,6 +307,7 @@ impl<S: Subject> World<'_, S> {
         let founded = self.nodes.iter().any(|node| node.founded);
         let mut others = (self.nodes.iter()).filter(|node| node.number != number);
         let allowed = match beyond {
+            _ if self.plan.founders > 0 => self.may_be_replaced(number),
             true => others.any(|node| node.wipes == 0),
             false => self.may_be_damaged(number),
         };
@@ -327,6 +328,14 @@ impl<S: Subject> World<'_, S> {
         }
         self.tell(Some(number), format_args!("has lost its whole disk"));
         self.record_note(Some(number), format_args!("has lost its whole disk"));
+    }
+
+    /// Whether the disk of this node may be lost where members change: whoever decides now or later
+    /// must be able to without it. All founders know their cluster by then.
+    fn may_be_replaced(&self, number: usize) -> bool {
+        let mut founders = self.nodes.iter();
+        let founded = founders.all(|node| node.founded || self.plan.joins(node.number));
+        founded && self.can_decide_without(Some(number))
     }
 
     /// Whether the disk of this node may be damaged, or more so, while progress stays owed: every

@@ -49,12 +49,13 @@ impl<S: Subject> World<'_, S> {
         let (sent, entries) = (self.network.sent(), self.network.entries_sent());
         for link in 0..count * count {
             let (from, to) = (link / count, link % count);
-            let there = self.nodes.get(to).is_some_and(Node::is_up);
+            // Who lost its disk answers to no letter that was meant for the life before.
+            let there = self.nodes.get(to).is_some_and(Node::is_up) && self.is_member(to);
             // Who is to join goes on asking how the cluster began.
             let joins = self.nodes.get(from).is_some_and(|node| !node.founded);
             // Who does not know of its removal asks the leader that it knew for what clients had
             // asked of it, until their time is over.
-            let removed = !self.checks.belongs(node_id(from));
+            let removed = !self.is_member(from);
             let mut cost = cost_of(&sent, &before.sent, link);
             cost.extend(entries_of(&entries, &before.entries, link));
             let dear = (cost.into_iter()).find(|&(what, times)| {

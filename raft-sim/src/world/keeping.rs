@@ -49,7 +49,8 @@ impl<S: Subject> World<'_, S> {
         };
         // A paused node's answers stay in it.
         if self.nodes.get(told).is_some_and(|node| node.pauses > 0) {
-            self.schedule.after(super::clients::LATER, Event::Look { client: number });
+            self.schedule
+                .after(super::clients::LATER, Event::Look { client: number });
             return Ok(());
         }
         let waker = client.waker.clone();
@@ -65,7 +66,8 @@ impl<S: Subject> World<'_, S> {
             }
             Kept::Ended(session) => {
                 let word = (session, 0);
-                self.checks.told_of_session(now, node, word, Ending::Expired)?;
+                self.checks
+                    .told_of_session(now, node, word, Ending::Expired)?;
                 self.checks.mark(Marker::SessionKeptTooLate);
             }
         }

@@ -5,15 +5,17 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
-use raft_core::configuration::{MemberRole, Members};
+use raft_core::configuration::{Member, MemberRole, Members};
 use raft_core::hull::Refusal;
+use raft_core::ids::NodeId;
+use raft_core::rules::reconfigure::TargetProblem;
 use raft_node::error::ReconfigureError;
 use raft_node::membership::Reconfiguring;
 
 use super::World;
 use crate::checkers::{Violation, property};
 use crate::markers::Marker;
-use crate::network::node_id;
+use crate::network::{node_id, node_number};
 use crate::process::Node;
 use crate::subject::Subject;
 
@@ -72,11 +74,18 @@ impl<S: Subject> World<'_, S> {
                     let wrong = self.checks.changed(entry, target);
                     wrong.map_err(|text| self.violation(property::MEMBERSHIP, text))?;
                     self.checks.mark(Marker::MembersChanged);
+                    self.mark_voters(target);
                 }
                 (Ok(_), None) => self.checks.mark(Marker::ChangeCancelled),
                 (Err(ReconfigureError::Refused(Refusal::ChangeUnderWay { .. })), _) => {
                     self.checks.mark(Marker::ChangeRefused);
                 }
+                (
+                    Err(ReconfigureError::Refused(Refusal::Target(TargetProblem::OtherLife {
+                        ..
+                    }))),
+                    _,
+                ) => self.checks.mark(Marker::OtherLifeRefused),
                 (Err(ReconfigureError::Unknown(_)), _) => {
                     self.checks.mark(Marker::ChangeUnknown);
                 }
@@ -87,10 +96,55 @@ impl<S: Subject> World<'_, S> {
         Ok(())
     }
 
+    /// Whether a node is a member, by the last configuration known to be committed: this life of it,
+    /// and no other that is lost.
+    pub(super) fn is_member(&self, number: usize) -> bool {
+        let life = self.nodes.get(number).and_then(Node::incarnation);
+        self.checks.belongs(node_id(number), life)
+    }
+
+    /// Whether all configurations that may yet decide can, without this node and all whose disks are
+    /// lost or damaged: those in the logs, and those that somebody has asked for.
+    pub(super) fn can_decide_without(&self, number: Option<usize>) -> bool {
+        let sound = |id: &NodeId, member: &Member| {
+            let node = self.nodes.get(node_number(*id));
+            node.is_some_and(|node| {
+                let same = node.incarnation() == Some(member.incarnation);
+                same && !node.is_gone() && !node.spoiled && Some(node.number) != number
+            })
+        };
+        let enough = |members: &Members| {
+            let voters = members.iter().filter(|(_, member)| member.role.votes());
+            let (sound, lost): (Vec<_>, Vec<_>) = voters.partition(|(id, one)| sound(id, one));
+            sound.len() > lost.len()
+        };
+        let asked = self
+            .operator
+            .0
+            .iter()
+            .filter_map(|asked| asked.target.as_ref());
+        let mut configurations = self.checks.in_question();
+        configurations.all(|known| known.halves().chain(known.target.as_ref()).all(enough))
+            && asked.into_iter().all(enough)
+    }
+
+    /// Notes that nodes whose disks were lost vote again, by a change that was made.
+    fn mark_voters(&mut self, target: &Members) {
+        let back = self.nodes.iter().filter(|node| node.wipes > 0);
+        let votes = |node: &&Node<S::Machine>| {
+            let member = target.get(&node.id());
+            member.is_some_and(|member| {
+                member.role.votes() && node.incarnation() == Some(member.incarnation)
+            })
+        };
+        let times = back.filter(votes).count() as u64;
+        self.checks.mark_times(Marker::WipedVotes, times);
+    }
+
     /// The nodes that run and are members.
     pub(super) fn running_members(&self) -> impl Iterator<Item = &Node<S::Machine>> + Clone {
         let running = self.nodes.iter().filter(|node| node.is_up());
-        running.filter(|node| self.checks.belongs(node_id(node.number)))
+        running.filter(|node| self.is_member(node.number))
     }
 
     /// Whether somebody runs whom no witness refuses: who holds all that any witness may know of.

@@ -27,6 +27,9 @@ impl<S: Subject> World<'_, S> {
     /// Whether a majority of the nodes can still have everything that was promised.
     pub(super) fn is_progress_owed(&self) -> bool {
         let lost = self.nodes.iter().filter(|node| node.is_gone()).count();
+        if self.plan.founders > 0 {
+            return lost == 0 || self.can_decide_without(None);
+        }
         // Who lacks a part waits for somebody who has it: that may be the one who is lost.
         let lacking = self
             .nodes

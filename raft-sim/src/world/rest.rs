@@ -251,7 +251,7 @@ impl<S: Subject> World<'_, S> {
             .collect();
         let running: Vec<usize> = (0..self.nodes.len())
             .filter(|&node| self.nodes.get(node).is_some_and(Node::is_up))
-            .filter(|&node| self.checks.belongs(node_id(node)))
+            .filter(|&node| self.is_member(node))
             // A witness answers nobody.
             .filter(|&node| !self.plan.is_witness(node))
             .collect();

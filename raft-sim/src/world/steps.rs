@@ -148,7 +148,7 @@ impl<S: Subject> World<'_, S> {
         let damaged = node.is_in_repair();
         let cluster = node.status().and_then(|status| status.cluster);
         if let (Some(hull), Some(cluster)) = (node.hull(), cluster) {
-            let joins = self.plan.joins(number);
+            let joins = node.joins(&self.plan);
             let newcomer = Newcomer {
                 life: node.life(),
                 cluster,
@@ -159,8 +159,14 @@ impl<S: Subject> World<'_, S> {
                 self.checks.mark(Marker::NodeJoined);
             }
         }
-        if anew {
-            self.checks.mark(Marker::WipedFounds);
+        let joins = self
+            .nodes
+            .get(number)
+            .is_some_and(|node| node.joins(&self.plan));
+        match (anew, joins) {
+            (true, true) => self.checks.mark(Marker::WipedJoined),
+            (true, false) => self.checks.mark(Marker::WipedFounds),
+            (false, _) => {}
         }
         if damaged {
             self.checks.mark(Marker::DamageFound);
@@ -276,7 +282,9 @@ impl<S: Subject> World<'_, S> {
     /// lost. Where one was lost before the founding was done, founders may also keep different
     /// records, none of which is everyone's. Such nodes wait for whoever operates them.
     fn is_no_founder(&mut self, number: usize, fault: &GenesisFault) -> Result<(), Violation> {
-        let wiped = self.nodes.get(number).is_some_and(|node| node.wiped);
+        // Who joins waits for whoever adds it.
+        let node = self.nodes.get(number);
+        let wiped = node.is_some_and(|node| node.wiped && !node.joins(&self.plan));
         match fault {
             GenesisFault::Wiped { .. } if wiped => self.checks.mark(Marker::WipedRefused),
             GenesisFault::RecordsDiffer { .. } if self.early_wipe => {}
