@@ -34,6 +34,7 @@ pub mod no_panic;
 pub mod observation;
 pub mod property;
 mod reads;
+mod repairs;
 pub(crate) mod sessions;
 mod snapshots;
 pub mod state_machine_safety;
@@ -76,6 +77,7 @@ pub struct Checks {
     sessions: Sessions,
     snapshots: Snapshots,
     order: witnesses::Order,
+    repairs: repairs::Repairs,
 }
 
 impl Checks {
@@ -96,6 +98,7 @@ impl Checks {
             sessions: Sessions::default(),
             snapshots: Snapshots::default(),
             order: witnesses::Order::default(),
+            repairs: repairs::Repairs::default(),
         }
     }
 
@@ -243,6 +246,10 @@ impl Checks {
             .or_else(|| instant::wrong(hull, &self.model))
             .or_else(|| instant::sent_wrongly(hull.settings(), &self.passings))
             .or_else(|| self.order.step(hull, local, &self.passings))
+            .or_else(|| {
+                let (model, passings) = (&self.model, &self.passings);
+                self.repairs.step(hull, local, model, passings)
+            })
             .or_else(flooded)
     }
 

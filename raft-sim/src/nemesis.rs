@@ -62,6 +62,8 @@ pub enum Occasion {
     Committed,
     /// A node has started again.
     Restarted,
+    /// Entries of a node's log were replaced by a leader's.
+    Replaced,
 }
 
 /// Whom a fault strikes.

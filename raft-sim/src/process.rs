@@ -124,6 +124,8 @@ pub(crate) struct Glimpse {
     pub(crate) vote: Option<NodeId>,
     pub(crate) commit: LogIndex,
     pub(crate) last: LogIndex,
+    /// The term of the last entry.
+    pub(crate) last_term: Term,
     pub(crate) applied: LogIndex,
     /// Whether it lacks entries that it once had.
     pub(crate) in_repair: bool,
@@ -137,6 +139,7 @@ impl Glimpse {
             vote: hull.vote(),
             commit: hull.commit_index(),
             last: hull.last().index,
+            last_term: hull.last().term,
             applied: hull.applied_index(),
             in_repair: hull.lost_through().is_some(),
         }

@@ -305,7 +305,7 @@ impl Folder {
     pub(crate) fn rot(&mut self, lot: &mut Lot) -> bool {
         let old = self
             .settled
-            .partition_point(|settled| settled.round + ROUNDS_UNTOUCHED <= self.rounds);
+            .partition_point(|settled| settled.round < self.untouched_from());
         let among = |counts: fn(&str) -> bool| -> Vec<&Settled> {
             let named = |file: usize| {
                 let mut names = self.names.iter();
@@ -322,7 +322,14 @@ impl Folder {
         if candidates.is_empty() {
             candidates = among(is_of_use);
         }
-        let Some(chosen) = candidates.get(lot.below(candidates.len() as u64) as usize) else {
+        // What came last matters most: nobody has repeated it.
+        let few = candidates.len().min(FEW_NEWEST);
+        let from = match lot.chance(500) {
+            true => candidates.len() - few,
+            false => 0,
+        };
+        let place = from as u64 + lot.below((candidates.len() - from) as u64);
+        let Some(chosen) = candidates.get(place as usize) else {
             return false;
         };
         let Some(file) = self.files.get_mut(chosen.file) else {
@@ -343,6 +350,25 @@ impl Folder {
             content.flip(at, mask);
         }
         true
+    }
+
+    /// The round from which on nothing may rot: a log must have written in as many later ones.
+    fn untouched_from(&self) -> u64 {
+        let of_log = |file: usize| {
+            let mut names = self.names.iter();
+            names.any(|(name, place)| *place == file && is_of_log(name))
+        };
+        let settled = self.settled.iter().rev();
+        let mut rounds: Vec<u64> = Vec::new();
+        for settled in settled.filter(|settled| of_log(settled.file)) {
+            if rounds.last() != Some(&settled.round) {
+                rounds.push(settled.round);
+            }
+            if rounds.len() == ROUNDS_UNTOUCHED {
+                return settled.round;
+            }
+        }
+        0
     }
 
     /// Where the file of this name is.
@@ -467,13 +493,22 @@ fn is_snapshot(name: &str) -> bool {
     name.starts_with("snapshot-") && !name.contains('.')
 }
 
+/// Whether a file is a segment of a log.
+fn is_of_log(name: &str) -> bool {
+    name.ends_with(".wal")
+}
+
 /// Whether a file is ever read again.
 fn is_of_use(name: &str) -> bool {
     !name.ends_with(".damaged")
 }
 
-/// How many rounds of syncs must have come after what may rot: more than a log has under way.
-const ROUNDS_UNTOUCHED: u64 = 10;
+/// How many rounds of a log's syncs must have come after what may rot: one tells that what was
+/// written before it was durable, and one more may be torn.
+const ROUNDS_UNTOUCHED: usize = 2;
+
+/// As many of those that may rot are the newest.
+const FEW_NEWEST: usize = 3;
 
 /// How many places are tried for one where something is written.
 const MOST_PLACES_TRIED: usize = 64;

@@ -89,7 +89,7 @@ impl Rig {
 }
 
 fn name() -> String {
-    "file".to_owned()
+    "0000000000000001.wal".to_owned()
 }
 
 fn sync() -> Operation {
@@ -183,17 +183,14 @@ fn a_stalled_disk_answers_when_the_stall_is_over() {
 }
 
 #[test]
-fn a_bit_flips_only_in_what_was_durable_long_ago() {
+fn a_bit_flips_only_in_what_a_log_has_written_twice_after() {
     let rig = Rig::new();
     let fs = rig.disk.mount();
     rig.create(&fs);
-    for round in 0..12 {
+    for round in 0..3 {
         assert!(!rig.disk.rot(&mut Lot::of(1, &[round])), "too early");
         rig.write(&fs, round * 2, b"xy");
         assert_eq!(rig.run(&fs, sync()), Ok(Answer::Done));
-        if round >= 10 {
-            break;
-        }
     }
     assert!(rig.disk.rot(&mut Lot::of(1, &[99])));
     let content = rig.content(&fs).unwrap();

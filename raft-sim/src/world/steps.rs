@@ -2,6 +2,7 @@
 //! occasions it gives to faults, what to do when a process ends by itself.
 
 use raft_core::error::Fault as HullFault;
+use raft_core::hull::Hull;
 use raft_core::ids::LogIndex;
 use raft_core::log::LogError;
 use raft_core::states::Role;
@@ -19,7 +20,7 @@ use crate::nemesis::{Loss, Occasion};
 use crate::network::node_id;
 use crate::node_log::NotOpened;
 use crate::panics::caught;
-use crate::process::{Glimpse, Polled};
+use crate::process::{Glimpse, Node, Polled};
 use crate::subject::Subject;
 
 impl<S: Subject> World<'_, S> {
@@ -210,6 +211,15 @@ impl<S: Subject> World<'_, S> {
         let now = self.schedule.now();
         let plan = self.plan.clone();
         let schedule = self.schedule.clone();
+        let hull = self.nodes.get(number).and_then(Node::hull);
+        let replaced = before.is_some_and(|before| {
+            let there = |hull: &Hull| {
+                let term = hull.term_at(before.last);
+                term.is_none_or(|term| term == before.last_term) && before.last <= after.last
+            };
+            // What a snapshot took the place of was not replaced entry by entry.
+            hull.is_some_and(|hull| hull.forgotten().index < before.last && !there(hull))
+        });
         self.armed.retain(|&place| {
             let Some(fault) = plan.faults.get(place) else {
                 return false;
@@ -218,7 +228,10 @@ impl<S: Subject> World<'_, S> {
             if now.as_nanos() > crate::lot::nanos(patience) {
                 return false;
             }
-            let given = gives(fault.occasion, before, after);
+            let given = match fault.occasion {
+                Occasion::Replaced => replaced,
+                occasion => gives(occasion, before, after),
+            };
             if given {
                 let cause = Some(number);
                 schedule.after(
@@ -362,7 +375,8 @@ fn gives(occasion: Occasion, before: Option<Glimpse>, after: Glimpse) -> bool {
     };
     match occasion {
         Occasion::None => true,
-        Occasion::Restarted => false,
+        // Whether entries were replaced, only the log tells.
+        Occasion::Restarted | Occasion::Replaced => false,
         Occasion::TermRaised => after.term > before.term,
         Occasion::Voted => {
             after.role == Role::Follower && after.vote.is_some() && after.vote != before.vote
