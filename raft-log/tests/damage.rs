@@ -287,7 +287,7 @@ fn dropped(frames: &[usize], left: usize) -> (Image, Recovered) {
     );
     for (number, bytes) in (2..).zip(frames) {
         let forgotten = Write {
-            snapshot: Some(mark(1, number - 1)),
+            snapshot: Some(Box::new(mark(1, number - 1))),
             drop_before: LogIndex::new(number),
             ..append(number, vec![chunk(1, number, &[*bytes])])
         };
@@ -338,7 +338,7 @@ fn a_note_stays_until_the_log_says_twice_who_the_node_is() {
     let (mut log, recovered) = open(&fs);
     assert_kept(&recovered, &whole);
     let snapshot = Write {
-        snapshot: Some(mark(1, whole.last.get())),
+        snapshot: Some(Box::new(mark(1, whole.last.get()))),
         ..empty(1)
     };
     write(&mut log, snapshot);

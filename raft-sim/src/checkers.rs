@@ -148,7 +148,9 @@ impl Checks {
     ) -> Result<(), Violation> {
         let founders = hull.configuration();
         let opened = self.lives.opened(newcomer, hull.me(), founders);
-        let admitted = !newcomer.joins || self.members.was_admitted(hull.me());
+        // A founder's name is told at once how the cluster began: whoever is none must be a member.
+        let named = founders.member(hull.me().id).is_some();
+        let admitted = !newcomer.joins || named || self.members.was_admitted(hull.me());
         let unknown = || format!("{:?} joined, and nobody has added it", hull.me());
         let opened = opened.and_then(|()| admitted.then_some(()).ok_or_else(unknown));
         opened.map_err(|text| Violation {
@@ -185,7 +187,11 @@ impl Checks {
     ) -> Result<(), Violation> {
         let own = self.model.node_mut(node);
         own.witness = hull.map_or(own.witness, Hull::is_witness);
-        own.me = hull.map_or(own.me, |hull| Some(hull.me()));
+        let me = hull.map_or(own.me, |hull| Some(hull.me()));
+        if me != own.me {
+            own.me = me;
+            own.journal.be(me);
+        }
         let mut before = own.observation.take();
         self.read_journal(now, node, before.as_deref())?;
         let wrong = hull.and_then(|hull| {

@@ -201,7 +201,7 @@ impl Plan {
         let mut lot = Key::Ending.lot(seed, &[]);
         let mut ending = Ending::draw(&mut lot, families, tuning.election_timeout);
         ending.all |= changes;
-        let founders = draw_founders(seed, changes && tuning.pre_vote, count);
+        let founders = draw_founders(seed, changes && tuning.pre_vote, &nodes);
         let mut plan = Self {
             seed,
             duration: swarm.duration,
@@ -326,9 +326,9 @@ impl Cast {
             None => draw_count(seed, lot),
         };
         let few = swarm.faults && Key::Witnesses.lot(seed, &[]).chance(220);
-        let witnesses = few && !changes && count > 2;
+        let witnesses = few && count > 2;
         if swarm.faults {
-            families.draw_apart(seed, changes, witnesses);
+            families.draw_apart(seed, changes);
         }
         Self {
             families,
@@ -352,11 +352,21 @@ fn appoint_witnesses(nodes: &mut [NodePlan], lot: &mut Lot) {
 
 /// How many nodes found the cluster of a world in which members change; zero in others. Where there
 /// is no pre-vote, who was removed and does not know it may depose leaders: nothing changes there.
-fn draw_founders(seed: u64, changes: bool, count: u8) -> u8 {
-    match changes {
-        true => Key::Founders.lot(seed, &[1]).between(1, u64::from(count)) as u8,
-        false => 0,
+fn draw_founders(seed: u64, changes: bool, nodes: &[NodePlan]) -> u8 {
+    if !changes {
+        return 0;
     }
+    let count = nodes.len() as u64;
+    let drawn = Key::Founders.lot(seed, &[1]).between(1, count) as usize;
+    // All together have few enough witnesses; the first ones need not.
+    let enough = (drawn..nodes.len()).find(|&founders| are_few_witnesses(nodes, founders));
+    enough.unwrap_or(nodes.len()) as u8
+}
+
+/// Whether fewer than half of the first so many nodes are witnesses.
+fn are_few_witnesses(nodes: &[NodePlan], founders: usize) -> bool {
+    let first = nodes.iter().take(founders);
+    first.filter(|node| node.witness).count() * 2 < founders.max(1)
 }
 
 /// How many nodes a world has. Small clusters have the shortest ways to a disaster; some have nobody
@@ -398,16 +408,13 @@ impl Families {
     }
 
     /// Draws those that have lots of their own. Where all disks are needed, none is lost.
-    fn draw_apart(&mut self, seed: u64, changes: bool, witnesses: bool) {
+    fn draw_apart(&mut self, seed: u64, changes: bool) {
         self.wipe = Key::Wipes.lot(seed, &[]).chance(130);
         self.build = Key::Builds.lot(seed, &[]).chance(70);
         self.damage = Key::Rots.lot(seed, &[]).chance(150);
-        if changes || witnesses {
-            // Whose disk is damaged can't be counted on, and who that is changes all the time; or it
-            // is the only one with what witnesses know of.
-            (self.wipe, self.rot, self.damage) = (false, false, false);
-        }
         if changes {
+            // Whose disk is damaged can't be counted on, and who that is changes all the time.
+            (self.rot, self.damage) = (false, false);
             self.wipe = Key::Replacements.lot(seed, &[]).chance(400);
         }
     }

@@ -76,6 +76,8 @@ pub(crate) struct Node<M> {
     pub(crate) founded: bool,
     /// Whether a bit of its disk was flipped.
     pub(crate) spoiled: bool,
+    /// The last term in which it led.
+    pub(crate) led: Term,
     /// How often its whole disk was lost.
     pub(crate) wipes: u32,
     /// Whether it is without a hull since its disk was lost.
@@ -194,6 +196,7 @@ impl<M: StateMachine> Node<M> {
             me: None,
             founded: false,
             spoiled: false,
+            led: Term::ZERO,
             wipes: 0,
             wiped: false,
             build: None,
@@ -431,7 +434,13 @@ impl<M: StateMachine> Node<M> {
             .filter(|number| joins || !plan.joins(*number))
             .map(|number| (node_id(number), format!("node-{}", number + 1)))
             .collect();
-        let witnesses = (0..plan.nodes.len()).filter(|number| plan.is_witness(*number));
+        // Founders are told of each other, and who joins of itself alone.
+        let told = |number: &usize| match joins {
+            true => *number == self.number,
+            false => !plan.joins(*number),
+        };
+        let witnesses = (0..plan.nodes.len()).filter(told);
+        let witnesses = witnesses.filter(|number| plan.is_witness(*number));
         let witnesses: BTreeSet<NodeId> = witnesses.map(node_id).collect();
         let mut lot = Key::Node.lot(plan.seed, &[self.key, self.starts]);
         NodeSetup {

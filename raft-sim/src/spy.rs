@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 
 use raft_core::chunk::Chunk;
 use raft_core::configuration::Configuration;
-use raft_core::ids::{EntryId, LogIndex, NodeId, Term};
+use raft_core::ids::{EntryId, LogIndex, NodeId, Peer, Term};
 use raft_core::log::{
     BatchNumber, Durable, HardState, Loading, Log, LogError, Recovered, SnapshotMark, Write,
 };
@@ -121,6 +121,8 @@ struct Pages {
     left: bool,
     /// Whether the node's log was opened, and nothing that this boot wrote is durable yet.
     nameless: bool,
+    /// Who the node takes itself for, once it has a hull.
+    me: Option<Peer>,
 }
 
 impl Journal {
@@ -175,8 +177,17 @@ impl Journal {
         });
     }
 
+    /// From now on what is meant for another life of the node's folder passes it by.
+    pub(crate) fn be(&self, me: Option<Peer>) {
+        self.pages().me = me;
+    }
+
     /// Writes down a message as the node takes it in.
     pub fn taken(&self, message: &Message) {
+        let me = self.pages().me;
+        if me.is_some_and(|me| me != message.to) {
+            return;
+        }
         self.passed(Passing::Taken(Talk::of(message, message.from.id)));
     }
 

@@ -324,37 +324,31 @@ mod tests {
     #[test]
     fn what_another_life_of_a_node_held_does_not_count_for_this_one() {
         let entry = EntryId::new(Term::new(3), LogIndex::new(1));
+        let told = |meant, change: &dyn Fn(&mut Observation)| {
+            let mut story = Story::of(Durability::default());
+            for node in [1, 2] {
+                story
+                    .life(node, 21)
+                    .write(node, None, &[(3, 1, 'a')])
+                    .durable(node);
+            }
+            story.life(2, 22).observe(1, |node| {
+                node.lives = [Peer::new(NodeId::new(2), Incarnation::new(meant))].into();
+                change(node);
+            });
+            story.verdict()
+        };
         for (meant, verdict) in [(21, None), (22, Some(property::DURABILITY))] {
-            let lives = [Peer::new(NodeId::new(2), Incarnation::new(meant))];
-            let mut story = Story::of(Durability::default());
-            story
-                .write(1, None, &[(3, 1, 'a')])
-                .durable(1)
-                .life(2, 21)
-                .write(2, None, &[(3, 1, 'a')])
-                .durable(2)
-                .life(2, 22)
-                .observe(1, |node| {
-                    node.term = Term::new(3);
-                    node.matches = vec![(NodeId::new(2), entry)];
-                    node.lives = lives.into();
-                });
-            assert_eq!(story.verdict(), verdict, "matched, {meant} is meant");
-            let mut story = Story::of(Durability::default());
-            story
-                .write(1, None, &[(3, 1, 'a')])
-                .durable(1)
-                .life(2, 21)
-                .write(2, None, &[(3, 1, 'a')])
-                .durable(2)
-                .life(2, 22)
-                .observe(1, |node| {
-                    node.commit = LogIndex::new(1);
-                    node.committed = vec![entry];
-                    node.voters = vec![[1, 2, 3].map(NodeId::new).to_vec()];
-                    node.lives = lives.into();
-                });
-            assert_eq!(story.verdict(), verdict, "committed, {meant} is meant");
+            let matched = told(meant, &|node| {
+                node.term = Term::new(3);
+                node.matches = vec![(NodeId::new(2), entry)];
+            });
+            let committed = told(meant, &|node| {
+                node.commit = LogIndex::new(1);
+                node.committed = vec![entry];
+                node.voters = vec![[1, 2, 3].map(NodeId::new).to_vec()];
+            });
+            assert_eq!([matched, committed], [verdict; 2], "{meant} is meant");
         }
     }
 

@@ -307,6 +307,15 @@ impl Members {
         reached.mark_if(by.index < known.index, Marker::ConfigurationCut);
         let removed = !configuration.may_lead(hull.me());
         let gives_up = role == Role::Leader && hull.role() != Role::Leader;
+        if known != by {
+            let witnesses = |configuration: &Configuration| {
+                let members = configuration.members.values();
+                members.filter(|member| member.role.is_witness()).count()
+            };
+            let before = self.entries.get(&known).or(self.founding.as_ref());
+            let fewer = before.is_some_and(|before| witnesses(configuration) < witnesses(before));
+            reached.mark_if(fewer && by.index > known.index, Marker::WitnessRemoved);
+        }
         reached.mark_if(removed && gives_up, Marker::RemovedLeaderSteppedDown);
         let stands =
             matches!(hull.role(), Role::Candidate | Role::PreCandidate) && role == Role::Follower;

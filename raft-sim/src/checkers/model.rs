@@ -63,6 +63,7 @@ impl Model {
         if another {
             let mut former = std::mem::take(&mut model.former);
             former.push(std::mem::take(&mut model.durable));
+            model.journal.be(None);
             *model = NodeModel {
                 journal: model.journal.clone(),
                 lives_before: former.len(),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use raft_node::settings::SettingsProblem;
 
 use super::span::MOST_SPAN;
-use super::{Delay, Fate, MAX_NODES, Plan, PlanError, RareSite};
+use super::{Delay, Fate, MAX_NODES, Plan, PlanError, RareSite, are_few_witnesses};
 use crate::nemesis::{Fault, FaultPlan, Target};
 
 impl Plan {
@@ -97,7 +97,12 @@ impl Plan {
         let nodes = self.nodes.len() as u64;
         at_most(Spot::field("founders"), "founders", founders, nodes)?;
         let witnesses = self.nodes.iter().filter(|node| node.witness).count();
-        if witnesses > 0 && (witnesses * 2 >= self.nodes.len() || self.founders > 0) {
+        let founding = match self.founders {
+            0 => self.nodes.len(),
+            some => usize::from(some),
+        };
+        let few = [founding, self.nodes.len()].map(|first| are_few_witnesses(&self.nodes, first));
+        if few != [true; 2] {
             return Err(Spot::field("nodes").has(Flaw::Witnesses { witnesses }));
         }
         for (item, node) in self.nodes.iter().enumerate() {
@@ -378,7 +383,7 @@ pub enum Flaw {
     },
     /// Witnesses are fewer than other nodes, and in worlds whose members change there are none.
     #[error(
-        "{witnesses} nodes are witnesses: there must be fewer than of the others, and none if founders is not 0"
+        "{witnesses} nodes are witnesses: there must be fewer than of the others, among the founders too"
     )]
     Witnesses {
         /// How many there are.

@@ -27,7 +27,7 @@ impl<S: Subject> World<'_, S> {
         let number_of_client = operation.client as usize;
         if operation.action == Action::Keep {
             self.say_it_is_there(number_of_client);
-            return self.poll_keeping(number_of_client);
+            return self.poll_client(number_of_client);
         }
         let Some(client) = self.clients.get_mut(number_of_client) else {
             return Ok(());
@@ -52,20 +52,27 @@ impl<S: Subject> World<'_, S> {
 
     /// Looks whether a client has an answer.
     pub(super) fn poll_client(&mut self, number: usize) -> Result<(), Violation> {
-        self.poll_keeping(number)?;
         let Some(client) = self.clients.get_mut(number) else {
             return Ok(());
         };
         let waker = client.waker.clone();
         let asked = client.current.as_ref().map(|current| current.node);
+        let told = client.keeping.as_ref().map(|keeping| keeping.node);
         // A paused node's answers stay in it.
-        if asked
-            .and_then(|node| self.nodes.get(node))
-            .is_some_and(|node| node.pauses > 0)
-        {
+        let is_paused = |node: Option<usize>| {
+            let node = node.and_then(|node| self.nodes.get(node));
+            node.is_some_and(|node| node.pauses > 0)
+        };
+        let (keeps_answer, keeps_word) = (is_paused(asked), is_paused(told));
+        if keeps_answer || keeps_word {
             self.schedule.after(LATER, Event::Look { client: number });
-            return Ok(());
         }
+        if !keeps_word {
+            self.poll_keeping(number)?;
+        }
+        let Some(client) = self.clients.get_mut(number).filter(|_| !keeps_answer) else {
+            return Ok(());
+        };
         match client.poll(&mut Context::from_waker(&waker)) {
             Poll::Pending => Ok(()),
             Poll::Ready(Outcome::SessionOpened) => self.turn(number),
@@ -412,7 +419,7 @@ impl<S: Subject> World<'_, S> {
 }
 
 /// How long a client rests before it tries again.
-pub(super) const LATER: Duration = Duration::from_millis(15);
+const LATER: Duration = Duration::from_millis(15);
 
 /// How long a client without a session waits: longer than any node tries.
 const LONG_PATIENCE: Duration = Duration::from_secs(60);

@@ -308,6 +308,8 @@ impl<S: Subject> World<'_, S> {
         let mut others = (self.nodes.iter()).filter(|node| node.number != number);
         let allowed = match beyond {
             _ if self.plan.founders > 0 => self.may_be_replaced(number),
+            // What a witness knows of must be somewhere.
+            true if self.has_witnesses() => self.may_be_damaged(number),
             true => others.any(|node| node.wipes == 0),
             false => self.may_be_damaged(number),
         };
@@ -335,7 +337,7 @@ impl<S: Subject> World<'_, S> {
     fn may_be_replaced(&self, number: usize) -> bool {
         let mut founders = self.nodes.iter();
         let founded = founders.all(|node| node.founded || self.plan.joins(node.number));
-        founded && self.can_decide_without(Some(number))
+        founded && self.can_decide_without(Some(number)) && self.has_heir_beside(number)
     }
 
     /// Whether the disk of this node may be damaged, or more so, while progress stays owed: every
@@ -345,7 +347,8 @@ impl<S: Subject> World<'_, S> {
         let damaged = |node: &&super::Node<S::Machine>| {
             node.number != number && (node.spoiled || node.is_gone())
         };
-        founded && self.nodes.iter().filter(damaged).count() < self.plan.minority()
+        let few = self.nodes.iter().filter(damaged).count() < self.plan.minority();
+        founded && few && self.has_heir_beside(number)
     }
 
     fn over_after(&self, lasts: Duration, fault: usize, node: Option<usize>) {

@@ -116,7 +116,13 @@ impl<S: Subject> World<'_, S> {
 
     /// How long a healed world may take until something more is done.
     fn healing_span(&self) -> Duration {
-        MARGIN + self.plan.tuning.election_timeout * ELECTIONS
+        // Who lost its disk while it was to become a voter is waited for in vain, for so long.
+        let wiped = self.plan.founders > 0 && self.nodes.iter().any(|node| node.wipes > 0);
+        let in_vain = match wiped {
+            true => self.plan.tuning.settings().catch_up_timeout,
+            false => Duration::ZERO,
+        };
+        MARGIN + self.plan.tuning.election_timeout * ELECTIONS + in_vain
     }
 
     /// Looks whether the world has come to rest, and sees to it that it can.

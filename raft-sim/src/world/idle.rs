@@ -52,7 +52,8 @@ impl<S: Subject> World<'_, S> {
             // Who lost its disk answers to no letter that was meant for the life before.
             let there = self.nodes.get(to).is_some_and(Node::is_up) && self.is_member(to);
             // Who is to join goes on asking how the cluster began.
-            let joins = self.nodes.get(from).is_some_and(|node| !node.founded);
+            let from_node = self.nodes.get(from);
+            let joins = from_node.is_some_and(|node| !node.founded || node.wiped);
             // Who does not know of its removal asks the leader that it knew for what clients had
             // asked of it, until their time is over.
             let removed = !self.is_member(from);
@@ -109,7 +110,12 @@ impl<S: Subject> World<'_, S> {
     fn check_bytes_in_memory(&self) -> Result<(), Violation> {
         for hull in self.nodes.iter().filter_map(Node::hull) {
             let last = hull.last().index;
-            let applied = hull.is_witness() || hull.applied_index() == last;
+            // A witness applies nothing, and one that was removed may never know what is committed.
+            let done_with = match hull.is_witness() {
+                true => hull.commit_index(),
+                false => hull.applied_index(),
+            };
+            let applied = done_with == last;
             let done = applied && hull.durable_index() == last;
             let (bytes, most) = (hull.cached_bytes(), hull.settings().max_cached_bytes);
             if done && bytes > most {

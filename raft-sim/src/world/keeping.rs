@@ -7,7 +7,6 @@
 use std::task::{Context, Poll};
 
 use super::World;
-use super::event::Event;
 use crate::checkers::Violation;
 use crate::checkers::sessions::Ending;
 use crate::client::Kept;
@@ -47,12 +46,6 @@ impl<S: Subject> World<'_, S> {
         let Some(told) = client.keeping.as_ref().map(|keeping| keeping.node) else {
             return Ok(());
         };
-        // A paused node's answers stay in it.
-        if self.nodes.get(told).is_some_and(|node| node.pauses > 0) {
-            self.schedule
-                .after(super::clients::LATER, Event::Look { client: number });
-            return Ok(());
-        }
         let waker = client.waker.clone();
         let Poll::Ready(kept) = client.poll_keeping(&mut Context::from_waker(&waker)) else {
             return Ok(());

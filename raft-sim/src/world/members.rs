@@ -7,8 +7,7 @@ use std::task::{Context, Poll, Waker};
 
 use raft_core::configuration::{Member, MemberRole, Members};
 use raft_core::hull::Refusal;
-use raft_core::ids::NodeId;
-use raft_core::rules::reconfigure::TargetProblem;
+use raft_core::ids::{NodeId, Term};
 use raft_node::error::ReconfigureError;
 use raft_node::membership::Reconfiguring;
 
@@ -34,10 +33,15 @@ struct Asked {
 impl<S: Subject> World<'_, S> {
     /// Asks a node to make these nodes (as bits) the members.
     pub(super) fn ask_for_members(&mut self, number: usize, voters: u8, learners: u8) {
-        let role = |number: usize| match 1_u8.checked_shl(number as u32) {
-            Some(bit) if voters & bit != 0 => Some(MemberRole::Voter),
-            Some(bit) if learners & bit != 0 => Some(MemberRole::Learner),
-            Some(_) | None => None,
+        let role = |number: usize| {
+            let bit = 1_u8.checked_shl(number as u32).unwrap_or(0);
+            match (voters & bit != 0, learners & bit != 0) {
+                (true, _) if self.plan.is_witness(number) => Some(MemberRole::Witness),
+                (true, _) => Some(MemberRole::Voter),
+                // A witness has nothing to learn.
+                (false, true) if !self.plan.is_witness(number) => Some(MemberRole::Learner),
+                (false, _) => None,
+            }
         };
         let wanted = self.nodes.iter();
         let wanted = wanted.filter_map(|node| Some((node, role(node.number)?)));
@@ -80,12 +84,9 @@ impl<S: Subject> World<'_, S> {
                 (Err(ReconfigureError::Refused(Refusal::ChangeUnderWay { .. })), _) => {
                     self.checks.mark(Marker::ChangeRefused);
                 }
-                (
-                    Err(ReconfigureError::Refused(Refusal::Target(TargetProblem::OtherLife {
-                        ..
-                    }))),
-                    _,
-                ) => self.checks.mark(Marker::OtherLifeRefused),
+                (Err(ReconfigureError::Refused(Refusal::Target(_))), Some(target)) => {
+                    self.mark_refused(target);
+                }
                 (Err(ReconfigureError::Unknown(_)), _) => {
                     self.checks.mark(Marker::ChangeUnknown);
                 }
@@ -128,6 +129,30 @@ impl<S: Subject> World<'_, S> {
             && asked.into_iter().all(enough)
     }
 
+    /// Notes why these members can't be, as far as it can be told from outside.
+    fn mark_refused(&mut self, target: &Members) {
+        let of = |wanted: fn(MemberRole) -> bool| {
+            let roles = target.values().map(|member| member.role);
+            roles.filter(|role| wanted(*role)).count()
+        };
+        let witnesses = of(MemberRole::is_witness);
+        let another = |(id, member): (&NodeId, &Member)| {
+            let mut known = self.checks.in_question();
+            known.any(|known| {
+                let mut halves = known.halves();
+                halves.any(|half| {
+                    let there = half.get(id);
+                    there.is_some_and(|there| there.incarnation != member.incarnation)
+                })
+            })
+        };
+        if witnesses > 0 && witnesses * 2 >= of(MemberRole::votes) {
+            self.checks.mark(Marker::TooManyWitnessesRefused);
+        } else if target.iter().any(another) {
+            self.checks.mark(Marker::OtherLifeRefused);
+        }
+    }
+
     /// Notes that nodes whose disks were lost vote again, by a change that was made.
     fn mark_voters(&mut self, target: &Members) {
         let back = self.nodes.iter().filter(|node| node.wipes > 0);
@@ -149,15 +174,49 @@ impl<S: Subject> World<'_, S> {
 
     /// Whether somebody runs whom no witness refuses: who holds all that any witness may know of.
     pub(super) fn has_heir(&self) -> bool {
+        self.is_held_by(Node::is_up)
+    }
+
+    /// Whether somebody would be left who holds all that any witness may know of, if this node lost
+    /// all that it holds.
+    pub(super) fn has_heir_beside(&self, number: usize) -> bool {
+        if !self.has_witnesses() || self.plan.is_witness(number) {
+            return true;
+        }
+        let model = self.checks.model();
+        let led = self.nodes.get(number).map_or(Term::ZERO, |node| node.led);
+        let numbers = 0..self.nodes.len();
+        let mut witnesses = numbers.filter(|number| self.plan.is_witness(*number));
+        // What it says as a leader may be on its way, and nobody else need have it.
+        let over = witnesses.all(|witness| {
+            let term = model
+                .node(node_id(witness))
+                .map(|own| own.durable.hard.term);
+            term.is_some_and(|term| term > led)
+        });
+        over && self.is_held_by(|node| {
+            node.number != number && !node.spoiled && !node.is_gone() && self.is_member(node.number)
+        })
+    }
+
+    /// Whether there are witnesses.
+    pub(super) fn has_witnesses(&self) -> bool {
+        (0..self.nodes.len()).any(|number| self.plan.is_witness(number))
+    }
+
+    /// Whether one of these nodes holds all that any witness may know of.
+    fn is_held_by(&self, counts: impl Fn(&Node<S::Machine>) -> bool) -> bool {
         let model = self.checks.model();
         let numbers = || 0..self.nodes.len();
         let witnesses = numbers().filter(|number| self.plan.is_witness(*number));
         let known = witnesses.filter_map(|number| model.node(node_id(number)));
-        let Some(known) = known.map(|node| node.log.last_id()).max() else {
+        // What a damaged one held is what it still judges by.
+        let known = known.map(|node| node.log.last_id().max(node.damaged.unwrap_or_default()));
+        let Some(known) = known.max() else {
             return true;
         };
-        let running = self.nodes.iter().filter(|node| node.is_up());
-        let mut others = running.filter(|node| !self.plan.is_witness(node.number));
+        let others = self.nodes.iter().filter(|node| counts(node));
+        let mut others = others.filter(|node| !self.plan.is_witness(node.number));
         others.any(|node| {
             let own = model.node(node_id(node.number));
             own.is_some_and(|own| own.durable.last_id() >= known)

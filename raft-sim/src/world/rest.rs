@@ -177,7 +177,8 @@ impl<S: Subject> World<'_, S> {
         let others = self.nodes.iter().map(|other| (other.number, other.is_up()));
         let able = |number: usize| {
             let votes = voters.votes(node_id(number));
-            number != from.node && votes && !self.plan.is_witness(number)
+            let there = self.is_member(number) && !self.plan.is_witness(number);
+            number != from.node && votes && there
         };
         let fit: Vec<usize> = others
             .filter(|(number, up)| *up && able(*number))

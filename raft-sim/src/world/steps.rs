@@ -118,6 +118,9 @@ impl<S: Subject> World<'_, S> {
         let Some(after) = after else {
             return Ok(());
         };
+        if after.role == Role::Leader {
+            node.led = after.term;
+        }
         if before.is_none() {
             self.opened_a_hull(number)?;
         }
@@ -164,6 +167,13 @@ impl<S: Subject> World<'_, S> {
             .nodes
             .get(number)
             .is_some_and(|node| node.joins(&self.plan));
+        let witness = self.plan.is_witness(number);
+        if witness && joins && (anew || !had_one) {
+            self.checks.mark(Marker::WitnessJoined);
+        }
+        if witness && damaged {
+            self.checks.mark(Marker::WitnessDamaged);
+        }
         match (anew, joins) {
             (true, true) => self.checks.mark(Marker::WipedJoined),
             (true, false) => self.checks.mark(Marker::WipedFounds),
@@ -175,8 +185,12 @@ impl<S: Subject> World<'_, S> {
                 let text = format!("node {}, whose disk is whole, says it is not", number + 1);
                 return Err(self.violation(property::DURABILITY, text));
             }
+            let own = self.checks.model().node(node_id(number));
+            let nothing = own.is_some_and(|own| own.durable.last_index() == LogIndex::ZERO);
             if self.lost_its_snapshot(number) {
                 self.checks.mark(Marker::SnapshotRotten);
+            } else if nothing {
+                self.checks.mark(Marker::LogGivenUp);
             }
         }
         Ok(())
@@ -360,7 +374,6 @@ impl<S: Subject> World<'_, S> {
         }
         self.take_down(number, Loss::All)?;
         self.counters.lost_nodes += 1;
-        self.checks.mark(Marker::DamageRefused);
         if let Some(node) = self.nodes.get_mut(number) {
             node.give_up();
         }

@@ -60,7 +60,7 @@ impl Leader {
         let leads = |member: &Member| member.role.may_lead();
         let able = |id: &&NodeId| {
             let mut halves = configuration.halves();
-            halves.any(|half| half.get(*id).is_some_and(leads))
+            halves.any(|half| half.get(id).is_some_and(leads))
         };
         let paces = self.followers.keys().filter(able).map(pace).collect();
         self.witnesses = Some(Box::new(Witnesses { paces }));
