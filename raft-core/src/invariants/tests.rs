@@ -111,6 +111,30 @@ fn what_was_committed_or_applied_may_not_be_taken_back() {
     assert!(removed.contains("what was committed stays: i1"));
 }
 
+/// Nothing else is looked at when the state machine says how far it is.
+#[test]
+fn what_is_applied_grows_and_was_handed_out_and_might_be() {
+    let told = |before: u64, offend: fn(&mut Common)| {
+        let mut hull = applied();
+        offend(hull.common_mut());
+        checks::applied(hull.common_mut(), LogIndex::new(before));
+        hull.fault().map(alloc::string::ToString::to_string)
+    };
+    assert_eq!(told(2, |_| {}), None);
+    assert_eq!(told(1, |_| {}), None);
+    let taken_back = told(3, |_| {}).unwrap();
+    assert!(
+        taken_back.contains("applied before i3 <= now i2"),
+        "{taken_back}"
+    );
+    let too_early = told(2, |common| common.commit_index = LogIndex::new(1)).unwrap();
+    assert!(too_early.contains("handed out i2 <= i1"), "{too_early}");
+    let not_durable = told(2, |common| {
+        common.disk = Disk::new(common.hard, LogIndex::new(1));
+    });
+    assert!(not_durable.is_some());
+}
+
 #[test]
 fn a_leaders_log_may_not_shrink() {
     let before = leading();
