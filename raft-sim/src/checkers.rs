@@ -16,6 +16,7 @@ use crate::clock::SimClock;
 use crate::markers::{Marker, Reached, Watch};
 use crate::spy::{Fact, Habits, Journal, Passing};
 
+mod budgets;
 pub mod client;
 pub mod convergence;
 pub mod durability;
@@ -46,6 +47,7 @@ mod vigils;
 mod witnesses;
 mod words;
 
+use budgets::Budgets;
 pub use client::{ClientFact, Fate, SubmissionId};
 use lives::Lives;
 pub(crate) use lives::Newcomer;
@@ -76,6 +78,7 @@ pub struct Checks {
     reads: Reads,
     sessions: Sessions,
     snapshots: Snapshots,
+    budgets: Budgets,
     order: witnesses::Order,
     repairs: repairs::Repairs,
 }
@@ -97,6 +100,7 @@ impl Checks {
             reads: Reads::default(),
             sessions: Sessions::default(),
             snapshots: Snapshots::default(),
+            budgets: Budgets::default(),
             order: witnesses::Order::default(),
             repairs: repairs::Repairs::default(),
         }
@@ -247,8 +251,10 @@ impl Checks {
             all.filter(|id| *id != node).collect()
         };
         let vigils = self.vigils.step(&step, Outlook::of(hull), others);
+        let budgets = self.budgets.step(hull, own, &self.facts, &self.passings);
         timers
             .or(vigils)
+            .or(budgets)
             .or_else(|| instant::wrong(hull, &self.model))
             .or_else(|| instant::sent_wrongly(hull.settings(), &self.passings))
             .or_else(|| self.order.step(hull, local, &self.passings))

@@ -413,6 +413,8 @@ pub struct WriteFact {
     pub append: Vec<EntryFact>,
     /// What the log begins after from then on, if that changes.
     pub base: Option<EntryId>,
+    /// The memory that they keep alive.
+    pub pinned: usize,
     /// What those of them say that are configurations.
     pub configurations: Vec<(EntryId, Configuration)>,
 }
@@ -431,6 +433,7 @@ impl WriteFact {
                 .map(|entry| EntryFact::of(&entry))
                 .collect(),
             base: write.snapshot.as_ref().map(|mark| mark.last),
+            pinned: write.append.iter().map(Chunk::pinned_bytes).sum(),
             configurations: write
                 .append
                 .iter()

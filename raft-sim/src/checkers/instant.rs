@@ -286,6 +286,7 @@ mod tests {
                 last: EntryId::new(Term::new(1), at(entries)),
                 commit: at(0),
                 bytes,
+                pinned: bytes,
             },
         })
     }

@@ -1,4 +1,5 @@
-//! What only grows: the term, the vote once given, the boot, within a boot the commit index, and
+//! What only grows: the term, the vote once given, the boot, log time from entry to entry (thesis 6.3),
+//! within a boot the commit index, and
 //! within a leader's term what it knows its followers to hold (Figure 2's state, and its
 //! "increases monotonically").
 //!
@@ -9,8 +10,8 @@ use std::collections::BTreeMap;
 use raft_core::ids::{Boot, EntryId, NodeId, Term};
 use raft_core::log::HardState;
 
-use super::{Checker, Observation, Sight, View, Violation, property, words};
-use crate::spy::{Fact, Promise};
+use super::{Checker, LogModel, Observation, Sight, View, Violation, property, words};
+use crate::spy::{EntryFact, Fact, Promise};
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -35,7 +36,13 @@ impl Checker for Monotonic {
                 self.found.insert(sight.node, found.hard.boot);
                 Ok(())
             }
-            Fact::Begun(write) => self.check_written(sight, write.hard),
+            Fact::Begun(write) => {
+                let own = sight.own();
+                if let Some(text) = own.and_then(|own| turns_back(&own.log, &write.append)) {
+                    return Err(sight.violation(self.name(), text));
+                }
+                self.check_written(sight, write.hard)
+            }
             Fact::Promised {
                 to,
                 term,
@@ -170,12 +177,28 @@ fn vote_changed(me: NodeId, was: (Term, Option<NodeId>), is: (Term, Option<NodeI
     was.0 == is.0 && given && was.1 != is.1
 }
 
+/// What is wrong with the times of entries that this log has just got: none is before the one in front of
+/// it, whichever leader stamped that.
+fn turns_back(log: &LogModel, appended: &[EntryFact]) -> Option<String> {
+    appended.iter().find_map(|entry| {
+        let before = log.entry(entry.id.index.previous())?.entry;
+        (entry.time < before.time).then(|| {
+            format!(
+                "has {} of log time {:?} right behind {} of {:?}",
+                entry.id, entry.time, before.id, before.time
+            )
+        })
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use raft_core::ids::LogIndex;
+    use raft_core::time::LogTime;
 
     use super::*;
-    use crate::checkers::story::Story;
+    use crate::checkers::model::Chained;
+    use crate::checkers::story::{self, Story};
 
     fn known(follower: u64, index: u64) -> (NodeId, EntryId) {
         let entry = EntryId::new(Term::new(1), LogIndex::new(index));
@@ -203,6 +226,24 @@ mod tests {
             .restart(1)
             .observe(1, |node| node.term = Term::new(3));
         assert_eq!(story.verdict(), None);
+    }
+
+    #[test]
+    fn log_time_may_stand_still_and_not_fall() {
+        for (times, right) in [([1, 1, 2], true), ([1, 3, 2], false), ([2, 1, 3], false)] {
+            let mut log = LogModel::default();
+            for (index, time) in (1..).zip(times) {
+                log.entries.push(Chained {
+                    entry: EntryFact {
+                        time: LogTime::from_millis(time),
+                        ..story::entry((1, index, 'a'), 0, 0)
+                    },
+                    chain: 0,
+                });
+            }
+            let appended: Vec<EntryFact> = log.entries.iter().map(|one| one.entry).collect();
+            assert_eq!(turns_back(&log, &appended).is_none(), right, "{times:?}");
+        }
     }
 
     #[test]

@@ -230,6 +230,7 @@ impl Story {
             truncate_from: from.map(LogIndex::new),
             append,
             base: None,
+            pinned: 0,
             configurations: Vec::new(),
         };
         self.note(node, Fact::Begun(Box::new(write)))
@@ -255,6 +256,7 @@ impl Story {
             truncate_from: None,
             append: Vec::new(),
             base: Some(id(term, index)),
+            pinned: 0,
             configurations: Vec::new(),
         };
         self.note(node, Fact::Begun(Box::new(write)))
@@ -390,7 +392,7 @@ fn fresh(node: NodeId, boot: u64) -> Observation {
     }
 }
 
-fn entry((term, index, command): Row, session: u64, serial: u64) -> EntryFact {
+pub(crate) fn entry((term, index, command): Row, session: u64, serial: u64) -> EntryFact {
     EntryFact {
         id: id(term, index),
         content: fingerprint(&payload(command)),

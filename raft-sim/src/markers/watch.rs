@@ -231,6 +231,7 @@ impl Watch {
             last,
             commit,
             bytes: _,
+            pinned: _,
         } = talk.says
         else {
             return;

@@ -37,6 +37,7 @@ impl Talk {
                 last: append.chunks.last().map_or(append.previous, Chunk::last_id),
                 commit: append.commit,
                 bytes: append.chunks.iter().map(Chunk::payload_bytes).sum(),
+                pinned: append.chunks.iter().map(Chunk::pinned_bytes).sum(),
             },
             Body::AppendEntriesReply(reply) => Says::AppendReply(match reply.verdict {
                 AppendVerdict::Matched(index) => Answered::Matched(index),
@@ -112,6 +113,8 @@ pub enum Says {
         commit: LogIndex,
         /// What the payloads weigh.
         bytes: usize,
+        /// The memory that they keep alive.
+        pinned: usize,
     },
     /// What became of entries.
     AppendReply(Answered),
