@@ -4,7 +4,8 @@
 //! store knows bytes. It keeps one snapshot that counts, seldom a few for as long as an older one is
 //! still being sent, and beside them at most one that is being written here and one that comes from
 //! a leader. How a store is opened is its own affair: whoever opens it hands the newest snapshot to
-//! [`crate::log::Recovered::stored`].
+//! [`crate::log::Recovered::stored`]. One that looks through that snapshot when it is opened may hand
+//! its content to a [`StartReader`] on the way, so that a start reads it once.
 
 use core::task::{Context, Poll};
 
@@ -48,6 +49,17 @@ pub trait SnapshotStore: Send {
 
     /// The next answer; registers the waker when there is none yet.
     fn poll_done(&mut self, cx: &mut Context<'_>) -> Poll<SnapshotDone>;
+}
+
+/// Takes the content of the snapshot that a node starts from, while its store is opened.
+pub trait StartReader: Send {
+    /// From here on comes the content of this snapshot, from its beginning. What came of another
+    /// before does not count: that one turned out to be damaged.
+    fn begin(&mut self, snapshot: &Snapshot);
+
+    /// The next bytes of it, cut anywhere. They are what was stored; all that was is there when the
+    /// store is open.
+    fn read(&mut self, content: &[u8]);
 }
 
 /// Something for a store to do.

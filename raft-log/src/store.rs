@@ -22,7 +22,7 @@ use std::task::{Context, Poll, Waker};
 
 use raft_core::hull::{SnapshotAnswer, SnapshotDone};
 use raft_core::snapshot::Snapshot;
-use raft_core::store::{SnapshotStore, StoreJob};
+use raft_core::store::{SnapshotStore, StartReader, StoreJob};
 
 use crate::error::StoreError;
 use crate::fs::Fs;
@@ -52,7 +52,8 @@ impl<F: Fs> FileStore<F> {
     ///
     /// Whether the log can go on from what was found, [`Wal::join`](crate::Wal::join) finds out.
     ///
-    /// Reads all of that snapshot, a part at a time: one that can't be restored must not count.
+    /// Reads all of that snapshot, a part at a time: one that can't be restored must not count. Who
+    /// is to go on from it had better take its content at once ([`FileStore::open_reading`]).
     ///
     /// # Errors
     ///
@@ -61,8 +62,21 @@ impl<F: Fs> FileStore<F> {
         fs: F,
         settings: StoreSettings,
     ) -> Result<(Self, Option<Snapshot>), StoreError> {
+        Self::open_reading(fs, settings, &mut Nobody).await
+    }
+
+    /// [`FileStore::open`], with somebody who takes the content of the snapshot that is found.
+    ///
+    /// # Errors
+    ///
+    /// See [`FileStore::open`].
+    pub async fn open_reading(
+        fs: F,
+        settings: StoreSettings,
+        reader: &mut dyn StartReader,
+    ) -> Result<(Self, Option<Snapshot>), StoreError> {
         settings.check()?;
-        let shelf = Shelf::open(fs, settings).await?;
+        let shelf = Shelf::open(fs, settings, reader).await?;
         let newest = shelf.newest().cloned();
         let damage = shelf.damage().cloned();
         let store = Self {
@@ -157,6 +171,15 @@ impl<F: Fs> fmt::Debug for FileStore<F> {
             .field("failure", &self.failure)
             .finish_non_exhaustive()
     }
+}
+
+/// Has no use for what is read.
+struct Nobody;
+
+impl StartReader for Nobody {
+    fn begin(&mut self, _: &Snapshot) {}
+
+    fn read(&mut self, _: &[u8]) {}
 }
 
 /// A job under way.

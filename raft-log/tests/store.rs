@@ -9,9 +9,10 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use proptest::prelude::*;
 use raft_core::hull::SnapshotAnswer;
+use raft_core::ids::{EntryId, LogIndex};
 use raft_core::snapshot::{Snapshot, SnapshotId};
 use raft_core::store::memory::MemoryStore;
-use raft_core::store::{SnapshotStore, StoreWork};
+use raft_core::store::{SnapshotStore, StartReader, StoreWork};
 use raft_log::{FileStore, FsError, StoreError, StoreSettings};
 use support::snapshots::*;
 use support::{Crash, MemFs, open, run};
@@ -514,4 +515,67 @@ fn settings_that_make_no_sense_are_refused() {
             .unwrap_err();
         assert!(matches!(error, StoreError::Settings { .. }));
     }
+}
+
+/// Takes what an opening hands out: each snapshot that was begun, and what came of it.
+#[derive(Default)]
+struct Taker(Vec<(EntryId, Vec<u8>)>);
+
+impl StartReader for Taker {
+    fn begin(&mut self, snapshot: &Snapshot) {
+        self.0.push((snapshot.id.last, Vec::new()));
+    }
+
+    fn read(&mut self, content: &[u8]) {
+        self.0.last_mut().unwrap().1.extend_from_slice(content);
+    }
+}
+
+/// What is handed out at an opening.
+fn handed_out(fs: &MemFs) -> (Vec<(EntryId, Vec<u8>)>, Option<Snapshot>) {
+    let mut taker = Taker::default();
+    let opening = FileStore::open_reading(fs.clone(), STORE_SETTINGS, &mut taker);
+    let (_, newest) = run(opening).unwrap().unwrap();
+    (taker.0, newest)
+}
+
+#[test]
+fn an_opening_hands_out_the_snapshot_that_it_finds() {
+    let fs = MemFs::new();
+    assert_eq!(handed_out(&fs), (vec![], None));
+    let (mut store, _) = opened(&fs);
+    let bytes = content(3, 3_000);
+    for one in taking(4, &bytes, &[700]) {
+        work(&mut store, one);
+    }
+    // What is being received does not count.
+    for one in receiving(9, &bytes, &[700]).into_iter().take(3) {
+        work(&mut store, one);
+    }
+    let (taken, newest) = handed_out(&fs);
+    let last = newest.unwrap().id.last;
+    assert_eq!(last.index, LogIndex::new(4));
+    assert_eq!(taken, [(last, bytes.to_vec())]);
+}
+
+/// Whoever takes the content of a damaged one is told that another begins, or that there is none.
+#[test]
+fn what_is_damaged_is_handed_out_up_to_there_and_is_not_what_was_found() {
+    let fs = MemFs::new();
+    let (mut store, _) = opened(&fs);
+    let bytes = content(3, 3_000);
+    for last in [4, 7] {
+        for one in taking(last, &bytes, &[700]) {
+            work(&mut store, one);
+        }
+    }
+    let mut image = fs.image();
+    let newest = image.iter_mut().rfind(|(_, bytes)| bytes.len() > 3_000);
+    newest.unwrap().1[1_500] ^= 1;
+    let (taken, found) = handed_out(&MemFs::of(image));
+    let ends: Vec<u64> = taken.iter().map(|(last, _)| last.index.get()).collect();
+    assert_eq!(ends, [7, 4]);
+    assert!(bytes.starts_with(&taken[0].1) && taken[0].1.len() < 1_500);
+    assert_eq!(taken[1].1, bytes);
+    assert_eq!(found.unwrap().id.last, taken[1].0);
 }

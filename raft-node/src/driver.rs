@@ -31,13 +31,13 @@ use crate::clock::Clock;
 use crate::desk::{Desk, DeskLimits, Request, Sought};
 use crate::error::{Exit, NodeFault, StartError};
 use crate::explain::{Explanation, Inquiries};
+use crate::first_state::FirstState;
 use crate::genesis::Genesis;
 use crate::handle::{Handle, Leadership, ReadDesk, STOPPED};
 use crate::identity::GenesisRecord;
 use crate::letter::{Letter, Packet};
 use crate::membership::Changes;
 use crate::rare::Site;
-use crate::session::Sessions;
 use crate::settings::NodeSetup;
 use crate::snapshots::Snapshots;
 use crate::state_machine::StateMachine;
@@ -99,8 +99,8 @@ pub struct Parts<L, C, K, S> {
     pub comms: C,
     /// The clock.
     pub clock: K,
-    /// What is replicated, having applied nothing.
-    pub state_machine: S,
+    /// What is replicated, and what opening the store found of it.
+    pub state: FirstState<S>,
 }
 
 impl<L: Log, C: Comms<Letter>, K: Clock, S: StateMachine> Driver<L, C, K, S> {
@@ -130,11 +130,12 @@ impl<L: Log, C: Comms<Letter>, K: Clock, S: StateMachine> Driver<L, C, K, S> {
         let leadership = Leadership::default();
         let asked = leadership.clone();
         let handle = Handle::new(desk.clone(), reads.clone(), inquiries.clone(), asked);
-        let sessions = Sessions::new(parts.state_machine, settings.sessions);
+        // [T3.8.9] The state machine starts from the newest snapshot.
+        let stored = recovered.stored.as_ref();
+        let (sessions, is_restored) = parts.state.made_of(stored, settings.sessions)?;
         let part_bytes = settings.max_apply_bytes_per_turn;
         let mut snapshots = Snapshots::new(parts.snapshots, part_bytes);
-        if let Some(stored) = recovered.stored.clone() {
-            // [T3.8.9] The state machine starts from the newest snapshot.
+        if let Some(stored) = recovered.stored.clone().filter(|_| !is_restored) {
             snapshots.restore(stored, &sessions);
         }
         let mut driver = Self {

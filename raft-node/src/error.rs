@@ -239,6 +239,10 @@ pub enum StartError {
         /// The codec.
         codec: PayloadCodec,
     },
+    /// The newest snapshot can't be the state. Another build wrote it, or the state machine is not
+    /// what wrote it.
+    #[error("the state can't be restored from the newest snapshot: {0}")]
+    Restore(#[from] StateError),
     /// Settings that can't be used, all of them.
     #[error("the settings can't be used: {}", Listed(problems))]
     Settings {

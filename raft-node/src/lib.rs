@@ -8,7 +8,8 @@
 //! Where to read what:
 //!
 //! - [`driver`]: the loop, its order, what it owns; [`handle`]: what the rest of the program holds.
-//! - [`session`]: exactly-once sessions around the user's [`state_machine`].
+//! - [`session`]: exactly-once sessions around the user's [`state_machine`]; [`first_state`]: the state
+//!   that a start makes of the newest snapshot.
 //! - [`status`] and [`explain`]: how a node stands, and why it does not get on.
 //! - [`transfer`] and [`membership`]: what an operator asks of the leader.
 //! - [`genesis`] and [`identity`]: how a cluster is founded, and what of it is kept on disk.
@@ -22,6 +23,7 @@ mod desk;
 pub mod driver;
 pub mod error;
 pub mod explain;
+pub mod first_state;
 pub mod frame;
 pub mod genesis;
 pub mod handle;

@@ -445,14 +445,19 @@ impl SessionLimits {
     }
 }
 
+impl SessionLimits {
+    /// What is meant to suit most clusters.
+    pub const DEFAULT: Self = Self {
+        max_sessions: 4_096,
+        max_answers: 65_536,
+        max_answer_bytes: 64 << 20,
+        idle_time: Some(Duration::from_secs(3_600)),
+    };
+}
+
 impl Default for SessionLimits {
     fn default() -> Self {
-        Self {
-            max_sessions: 4_096,
-            max_answers: 65_536,
-            max_answer_bytes: 64 << 20,
-            idle_time: Some(Duration::from_secs(3_600)),
-        }
+        Self::DEFAULT
     }
 }
 

@@ -9,10 +9,11 @@ use std::task::{Context, Poll};
 
 use raft_core::hull::{SnapshotAnswer, SnapshotDone, SnapshotJob, SnapshotWork};
 use raft_core::snapshot::{Snapshot, SnapshotId};
-use raft_core::store::{ContentDigest, SnapshotStore, StoreJob, StoreWork};
+use raft_core::store::{SnapshotStore, StoreJob, StoreWork};
 
-use crate::session::{Sessions, SessionsReader, SessionsWriter};
-use crate::state_machine::{StateError, StateMachine, StateReader, StateWriter};
+use crate::first_state::Restoration;
+use crate::session::{Sessions, SessionsReader};
+use crate::state_machine::{StateError, StateMachine, StateReader};
 
 /// See the module.
 ///
@@ -41,11 +42,9 @@ struct Taking {
 
 /// A snapshot that takes the place of the state.
 struct Restoring<S> {
-    snapshot: Snapshot,
+    state: Restoration<S>,
     /// The store's job that is under way.
     store: u64,
-    digest: ContentDigest,
-    writer: Box<SessionsWriter<S>>,
 }
 
 /// What has come of the store's answers.
@@ -125,15 +124,10 @@ impl<S: StateMachine> Snapshots<S> {
 
     /// Begins to put this snapshot in place of the state, and gives up any other.
     pub(crate) fn restore(&mut self, snapshot: Snapshot, sessions: &Sessions<S>) {
-        // [F13.IS.8a]'s other half: nothing of the old state is taken over.
-        let writer = Box::new(sessions.restore());
         let store = self.read(snapshot.id, 0);
-        self.restoring = Some(Restoring {
-            snapshot,
-            store,
-            digest: ContentDigest::new(),
-            writer,
-        });
+        // [F13.IS.8a]'s other half: nothing of the old state is taken over.
+        let state = Restoration::new(snapshot, sessions);
+        self.restoring = Some(Restoring { state, store });
         self.forget_restored();
     }
 
@@ -201,36 +195,21 @@ impl<S: StateMachine> Snapshots<S> {
         let SnapshotAnswer::Part(part) = answer else {
             return Err(StateError::Unreadable);
         };
-        restoring.digest.update(&part);
-        let id = restoring.snapshot.id;
-        let read = restoring.digest.length();
-        if part.is_empty() || read > id.length {
-            let whole = (read, restoring.digest.finish()) == (id.length, id.digest);
-            return match whole {
-                true => self.restored(restoring),
-                false => Err(StateError::Damaged),
-            };
+        if !part.is_empty() {
+            restoring.state.write(&part)?;
+            let (id, read) = (restoring.state.snapshot().id, restoring.state.length());
+            restoring.store = self.read(id, read);
+            self.restoring = Some(restoring);
+            return Ok(Progress::Nothing);
         }
-        restoring.writer.write(&part)?;
-        restoring.store = self.read(id, read);
-        self.restoring = Some(restoring);
-        Ok(Progress::Nothing)
-    }
-
-    fn restored(&mut self, restoring: Restoring<S>) -> Result<Progress<S>, StateError> {
-        let Restoring {
-            snapshot, writer, ..
-        } = restoring;
-        let sessions = writer.finish()?;
-        if sessions.applied() != snapshot.id.last.index {
-            return Err(StateError::Damaged);
-        }
+        let snapshot = restoring.state.snapshot().clone();
+        let sessions = restoring.state.finish()?;
         self.forget_restored();
         Ok(Progress::Restored(snapshot, sessions))
     }
 
     fn forget(&mut self, id: SnapshotId) {
-        let restoring = self.restoring.as_ref().map(|now| now.snapshot.id);
+        let restoring = self.restoring.as_ref().map(|now| now.state.snapshot().id);
         if restoring == Some(id) {
             self.forget_later = Some(id);
         } else {

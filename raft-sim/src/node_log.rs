@@ -17,6 +17,8 @@ use raft_core::store::SnapshotStore;
 use raft_log::error::{StoreError, WalError};
 use raft_log::store::{FileStore, StoreSettings};
 use raft_log::wal::{Wal, WalSettings};
+use raft_node::first_state::FirstState;
+use raft_node::state_machine::StateMachine;
 
 use crate::disk::SimFs;
 
@@ -135,22 +137,25 @@ impl fmt::Debug for LogMaker {
     }
 }
 
-/// What a node keeps on its disk, open: its log, its snapshots, and what was found of both.
-pub(crate) type Kept = (NodeLog, Box<dyn SnapshotStore>, Recovered);
+/// What a node keeps on its disk, open: its log, its snapshots, what was found of both, and the
+/// state that it starts with.
+pub(crate) type Kept<S> = (NodeLog, Box<dyn SnapshotStore>, Recovered, FirstState<S>);
 
 /// All of it on its way to being open.
-pub(crate) type OpeningAll = Pin<Box<dyn Future<Output = Result<Kept, NotOpened>> + Send>>;
+pub(crate) type OpeningAll<S> = Pin<Box<dyn Future<Output = Result<Kept<S>, NotOpened>> + Send>>;
 
 /// Opens the store of snapshots after the log, in the same folder.
-pub(crate) fn with_store(
+pub(crate) fn with_store<S: StateMachine>(
     log: Opening,
     fs: SimFs,
     settings: StoreSettings,
     witness: bool,
-) -> OpeningAll {
+    machine: S,
+) -> OpeningAll<S> {
     Box::pin(async move {
         let (log, recovered) = log.await?;
-        let (store, stored) = FileStore::open(fs, settings).await?;
+        let mut state = FirstState::new(machine);
+        let (store, stored) = FileStore::open_reading(fs, settings, &mut state).await?;
         let (log, recovered) = match log {
             NodeLog::Wal(wal) => {
                 let (wal, recovered) = wal.join(recovered, stored, witness).await?;
@@ -165,7 +170,7 @@ pub(crate) fn with_store(
             }
         };
         let store: Box<dyn SnapshotStore> = Box::new(store);
-        Ok((log, store, recovered))
+        Ok((log, store, recovered, state))
     })
 }
 

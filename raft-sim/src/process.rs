@@ -26,10 +26,10 @@ use raft_node::status::Status;
 
 use crate::client::NodeHandle;
 use crate::clock::{Schedule, SimClock};
-use crate::disk::Disk;
+use crate::disk::{Disk, SimFs};
 use crate::lot::Key;
 use crate::network::{Dialect, Network, SimComms, node_id};
-use crate::node_log::{LogMaker, NodeLog, NotOpened, OpeningAll, open_wal, with_store};
+use crate::node_log::{LogMaker, NodeLog, NotOpened, Opening, OpeningAll, open_wal, with_store};
 use crate::plan::Plan;
 use crate::rare::Rare;
 use crate::script::print;
@@ -98,8 +98,10 @@ pub(crate) struct Node<M> {
 pub(crate) enum Process<M> {
     /// There is none.
     Down,
+    /// The log is being opened, on this disk.
+    Starting(Opening, SimFs, SimComms),
     /// The log and the store of snapshots are being opened.
-    Opening(OpeningAll, SimComms),
+    Opening(OpeningAll<SpyMachine<M>>, SimComms),
     /// It runs.
     Running(Box<NodeDriver<M>>, NodeHandle<M>),
     /// It refuses to start, for good.
@@ -227,11 +229,6 @@ impl<M: StateMachine> Node<M> {
             || open_wal(disk.clone(), settings),
             |log| log.open(disk.clone()),
         );
-        let store = StoreSettings {
-            block_bytes: plan.tuning.limits.store_block_bytes,
-            sync_bytes: plan.tuning.limits.store_sync_bytes,
-        };
-        let opening = with_store(opening, disk, store, plan.is_witness(self.number));
         let name = [self.key, self.starts];
         let dialect = Dialect {
             codec: plan.codecs.wire(&mut Key::Wire.lot(plan.seed, &name)),
@@ -239,8 +236,31 @@ impl<M: StateMachine> Node<M> {
         };
         let limits = plan.tuning.limits.frames();
         let comms = network.connect(self.number, limits, dialect, self.journal.clone());
-        self.process = Process::Opening(opening, comms);
+        self.process = Process::Starting(opening, disk, comms);
         self.waker.wake_by_ref();
+    }
+
+    /// Goes on to open the store of snapshots, which makes the state machine what it was.
+    fn open(&mut self, plan: &Plan, subject: &impl Subject<Machine = M>, witness: &Witness) {
+        let process = std::mem::replace(&mut self.process, Process::Down);
+        let Process::Starting(log, disk, comms) = process else {
+            return;
+        };
+        let store = StoreSettings {
+            block_bytes: plan.tuning.limits.store_block_bytes,
+            sync_bytes: plan.tuning.limits.store_sync_bytes,
+        };
+        let watched = Watched {
+            journal: self.journal.clone(),
+            node: self.id(),
+            witness: witness.clone(),
+            look: subject.state(),
+            look_at_snapshots: subject.state_in_snapshots(),
+        };
+        let machine = SpyMachine::new(subject.machine(), watched);
+        let is_witness = plan.is_witness(self.number);
+        let opening = with_store(log, disk, store, is_witness, machine);
+        self.process = Process::Opening(opening, comms);
     }
 
     /// Ends the process, wherever it stands.
@@ -261,6 +281,9 @@ impl<M: StateMachine> Node<M> {
     ) -> Polled {
         let waker = self.waker.clone();
         let mut cx = Context::from_waker(&waker);
+        if let Process::Starting(..) = &self.process {
+            self.open(plan, subject, witness);
+        }
         if let Process::Opening(opening, _) = &mut self.process {
             let opened = match opening.as_mut().poll(&mut cx) {
                 Poll::Pending => return Polled::Waits,
@@ -270,7 +293,7 @@ impl<M: StateMachine> Node<M> {
             else {
                 return Polled::Waits;
             };
-            let (log, store, recovered) = match opened {
+            let (log, store, recovered, state) = match opened {
                 Ok(opened) => opened,
                 Err(error) => return Polled::NotOpened(error),
             };
@@ -283,16 +306,7 @@ impl<M: StateMachine> Node<M> {
                 snapshots: Box::new(SpyStore::new(store, self.journal.clone())),
                 comms,
                 clock: self.clock.clone(),
-                state_machine: SpyMachine::new(
-                    subject.machine(),
-                    Watched {
-                        journal: self.journal.clone(),
-                        node: self.id(),
-                        witness: witness.clone(),
-                        look: subject.state(),
-                        look_at_snapshots: subject.state_in_snapshots(),
-                    },
-                ),
+                state,
             };
             match Driver::start(self.setup(plan, subject.codec()), parts, recovered) {
                 Ok((driver, handle)) => {
@@ -314,7 +328,7 @@ impl<M: StateMachine> Node<M> {
     pub(crate) fn hull(&self) -> Option<&Hull> {
         match &self.process {
             Process::Running(driver, _) => driver.hull(),
-            Process::Down | Process::Opening(..) | Process::Lost => None,
+            Process::Down | Process::Starting(..) | Process::Opening(..) | Process::Lost => None,
         }
     }
 
@@ -322,7 +336,9 @@ impl<M: StateMachine> Node<M> {
     pub(crate) fn take_events(&mut self) -> Vec<HullEvent> {
         match &mut self.process {
             Process::Running(driver, _) => driver.take_events(),
-            Process::Down | Process::Opening(..) | Process::Lost => Vec::new(),
+            Process::Down | Process::Starting(..) | Process::Opening(..) | Process::Lost => {
+                Vec::new()
+            }
         }
     }
 
@@ -330,7 +346,7 @@ impl<M: StateMachine> Node<M> {
     pub(crate) fn handle(&self) -> Option<&NodeHandle<M>> {
         match &self.process {
             Process::Running(_, handle) => Some(handle),
-            Process::Down | Process::Opening(..) | Process::Lost => None,
+            Process::Down | Process::Starting(..) | Process::Opening(..) | Process::Lost => None,
         }
     }
 
@@ -390,7 +406,7 @@ impl<M: StateMachine> Node<M> {
     pub(crate) fn status(&self) -> Option<&Status> {
         match &self.process {
             Process::Running(driver, _) => Some(driver.status()),
-            Process::Down | Process::Opening(..) | Process::Lost => None,
+            Process::Down | Process::Starting(..) | Process::Opening(..) | Process::Lost => None,
         }
     }
 
@@ -424,7 +440,10 @@ impl<M: StateMachine> Node<M> {
 
     /// Whether there is a process.
     pub(crate) const fn is_up(&self) -> bool {
-        matches!(self.process, Process::Opening(..) | Process::Running(..))
+        matches!(
+            self.process,
+            Process::Starting(..) | Process::Opening(..) | Process::Running(..)
+        )
     }
 
     fn setup(&self, plan: &Plan, payload_codec: PayloadCodec) -> NodeSetup {

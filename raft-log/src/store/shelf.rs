@@ -7,7 +7,7 @@ use bytes::Bytes;
 use raft_core::hull::SnapshotAnswer;
 use raft_core::log::SnapshotMark;
 use raft_core::snapshot::{Snapshot, SnapshotId};
-use raft_core::store::StoreWork;
+use raft_core::store::{StartReader, StoreWork};
 use raft_core::time::LogTime;
 
 use super::StoreSettings;
@@ -53,9 +53,13 @@ enum Received {
 }
 
 impl<F: Fs> Shelf<F> {
-    /// Finds the newest snapshot that is intact and removes what nobody needs any more. What is
-    /// damaged is set aside.
-    pub(super) async fn open(fs: F, settings: StoreSettings) -> Result<Self, StoreError> {
+    /// Finds the newest snapshot that is intact, whose content `reader` takes, and removes what nobody
+    /// needs any more. What is damaged is set aside.
+    pub(super) async fn open(
+        fs: F,
+        settings: StoreSettings,
+        reader: &mut dyn StartReader,
+    ) -> Result<Self, StoreError> {
         let folder = Folder::new(fs);
         let files = folder.list().await?;
         let mut found: Vec<(SnapshotId, u64)> = files
@@ -72,7 +76,7 @@ impl<F: Fs> Shelf<F> {
             damage: None,
         };
         while let Some((id, length)) = found.pop() {
-            match shelf.check(id, length).await {
+            match shelf.check(id, length, reader).await {
                 Ok(newest) => {
                     shelf.stored.push(newest);
                     break;
@@ -337,7 +341,12 @@ impl<F: Fs> Shelf<F> {
     }
 
     /// A snapshot that counts, if its file is all it should be.
-    async fn check(&self, id: SnapshotId, length: u64) -> Result<(Snapshot, Layout), StoreError> {
+    async fn check(
+        &self,
+        id: SnapshotId,
+        length: u64,
+        reader: &mut dyn StartReader,
+    ) -> Result<(Snapshot, Layout), StoreError> {
         let file = format::name(id);
         let header = read_header(&self.folder, &file).await?;
         let (snapshot, layout) = header.map_err(|error| damaged_header(&file, error))?;
@@ -363,7 +372,9 @@ impl<F: Fs> Shelf<F> {
             layout: &layout,
             length: id.length,
         };
-        match blocks.intact(&self.folder, |_| ()).await? {
+        reader.begin(&snapshot);
+        let read = |content: &[u8]| reader.read(content);
+        match blocks.intact(&self.folder, read).await? {
             Some(offset) => Err(damaged_block(&file, offset)),
             None => Ok((snapshot, layout)),
         }

@@ -6,11 +6,13 @@ use std::sync::Arc;
 
 use raft_core::ids::NodeId;
 use raft_core::log::Recovered;
+use raft_core::store::StartReader;
 use raft_log::fs::std_fs::StdFs;
 use raft_log::store::{FileStore, StoreSettings};
 use raft_log::{Fs, Wal, WalError, WalSettings};
 use raft_node::codec::PayloadCodec;
 use raft_node::driver::{Driver, Parts};
+use raft_node::first_state::FirstState;
 use raft_node::identity::{GenesisRecord, Identity as FolderIdentity};
 use raft_node::settings::{NodeSettings, NodeSetup};
 use raft_node::state_machine::{App, AppMachine};
@@ -163,7 +165,8 @@ impl NodeBuilder {
     pub async fn start_on<A: App>(self, fs: impl Fs, app: A) -> Result<Node<A>, StartError> {
         self.check()?;
         let witness = self.witnesses.contains(&self.id);
-        let (wal, store, recovered) = opened(fs, self.wal_settings()?, witness).await?;
+        let mut state = FirstState::new(AppMachine::new(app, self.payload_codec));
+        let (wal, store, recovered) = opened(fs, self.wal_settings()?, witness, &mut state).await?;
         let record = self.founded(&recovered)?;
         let (own, listen) = self.places()?;
         let cannot_listen = |error: std::io::Error| StartError::Listen {
@@ -193,7 +196,7 @@ impl NodeBuilder {
                 Arc::clone(&counters),
             ),
             clock: TokioClock::new(),
-            state_machine: AppMachine::new(app, self.payload_codec),
+            state,
         };
         let (driver, handle) = Driver::start(self.setup()?, parts, recovered)?;
         let door = Door::new(
@@ -294,16 +297,17 @@ impl NodeBuilder {
 /// Peers' connections accepted and not yet taken over by the driver.
 const ACCEPTED_WAITING: usize = 64;
 
-/// The log and the snapshots, and what there is to start from. Damage is told.
+/// The log and the snapshots, and what there is to start from, which goes to `state`. Damage is told.
 async fn opened<F: Fs>(
     fs: F,
     settings: WalSettings,
     witness: bool,
+    state: &mut dyn StartReader,
 ) -> Result<(Wal<F>, FileStore<F>, Recovered), StartError> {
     let (wal, recovered) = Wal::open(fs.clone(), settings).await?;
     tell_of(wal.damage());
     let was_damaged = wal.damage().is_some();
-    let (store, stored) = FileStore::open(fs, StoreSettings::default()).await?;
+    let (store, stored) = FileStore::open_reading(fs, StoreSettings::default(), state).await?;
     if let Some(damage) = store.damage() {
         tracing::warn!(%damage, "a snapshot was lost");
     }

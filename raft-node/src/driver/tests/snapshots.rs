@@ -2,9 +2,12 @@
 
 use raft_core::ids::LogIndex;
 use raft_core::settings::SnapshotPolicy;
+use raft_core::store::StartReader;
 
 use super::*;
-use crate::error::Uncertain;
+use crate::driver::tests::world::Journal;
+use crate::error::{StartError, Uncertain};
+use crate::first_state::FirstState;
 use crate::settings::NodeSettings;
 use crate::state_machine::StateError;
 
@@ -75,6 +78,72 @@ fn a_start_begins_with_the_snapshot_and_applies_what_follows() {
         assert_eq!(world.journal(id)[..23], journals, "on {id}");
         assert_eq!(world.journal(id).len(), 24, "on {id}");
     }
+}
+
+/// A store that looks through its snapshot when it is opened has it read then, and not again.
+#[test]
+fn what_was_read_when_the_store_was_opened_is_the_state() {
+    let mut world = eager(5);
+    let leader = world.elect();
+    submit(&mut world, leader, 23);
+    world.run(1_000);
+    let journal = world.journal(1);
+    world.crash(1);
+    let recovered = world.recovered(1);
+    let stored = recovered.stored.clone().unwrap();
+    let content = world.shelf(1).content(stored.id);
+    let mut state = FirstState::new(Journal(vec![]));
+    // Another one comes first, which turns out to be damaged.
+    state.begin(&stored);
+    state.read(&content[..20]);
+    state.begin(&stored);
+    for part in content.chunks(5) {
+        state.read(part);
+    }
+    world.start_with(1, recovered, state);
+    assert_eq!(world.handle(1).status().phase, Phase::Running);
+    let applied = world.journal(1).len() as u64;
+    assert!(applied > 15 && world.journal(1)[..] == journal[..applied as usize]);
+    world.until(|world| (world.journal(1).len() == 23).then_some(()));
+    assert_eq!(world.journal(1), journal);
+}
+
+#[test]
+fn what_was_read_and_can_not_be_the_state_stops_the_start() {
+    let mut world = eager(5);
+    let leader = world.elect();
+    submit(&mut world, leader, 10);
+    world.run(1_000);
+    world.crash(1);
+    let recovered = world.recovered(1);
+    let stored = recovered.stored.clone().unwrap();
+    let content = world.shelf(1).content(stored.id);
+    let read = |content: &[u8]| {
+        let mut state = FirstState::new(Journal(vec![]));
+        state.begin(&stored);
+        state.read(content);
+        state.read(&[]);
+        world
+            .try_start_with(world.setup(1), recovered.clone(), state)
+            .err()
+    };
+    let mut later = content.to_vec();
+    later[0] += 1;
+    let version = later[0];
+    let unknown = StateError::UnknownVersion { version };
+    assert_eq!(read(&later), Some(StartError::Restore(unknown)));
+    let mut longer = content.to_vec();
+    longer.push(0);
+    for wrong in [
+        &longer[..],
+        &content[1..],
+        &content[..content.len() - 1],
+        &[],
+    ] {
+        let found = read(wrong);
+        assert!(matches!(found, Some(StartError::Restore(_))), "{found:?}");
+    }
+    assert_eq!(read(&content), None);
 }
 
 #[test]

@@ -17,7 +17,7 @@ use raft_core::ids::NodeId;
 use raft_core::log::memory::MemoryLog;
 use raft_core::log::{Durable, Loading, Log, LogError, Recovered, Write};
 use raft_core::message::Lane;
-use raft_core::snapshot::Snapshot;
+use raft_core::snapshot::{Snapshot, SnapshotId};
 use raft_core::states::Role;
 use raft_core::store::memory::MemoryStore;
 use raft_core::store::{SnapshotStore, StoreJob};
@@ -28,6 +28,7 @@ use super::poll;
 use crate::clock::Clock;
 use crate::codec::{Codec, PayloadCodec};
 use crate::error::{Exit, StartError};
+use crate::first_state::FirstState;
 use crate::frame::{self, FrameLimits};
 use crate::handle::Handle;
 use crate::letter::Letter;
@@ -151,6 +152,11 @@ impl World {
     }
 
     pub(super) fn start_from(&mut self, id: u64, recovered: Recovered) {
+        self.start_with(id, recovered, FirstState::new(Journal(vec![])));
+    }
+
+    /// The same, with a state that was read when the store was opened.
+    pub(super) fn start_with(&mut self, id: u64, recovered: Recovered, state: FirstState<Journal>) {
         self.starts += 1;
         let setup = self.setup(id);
         let node = self.nodes.get_mut(&id).unwrap();
@@ -162,7 +168,7 @@ impl World {
                 net: self.net.clone(),
             },
             clock: HandClock(self.time.clone(), self.alarms.clone()),
-            state_machine: Journal(vec![]),
+            state,
         };
         let (driver, handle) = Driver::start(setup, parts, recovered).unwrap();
         node.driver = Some(driver);
@@ -290,6 +296,16 @@ impl World {
         setup: NodeSetup,
         recovered: Recovered,
     ) -> Result<(), StartError> {
+        self.try_start_with(setup, recovered, FirstState::new(Journal(vec![])))
+    }
+
+    /// The same, with a state that was read when the store was opened.
+    pub(super) fn try_start_with(
+        &self,
+        setup: NodeSetup,
+        recovered: Recovered,
+        state: FirstState<Journal>,
+    ) -> Result<(), StartError> {
         let parts = Parts {
             log: Disk::default(),
             snapshots: Box::new(Shelf::default()),
@@ -298,7 +314,7 @@ impl World {
                 net: self.net.clone(),
             },
             clock: HandClock(self.time.clone(), self.alarms.clone()),
-            state_machine: Journal(vec![]),
+            state,
         };
         Driver::start(setup, parts, recovered).map(|_| ())
     }
@@ -345,6 +361,11 @@ impl Shelf {
         let mut store = self.0.lock().unwrap();
         *store = core::mem::take(&mut *store).reopened();
         self.clone()
+    }
+
+    /// The content of a snapshot that is stored.
+    pub(super) fn content(&self, id: SnapshotId) -> Vec<u8> {
+        self.0.lock().unwrap().content(id).unwrap().to_vec()
     }
 
     pub(super) fn newest(&self) -> Option<Snapshot> {
