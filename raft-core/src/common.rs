@@ -24,6 +24,7 @@ use crate::time::{LogTime, Time};
 use crate::trace::{EventKind, RuleKey};
 
 pub(crate) mod applying;
+mod budget;
 mod compaction;
 pub(crate) mod configurations;
 pub(crate) mod disk;
@@ -238,13 +239,6 @@ impl Common {
         }
         self.disk.append(chunk.clone());
         self.entries.append(chunk);
-    }
-
-    /// Whether entries of so many bytes may be taken into memory now.
-    pub(crate) fn has_room(&self, bytes: usize) -> bool {
-        let durable = self.disk.durable_index();
-        let limit = self.settings.max_memory_bytes;
-        self.entries.has_room(durable, bytes, limit)
     }
 
     /// Removes `from` and all after it.

@@ -62,8 +62,8 @@ pub struct Settings {
     pub max_appends_in_flight: usize,
     /// Bytes of memory that unanswered entries to one follower may keep alive, or parts of a snapshot:
     /// those that are unanswered, the one that is read ahead, and on the follower those that wait for
-    /// its store. At least [`Self::max_append_bytes`]. Choose what the link carries in a round trip and a sync; each
-    /// follower may cost that much.
+    /// its store. At least [`Self::max_append_bytes`]. Choose what the link carries in a round trip and a
+    /// sync. All followers together may cost half of [`Self::max_memory_bytes`], in even shares.
     pub max_bytes_in_flight: usize,
     /// Bytes of payload in one AppendEntries; a single larger entry still goes alone, so that any
     /// number will do. Choose what the link carries in a few milliseconds: heartbeats have a lane of
@@ -87,12 +87,13 @@ pub struct Settings {
     /// a follower lacks is read back from disk. Choose what is written while a follower restarts.
     pub max_cached_bytes: usize,
     /// Bytes of entries that this node keeps in memory, whatever for: those not durable here yet,
-    /// recent ones, those that the state machine has not taken. What is durable and goes beyond is let
+    /// recent ones, those that the state machine has not taken, those under way to followers, who have
+    /// half of it in even shares; and parts of snapshots. What is durable and goes beyond is let
     /// go of, and read back from disk for whoever needs it, at most [`Self::max_append_bytes`] at a
     /// time for the state machine and for each follower. What is not durable can't be: while it would
     /// go beyond, a leader refuses proposals and a follower takes no entries. At least
     /// [`Self::max_bytes_in_flight`] and [`Self::max_cached_bytes`]. Choose what the process can spare:
-    /// a state machine or a disk that hangs costs this much and no more.
+    /// a state machine, a disk or followers that hang cost this much and no more.
     pub max_memory_bytes: usize,
     /// Bytes of payload handed to the state machine and not yet applied. At least 1; what goes beyond
     /// is still handed out as one portion. Choose what it applies in some tens of milliseconds.

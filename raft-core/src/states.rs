@@ -88,6 +88,14 @@ impl State {
             Self::Leader(_) => Some(common.me.id),
         }
     }
+
+    /// What followers' windows keep alive beside the entries in memory.
+    pub(crate) fn bytes_under_way(&self, common: &Common) -> usize {
+        match self {
+            Self::Leader(leader) => leader.bytes_under_way(common),
+            Self::Follower(_) | Self::PreCandidate(_) | Self::Candidate(_) => 0,
+        }
+    }
 }
 
 /// What a handler wants the hull to become.

@@ -48,6 +48,16 @@ impl Applying {
         self.bytes
     }
 
+    /// Those of entries before `first`, and those read back for it.
+    pub(crate) fn bytes_before(&self, first: LogIndex) -> usize {
+        let portions = self.portions.iter();
+        let out = portions.take_while(|(last, _)| *last < first);
+        let loaded = self.loaded.iter().map(Chunk::pinned_bytes);
+        out.map(|(_, bytes)| *bytes)
+            .chain(loaded)
+            .fold(0, usize::saturating_add)
+    }
+
     /// Takes note of what is handed out. How many bytes of payload that is.
     pub(crate) fn hand_out(&mut self, chunks: &[Chunk]) -> usize {
         let Some(last) = chunks.last() else { return 0 };

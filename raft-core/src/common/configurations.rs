@@ -39,6 +39,8 @@ pub(crate) struct Standing {
     /// How many are preferred to it as a leader, and how many may lead at all
     /// ([`Configuration::preferred_to`]).
     pub(crate) preferred: (u32, u32),
+    /// How many others the log is sent to.
+    pub(crate) others: usize,
 }
 
 impl Kept {
@@ -47,6 +49,10 @@ impl Kept {
             admitted: configuration.admits(me),
             may_lead: configuration.may_lead(me),
             preferred: configuration.preferred_to(me.id),
+            others: configuration
+                .peers()
+                .filter(|peer| peer.id != me.id)
+                .count(),
         };
         Self {
             configuration,

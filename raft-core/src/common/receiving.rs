@@ -74,18 +74,23 @@ impl Receiving {
         !self.writes.is_empty()
     }
 
-    /// Whether the store may be given so many bytes more: as much as this node itself would have
-    /// under way to another.
-    pub(crate) fn has_room(&self, settings: &Settings, bytes: usize) -> bool {
+    /// The bytes that wait for the store.
+    pub(crate) fn bytes(&self) -> usize {
         let (Stage::Storing { stored }, Some(last)) = (self.stage, self.writes.back()) else {
-            return true;
+            return 0;
         };
-        let with_it = last
-            .through
-            .saturating_sub(stored)
-            .saturating_add(bytes as u64);
-        self.writes.len() < settings.max_appends_in_flight
-            && with_it <= settings.max_bytes_in_flight as u64
+        let bytes = last.through.saturating_sub(stored);
+        usize::try_from(bytes).unwrap_or(usize::MAX)
+    }
+
+    /// Whether the store may be given so many bytes more: as much as this node itself might have
+    /// under way to a single follower.
+    pub(crate) fn has_room(&self, settings: &Settings, bytes: usize) -> bool {
+        let most = settings
+            .max_bytes_in_flight
+            .min(settings.max_memory_bytes / 2);
+        let is_small = self.bytes().saturating_add(bytes) <= most;
+        self.writes.is_empty() || (is_small && self.writes.len() < settings.max_appends_in_flight)
     }
 
     /// The store was given a part that this request brought.

@@ -69,17 +69,25 @@ impl Hull {
     /// whatever is durable, beyond what may be in memory at all.
     pub(super) fn forget_old_payloads(&mut self) {
         let common = &mut self.common;
-        let (cached, all) = (
-            common.settings.max_cached_bytes,
-            common.settings.max_memory_bytes,
-        );
+        let cached = common.settings.max_cached_bytes;
         let (_, bytes) = common.entries.cache();
-        if bytes <= cached.min(all) {
+        if bytes <= cached && common.is_little(bytes) {
             return;
         }
         let durable = common.disk.durable_index();
         let needed = common.used_through().min(durable).next();
         common.entries.trim_cache(needed, cached);
-        common.entries.trim_cache(durable.next(), all);
+        // What is let go of may still be on its way to a follower, and counts there from then on.
+        loop {
+            let (_, before) = common.entries.cache();
+            if common.is_little(before) {
+                break;
+            }
+            let room = common.room_for_entries(self.state.bytes_under_way(common));
+            common.entries.trim_cache(durable.next(), room);
+            if common.entries.cache().1 == before {
+                break;
+            }
+        }
     }
 }

@@ -208,6 +208,16 @@ impl Hull {
         chunks.iter().map(Chunk::pinned_bytes).sum()
     }
 
+    /// The bytes of memory that this node keeps alive of its log and of snapshots: entries, and beside
+    /// them what is under way to followers, to the state machine and to the store of snapshots.
+    pub fn bytes_in_memory(&self) -> usize {
+        let beside = self.common.bytes_beside_entries();
+        let under_way = self.state.bytes_under_way(&self.common);
+        self.cached_bytes()
+            .saturating_add(beside)
+            .saturating_add(under_way)
+    }
+
     fn progress_of(&self, follower: NodeId) -> Option<&Progress> {
         match &self.state {
             State::Leader(leader) => leader.followers().find(&follower),

@@ -203,7 +203,7 @@ impl Follower {
         }
         let bytes = request.chunks.iter().map(Chunk::pinned_bytes);
         let bytes = bytes.fold(0, usize::saturating_add);
-        if bytes > 0 && !common.has_room(bytes) {
+        if bytes > 0 && !common.has_room(bytes, || 0) {
             // The leader sends them again, as if they had been lost.
             let why = Dropped::NoRoom;
             common.event("", EventKind::MessageDropped { from: from.id, why });

@@ -241,11 +241,20 @@ impl Leader {
                 limit,
             });
         }
-        let crowded = payload_bytes > 0 && !common.has_room(payload_bytes);
+        let under_way = || self.bytes_under_way(common);
+        let crowded = payload_bytes > 0 && !common.has_room(payload_bytes, under_way);
         crowded.then_some(Refusal::MemoryFull {
             bytes: payload_bytes,
             limit: common.settings.max_memory_bytes,
         })
+    }
+
+    /// What followers' windows keep alive beside the entries in memory.
+    pub(crate) fn bytes_under_way(&self, common: &Common) -> usize {
+        let first = common.first_in_memory();
+        let followers = self.followers.values();
+        let bytes = followers.map(|progress| progress.bytes_beside(first));
+        bytes.fold(0, usize::saturating_add)
     }
 
     /// The log time now: it goes on from the highest one seen, at this node's own pace.

@@ -5,7 +5,7 @@ use raft_core::hull::{Input, Outcome, Proposals, Refusal};
 use raft_core::ids::{NodeId, Ticket};
 use raft_core::settings::{Settings, SettingsProblem};
 
-use crate::support::{Node, append, chunks, id, settings};
+use crate::support::{Node, append, chunks, id, settings, setup};
 
 const BUDGET: usize = 4_096;
 
@@ -50,12 +50,96 @@ fn a_follower_that_hangs_costs_the_others_nothing() {
         );
         let hung = node.hull.bytes_in_flight(NodeId::new(3)).unwrap();
         // What goes last may go beyond, or nothing larger than the window would ever go.
-        assert!(hung < 2_048 + 1_024, "{hung} bytes under way to it");
+        assert!(hung < 1_024 + 400, "{hung} bytes under way to it");
         let cached = node.hull.cached_bytes();
         assert!(cached <= 1_024, "{cached} bytes kept");
         assert_eq!(node.loads.len(), 0, "nothing is read back for it");
     }
     assert_eq!(node.applied.len(), 201);
+}
+
+/// Each has its part of half of the budget, whatever the others do with theirs.
+#[test]
+fn followers_share_half_of_the_budget() {
+    for (size, share) in [(3, BUDGET / 4), (5, BUDGET / 8), (9, BUDGET / 16)] {
+        let mut setup = setup(1, size);
+        setup.settings = Settings {
+            max_append_bytes: 64,
+            max_bytes_in_flight: BUDGET / 4,
+            ..tight()
+        };
+        let mut node = Node::with_setup(setup, Default::default());
+        node.settle();
+        node.elect();
+        for from in 2..=size {
+            node.acknowledge(from, 1);
+        }
+        node.sent();
+        for _ in 0..200 {
+            node.propose(&[7; 32]);
+            node.sent();
+            let last = node.hull.last().index.get();
+            for from in 3..=(size / 2 + 1).max(3) {
+                node.acknowledge(from, last);
+            }
+            let bytes = |to| node.hull.bytes_in_flight(NodeId::new(to)).unwrap();
+            let (hung, all) = (bytes(2), node.hull.bytes_in_memory());
+            assert!(hung <= share + 100, "{hung} of {share}");
+            assert!(all <= BUDGET, "{all} bytes in memory");
+        }
+        let hung = node.hull.bytes_in_flight(NodeId::new(2)).unwrap();
+        assert!(hung > share - 100, "{hung} of {share}");
+        assert_eq!(
+            node.hull.next_index(NodeId::new(3)),
+            Some(node.hull.last().index.next())
+        );
+    }
+}
+
+/// What is read, applied, sent and kept is one sum.
+#[test]
+fn a_follower_and_a_state_machine_that_hang_cost_the_budget_together() {
+    let mut node = Node::leading_with(Settings {
+        max_applying_bytes: 1_024,
+        ..tight()
+    });
+    node.auto_apply = false;
+    for number in 0..100 {
+        let ticket = command(&mut node);
+        assert!(!was_full(&node, ticket));
+        assert_eq!(node.commit(), number + 2, "commands go on being committed");
+        while node.hull.next_apply(512).is_some() {}
+        let all = node.hull.bytes_in_memory();
+        assert!(all <= BUDGET, "{all} bytes in memory");
+    }
+    let hung = node.hull.bytes_in_flight(NodeId::new(3)).unwrap();
+    let kept = node.hull.cached_bytes();
+    assert!(hung > 0 && kept < BUDGET - hung, "{hung} and {kept}");
+}
+
+/// A disk that hangs has what is left of the budget, and no less than half.
+#[test]
+fn what_is_under_way_to_who_hangs_leaves_half_to_what_is_not_durable() {
+    let mut node = Node::leading_with(tight());
+    for _ in 0..40 {
+        command(&mut node);
+    }
+    let hung = node.hull.bytes_in_flight(NodeId::new(3)).unwrap();
+    node.auto_sync = false;
+    let mut taken = 0;
+    while !{
+        let ticket = command(&mut node);
+        was_full(&node, ticket)
+    } {
+        taken += 1;
+        assert!(taken < 100, "the budget has an end");
+    }
+    let (kept, all) = (node.hull.cached_bytes(), node.hull.bytes_in_memory());
+    assert!(
+        kept > BUDGET / 2 && all <= BUDGET,
+        "{kept} of {all}, {hung}"
+    );
+    assert!(all > BUDGET - 400, "{all} bytes in memory");
 }
 
 #[test]
@@ -106,7 +190,7 @@ fn while_its_disk_hangs_a_leader_refuses_what_does_not_fit_and_commits_what_does
 
 #[test]
 fn while_its_disk_hangs_a_follower_takes_no_more_than_fits() {
-    let mut setup = crate::support::setup(1, 3);
+    let mut setup = setup(1, 3);
     setup.settings = Settings {
         max_memory_bytes: 400,
         max_cached_bytes: 0,

@@ -131,6 +131,20 @@ impl Progress {
         }
     }
 
+    /// What is kept alive for it beside the entries in memory, of which `first` is the first.
+    pub(crate) fn bytes_beside(&self, first: LogIndex) -> usize {
+        let under_way = match &self.mode {
+            Mode::Probe { .. } => 0,
+            Mode::Snapshot(transfer) => transfer.bytes(),
+            Mode::Replicate { in_flight, .. } => {
+                let older = in_flight.iter().take_while(|sent| sent.last < first);
+                older.map(|sent| sent.bytes).fold(0, usize::saturating_add)
+            }
+        };
+        let loaded = self.loaded.iter().map(Chunk::pinned_bytes);
+        loaded.fold(under_way, usize::saturating_add)
+    }
+
     pub(crate) const fn heard(&self) -> Time {
         self.heard
     }

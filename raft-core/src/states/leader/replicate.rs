@@ -331,7 +331,7 @@ impl Progress {
             // for ever.
             Mode::Replicate { in_flight, bytes } => {
                 in_flight.len() >= common.settings.max_appends_in_flight.min(self.window)
-                    || (!in_flight.is_empty() && *bytes >= common.settings.max_bytes_in_flight)
+                    || (!in_flight.is_empty() && *bytes >= common.window_bytes())
             }
         }
     }

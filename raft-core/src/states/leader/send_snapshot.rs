@@ -97,7 +97,7 @@ impl Progress {
         let settings = &common.settings;
         Window {
             requests: settings.max_appends_in_flight.min(self.window),
-            bytes: settings.max_bytes_in_flight as u64,
+            bytes: common.window_bytes() as u64,
             // [F13.IS.20a] Parts are bounded, whatever the snapshot weighs.
             part: settings.max_append_bytes.max(1),
         }
