@@ -8,6 +8,7 @@ use bytes::Bytes;
 use raft_core::ids::{EntryId, LogIndex, Term};
 use raft_core::log::{HardState, Log, Recovered, Write};
 use raft_log::WalError;
+use support::crashes::crash_twice;
 use support::idle::{Image, closed};
 use support::*;
 
@@ -197,38 +198,15 @@ fn a_later_term_reaches_farther() {
 #[test]
 fn a_crash_at_each_operation_of_the_repair_forgets_nothing() {
     let (image, whole) = holed();
-    let mut crashes = 0;
-    for first in 0.. {
-        let fs = MemFs::of(image.clone());
-        fs.crash_at(first);
-        let ended = run_to_crash(&fs);
-        for crash in [Crash::KeepAll, Crash::LoseAll, Crash::Some(first as u64)] {
-            for second in 0.. {
-                let again = fs.crash(crash);
-                again.crash_at(second);
-                let opened = run_to_crash(&again);
-                let last = again.crash(Crash::Some(second as u64));
-                let (log, recovered) = open(&last);
-                assert_kept(&recovered, &whole);
-                assert_eq!(entries(&load_all(&log, &recovered)).len(), 3);
-                let files = last.image();
-                for (name, content) in &image {
-                    assert_eq!(
-                        &files[&format!("{name}.damaged")],
-                        content,
-                        "{first} {second}"
-                    );
-                }
-                crashes += 1;
-                if opened {
-                    break;
-                }
-            }
+    let crashes = crash_twice(&image, run_to_crash, |last| {
+        let (log, recovered) = open(last);
+        assert_kept(&recovered, &whole);
+        assert_eq!(entries(&load_all(&log, &recovered)).len(), 3);
+        let files = last.image();
+        for (name, content) in &image {
+            assert_eq!(&files[&format!("{name}.damaged")], content);
         }
-        if ended {
-            break;
-        }
-    }
+    });
     assert!(crashes > 200, "{crashes}");
 }
 

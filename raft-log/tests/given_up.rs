@@ -11,6 +11,7 @@ use raft_core::log::{Log as _, Recovered, Write};
 use raft_core::snapshot::{Snapshot, SnapshotId};
 use raft_core::time::LogTime;
 use raft_log::{Wal, WalError};
+use support::crashes::crash_twice;
 use support::idle::closed;
 use support::*;
 
@@ -143,32 +144,14 @@ fn it_begins_anew_and_is_whole_when_it_reaches_as_far_again() {
 #[test]
 fn a_crash_at_each_operation_forgets_nothing() {
     let (image, whole, _) = closed();
-    let mut crashes = 0;
-    for first in 0.. {
-        let fs = MemFs::of(image.clone());
-        fs.crash_at(first);
-        let ended = joined(&fs, None).is_some();
-        for crash in [Crash::KeepAll, Crash::LoseAll, Crash::Some(first as u64)] {
-            for second in 0.. {
-                let again = fs.crash(crash);
-                again.crash_at(second);
-                let opened = joined(&again, None).is_some();
-                let last = again.crash(Crash::Some(second as u64));
-                let (_, recovered) = joined(&last, None).unwrap();
-                assert_given_up(&recovered, &whole);
-                for (name, content) in &image {
-                    assert_kept_aside(&last, name, content);
-                }
-                crashes += 1;
-                if opened {
-                    break;
-                }
-            }
+    let opens = |fs: &MemFs| joined(fs, None).is_some();
+    let crashes = crash_twice(&image, opens, |last| {
+        let (_, recovered) = joined(last, None).unwrap();
+        assert_given_up(&recovered, &whole);
+        for (name, content) in &image {
+            assert_kept_aside(last, name, content);
         }
-        if ended {
-            break;
-        }
-    }
+    });
     assert!(crashes > 200, "{crashes}");
 }
 

@@ -146,13 +146,7 @@ fn damage_to_the_newest_frame_of_a_busy_log_is_a_torn_tail() {
 fn a_refused_log_is_left_as_it_is() {
     let fs = MemFs::new();
     let (mut log, _) = open(&fs);
-    write(
-        &mut log,
-        Write {
-            identity: Some(Bytes::from("who")),
-            ..append(1, vec![chunk(1, 1, &[10])])
-        },
-    );
+    write(&mut log, append_as("who", 1, vec![chunk(1, 1, &[10])]));
     write(&mut log, append(2, vec![chunk(1, 2, &[10])]));
     settle(&mut log);
     let mut image = fs.image();

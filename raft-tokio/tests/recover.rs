@@ -7,7 +7,7 @@ mod support;
 use raft_tokio::Node;
 use raft_tokio::raft_core::ids::{ClusterId, NodeId};
 use raft_tokio::recover::{RecoverError, Recovery, look, recover};
-use support::{Heap, stopped, stopped_with};
+use support::{Heap, alone_with_all, stopped, stopped_with};
 use tempfile::TempDir;
 
 #[tokio::test]
@@ -41,13 +41,7 @@ async fn one_node_goes_on_alone_with_all_it_held_if_it_is_forced() {
         "{record}"
     );
 
-    let node = Node::builder(2)
-        .members([(2, addresses[1].clone())])
-        .data_dir(folder)
-        .start(Heap::default())
-        .await
-        .unwrap();
-    assert_eq!(node.submit(10).await.unwrap(), 10);
+    let node = alone_with_all(folder, &addresses[1]).await;
     let heap = node.read(|heap| heap.0.clone()).await.unwrap();
     assert_eq!(heap, (1..=10).collect::<Vec<_>>());
     node.shutdown().await.unwrap();

@@ -9,7 +9,7 @@ use std::process::{Command, Output};
 
 use raft_tokio::Node;
 use raft_tokio::recover::{RecoverError, look};
-use support::{Heap, stopped};
+use support::{Heap, alone_with_all, stopped};
 use tempfile::TempDir;
 
 fn run(folder: &Path, words: &[&str]) -> Output {
@@ -71,13 +71,7 @@ async fn it_tells_what_there_is_and_how_to_force_it_and_that_works() {
     assert!(printed(&done).starts_with(&kept), "it prints what it keeps");
     assert_ne!(look(folder).await.unwrap().cluster, standing.cluster);
 
-    let node = Node::builder(2)
-        .members([(2, addresses[1].clone())])
-        .data_dir(folder)
-        .start(Heap::default())
-        .await
-        .unwrap();
-    assert_eq!(node.submit(10).await.unwrap(), 10);
+    let node = alone_with_all(folder, &addresses[1]).await;
     node.shutdown().await.unwrap();
 }
 

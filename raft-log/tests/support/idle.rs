@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
 use raft_core::log::{Recovered, Write};
 
 use super::*;
@@ -17,9 +16,8 @@ pub fn closed() -> (Image, Recovered, Entries) {
     write(
         &mut log,
         Write {
-            identity: Some(Bytes::from("who")),
             hard: hard(1, 1, None),
-            ..append(1, vec![chunk(1, 1, &[10, 20]), chunk(1, 3, &[30])])
+            ..append_as("who", 1, vec![chunk(1, 1, &[10, 20]), chunk(1, 3, &[30])])
         },
     );
     write(&mut log, append(2, vec![chunk(1, 4, &[900])]));

@@ -11,6 +11,7 @@
     reason = "part of the tests, each of which includes the file and uses a part of it"
 )]
 
+pub mod crashes;
 pub mod idle;
 pub mod mem_fs;
 pub mod modelled;
@@ -156,6 +157,14 @@ pub fn append(number: u64, chunks: Vec<Chunk>) -> Write {
     Write {
         append: chunks.into(),
         ..empty(number)
+    }
+}
+
+/// The same, by which the log knows whose it is.
+pub fn append_as(who: &'static str, number: u64, chunks: Vec<Chunk>) -> Write {
+    Write {
+        identity: Some(Bytes::from(who)),
+        ..append(number, chunks)
     }
 }
 

@@ -1,8 +1,13 @@
 //! A cluster that ran and was stopped.
 
-#![allow(dead_code, reason = "not every test needs all of it")]
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "part of the tests; not every one needs all of it"
+)]
 
 use std::net::TcpListener;
+use std::path::Path;
 
 use raft_tokio::Node;
 use raft_tokio::raft_node::state_machine::App;
@@ -55,4 +60,16 @@ pub(crate) async fn stopped_with<const N: usize>(
         node.shutdown().await.unwrap();
     }
     (folders, addresses)
+}
+
+/// Node 2 as the only member there is, in its recovered folder. It holds what the three were given.
+pub(crate) async fn alone_with_all(folder: &Path, address: &str) -> Node<Heap> {
+    let node = Node::builder(2)
+        .members([(2, address)])
+        .data_dir(folder)
+        .start(Heap::default())
+        .await
+        .unwrap();
+    assert_eq!(node.submit(10).await.unwrap(), 10);
+    node
 }
