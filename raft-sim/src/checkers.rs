@@ -33,6 +33,7 @@ pub mod model;
 pub mod monotonic;
 pub mod no_panic;
 pub mod observation;
+mod parcels;
 pub mod property;
 mod reads;
 mod repairs;
@@ -55,6 +56,7 @@ use members::Members;
 pub use model::{LogModel, Model, NodeModel};
 pub use observation::Observation;
 use observation::unchanged;
+use parcels::Parcels;
 pub(crate) use reads::Due;
 use reads::Reads;
 use sessions::Sessions;
@@ -81,6 +83,7 @@ pub struct Checks {
     budgets: Budgets,
     order: witnesses::Order,
     repairs: repairs::Repairs,
+    parcels: Parcels,
 }
 
 impl Checks {
@@ -103,6 +106,7 @@ impl Checks {
             budgets: Budgets::default(),
             order: witnesses::Order::default(),
             repairs: repairs::Repairs::default(),
+            parcels: Parcels::default(),
         }
     }
 
@@ -262,6 +266,7 @@ impl Checks {
                 let (model, passings) = (&self.model, &self.passings);
                 self.repairs.step(hull, local, model, passings)
             })
+            .or_else(|| self.parcels.step(node, hull.settings(), &self.passings))
             .or_else(flooded)
     }
 
