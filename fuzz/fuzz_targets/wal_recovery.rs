@@ -88,7 +88,7 @@ fn written_log(input: &mut Input<'_>) -> Image {
         }
         if shape & 16 != 0 {
             snapshot = last.saturating_sub(1).max(snapshot);
-            write.snapshot = Some(mark(1, snapshot));
+            write.snapshot = Some(Box::new(mark(1, snapshot)));
             write.drop_before = LogIndex::new(snapshot + 1);
         }
         if shape & 32 != 0 {

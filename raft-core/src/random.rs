@@ -1,21 +1,31 @@
 //! Randomness as an input: a seed and a counter.
 
+use alloc::boxed::Box;
 use core::time::Duration;
+
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{RngCore, SeedableRng};
 
 use crate::time::nanos_of;
 
 /// The hull's source of randomness: the same seed gives the same numbers on every platform.
 ///
-/// It is SplitMix64 (Steele, Lea and Flood, OOPSLA 2014). Numbers are drawn with every word of a
-/// leader, and nobody gains by guessing them: they need to differ between nodes, and no more.
+/// It is ChaCha with eight rounds. The generator and its block of numbers to come are larger than most
+/// of what a hull has, and can be made again at any place: a hull at rest does without.
 #[derive(Clone, Debug)]
 pub(crate) struct Random {
-    state: u64,
+    seed: u64,
+    drawn: u64,
+    generator: Option<Box<ChaCha8Rng>>,
 }
 
 impl Random {
     pub(crate) const fn new(seed: u64) -> Self {
-        Self { state: seed }
+        Self {
+            seed,
+            drawn: 0,
+            generator: None,
+        }
     }
 
     /// A span from `base` (inclusive) to twice `base` (exclusive).
@@ -27,17 +37,25 @@ impl Random {
         Duration::from_nanos(nanos.saturating_add(extra))
     }
 
-    const fn next(&mut self) -> u64 {
-        self.state = self.state.wrapping_add(GOLDEN_GAMMA);
-        let mixed = self.state;
-        let mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^ (mixed >> 31)
+    /// Lets go of the generator. What is drawn next is what would have been.
+    pub(crate) fn give_back(&mut self) {
+        self.generator = None;
+    }
+
+    fn next(&mut self) -> u64 {
+        let (seed, drawn) = (self.seed, self.drawn);
+        let generator = self.generator.get_or_insert_with(|| {
+            let mut generator = ChaCha8Rng::seed_from_u64(seed);
+            generator.set_word_pos(u128::from(drawn).saturating_mul(WORDS_PER_NUMBER));
+            Box::new(generator)
+        });
+        self.drawn = drawn.saturating_add(1);
+        generator.next_u64()
     }
 }
 
-/// How far apart the states lie: the golden ratio's fraction of all numbers.
-const GOLDEN_GAMMA: u64 = 0x9E37_79B9_7F4A_7C15;
+/// A number takes two of the generator's words of 32 bits.
+const WORDS_PER_NUMBER: u128 = 2;
 
 #[cfg(test)]
 mod tests {
@@ -46,17 +64,18 @@ mod tests {
     use alloc::vec::Vec;
 
     #[test]
-    fn draws_the_numbers_that_the_generator_is_known_by() {
-        let mut random = Random::new(1_234_567);
-        let drawn: Vec<u64> = (0..5).map(|_| random.next()).collect();
-        let known = [
-            6_457_827_717_110_365_317,
-            3_203_168_211_198_807_973,
-            9_817_491_932_198_370_423,
-            4_593_380_528_125_082_431,
-            16_408_922_859_458_223_821,
-        ];
-        assert_eq!(drawn, known);
+    fn who_was_at_rest_draws_what_it_would_have_drawn() {
+        let mut generator = ChaCha8Rng::seed_from_u64(7);
+        let expected: Vec<u64> = (0..200).map(|_| generator.next_u64()).collect();
+        for rest_after in [1, 3, 31, 32, 33, 1_000] {
+            let mut random = Random::new(7);
+            for (number, expected) in (1..).zip(&expected) {
+                assert_eq!(random.next(), *expected, "{number}, {rest_after}");
+                if number % rest_after == 0 {
+                    random.give_back();
+                }
+            }
+        }
     }
 
     #[test]

@@ -230,7 +230,7 @@ fn encode(write: &Write) -> Result<Bytes, LogError> {
         truncate_from: write.truncate_from,
         append: chunks.map(|bytes| bytes.to_vec()).collect(),
         identity: write.identity.as_ref().map(|bytes| bytes.to_vec()),
-        snapshot: write.snapshot.clone(),
+        snapshot: write.snapshot.as_deref().cloned(),
     };
     let mut body = Vec::new();
     let encoded = PostcardCodec.encode(&record, &mut body);
@@ -262,7 +262,7 @@ fn replay(entries: &mut MemoryLog, record: Record, flaw: Option<Flaw>) -> Result
     let mut write = Write::of_identity(record.hard, Bytes::new());
     write.identity = record.identity.map(Bytes::from);
     write.truncate_from = record.truncate_from;
-    write.snapshot = record.snapshot;
+    write.snapshot = record.snapshot.map(Box::new);
     for bytes in record.append {
         let chunk = Chunk::parse(bytes.into(), ANY_SIZE, crc32c::crc32c_append);
         write.append.push(chunk.map_err(|error| LogError::Corrupt {

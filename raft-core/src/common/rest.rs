@@ -12,6 +12,7 @@ impl Common {
         if self.now.since(self.busy) < self.settings.election_timeout {
             return false;
         }
+        self.random.give_back();
         self.outbox.give_back();
         self.applying.give_back();
         self.entries.give_back();
