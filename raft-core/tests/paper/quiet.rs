@@ -283,6 +283,23 @@ fn a_farewell_that_comes_late_or_twice_or_does_not_fit_puts_nobody_to_sleep() {
     assert!(!awake.hull.is_quiet(), "its settings know of no rest");
 }
 
+/// Whoever asked for pre-votes meanwhile still knows what it had heard in this term.
+#[test]
+fn a_late_farewell_puts_nobody_to_sleep_who_had_given_its_leader_up() {
+    let mut node = quiet_follower();
+    node.receive(2, 5, heartbeat(9, 2));
+    node.time_out();
+    assert_eq!(node.hull.role(), Role::PreCandidate);
+    node.time_out();
+    assert_eq!(node.hull.role(), Role::PreCandidate);
+    node.receive(2, 5, heartbeat(6, 2));
+    assert_eq!(node.hull.role(), Role::Follower);
+    node.receive(2, 5, farewell(8, 2));
+    assert!(!node.hull.is_quiet(), "that is of before");
+    node.receive(2, 5, farewell(10, 2));
+    assert!(node.hull.is_quiet());
+}
+
 #[test]
 fn a_dead_leader_is_found_out_on_the_next_use_of_any_follower() {
     let uses: [(&str, Happening); 4] = [
