@@ -456,7 +456,7 @@ impl Hull {
                 }
                 Next::PreCandidate => {
                     self.attempts = self.attempts.saturating_add(1);
-                    let candidate = PreCandidate::new(common, self.attempts);
+                    let candidate = PreCandidate::new(common, self.attempts, &self.state);
                     // Whoever is a majority alone need not wait for answers.
                     let following = candidate.count(common);
                     (State::PreCandidate(candidate), following)

@@ -18,7 +18,7 @@
 use alloc::boxed::Box;
 
 use crate::common::Common;
-use crate::ids::NodeId;
+use crate::ids::{NodeId, Term};
 
 pub(crate) mod candidate;
 pub(crate) mod follower;
@@ -76,6 +76,15 @@ impl State {
             Self::PreCandidate(_) => Role::PreCandidate,
             Self::Candidate(_) => Role::Candidate,
             Self::Leader(_) => Role::Leader,
+        }
+    }
+
+    /// The latest round of heartbeats that was heard in this term.
+    fn round_heard(&self, term: Term) -> Option<u64> {
+        match self {
+            Self::Follower(follower) => follower.round_heard(),
+            Self::PreCandidate(candidate) => candidate.round_heard(term),
+            Self::Candidate(_) | Self::Leader(_) => None,
         }
     }
 

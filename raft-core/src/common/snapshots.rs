@@ -205,8 +205,12 @@ impl Snapshots {
         });
         if newest {
             self.doubted = None;
-            // The next one is due when the log has grown beyond this one, wherever it came from.
-            self.tried = self.tried.max(end_of(&snapshot));
+            // The next one is due when the log has grown beyond this one, wherever it came from. (Of
+            // what was applied beyond one that was received, not every byte is counted.)
+            if self.tried < end_of(&snapshot) {
+                self.tried = end_of(&snapshot);
+                self.bytes = 0;
+            }
             let id = snapshot.id;
             let before = self
                 .stored

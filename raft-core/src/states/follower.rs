@@ -30,7 +30,7 @@ pub(crate) mod install;
 pub(crate) struct Follower {
     leader: Option<NodeId>,
     heard: Option<Time>,
-    /// The latest heartbeat round heard of this leader, and answered.
+    /// The latest heartbeat round heard of this term's leader, and answered.
     round: Option<u64>,
     /// When to look for another leader; never, while nobody wants anything.
     deadline: Option<Time>,
@@ -57,11 +57,19 @@ impl Follower {
     pub(crate) fn after(common: &mut Common, before: &State) -> Self {
         let mut follower = Self::new(common);
         match before {
-            State::PreCandidate(candidate) => follower.refused_by = candidate.refused_by(),
+            State::PreCandidate(candidate) => {
+                follower.refused_by = candidate.refused_by();
+                follower.round = candidate.round_heard(common.term());
+            }
             State::Leader(leader) => follower.gave_up = leader.term() == common.term(),
             State::Follower(_) | State::Candidate(_) => {}
         }
         follower
+    }
+
+    /// The latest heartbeat round heard in this term.
+    pub(crate) const fn round_heard(&self) -> Option<u64> {
+        self.round
     }
 
     pub(crate) const fn leader(&self) -> Option<NodeId> {

@@ -7,10 +7,10 @@ use core::hash::{Hash, Hasher};
 
 use crate::common::Common;
 use crate::error::Dropped;
-use crate::ids::{NodeId, Peer};
+use crate::ids::{NodeId, Peer, Term};
 use crate::message::{Body, PreVote, PreVoteReply};
 use crate::quorum::{self, Tally};
-use crate::states::Next;
+use crate::states::{Next, State};
 use crate::time::Time;
 use crate::trace::EventKind;
 
@@ -21,11 +21,15 @@ pub(crate) struct PreCandidate {
     attempt: u64,
     votes: BTreeMap<NodeId, bool>,
     deadline: Time,
+    /// The term that it asks in, and the latest heartbeat round heard of its leader: who finds that one
+    /// alive after all must not take for news what was said before.
+    term: Term,
+    round: Option<u64>,
 }
 
 impl PreCandidate {
     /// Asks all other members.
-    pub(crate) fn new(common: &mut Common, attempt: u64) -> Self {
+    pub(crate) fn new(common: &mut Common, attempt: u64, before: &State) -> Self {
         let last = common.last();
         for peer in common.other_voters() {
             common.say(peer, Body::PreVote(PreVote { attempt, last }));
@@ -36,7 +40,14 @@ impl PreCandidate {
             attempt,
             votes,
             deadline,
+            term: common.term(),
+            round: before.round_heard(common.term()),
         }
+    }
+
+    /// The latest heartbeat round heard in this term.
+    pub(crate) fn round_heard(&self, term: Term) -> Option<u64> {
+        self.round.filter(|_| self.term == term)
     }
 
     pub(crate) const fn deadline(&self) -> Time {
@@ -49,8 +60,10 @@ impl PreCandidate {
             attempt,
             votes,
             deadline: _,
+            term: _,
+            round,
         } = self;
-        (attempt, votes).hash(into);
+        (attempt, votes, round).hash(into);
     }
 
     pub(crate) fn on_reply(
