@@ -148,7 +148,10 @@ impl Growth {
     fn of(log: &LogModel, since: LogIndex, through: LogIndex) -> Self {
         let indexes = since.next().get()..=through.get();
         let entries = indexes.filter_map(|index| log.entry(LogIndex::new(index)));
-        let bytes = entries.map(|there| there.entry.bytes.saturating_add(HEAD_BYTES));
+        let bytes = entries.map(|there| match there.entry.payload {
+            0 => CONFIGURATION_BYTES,
+            _ => there.entry.bytes.saturating_add(HEAD_BYTES),
+        });
         Self {
             entries: through.distance_from(since),
             bytes: bytes.sum(),
@@ -211,6 +214,8 @@ fn kept_too_long(forgotten: LogIndex, margin: u64, stored: LogIndex) -> Option<S
     })
 }
 
+/// More than a configuration weighs: those and no-ops are no payloads of clients.
+const CONFIGURATION_BYTES: u64 = 1 << 10;
 /// More than a record says beside its payload.
 const HEAD_BYTES: u64 = 64;
 
@@ -306,6 +311,10 @@ mod tests {
         assert!(!growth.is_too_little(policy(4, 1 << 20)));
         assert!(growth.is_too_little(policy(5, 1 << 20)));
         assert!(!growth.is_too_little(policy(5, 40)), "by bytes");
+        let mut members = log(9);
+        members.entries[7].entry.payload = 0;
+        let growth = Growth::of(&members, LogIndex::new(4), LogIndex::new(8));
+        assert!(!growth.is_too_little(policy(5, 1 << 10)), "it may be large");
         assert!(growth.is_too_little(None));
         let due = |tried| missing(policy(4, 1), LogIndex::new(tried), LogIndex::new(8));
         assert!(due(5).is_none() && due(4).is_some());

@@ -93,14 +93,16 @@ impl Vigils {
         outlook: Outlook,
         others: impl Fn() -> Vec<NodeId>,
     ) -> Option<Wrong> {
-        let known = self.nodes.get_mut(&step.node);
-        let Some(vigil) = known.filter(|known| known.boot == step.after.boot) else {
+        let is_new = |known: &Vigil| known.boot != step.after.boot;
+        let begins = self.nodes.get(&step.node).is_none_or(is_new);
+        if begins {
             self.nodes.insert(step.node, Vigil::new(step));
-            return None;
-        };
+        }
+        let vigil = self.nodes.get_mut(&step.node)?;
         let was = vigil.stand;
+        // Who has just started may have taken in a word already.
         vigil.remember(step, outlook);
-        if step.after.stopped {
+        if begins || step.after.stopped {
             return None;
         }
         let fell_quiet = step.after.quiet && !was.quiet;

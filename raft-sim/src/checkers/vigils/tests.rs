@@ -170,6 +170,19 @@ fn a_follower_sleeps_once_its_leader_took_leave() {
 }
 
 #[test]
+fn who_starts_may_sleep_on_the_first_word_that_it_hears() {
+    for (quiet, right) in [(true, true), (false, false)] {
+        let mut tale = Tale::new();
+        tale.vigils.stopped(ME);
+        tale.stand.quiet = true;
+        tale.outlook.deadline = None;
+        tale.at(10, &[taken(LEADER, heartbeat(4, quiet))])
+            .at(20, &[]);
+        assert_eq!(tale.found.is_none(), right);
+    }
+}
+
+#[test]
 fn a_farewell_is_good_for_one_sleep() {
     let farewell = taken(LEADER, heartbeat(7, true));
     let mut tale = Tale::new();
