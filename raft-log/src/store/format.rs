@@ -207,11 +207,26 @@ pub(super) fn decode_header(bytes: &[u8]) -> Result<(Snapshot, Layout), HeaderEr
 /// The name of the file of a snapshot that counts.
 pub(super) fn name(id: SnapshotId) -> String {
     let (term, index) = (id.last.term.get(), id.last.index.get());
-    format!(
-        "{PREFIX}{index:016x}-{term:016x}-{:016x}-{:016x}",
-        id.length, id.digest
-    )
+    let mut name = String::with_capacity(NAME_BYTES);
+    name.push_str(PREFIX);
+    for (number, end) in [(index, "-"), (term, "-"), (id.length, "-"), (id.digest, "")] {
+        push_hex(&mut name, number);
+        name.push_str(end);
+    }
+    name
 }
+
+/// Sixteen digits: parts of a snapshot are read one by one, each out of a file of this name.
+fn push_hex(name: &mut String, number: u64) {
+    for byte in number.to_be_bytes() {
+        for digit in [byte >> 4, byte & 15] {
+            name.extend(char::from_digit(u32::from(digit), 16));
+        }
+    }
+}
+
+/// As long are names about.
+const NAME_BYTES: usize = 80;
 
 /// The snapshot that a file of this name is; `None` for a file of another kind.
 pub(super) fn id(name: &str) -> Option<SnapshotId> {
