@@ -42,12 +42,25 @@ struct Queue {
     free: Vec<usize>,
 }
 
-/// When an event is due; of those due at once, which was scheduled first; and where it is.
+/// When an event is due; of those due at once, which was scheduled first; and where it is. In one
+/// number, from the highest bits on, since a heap does little else than compare: no world has 2^40
+/// events, or 2^24 to come.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-struct Scheduled {
-    at: Time,
-    number: u64,
-    place: usize,
+struct Scheduled(u128);
+
+impl Scheduled {
+    const fn new(at: Time, number: u64, place: usize) -> Self {
+        let order = number << PLACE_BITS | place as u64;
+        Self((at.as_nanos() as u128) << u64::BITS | order as u128)
+    }
+
+    const fn at(self) -> Time {
+        Time::from_nanos((self.0 >> u64::BITS) as u64)
+    }
+
+    const fn place(self) -> usize {
+        (self.0 as u64 & ((1 << PLACE_BITS) - 1)) as usize
+    }
 }
 
 impl Schedule {
@@ -63,7 +76,7 @@ impl Schedule {
         let number = queue.scheduled;
         queue.scheduled += 1;
         let place = queue.put(event);
-        queue.order.push(Reverse(Scheduled { at, number, place }));
+        queue.order.push(Reverse(Scheduled::new(at, number, place)));
     }
 
     /// Lets `event` happen after `span`.
@@ -75,10 +88,10 @@ impl Schedule {
     /// Goes on to the earliest event and takes it.
     pub(crate) fn next(&self) -> Option<Event> {
         let mut queue = self.queue();
-        let Reverse(Scheduled { at, place, .. }) = queue.order.pop()?;
-        self.0.now.store(at.as_nanos(), Ordering::Relaxed);
-        queue.free.push(place);
-        queue.events.get_mut(place)?.take()
+        let Reverse(next) = queue.order.pop()?;
+        self.0.now.store(next.at().as_nanos(), Ordering::Relaxed);
+        queue.free.push(next.place());
+        queue.events.get_mut(next.place())?.take()
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
@@ -331,6 +344,9 @@ impl Clock for SimClock {
         self.rare.strikes(RareSite::Node(site))
     }
 }
+
+/// As many bits say where an event is.
+const PLACE_BITS: u32 = 24;
 
 const MILLION: i128 = 1_000_000;
 
