@@ -163,8 +163,9 @@ impl Rate {
         if self.drift == 0 {
             return Time::from_nanos(self.offset.saturating_add(passed));
         }
-        let passed = i128::from(passed);
-        let shown = passed + passed * i128::from(self.drift) / MILLION;
+        let gained = divided(passed, self.drift, 0, MILLION as i64)
+            .unwrap_or_else(|| i128::from(passed) * i128::from(self.drift) / MILLION);
+        let shown = i128::from(passed) + gained;
         Time::from_nanos(self.offset.saturating_add(shown.max(0) as u64))
     }
 
@@ -174,9 +175,11 @@ impl Rate {
         if self.drift == 0 {
             return Time::from_nanos(self.since.as_nanos().saturating_add(shown));
         }
-        let shown = i128::from(shown);
-        let rate = MILLION + i128::from(self.drift);
-        let passed = (shown * MILLION + rate - 1) / rate;
+        let rate = MILLION as i64 + self.drift;
+        let passed = divided(shown, MILLION as i64, rate - 1, rate).unwrap_or_else(|| {
+            let rate = i128::from(rate);
+            (i128::from(shown) * MILLION + rate - 1) / rate
+        });
         let passed = u64::try_from(passed).unwrap_or(u64::MAX);
         let mut world = Time::from_nanos(self.since.as_nanos().saturating_add(passed));
         // Rounding on the way there and back may end just short.
@@ -185,6 +188,13 @@ impl Rate {
         }
         world
     }
+}
+
+/// `(span * factor + more) / by`, if that can be said in 64 bits: dividing by more takes far longer.
+fn divided(span: u64, factor: i64, more: i64, by: i64) -> Option<i128> {
+    let product = i64::try_from(span).ok()?.checked_mul(factor)?;
+    let quotient = product.checked_add(more)?.checked_div(by)?;
+    Some(i128::from(quotient))
 }
 
 /// What a process has of its node's clock, and what the world shares with it.
@@ -362,7 +372,7 @@ mod tests {
                 offset: 12_345,
                 drift,
             };
-            for passed in [0, 1, 999, 1_000_000_007, 60_000_000_000] {
+            for passed in [0, 1, 999, 1_000_000_007, 60_000_000_000, 1 << 60] {
                 let deadline = Time::from_nanos(12_345 + passed);
                 let world = rate.world(deadline);
                 assert!(rate.local(world) >= deadline, "{drift} {passed}");
