@@ -1,5 +1,6 @@
 //! Quorate in a simulated world.
 
+mod by_node;
 pub mod checkers;
 mod client;
 mod clock;

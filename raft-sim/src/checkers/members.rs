@@ -22,6 +22,7 @@ use raft_core::states::Role;
 
 use super::timers::Wrong;
 use super::{LogModel, Model, NodeModel, property};
+use crate::by_node::ByNode;
 use crate::markers::{Marker, Reached};
 use crate::spy::Fact;
 
@@ -42,7 +43,7 @@ pub(crate) struct Members {
     /// it.
     admitted: BTreeSet<(NodeId, Incarnation)>,
     /// By node: the configuration last seen in force, and whether it led.
-    seen: BTreeMap<NodeId, (EntryId, Role)>,
+    seen: ByNode<(EntryId, Role)>,
 }
 
 impl Members {

@@ -11,12 +11,13 @@ use raft_core::time::Time;
 use super::client::{ClientFact, Fate, SubmissionId};
 use super::observation::{Observation, Runs};
 use super::{Violation, property, words};
+use crate::by_node::ByNode;
 use crate::spy::{AppliedFact, EntryFact, Fact, Found, Journal, WriteFact, fingerprint, mix};
 
 /// All that was seen of a world so far.
 #[derive(Debug, Default)]
 pub struct Model {
-    nodes: BTreeMap<NodeId, NodeModel>,
+    nodes: ByNode<NodeModel>,
     submissions: Vec<ClientFact>,
     applied: Vec<AppliedFact>,
     payloads: BTreeMap<u64, Count>,
@@ -25,12 +26,12 @@ pub struct Model {
 impl Model {
     /// What was seen of one node.
     pub fn node(&self, node: NodeId) -> Option<&NodeModel> {
-        self.nodes.get(&node)
+        self.nodes.find(&node)
     }
 
     /// All nodes seen so far.
     pub fn nodes(&self) -> impl Iterator<Item = (NodeId, &NodeModel)> {
-        self.nodes.iter().map(|(id, node)| (*id, node))
+        self.nodes.iter()
     }
 
     /// All submissions, in order.
@@ -54,11 +55,11 @@ impl Model {
     }
 
     pub(crate) fn node_mut(&mut self, node: NodeId) -> &mut NodeModel {
-        self.nodes.entry(node).or_default()
+        self.nodes.or_default(node)
     }
 
     pub(crate) fn starting(&mut self, node: NodeId, incarnation: Incarnation) {
-        let model = self.nodes.entry(node).or_default();
+        let model = self.nodes.or_default(node);
         let another = model.incarnation.is_some_and(|old| old != incarnation);
         if another {
             let mut former = std::mem::take(&mut model.former);
@@ -91,7 +92,7 @@ impl Model {
     /// Enters one fact.
     pub(crate) fn note(&mut self, now: Time, node: NodeId, fact: &Fact) -> Result<(), Violation> {
         let (understood, prefix) = self.understood(node, fact);
-        let model = self.nodes.entry(node).or_default();
+        let model = self.nodes.or_default(node);
         model.note_with(&understood, prefix);
         if let Fact::Applied(applied) = fact {
             if model.applied_count > self.applied.len() {
@@ -156,7 +157,7 @@ impl Model {
     /// last entry, up to there (Log Matching, which is looked at elsewhere, makes them all alike).
     fn prefix_for(&self, node: NodeId, write: &WriteFact) -> Option<Vec<Chained>> {
         let base = write.base?;
-        let own = self.nodes.get(&node);
+        let own = self.nodes.find(&node);
         if own.is_some_and(|own| own.log.will_hold(base, write)) {
             return None;
         }

@@ -18,6 +18,7 @@ use raft_core::time::Time;
 
 use super::observation::voters_of;
 use super::{property, words};
+use crate::by_node::ByNode;
 use crate::clock::SimClock;
 use crate::markers::Marker;
 use crate::script::print::role;
@@ -52,7 +53,7 @@ use transfers::Transfers;
 /// Follows every node's timers from outside.
 #[derive(Debug, Default)]
 pub(crate) struct Timers {
-    nodes: BTreeMap<NodeId, Course>,
+    nodes: ByNode<Course>,
     leases: Leases,
     terms: Terms,
     /// How many offices have ended, or changed.
@@ -132,7 +133,7 @@ impl Timers {
 
     /// Looks at a step. `hull` is asked for its voters when it has become leader.
     pub(crate) fn step(&mut self, step: &Step<'_>, hull: &Hull) -> Result<(), Wrong> {
-        let known = self.nodes.get(&step.node);
+        let known = self.nodes.find(&step.node);
         let was = known.map(|course| course.stand);
         let was = was.filter(|stand| stand.boot == step.after.boot);
         let granted = known.and_then(|course| course.pre_vote_granted(step));
@@ -143,7 +144,7 @@ impl Timers {
             return Err(wrong);
         }
         self.follow(step, || voters_of(hull))?;
-        let Some(course) = self.nodes.get_mut(&step.node) else {
+        let Some(course) = self.nodes.find_mut(&step.node) else {
             return Ok(());
         };
         course.transfers.note(step);
@@ -166,13 +167,13 @@ impl Timers {
         step: &Step<'_>,
         voters: impl Fn() -> Vec<Vec<NodeId>>,
     ) -> Result<(), Wrong> {
-        let known = self.nodes.get(&step.node);
+        let known = self.nodes.find(&step.node);
         let Some(course) = known.filter(|known| known.stand.boot == step.after.boot) else {
             self.nodes.insert(step.node, Course::new(step));
             return Ok(());
         };
         let abandoned = self.abandoned(course, step);
-        let Some(course) = self.nodes.get_mut(&step.node) else {
+        let Some(course) = self.nodes.find_mut(&step.node) else {
             return Ok(());
         };
         let wrong = course
@@ -210,7 +211,7 @@ impl Timers {
         }
         let follows = |id: &NodeId| {
             *id == step.node
-                || self.nodes.get(id).is_some_and(|other| {
+                || self.nodes.find(id).is_some_and(|other| {
                     other.stand.role == Role::Follower
                         && other.stand.term == was.term
                         && other.stand.leader == Some(step.node)

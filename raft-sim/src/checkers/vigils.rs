@@ -18,13 +18,14 @@ use raft_core::time::Time;
 
 use super::property;
 use super::timers::{Pace, Stand, Step, Wrong};
+use crate::by_node::ByNode;
 use crate::script::print::role;
 use crate::spy::{Passing, Says, Talk};
 
 /// Follows every node's waits from outside.
 #[derive(Debug, Default)]
 pub(super) struct Vigils {
-    nodes: BTreeMap<NodeId, Vigil>,
+    nodes: ByNode<Vigil>,
     /// Whether nodes have clocks, and look at them by themselves.
     timed: bool,
 }
@@ -94,11 +95,11 @@ impl Vigils {
         others: impl Fn() -> Vec<NodeId>,
     ) -> Option<Wrong> {
         let is_new = |known: &Vigil| known.boot != step.after.boot;
-        let begins = self.nodes.get(&step.node).is_none_or(is_new);
+        let begins = self.nodes.find(&step.node).is_none_or(is_new);
         if begins {
             self.nodes.insert(step.node, Vigil::new(step));
         }
-        let vigil = self.nodes.get_mut(&step.node)?;
+        let vigil = self.nodes.find_mut(&step.node)?;
         let was = vigil.stand;
         // Who has just started may have taken in a word already.
         vigil.remember(step, outlook);

@@ -10,6 +10,7 @@ use raft_core::states::Role;
 
 use super::snapshots::Sent;
 use super::{Marker, Reached};
+use crate::by_node::ByNode;
 use crate::checkers::{Model, NodeModel, Observation, View};
 use crate::spy::{Answered, Fact, Found, Passing, Says, Talk, WriteFact};
 
@@ -17,7 +18,7 @@ use crate::spy::{Answered, Fact, Found, Passing, Says, Talk, WriteFact};
 #[derive(Debug, Default)]
 pub(crate) struct Watch {
     pub(crate) reached: Reached,
-    nodes: BTreeMap<NodeId, Past>,
+    nodes: ByNode<Past>,
     last_elected: Option<NodeId>,
     /// The commands that leaders have put into logs, by session and serial.
     commands: BTreeSet<(u64, u64)>,
@@ -56,13 +57,13 @@ impl Watch {
             Passing::Taken(talk) => {
                 if let Some(before) = before {
                     if matches!(talk.says, Says::Append { .. } | Says::Heartbeat { .. }) {
-                        self.nodes.entry(node).or_default().roused = false;
+                        self.nodes.or_default(node).roused = false;
                     }
                     let asked = before.quiet && talk.says == Says::PreVote;
                     self.reached.mark_if(asked, Marker::SilentAskedForVote);
                     self.taken(before, talk);
                     if matches!(talk.says, Says::RequestVote { .. }) {
-                        let past = self.nodes.entry(node).or_default();
+                        let past = self.nodes.or_default(node);
                         past.vote_sought_in = past.vote_sought_in.max(talk.term);
                     }
                     self.taken_append(before, talk, model.node(node));
@@ -105,11 +106,11 @@ impl Watch {
 
     /// The last parts of snapshots that this node sent.
     pub(super) fn parts_of(&mut self, node: NodeId) -> &mut BTreeMap<NodeId, Sent> {
-        &mut self.nodes.entry(node).or_default().parts
+        &mut self.nodes.or_default(node).parts
     }
 
     fn sent(&mut self, node: NodeId, before: Option<&Observation>, talk: &Talk, model: &Model) {
-        let past = self.nodes.entry(node).or_default();
+        let past = self.nodes.or_default(node);
         match talk.says {
             Says::RequestVote { .. } => past.asked_in = talk.term,
             Says::RequestVoteReply { granted: true } => {
@@ -257,7 +258,7 @@ impl Watch {
             (Fact::Begun(write), Some(own)) => self.begun(node, own, write),
             (Fact::Opened(found), Some(own)) => self.opened(own, found),
             (Fact::Restored(_), _) => {
-                let runs = self.nodes.get(&node).is_some_and(|past| past.has_hull);
+                let runs = self.nodes.find(&node).is_some_and(|past| past.has_hull);
                 self.reached.mark_if(runs, Marker::RestoredByFollower);
             }
             (Fact::LogFailed, _) => self.reached.mark(Marker::LogFailed),
@@ -270,7 +271,7 @@ impl Watch {
             true => self.witness_begins(own, write),
             false => self.forgetting(own, write),
         }
-        let past = self.nodes.entry(node).or_default();
+        let past = self.nodes.or_default(node);
         let leads = past.led.contains(&write.hard.term);
         for entry in write.append.iter().filter(|_| leads) {
             let named = entry.session > 0 && entry.id.term == write.hard.term;
@@ -312,7 +313,7 @@ impl Watch {
 
     /// A node has made a step.
     pub(crate) fn look(&mut self, view: &View<'_>) {
-        self.nodes.entry(view.node).or_default().has_hull = view.after.is_some();
+        self.nodes.or_default(view.node).has_hull = view.after.is_some();
         let (Some(before), Some(after)) = (view.before, view.after) else {
             return;
         };
@@ -329,7 +330,7 @@ impl Watch {
         self.silent(view.node, before, after);
         self.campaigned(view, before, after);
         self.learned(before, after, view.model.node(view.node));
-        let past = self.nodes.entry(view.node).or_default();
+        let past = self.nodes.or_default(view.node);
         let ignored = core::mem::take(&mut past.vote_sought_in) > after.term;
         let hears = before.role == Role::Follower && after.leader.is_some();
         self.reached
@@ -346,7 +347,7 @@ impl Watch {
     /// Nodes that expect nothing of each other, and no longer do.
     fn silent(&mut self, node: NodeId, before: &Observation, after: &Observation) {
         let leads = (before.role, after.role) == (Role::Leader, Role::Leader);
-        let past = self.nodes.entry(node).or_default();
+        let past = self.nodes.or_default(node);
         if before.role == Role::Follower && before.quiet && !after.quiet {
             past.roused = after.role == Role::Follower && after.term == before.term;
         }
@@ -359,7 +360,7 @@ impl Watch {
     }
 
     fn elected(&mut self, view: &View<'_>, after: &Observation) {
-        let past = self.nodes.entry(view.node).or_default();
+        let past = self.nodes.or_default(view.node);
         past.led.insert(after.term);
         let again = self.last_elected.replace(view.node) == Some(view.node);
         self.reached.mark_if(again, Marker::LeaderAgain);
@@ -420,7 +421,7 @@ impl Watch {
 
     /// A node is about to be stopped.
     pub(crate) fn stopping(&mut self, node: NodeId, own: &NodeModel) {
-        let past = self.nodes.entry(node).or_default();
+        let past = self.nodes.or_default(node);
         past.has_hull = false;
         let Some(seen) = &own.observation else {
             let marker = if own.running {

@@ -92,7 +92,7 @@ impl Timers {
     /// A read is asked for on this node.
     pub(crate) fn asked(&self, node: NodeId) -> Option<Asked> {
         // Who does not lead passes it on, and may be told by who does before it leads itself.
-        self.nodes.get(&node)?.office.as_ref()?;
+        self.nodes.find(&node)?.office.as_ref()?;
         let clock = self.leases.clock(node)?;
         Some(Asked {
             at: clock.now(),
@@ -104,7 +104,7 @@ impl Timers {
     pub(crate) fn may_answer(&self, node: NodeId, asked: Asked) -> bool {
         let office = self
             .nodes
-            .get(&node)
+            .find(&node)
             .and_then(|known| known.office.as_ref());
         let Some(office) = office.filter(|_| self.turns == asked.turns) else {
             return true;

@@ -2,7 +2,6 @@
 //! after a restart; a leader says that it has a lease no longer than promises of a majority last,
 //! whatever their clocks do meanwhile; and while it does, nobody has been elected after it.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use raft_core::hull::Hull;
@@ -12,6 +11,7 @@ use raft_core::time::Time;
 use raft_node::clock::Clock as _;
 
 use super::{Stand, Step, Wrong, is_majority};
+use crate::by_node::ByNode;
 use crate::checkers::property;
 use crate::clock::SimClock;
 use crate::markers::Marker;
@@ -22,9 +22,9 @@ use crate::spy::{Passing, Says, Talk};
 pub(super) struct Leases {
     /// The latest term in which anybody was elected.
     elected: Term,
-    nodes: BTreeMap<NodeId, Pledge>,
+    nodes: ByNode<Pledge>,
     /// Where clocks can be read from outside.
-    clocks: BTreeMap<NodeId, SimClock>,
+    clocks: ByNode<SimClock>,
     marks: Vec<Marker>,
 }
 
@@ -76,18 +76,18 @@ impl Leases {
 
     /// A node's clock, where it can be read.
     pub(super) fn clock(&self, node: NodeId) -> Option<&SimClock> {
-        self.clocks.get(&node)
+        self.clocks.find(&node)
     }
 
     /// Whether the node has had a lease at some moment since `at` of its clock.
     pub(super) fn was_held(&self, node: NodeId, at: Time) -> bool {
-        let pledge = self.nodes.get(&node);
+        let pledge = self.nodes.find(&node);
         pledge.is_some_and(|pledge| pledge.held.is_some_and(|held| held >= at))
     }
 
     /// The node was stopped.
     pub(super) fn stopped(&mut self, node: NodeId) {
-        if let Some(pledge) = self.nodes.get_mut(&node) {
+        if let Some(pledge) = self.nodes.find_mut(&node) {
             pledge.stopped = true;
         }
     }
@@ -152,7 +152,7 @@ impl Leases {
         let needed = left * (1_000 + u32::from(claim.drift)) / 1_000;
         let backs = |id: &NodeId| {
             // Whose clock nobody can read is believed.
-            let (Some(pledge), Some(clock)) = (self.nodes.get(id), self.clocks.get(id)) else {
+            let (Some(pledge), Some(clock)) = (self.nodes.find(id), self.clocks.find(id)) else {
                 return !self.clocks.contains_key(id);
             };
             *id == step.node || pledge.until.since(clock.now()) + ROUNDING >= needed
@@ -180,7 +180,7 @@ impl Leases {
             claimed_by: EntryId::ORIGIN,
             gave_up: None,
         };
-        let Some(known) = self.nodes.get(&step.node).copied() else {
+        let Some(known) = self.nodes.find(&step.node).copied() else {
             return fresh;
         };
         if !known.stopped {
@@ -498,7 +498,7 @@ mod tests {
             let clock = |id| SimClock::new(id, &plan, Schedule::default(), Rare::new(&plan, 1));
             let mut tale = Tale::new();
             let shown = clock(ME).now().as_nanos();
-            let pledge = tale.leases.nodes.get_mut(&ME).unwrap();
+            let pledge = tale.leases.nodes.find_mut(&ME).unwrap();
             pledge.until = Time::from_nanos(shown).after(Duration::from_millis(by));
             tale.leases.clock_of(ME, clock(ME));
             let others = || vec![vec![ME, OTHER, NodeId::new(3)]];
