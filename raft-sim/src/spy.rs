@@ -253,8 +253,8 @@ impl Journal {
     /// Moves everything to the ends of `facts` and `passings`.
     pub(crate) fn drain_into(&self, facts: &mut Vec<Fact>, passings: &mut Vec<Passing>) -> Habits {
         let mut pages = self.pages();
-        facts.append(&mut pages.facts);
-        passings.append(&mut pages.passings);
+        take_all(&mut pages.facts, facts);
+        take_all(&mut pages.passings, passings);
         pages.looked = false;
         Habits {
             left_letters: std::mem::take(&mut pages.left),
@@ -267,6 +267,15 @@ impl Journal {
         // A poisoned journal still holds what was written before the panic, which is what a
         // report about that panic wants.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Moves everything to the end of `to`. Into nothing, nothing needs to be copied.
+fn take_all<T>(from: &mut Vec<T>, to: &mut Vec<T>) {
+    if to.is_empty() {
+        std::mem::swap(from, to);
+    } else {
+        to.append(from);
     }
 }
 

@@ -198,12 +198,16 @@ fn matches_of(hull: &Hull) -> Vec<(NodeId, EntryId)> {
     if hull.role() != Role::Leader {
         return Vec::new();
     }
-    let members = hull.configuration().ids().into_iter();
+    let configuration = hull.configuration();
+    let sets = configuration.halves().chain(&configuration.target);
+    let mut members: Vec<NodeId> = sets.flat_map(|set| set.keys().copied()).collect();
+    members.sort_unstable();
+    members.dedup();
     let matched = |id| {
         let index = hull.match_index(id)?;
         Some((id, EntryId::new(hull.term_at(index)?, index)))
     };
-    members.filter_map(matched).collect()
+    members.into_iter().filter_map(matched).collect()
 }
 
 /// Which life of each member the configuration in force means.

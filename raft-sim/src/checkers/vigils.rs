@@ -151,7 +151,8 @@ impl Vigil {
         if was.term != is.term {
             self.heard = (0, false);
         }
-        if is.role != Role::Leader || !is.quiet && was.quiet {
+        let speaks = is.role != Role::Leader || !is.quiet && was.quiet;
+        if speaks && !self.farewells.is_empty() {
             self.farewells.clear();
         }
         for passing in step.passings {

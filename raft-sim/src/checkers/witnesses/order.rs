@@ -36,7 +36,7 @@ struct Seen {
     /// For so long anybody is waited for.
     patience: Duration,
     /// Of each half: how many count, and what those who keep payloads are known to hold durably.
-    halves: Vec<(usize, BTreeMap<NodeId, LogIndex>)>,
+    halves: Vec<(usize, Vec<(NodeId, LogIndex)>)>,
     me: NodeId,
 }
 
@@ -153,7 +153,7 @@ impl Office {
     fn learn(&mut self, seen: &Seen, lost: &[NodeId]) {
         let soon = seen.patience / 4;
         let known = seen.halves.iter().flat_map(|(_, whole)| whole);
-        for (id, matched) in known.filter(|(id, _)| **id != seen.me) {
+        for (id, matched) in known.filter(|(id, _)| *id != seen.me) {
             let other = self.others.entry(*id).or_default();
             // As it was when this step began: what came in it came late.
             let missing = self.ends.iter().find(|(end, _)| *end > other.matched);
@@ -181,8 +181,8 @@ impl Office {
     /// Who keeps up and lacks the entry, though too few hold it; and how many do.
     fn passed_over(&self, seen: &Seen, index: LogIndex) -> Option<(NodeId, usize)> {
         seen.halves.iter().find_map(|(voters, whole)| {
-            let holders = whole.values().filter(|held| **held >= index).count();
-            let mut lacking = whole.iter().filter(|(_, held)| **held < index);
+            let holders = whole.iter().filter(|(_, held)| *held >= index).count();
+            let mut lacking = whole.iter().filter(|(_, held)| *held < index);
             let keeps_up = |id: &NodeId| {
                 let other = self.others.get(id);
                 other.is_some_and(|other| other.times >= ENOUGH)
