@@ -194,6 +194,18 @@ mod tests {
         );
     }
 
+    #[test]
+    fn who_asks_is_told_how_long_it_has_gone_on() {
+        let mut rounds = Rounds::begin(&seen(0, 10, 0));
+        for round in 1..=3 {
+            rounds.observe(&seen(round * 10, round * 10 + 10, round * 100), &PATIENCE);
+            assert_eq!(u64::from(rounds.long_rounds()), round);
+        }
+        rounds.observe(&seen(30, 40, 350), &PATIENCE);
+        let now = Time::from_millis(370);
+        assert_eq!(rounds.still(now), Duration::from_millis(70));
+    }
+
     /// [T4.2.1.25]
     #[test]
     fn ten_long_rounds_in_a_row_are_enough() {
