@@ -32,9 +32,9 @@ impl<S: Subject> World<'_, S> {
             return;
         };
         if client.keep(node, handle) {
-            let text = format_args!("client {number} says that it is there");
-            self.tell(Some(node), text);
-            self.record_note(Some(node), text);
+            let said = "says that it is there";
+            self.tell(Some(node), format_args!("client {number} {said}"));
+            self.record_note(Some(node), format_args!("client {number} {said}"));
         }
     }
 
