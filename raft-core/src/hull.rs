@@ -86,6 +86,7 @@ impl Hull {
         self.common.forget_old_promises();
         if let Input::Applied(index) = input {
             if self.on_applied(index) {
+                self.forget_old_payloads();
                 return;
             }
         }
@@ -141,8 +142,6 @@ impl Hull {
         let before = common.applying.applied();
         common.applying.on_applied(index);
         invariants::applied(common, before);
-        self.forget_old_payloads();
-        let common = &self.common;
         common.fault.is_none() && !common.witness && common.snapshots.stored().is_none()
     }
 
