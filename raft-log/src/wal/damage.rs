@@ -382,15 +382,19 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_note_is_read_back_and_no_part_or_rotten_copy_of_it_is() {
-        let note = Note {
+    fn note() -> Note {
+        Note {
             log_id: 7,
             hard: hard(3, 9, Some(2)),
             lost_through: EntryId::new(Term::new(8), LogIndex::new(300)),
             identity: Some(Bytes::from("who")),
             given_up: 4,
-        };
+        }
+    }
+
+    #[test]
+    fn a_note_is_read_back_and_no_part_or_rotten_copy_of_it_is() {
+        let note = note();
         let nameless = Note {
             identity: None,
             ..note.clone()
@@ -419,13 +423,7 @@ mod tests {
 
     #[test]
     fn a_note_of_which_both_copies_rotted_is_none() {
-        let note = Note {
-            log_id: 7,
-            hard: hard(3, 9, Some(2)),
-            lost_through: EntryId::new(Term::new(8), LogIndex::new(300)),
-            identity: Some(Bytes::from("who")),
-            given_up: 4,
-        };
+        let note = note();
         let (once, bytes) = (note.encode_once().len(), note.encode());
         for at in 0..once {
             let mut rotten = bytes.clone();

@@ -324,17 +324,21 @@ mod tests {
         })
     }
 
+    const fn taken(says: Says) -> Passing {
+        Passing::Taken(Talk {
+            peer: NodeId::new(2),
+            term: Term::new(1),
+            says,
+        })
+    }
+
     #[test]
     fn no_more_parts_of_a_snapshot_go_out_at_once_than_may_be_unanswered() {
         let settings = Settings {
             max_appends_in_flight: 3,
             ..Settings::default()
         };
-        let answer = Passing::Taken(Talk {
-            peer: NodeId::new(2),
-            term: Term::new(1),
-            says: Says::InstallReply(None),
-        });
+        let answer = taken(Says::InstallReply(None));
         let verdict = |passings: &[Passing]| property_of(sent_wrongly(&settings, passings));
         // What is there, and each message may be sent twice.
         let (one, two) = (part(0, 1), part(1, 1));
@@ -361,13 +365,9 @@ mod tests {
             max_appends_in_flight: 2,
             ..Settings::default()
         };
-        let answer = Passing::Taken(Talk {
-            peer: NodeId::new(2),
-            term: Term::new(1),
-            says: Says::HeartbeatReply {
-                round: Some(1),
-                promise: std::time::Duration::ZERO,
-            },
+        let answer = taken(Says::HeartbeatReply {
+            round: Some(1),
+            promise: std::time::Duration::ZERO,
         });
         let [one, other] = [append(2, 1, 9), append(3, 1, 9)];
         let verdict = |passings: &[Passing]| property_of(sent_wrongly(&settings, passings));

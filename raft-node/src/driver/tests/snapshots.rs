@@ -35,16 +35,22 @@ fn submit(world: &mut World, at: u64, count: usize) {
     }
 }
 
+/// A cluster at rest that has done so many commands and takes a snapshot of every fifth, and its leader.
+fn grown(commands: usize) -> (World, u64) {
+    let mut world = eager(5);
+    let leader = world.elect();
+    submit(&mut world, leader, commands);
+    world.run(1_000);
+    (world, leader)
+}
+
 fn snapshot_of(world: &World, id: u64) -> Option<LogIndex> {
     world.handle(id).status().snapshot.map(|last| last.index)
 }
 
 #[test]
 fn logs_forget_what_snapshots_stand_for() {
-    let mut world = eager(5);
-    let leader = world.elect();
-    submit(&mut world, leader, 40);
-    world.run(1_000);
+    let (world, _) = grown(40);
     for id in [1, 2, 3] {
         let status = world.handle(id).status();
         let snapshot = status.snapshot.unwrap().index;
@@ -59,10 +65,7 @@ fn logs_forget_what_snapshots_stand_for() {
 /// [T3.8.9]
 #[test]
 fn a_start_begins_with_the_snapshot_and_applies_what_follows() {
-    let mut world = eager(5);
-    let leader = world.elect();
-    submit(&mut world, leader, 23);
-    world.run(1_000);
+    let (mut world, leader) = grown(23);
     let journals = world.journal(leader);
     for id in [1, 2, 3] {
         world.crash(id);
@@ -83,10 +86,7 @@ fn a_start_begins_with_the_snapshot_and_applies_what_follows() {
 /// A store that looks through its snapshot when it is opened has it read then, and not again.
 #[test]
 fn what_was_read_when_the_store_was_opened_is_the_state() {
-    let mut world = eager(5);
-    let leader = world.elect();
-    submit(&mut world, leader, 23);
-    world.run(1_000);
+    let (mut world, _) = grown(23);
     let journal = world.journal(1);
     world.crash(1);
     let recovered = world.recovered(1);
@@ -110,10 +110,7 @@ fn what_was_read_when_the_store_was_opened_is_the_state() {
 
 #[test]
 fn what_was_read_and_can_not_be_the_state_stops_the_start() {
-    let mut world = eager(5);
-    let leader = world.elect();
-    submit(&mut world, leader, 10);
-    world.run(1_000);
+    let (mut world, _) = grown(10);
     world.crash(1);
     let recovered = world.recovered(1);
     let stored = recovered.stored.clone().unwrap();
