@@ -1,7 +1,6 @@
-//! What only grows: the term, the vote once given, the boot, log time from entry to entry (thesis 6.3),
-//! within a boot the commit index, and
-//! within a leader's term what it knows its followers to hold (Figure 2's state, and its
-//! "increases monotonically").
+//! What only grows: the term, the vote once given, the boot, log time from entry to entry (thesis
+//! 6.3), within a boot the commit index, and within a leader's term what it knows its followers to
+//! hold (Figure 2's state, and its "increases monotonically").
 //!
 //! Across restarts it is what was written and what was sent that counts, not what was in memory.
 

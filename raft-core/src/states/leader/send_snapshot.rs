@@ -69,7 +69,8 @@ impl Progress {
     }
 
     /// The snapshot, and the log after it, need not be kept for this follower any longer: it has been
-    /// silent for long, or got no further for much longer. When the follower comes back, it gets the newest one by then.
+    /// silent for long, or got no further for much longer. When the follower comes back, it gets the
+    /// newest one by then.
     pub(super) fn give_up_snapshot(&mut self) {
         self.mode = Mode::Probe {
             outstanding: None,
