@@ -212,15 +212,23 @@ impl Fs for MemFs {
         let kind = kind(&operation);
         disk.log.push(kind);
         if disk.fail_at == Some(number) {
-            let is_sync = matches!(operation, Operation::Sync { .. } | Operation::SyncFolder);
-            if !is_sync {
-                let _ = disk.run(number, operation);
+            match operation {
+                Operation::SyncFolder => disk.fail_folder_sync(number),
+                Operation::Sync { .. } => {}
+                other => {
+                    let _ = disk.run(number, other);
+                }
             }
             let detail = String::from("as asked for");
             return Box::pin(std::future::ready(Err(FsError::Io { detail })));
         }
         let result = match disk.failure.take() {
-            Some((failing, error)) if failing == kind => Err(error),
+            Some((failing, error)) if failing == kind => {
+                if operation == Operation::SyncFolder {
+                    disk.fail_folder_sync(number);
+                }
+                Err(error)
+            }
             other => {
                 disk.failure = other;
                 disk.run(number, operation)
@@ -349,6 +357,12 @@ impl Disk {
                 name: String::from(name),
             }),
         }
+    }
+
+    /// What was not durable before is taken for written from now on, and is not.
+    fn fail_folder_sync(&mut self, number: usize) {
+        self.finish_syncs(number);
+        self.name_changes.clear();
     }
 
     /// Lets the syncs before operation `end` take effect.
