@@ -40,7 +40,8 @@ pub use digest::ContentDigest;
 /// 6. Length and digest ([`ContentDigest`]) are of the content alone, so that any two stores agree.
 ///    No content is finished whose length or digest is not the snapshot's.
 /// 7. [`SnapshotAnswer::Failed`] says that a job was not done. The store goes on with what follows;
-///    what belongs to the same snapshot may fail, too.
+///    what belongs to the same snapshot may fail, too, and all but reads where nothing can be made
+///    durable any more.
 /// 8. At the next opening the newest snapshot counts, and any other goes, but for what was received
 ///    of one.
 pub trait SnapshotStore: Send {

@@ -93,6 +93,9 @@ pub enum Operation {
         name: String,
     },
     /// Makes creations, renames and removals durable that completed before.
+    ///
+    /// After one that failed, all later ones fail, until the folder is opened anew: the system takes
+    /// the changes for written that it could not write, whoever made them, and says so only once.
     SyncFolder,
 }
 

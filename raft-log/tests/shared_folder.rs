@@ -157,7 +157,7 @@ fn whatever_fails_for_the_store_the_log_keeps_what_it_promised() {
             }
         }
     }
-    assert!(failures > 300, "{failures}");
+    assert!(failures > 200, "{failures}");
 }
 
 /// Nobody knows what it holds, so nothing more is written there: snapshot after snapshot would be left
@@ -170,7 +170,7 @@ fn a_store_whose_folder_failed_to_sync_begins_nothing_more() {
     let mut id = None;
     for job in taking(3, &first, &[700]) {
         if let Some(SnapshotAnswer::Taken { .. }) = work(&mut store, job) {
-            id = Some(support::snapshots::snapshot(3, &first).id);
+            id = Some(snapshots::snapshot(3, &first).id);
         }
     }
     let detail = String::from("broken");

@@ -54,6 +54,8 @@ struct Platter {
     stalled_until: Time,
     /// What the next operation of its kind does.
     fault: Option<DiskFault>,
+    /// Whether a sync of the folder failed since the process started: then they all do.
+    folder_failed: bool,
     /// Whether all faults are over.
     calm: bool,
     /// What a log keeps that is not over files.
@@ -75,6 +77,7 @@ impl Disk {
             busy_until: BTreeMap::new(),
             stalled_until: Time::ZERO,
             fault: None,
+            folder_failed: false,
             calm: false,
             lasting: None,
         })))
@@ -85,6 +88,7 @@ impl Disk {
         let mut platter = self.platter();
         platter.epoch += 1;
         platter.locked = false;
+        platter.folder_failed = false;
         SimFs {
             disk: self.clone(),
             epoch: platter.epoch,
@@ -98,6 +102,7 @@ impl Disk {
         let mut platter = self.platter();
         platter.epoch += 1;
         platter.locked = false;
+        platter.folder_failed = false;
         platter.busy_until.clear();
         let sector_bytes = platter.plan.sector_bytes;
         let unsynced = platter.folder.has_unsynced();
@@ -133,12 +138,14 @@ impl Disk {
         self.platter().folder.cut_tails()
     }
 
-    /// Ends all faults, and works at full speed from now on.
-    pub(crate) fn heal(&self) {
+    /// Ends all faults, and works at full speed from now on. Answers whether it is of use to the process
+    /// that has it mounted.
+    pub(crate) fn heal(&self) -> bool {
         let mut platter = self.platter();
         platter.fault = None;
         platter.stalled_until = Time::ZERO;
         platter.calm = true;
+        !platter.folder_failed
     }
 
     /// An operation's time has come. Answers when to ask again, if the disk is stalled.
@@ -150,6 +157,7 @@ impl Disk {
         if platter.epoch == done.epoch {
             match &done.effect {
                 Effect::None => {}
+                Effect::FolderFailed { lot } => platter.folder.fail_folder_sync(&mut lot.clone()),
                 Effect::Synced { file, number } => platter.folder.synced(*file, *number),
                 Effect::Renamed { number } => platter.folder.renamed(*number),
                 Effect::FolderSynced { numbers } => platter.folder.folder_synced(numbers),
@@ -187,6 +195,10 @@ impl Platter {
             lot.span(Duration::from_micros(1), self.plan.other_most)
         };
         let (answer, effect) = match self.injected(&operation, &mut lot) {
+            Some(error) if operation == Operation::SyncFolder => {
+                self.folder_failed = true;
+                (Err(error), Effect::FolderFailed { lot })
+            }
             Some(error) => (Err(error), Effect::None),
             None => self.take_effect(operation),
         };
@@ -255,6 +267,10 @@ impl Platter {
                 let answer = done(folder.remove(name, number));
                 return (answer, Effect::Renamed { number });
             }
+            Operation::SyncFolder if self.folder_failed => {
+                let detail = format!("a sync of the folder of {} failed before", self.node);
+                Err(FsError::Io { detail })
+            }
             Operation::SyncFolder => {
                 let numbers = folder.renamings_done();
                 return (Ok(Answer::Done), Effect::FolderSynced { numbers });
@@ -301,7 +317,6 @@ impl Platter {
         let sector_bytes = self.plan.sector_bytes;
         match operation {
             Operation::Sync { name } => self.folder.fail_sync(name, sector_bytes, lot),
-            Operation::SyncFolder => self.folder.fail_folder_sync(lot),
             Operation::Write {
                 name,
                 offset,
@@ -320,7 +335,9 @@ impl Platter {
                     let _ = self.take_effect(operation.clone());
                 }
             }
-            Operation::Rename { .. }
+            // Those before it are answered first, and hold: it fails when it answers.
+            Operation::SyncFolder
+            | Operation::Rename { .. }
             | Operation::Read { .. }
             | Operation::List
             | Operation::Lock => {}
@@ -400,7 +417,9 @@ impl Fs for SimFs {
                     platter.folder.renamed(number);
                     return Box::pin(std::future::ready(answer));
                 }
-                Effect::Synced { .. } | Effect::FolderSynced { .. } => {}
+                Effect::Synced { .. }
+                | Effect::FolderSynced { .. }
+                | Effect::FolderFailed { .. } => {}
             }
         }
         let slot = Slot::new(answer);
@@ -431,6 +450,7 @@ enum Effect {
     Synced { file: usize, number: u64 },
     Renamed { number: u64 },
     FolderSynced { numbers: Vec<u64> },
+    FolderFailed { lot: Lot },
 }
 
 /// Where an answer waits for its time, and who waits for it.

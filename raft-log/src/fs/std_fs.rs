@@ -41,6 +41,7 @@ impl StdFs {
             folder: folder.clone(),
             open: BTreeMap::new(),
             lock: None,
+            failed_sync: None,
         };
         let handle = thread::Builder::new()
             .name(String::from("quorate-disk"))
@@ -100,6 +101,8 @@ struct Disk {
     folder: PathBuf,
     open: BTreeMap<String, OpenFile>,
     lock: Option<File>,
+    /// Why a sync of the folder failed: what it was to make durable is not known.
+    failed_sync: Option<FsError>,
 }
 
 struct OpenFile {
@@ -149,8 +152,17 @@ impl Disk {
             Operation::SetLength { name, length } => done(self.set_length(&name, length), &name),
             Operation::Rename { from, to } => done(self.rename(&from, &to), &from),
             Operation::Remove { name } => done(self.remove(&name), &name),
-            Operation::SyncFolder => done(sync_folder(&self.folder), ""),
+            Operation::SyncFolder => self.sync_folder(),
         }
+    }
+
+    fn sync_folder(&mut self) -> Result<Answer, FsError> {
+        if let Some(error) = &self.failed_sync {
+            return Err(error.clone());
+        }
+        let synced = sync_folder(&self.folder).map_err(|error| fs_error(&self.folder, &error));
+        self.failed_sync = synced.as_ref().err().cloned();
+        synced.map(|()| Answer::Done)
     }
 
     fn lock(&mut self) -> Result<Answer, FsError> {

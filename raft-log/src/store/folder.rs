@@ -1,5 +1,7 @@
 //! The store's folder: the operations it is made of, with errors that say what was tried.
 
+use std::sync::OnceLock;
+
 use bytes::Bytes;
 
 use crate::error::StoreError;
@@ -9,11 +11,21 @@ use crate::fs::{Answer, Fs, FsError, Operation};
 #[derive(Debug)]
 pub(super) struct Folder<F> {
     fs: F,
+    /// Why the folder can't be made durable any more.
+    failed_sync: OnceLock<StoreError>,
 }
 
 impl<F: Fs> Folder<F> {
     pub(super) const fn new(fs: F) -> Self {
-        Self { fs }
+        Self {
+            fs,
+            failed_sync: OnceLock::new(),
+        }
+    }
+
+    /// Whether a sync of the folder failed, and why: what it holds is not known any more.
+    pub(super) fn failed_sync(&self) -> Option<&StoreError> {
+        self.failed_sync.get()
     }
 
     /// Does what has no answer but that it is done.
@@ -75,7 +87,11 @@ impl<F: Fs> Folder<F> {
 
     /// Makes what was created, renamed and removed durable.
     pub(super) async fn sync(&self) -> Result<(), StoreError> {
-        self.run("sync the folder", Operation::SyncFolder).await
+        let synced = self.run("sync the folder", Operation::SyncFolder).await;
+        if let Err(error) = &synced {
+            self.failed_sync.get_or_init(|| error.clone());
+        }
+        synced
     }
 
     async fn ask(&self, action: &'static str, operation: Operation) -> Result<Answer, StoreError> {

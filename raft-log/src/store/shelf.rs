@@ -118,11 +118,16 @@ impl<F: Fs> Shelf<F> {
         self.damage.as_ref()
     }
 
-    /// Does a job; the answer, where it has one.
+    /// Does a job; the answer, where it has one. After a failed sync of the folder there is only
+    /// reading: what is written could not be made to count, and nobody would remove it.
     pub(super) async fn work(
         &mut self,
         work: StoreWork,
     ) -> Result<Option<SnapshotAnswer>, StoreError> {
+        match (self.folder.failed_sync(), &work) {
+            (None, _) | (_, StoreWork::Read { .. }) => {}
+            (Some(error), _) => return Err(error.clone()),
+        }
         match work {
             StoreWork::Create { mark, time } => self.create(mark, time).await.map(Some),
             StoreWork::Append(part) => self.append(part).await.map(Some),

@@ -32,6 +32,8 @@ struct Disk {
     /// Syncs that were asked for and not yet answered: operation, file, changes covered.
     syncs: Vec<(usize, Sync)>,
     failure: Option<(&'static str, FsError)>,
+    /// Whether a sync of the folder failed: then they all do.
+    folder_failed: bool,
     /// The operation that fails.
     fail_at: Option<usize>,
     /// The names of the operations started.
@@ -302,6 +304,10 @@ impl Disk {
                 change.apply(&mut self.names);
                 self.name_changes.push(change);
             }
+            Operation::SyncFolder if self.folder_failed => {
+                let detail = String::from("a sync of the folder failed before");
+                return Err(FsError::Io { detail });
+            }
             Operation::SyncFolder => {
                 let changes = self.name_changes.len();
                 self.syncs.push((number, Sync::Folder { changes }));
@@ -363,6 +369,7 @@ impl Disk {
     fn fail_folder_sync(&mut self, number: usize) {
         self.finish_syncs(number);
         self.name_changes.clear();
+        self.folder_failed = true;
     }
 
     /// Lets the syncs before operation `end` take effect.

@@ -173,6 +173,40 @@ fn a_failed_sync_is_believed_by_the_cache_only() {
     assert!(!rig.crash(Loss::All), "nothing is pending any more");
 }
 
+/// Two who share a folder: the one whose sync fails is not the one whose file is lost, so that neither may
+/// be told that all is well.
+#[test]
+fn after_a_failed_sync_of_the_folder_nobody_is_told_that_it_is_durable() {
+    for earlier in [false, true] {
+        let rig = Rig::new();
+        let fs = rig.disk.mount();
+        rig.create(&fs);
+        let mut before = earlier.then(|| fs.start(Operation::SyncFolder));
+        rig.disk.fail_next(DiskFault::Folder);
+        let mut failing = fs.clone().start(Operation::SyncFolder);
+        let mut after = fs.start(Operation::SyncFolder);
+        let answer = |completion: &mut Completion| loop {
+            let mut cx = Context::from_waker(Waker::noop());
+            match completion.as_mut().poll(&mut cx) {
+                Poll::Ready(answer) => return answer,
+                Poll::Pending => rig.pass(),
+            }
+        };
+        assert!(matches!(answer(&mut after), Err(FsError::Io { .. })));
+        assert!(matches!(answer(&mut failing), Err(FsError::Io { .. })));
+        if let Some(before) = &mut before {
+            assert_eq!(answer(before), Ok(Answer::Done));
+        }
+        assert!(!rig.disk.heal(), "of no use to this process");
+        rig.crash(Loss::All);
+        let fs = rig.disk.mount();
+        // What no earlier sync covered is there, or not.
+        let is_there = rig.run(&fs, sync()).is_ok();
+        assert!(is_there || !earlier, "it was promised");
+        assert_eq!(rig.run(&fs, Operation::SyncFolder), Ok(Answer::Done));
+    }
+}
+
 #[test]
 fn a_stalled_disk_answers_when_the_stall_is_over() {
     let rig = Rig::new();

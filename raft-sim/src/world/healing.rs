@@ -74,8 +74,11 @@ impl<S: Subject> World<'_, S> {
         self.record(None, || What::Healed);
         self.network.heal();
         self.armed.clear();
+        let mut broken = Vec::new();
         for node in &mut self.nodes {
-            node.disk.heal();
+            if !node.disk.heal() {
+                broken.push(node.number);
+            }
             node.clock.be_punctual();
             node.rare.end();
             node.slow = None;
@@ -88,6 +91,12 @@ impl<S: Subject> World<'_, S> {
                 .and_then(|node| node.build.take());
             if build.is_some() && self.nodes.get(number).is_some_and(Node::is_up) {
                 self.take_down(number, Loss::Process)?;
+            }
+        }
+        // A failed sync that a log has not met yet would end its node in the midst of peace.
+        for number in broken {
+            if self.nodes.get(number).is_some_and(Node::is_up) {
+                self.take_down(number, Loss::Torn)?;
             }
         }
         // Some worlds have to do without a leader at first, and some with a majority.

@@ -192,6 +192,7 @@ fn many_files_are_open_at_once_only_while_they_are_unsynced() {
         folder: folder.path().to_owned(),
         open: BTreeMap::new(),
         lock: None,
+        failed_sync: None,
     };
     for number in 0..300 {
         let name = number.to_string();
@@ -200,6 +201,25 @@ fn many_files_are_open_at_once_only_while_they_are_unsynced() {
         assert!(disk.open.len() <= MAX_OPEN_FILES);
     }
     assert!(disk.open.len() > 1, "those used last stay open");
+}
+
+/// The system says it once, and takes for written what is not.
+#[test]
+fn after_a_failed_sync_of_the_folder_they_all_fail_until_it_is_opened_anew() {
+    let above = tempfile::tempdir().unwrap();
+    let folder = above.path().join("folder");
+    let fs = StdFs::open(&folder).unwrap();
+    fs::remove_dir(&folder).unwrap();
+    let failed = run(&fs, Operation::SyncFolder);
+    assert!(
+        matches!(failed, Err(FsError::NotFound { .. })),
+        "{failed:?}"
+    );
+    fs::create_dir(&folder).unwrap();
+    assert_eq!(run(&fs, Operation::SyncFolder), failed);
+    drop(fs);
+    let fs = StdFs::open(&folder).unwrap();
+    assert_eq!(run(&fs, Operation::SyncFolder), Ok(Answer::Done));
 }
 
 #[test]
