@@ -39,6 +39,7 @@ mod reads;
 mod repairs;
 pub(crate) mod sessions;
 mod snapshots;
+mod stale;
 pub mod state_machine_safety;
 #[cfg(test)]
 mod story;
@@ -61,6 +62,7 @@ pub(crate) use reads::Due;
 use reads::Reads;
 use sessions::Sessions;
 use snapshots::Snapshots;
+use stale::Stale;
 use timers::{Pace, Stand, Step, Timers, Wrong};
 use vigils::{Outlook, Vigils};
 
@@ -84,6 +86,7 @@ pub struct Checks {
     order: witnesses::Order,
     repairs: repairs::Repairs,
     parcels: Parcels,
+    stale: Stale,
 }
 
 impl Checks {
@@ -107,6 +110,7 @@ impl Checks {
             order: witnesses::Order::default(),
             repairs: repairs::Repairs::default(),
             parcels: Parcels::default(),
+            stale: Stale::default(),
         }
     }
 
@@ -176,6 +180,7 @@ impl Checks {
         }
         self.timers.stopped(node);
         self.vigils.stopped(node);
+        self.stale.stopped(node);
         self.snapshots.stopped(node);
         self.model.stopped(node);
     }
@@ -208,6 +213,8 @@ impl Checks {
             let snapshots = &mut self.snapshots;
             let wrong =
                 wrong.or_else(|| snapshots.step(hull, &self.facts, &self.model, &self.members));
+            let (stale, passings) = (&mut self.stale, &self.passings);
+            let wrong = wrong.or_else(|| stale.step(before.as_deref(), hull, local, passings));
             wrong.or_else(|| self.wrong_now(local, node, hull))
         });
         if let Some((property, text)) = wrong {
