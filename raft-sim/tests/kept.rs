@@ -103,3 +103,30 @@ fn liveness_holds_in_a_world_of_seed_5095() {
 fn liveness_holds_in_a_world_of_seed_41088() {
     holds(include_str!("kept/seed-41088.plan"));
 }
+
+/// Violated durability when a sync of a folder failed for the store of snapshots, and the log in that
+/// folder went on calling durable what the system had lost: a removed segment came back.
+#[test]
+fn durability_holds_in_a_world_of_seed_26151() {
+    holds(include_str!("kept/seed-26151.plan"));
+}
+
+/// Violated one_cluster when a deposed leader woke, appended what it had been asked for, told the newcomer
+/// and had it cut off again, all in one step: who had been admitted was read after steps only.
+#[test]
+fn one_cluster_holds_in_a_world_of_seed_41953() {
+    holds(include_str!("kept/seed-41953.plan"));
+}
+
+/// The same, in another course of events.
+#[test]
+fn one_cluster_holds_in_a_world_of_seed_42494() {
+    holds(include_str!("kept/seed-42494.plan"));
+}
+
+/// Violated membership when a log failed in the step in which it was asked to keep a configuration,
+/// which was found on disk all the same: nothing was learned of such a step.
+#[test]
+fn membership_holds_in_a_world_of_seed_51828() {
+    holds(include_str!("kept/seed-51828.plan"));
+}
