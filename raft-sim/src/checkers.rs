@@ -162,9 +162,9 @@ impl Checks {
         let opened = self.lives.opened(newcomer, hull.me(), founders);
         // A founder's name is told at once how the cluster began: whoever is none must be a member.
         let named = founders.member(hull.me().id).is_some();
-        let admitted = !newcomer.joins || named || self.members.was_admitted(hull.me());
-        let unknown = || format!("{:?} joined, and nobody has added it", hull.me());
-        let opened = opened.and_then(|()| admitted.then_some(()).ok_or_else(unknown));
+        let wanted = !newcomer.joins || named || self.members.was_wanted(hull.me());
+        let unknown = || format!("{:?} joined, and nobody has asked for it", hull.me());
+        let opened = opened.and_then(|()| wanted.then_some(()).ok_or_else(unknown));
         opened.map_err(|text| Violation {
             property: property::ONE_CLUSTER,
             node: Some(hull.me().id),
@@ -342,6 +342,11 @@ impl Checks {
     /// All configurations that may yet decide.
     pub(crate) fn in_question(&self) -> impl Iterator<Item = &Configuration> {
         self.members.in_question()
+    }
+
+    /// A node is about to be asked to make these the members.
+    pub(crate) fn wanted(&mut self, target: &MemberSet) {
+        self.members.want(target);
     }
 
     /// Who asked for these members was told that since this entry there are no others.

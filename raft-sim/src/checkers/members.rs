@@ -39,9 +39,9 @@ pub(crate) struct Members {
     terms: BTreeSet<Term>,
     /// The last configuration known to be committed.
     settled: Option<EntryId>,
-    /// All who ever stood in a configuration in force: a leader's is, before its log is asked to keep
-    /// it.
-    admitted: BTreeSet<(NodeId, Incarnation)>,
+    /// All whom somebody was asked to make a member. Who was one for a moment can't be told from
+    /// outside: in one step a leader may append a configuration, tell who is in it, and be deposed.
+    wanted: BTreeSet<(NodeId, Incarnation)>,
     /// By node: the configuration last seen in force, and whether it led.
     seen: ByNode<(EntryId, Role)>,
 }
@@ -65,6 +65,8 @@ impl Members {
         facts: &[Fact],
         reached: &mut Reached,
     ) -> Option<Wrong> {
+        // What a log failed to keep may be there all the same when it is opened again.
+        let appended = self.learn_entries(facts);
         if hull.fault().is_some() {
             return None;
         }
@@ -73,7 +75,6 @@ impl Members {
             self.founding = Some(hull.configuration().clone());
         }
         self.learn_commit(hull);
-        let appended = self.learn_entries(facts);
         let was = self.seen.insert(me, (by, hull.role()));
         self.mark(hull, was, reached);
         let campaigns = matches!(hull.role(), Role::Candidate | Role::PreCandidate);
@@ -83,12 +84,6 @@ impl Members {
             }
         }
         let moved = was.is_none_or(|(known, _)| known != by);
-        if moved {
-            let in_force = hull.configuration();
-            let members = in_force.halves().chain(in_force.target.as_ref()).flatten();
-            let members = members.map(|(id, member)| (*id, member.incarnation));
-            self.admitted.extend(members);
-        }
         if !moved && appended.is_empty() && !facts.iter().any(changes_log) {
             return None;
         }
@@ -112,9 +107,16 @@ impl Members {
         })
     }
 
-    /// Whether this life of a node ever stood in a configuration in force.
-    pub(super) fn was_admitted(&self, peer: Peer) -> bool {
-        self.admitted.contains(&(peer.id, peer.incarnation))
+    /// A node is asked to make these the members.
+    pub(super) fn want(&mut self, members: &MemberSet) {
+        let lives = members.iter();
+        self.wanted
+            .extend(lives.map(|(id, member)| (*id, member.incarnation)));
+    }
+
+    /// Whether anybody was ever asked to make this life of a node a member.
+    pub(super) fn was_wanted(&self, peer: Peer) -> bool {
+        self.wanted.contains(&(peer.id, peer.incarnation))
     }
 
     /// All configurations that may yet decide: the last one that is known to be committed, and all

@@ -49,6 +49,7 @@ impl<S: Subject> World<'_, S> {
         let target: Option<Members> = wanted.map(|(node, role)| node.as_member(role)).collect();
         let handle = self.nodes.get(number).and_then(Node::handle);
         if let (Some(target), Some(handle)) = (target, handle) {
+            self.checks.wanted(&target);
             let request = handle.reconfigure(target.clone());
             let target = Some(target);
             self.operator.0.push(Asked { request, target });
