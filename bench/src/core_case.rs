@@ -11,7 +11,7 @@ use crate::clusters::omni_paxos::Omni;
 use crate::clusters::quorate::Quorate;
 use crate::clusters::raft_rs::RaftRs;
 use crate::clusters::{Cluster, Digest, Failure, Shape};
-use crate::meter::{Cost, cost_of, median};
+use crate::meter::{Cost, cost_of, keep_freed_memory, median};
 use crate::report::{Figure, Report};
 
 /// What can be chosen.
@@ -111,15 +111,6 @@ pub(crate) fn run(options: &CoreOptions) -> Result<Report, Box<dyn Error>> {
     })
 }
 
-/// Lets the process keep what it frees, so that no round pays the kernel for memory that the one
-/// before gave back. glibc keeps twice the largest block that it ever got from the kernel alone and
-/// returned; other allocators keep more by themselves. It serves all systems alike.
-fn keep_freed_memory() {
-    drop(std::hint::black_box(Vec::<u8>::with_capacity(
-        LARGEST_LEARNED_FROM,
-    )));
-}
-
 fn measure(options: &CoreOptions, at: usize) -> Result<Vec<Figure>, Failure> {
     let payload = options.payload as usize;
     let load = Load {
@@ -184,8 +175,7 @@ fn round<C: Cluster>(load: &Load) -> Result<Cost, Failure> {
     Ok(cost)
 }
 
-/// Enough to measure, and little enough that the logs fit what is kept between rounds: about
-/// 8 MiB of payload.
+/// Enough to measure, and little enough that rounds alternate quickly: about 8 MiB of payload.
 fn times(payload: usize, at: usize) -> usize {
     let fitting = (8 << 20) / payload.max(256);
     (fitting / at).clamp(16, 16_384)
@@ -235,5 +225,3 @@ impl Rounds {
 
 /// How many systems are compared.
 const SYSTEMS: usize = 5;
-/// Just under the largest block that glibc draws conclusions from (32 MiB on 64-bit systems).
-const LARGEST_LEARNED_FROM: usize = (32 << 20) - (64 << 10);

@@ -43,6 +43,24 @@ fn thread_nanoseconds() -> u64 {
     now.tv_sec.unsigned_abs() * 1_000_000_000 + now.tv_nsec.unsigned_abs()
 }
 
+/// Lets the process keep what it frees, whoever freed it. By default glibc gives the end of the heap
+/// back to the kernel whenever much of it is free, and takes large blocks from there alone: a system
+/// would then pay, page by page, for what the one measured before it gave back. Of other allocators
+/// nothing is asked.
+pub(crate) fn keep_freed_memory() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: it only sets parameters, and other threads that allocate are none yet. What it does
+    // not take it leaves as it was.
+    unsafe {
+        libc::mallopt(libc::M_TRIM_THRESHOLD, i32::MAX);
+        libc::mallopt(libc::M_MMAP_THRESHOLD, LARGEST_ON_HEAP);
+    }
+}
+
+/// The most that glibc takes as the bound between the heap and blocks of their own.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+const LARGEST_ON_HEAP: i32 = 32 << 20;
+
 thread_local! {
     /// A plain cell: an atomic would cost whoever allocates more than counting does.
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
