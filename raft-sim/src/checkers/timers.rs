@@ -523,8 +523,12 @@ impl Course {
                 }
             }
         }
-        if let Some(office) = self.office.as_mut().filter(|_| was.quiet && !is.quiet) {
-            office.silence.roused(step.local);
+        if let Some(office) = &mut self.office {
+            match (was.quiet, is.quiet) {
+                (_, true) => office.silence.fell(),
+                (true, false) => office.silence.roused(step.local),
+                (false, false) => {}
+            }
         }
         turns
     }

@@ -11,6 +11,9 @@ use crate::spy::{Passing, Says, Talk};
 pub(super) struct Silence {
     spoke: Time,
     takes_leave: bool,
+    /// Whether its hull fell silent since it took leave. It waits for all to answer before it does, and
+    /// may meanwhile be late with its word.
+    fell: bool,
     /// When it was roused since it took leave. It may have had to wait for room until it spoke.
     roused: Option<Time>,
 }
@@ -20,8 +23,14 @@ impl Silence {
         Self {
             spoke: now,
             takes_leave: false,
+            fell: false,
             roused: None,
         }
+    }
+
+    /// Its hull expects to hear nothing.
+    pub(super) const fn fell(&mut self) {
+        self.fell = true;
     }
 
     /// Somebody wants something of it.
@@ -49,9 +58,10 @@ impl Silence {
             | Passing::Garbled
             | Passing::NamedItself => return None,
         };
-        let kept = self.is_kept(now, pace);
+        let kept = self.fell && self.is_kept(now, pace);
         self.spoke = now;
         self.takes_leave = quiet;
+        self.fell &= quiet;
         let roused = self.roused.take().unwrap_or(now);
         (kept && !quiet).then_some(roused)
     }

@@ -402,7 +402,8 @@ fn of_a_leader_that_took_leave_nothing_is_demanded_until_it_speaks_again() {
     let reply = taken(OTHER, 6, ANSWERS);
     let silent_until = |again: u64| {
         let mut tale = Tale::new();
-        tale.elect(0).at(20, &[beat(true), reply], |_| {});
+        tale.elect(0)
+            .at(20, &[beat(true), reply], |stand| stand.quiet = true);
         tale.at(again, &[], |_| {});
         for millis in (again..again + 60).step_by(20) {
             tale.at(millis, &[], |_| {});
@@ -412,7 +413,7 @@ fn of_a_leader_that_took_leave_nothing_is_demanded_until_it_speaks_again() {
     assert_eq!(silent_until(5_000).found, None);
     let mut awake = silent_until(5_000);
     for millis in (5_060..5_380).step_by(20) {
-        awake.at(millis, &[beat(false)], |_| {});
+        awake.at(millis, &[beat(false)], |stand| stand.quiet = false);
     }
     assert_eq!(
         awake.found, None,
@@ -461,11 +462,30 @@ fn silences_are_no_absences() {
     for silence in 1..12 {
         let back = silence * 1_000;
         for millis in (back..back + 60).step_by(20) {
-            tale.at(millis, &[beat(false), reply], |_| {});
+            tale.at(millis, &[beat(false), reply], |stand| stand.quiet = false);
         }
-        tale.at(back + 60, &[beat(true), reply], |_| {});
+        tale.at(back + 60, &[beat(true), reply], |stand| stand.quiet = true);
     }
     assert_eq!(tale.found, None);
+}
+
+#[test]
+fn who_waits_for_answers_to_its_farewell_is_not_silent_however_late_it_speaks() {
+    let reply = taken(OTHER, 6, ANSWERS);
+    let gives_up = |fell: bool| {
+        let mut tale = Tale::new();
+        tale.elect(0)
+            .at(20, &[beat(true), reply], |stand| stand.quiet = fell);
+        // Its clock races.
+        tale.at(90, &[beat(false)], |stand| stand.quiet = false)
+            .at(125, &[], |stand| {
+                stand.role = Role::Follower;
+                stand.leader = None;
+            });
+        tale.found
+    };
+    assert_eq!(gives_up(false), None, "the last answer is long ago");
+    assert_eq!(gives_up(true), NEEDLESS, "it has only begun to listen");
 }
 
 #[test]
