@@ -43,7 +43,7 @@ pub(crate) use confirmations::Asked;
 use confirmations::Rounds;
 use hanging::Hanging;
 use leases::Leases;
-use letters::{is_answer, leader_of, only_asked_for_votes};
+use letters::{is_answer, leader_of, lost_leader, only_asked_for_votes};
 use office::Office;
 use silence::Silence;
 pub(crate) use stand::{Pace, Stand};
@@ -264,8 +264,7 @@ impl Course {
     fn defies_leader(&self, step: &Step<'_>) -> Option<Wrong> {
         let is = step.after;
         let campaigns = matches!(is.role, Role::Candidate | Role::PreCandidate);
-        let lost = |passing: &Passing| matches!(passing, Passing::ConnectionLost(_));
-        if !campaigns || is.stopped || step.passings.iter().any(lost) {
+        if !campaigns || is.stopped || lost_leader(self.stand, step) {
             return None;
         }
         let spoke = |passing: &Passing| leader_of(passing, is.term);
@@ -287,9 +286,8 @@ impl Course {
         if !step.pace.check_quorum || was.role != Role::Follower {
             return None;
         }
-        let lost = |passing: &Passing| matches!(passing, Passing::ConnectionLost(_));
         // Half of the time is far from any quarrel about its end.
-        if silent * 2 >= step.pace.election_timeout || step.passings.iter().any(lost) {
+        if silent * 2 >= step.pace.election_timeout || lost_leader(self.stand, step) {
             return None;
         }
         let what = if is.term > was.term {
@@ -326,13 +324,12 @@ impl Course {
             return None;
         }
         let waited = step.local.since(self.patient?);
-        let lost = |passing: &Passing| matches!(passing, Passing::ConnectionLost(_));
         let told = |passing: &Passing| {
             matches!(passing, Passing::Taken(talk)
                 if talk.term == self.stand.term && matches!(talk.says, Says::TimeoutNow { .. }))
         };
         if waited >= step.pace.election_timeout
-            || step.passings.iter().any(lost)
+            || lost_leader(self.stand, step)
             || step.passings.iter().any(told)
         {
             return None;
@@ -547,7 +544,7 @@ impl Course {
         }
         match passing {
             // It may be dead: whoever hopes for another leader need not wait.
-            Passing::ConnectionLost(_) => {
+            Passing::ConnectionLost(_) if lost_leader(self.stand, step) => {
                 self.heard = None;
                 self.patient = None;
             }
@@ -572,6 +569,7 @@ impl Course {
                 ..
             }) => self.asked_by.retain(|other| other != peer),
             Passing::Sent(_)
+            | Passing::ConnectionLost(_)
             | Passing::Read
             | Passing::Resumed
             | Passing::Garbled

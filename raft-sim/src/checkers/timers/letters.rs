@@ -2,6 +2,7 @@
 
 use raft_core::ids::{NodeId, Term};
 
+use super::{Stand, Step};
 use crate::spy::{Passing, Says, Talk};
 
 /// Whether a follower answers its leader so.
@@ -51,4 +52,21 @@ pub(super) fn only_asked_for_votes(passings: &[Passing], term: Term) -> Option<N
         }
     }
     asked
+}
+
+/// Whether a connection was lost in this step of a node that stood so before it, which may have been
+/// the one to its leader. A lost one to another says nothing of that.
+pub(super) fn lost_leader(was: Stand, step: &Step<'_>) -> bool {
+    let lost = |passing: &Passing| match passing {
+        Passing::ConnectionLost(node) => Some(*node),
+        _ => None,
+    };
+    let mut lost = step.passings.iter().filter_map(lost).peekable();
+    if lost.peek().is_none() {
+        return false;
+    }
+    let is = step.after;
+    let leaders = [was.leader, is.leader];
+    let known = was.term == is.term && leaders.iter().any(Option::is_some);
+    !known || lost.any(|node| leaders.contains(&Some(node)))
 }

@@ -165,6 +165,23 @@ fn whoever_lost_the_connection_need_not_wait() {
 }
 
 #[test]
+fn a_lost_connection_to_another_is_no_reason_to_give_up_a_leader() {
+    let lost = Passing::ConnectionLost(OTHER);
+    let mut tale = Tale::new();
+    tale.at(50, &[heartbeat(5)], |_| {})
+        .at(60, &[lost], |_| {})
+        .at(65, &[], campaign);
+    assert_eq!(tale.found, NEEDLESS);
+    let mut tale = Tale::new();
+    tale.at(50, &[heartbeat(5)], |_| {});
+    tale.at(60, &[asks(6), lost], |stand| {
+        stand.term = Term::new(6);
+        stand.leader = None;
+    });
+    assert_eq!(tale.found, None, "it may have led in between");
+}
+
+#[test]
 fn a_heartbeat_of_an_earlier_term_is_no_reason_to_wait() {
     let mut tale = Tale::new();
     tale.at(50, &[heartbeat(4)], |_| {}).at(60, &[], campaign);
