@@ -25,6 +25,7 @@ use crate::script::print::role;
 use crate::spy::{Passing, Says, Talk};
 
 mod absences;
+mod addressees;
 mod confirmations;
 mod hanging;
 mod leases;
@@ -158,7 +159,11 @@ impl Timers {
         let under_way = transfers::under_way(hull, step.local);
         let wrong = course.transfers.step(was, step, under_way);
         let wrong = wrong.or(course.hanging.step(step.oldest_write, step, course.woke));
-        let wrong = wrong.or_else(|| refusals::refuses_for_nothing(was, step, hull));
+        let office = course.office.as_ref();
+        let wrong = wrong
+            .or_else(|| refusals::wrong(was, step, hull))
+            .or_else(|| addressees::hands_over_to_nobody(office, step, under_way))
+            .or_else(|| addressees::speaks_to_strangers(was, step, hull));
         wrong.map_or(Ok(()), Err)
     }
 

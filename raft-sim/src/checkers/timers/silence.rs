@@ -38,6 +38,11 @@ impl Silence {
         self.roused = Some(now);
     }
 
+    /// Whether it was roused and has not spoken since.
+    pub(super) const fn is_ending(self) -> bool {
+        self.roused.is_some()
+    }
+
     /// The leader says this. When it was roused, if it had fallen silent before and speaks again: who
     /// took leave and went on speaking has been listening all the time.
     pub(super) fn ends_with(&mut self, passing: &Passing, now: Time, pace: Pace) -> Option<Time> {
