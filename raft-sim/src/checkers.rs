@@ -28,9 +28,11 @@ pub mod leader_append_only;
 pub mod leader_completeness;
 mod lives;
 pub mod log_matching;
+mod log_times;
 pub(crate) mod members;
 pub mod model;
 pub mod monotonic;
+mod newcomers;
 pub mod no_panic;
 pub mod observation;
 mod parcels;
@@ -53,8 +55,10 @@ use budgets::Budgets;
 pub use client::{ClientFact, Fate, SubmissionId};
 use lives::Lives;
 pub(crate) use lives::Newcomer;
+use log_times::LogTimes;
 use members::Members;
 pub use model::{LogModel, Model, NodeModel};
+use newcomers::Newcomers;
 pub use observation::Observation;
 use observation::unchanged;
 use parcels::Parcels;
@@ -87,6 +91,8 @@ pub struct Checks {
     repairs: repairs::Repairs,
     parcels: Parcels,
     stale: Stale,
+    newcomers: Newcomers,
+    log_times: LogTimes,
 }
 
 impl Checks {
@@ -111,6 +117,8 @@ impl Checks {
             repairs: repairs::Repairs::default(),
             parcels: Parcels::default(),
             stale: Stale::default(),
+            newcomers: Newcomers::default(),
+            log_times: LogTimes::default(),
         }
     }
 
@@ -182,6 +190,7 @@ impl Checks {
         self.vigils.stopped(node);
         self.stale.stopped(node);
         self.snapshots.stopped(node);
+        self.newcomers.stopped(node);
         self.model.stopped(node);
     }
 
@@ -241,13 +250,14 @@ impl Checks {
     /// What is wrong with a hull whether or not anything has changed.
     fn wrong_now(&mut self, local: Time, node: NodeId, hull: &Hull) -> Option<Wrong> {
         let own = self.model.node(node);
+        let under_way = own.map_or(0, NodeModel::writes_under_way);
         let step = Step {
             node,
             local,
             after: Stand::of(hull),
             pace: Pace::of(hull),
             passings: &self.passings,
-            written: own.is_some_and(|own| own.writes_under_way() == 0),
+            written: own.is_some() && under_way == 0,
             oldest_write: own.and_then(NodeModel::oldest_write),
             left_letters: self.habits.left_letters,
         };
@@ -274,6 +284,8 @@ impl Checks {
                 self.repairs.step(hull, local, model, passings)
             })
             .or_else(|| self.parcels.step(node, hull.settings(), &self.passings))
+            .or_else(|| self.newcomers.step(hull, &step))
+            .or_else(|| self.log_times.step(hull, local, under_way, &self.facts))
             .or_else(flooded)
     }
 

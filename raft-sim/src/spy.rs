@@ -243,6 +243,7 @@ impl Journal {
             | Fact::Promised { .. }
             | Fact::Applied(_)
             | Fact::Stored(_)
+            | Fact::LetGo(_)
             | Fact::StandsFor(_)
             | Fact::StoreFailed
             | Fact::Restored(_) => {}
@@ -321,6 +322,8 @@ pub enum Fact {
     Applied(AppliedFact),
     /// The store says that this snapshot is durable.
     Stored(SnapshotId),
+    /// The store is told to let go of this one.
+    LetGo(SnapshotId),
     /// The user's state machine was replaced by one out of a snapshot.
     Restored(RestoredFact),
     /// Something is written down that stands for the beginning of the log.

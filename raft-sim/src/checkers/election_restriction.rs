@@ -69,6 +69,7 @@ impl Checker for ElectionRestriction {
             | Fact::LogFailed
             | Fact::Applied(_)
             | Fact::Stored(_)
+            | Fact::LetGo(_)
             | Fact::StandsFor(_)
             | Fact::StoreFailed
             | Fact::Restored(_) => Ok(()),

@@ -354,6 +354,7 @@ impl NodeModel {
             Fact::LogFailed
             | Fact::Asked { .. }
             | Fact::Promised { .. }
+            | Fact::LetGo(_)
             | Fact::StandsFor(_)
             | Fact::StoreFailed => {}
         }

@@ -53,6 +53,7 @@ impl Checker for Monotonic {
             | Fact::LogFailed
             | Fact::Applied(_)
             | Fact::Stored(_)
+            | Fact::LetGo(_)
             | Fact::StandsFor(_)
             | Fact::StoreFailed
             | Fact::Restored(_) => Ok(()),

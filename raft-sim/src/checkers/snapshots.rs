@@ -6,7 +6,8 @@
 //!   known that a state has one form only.
 //! - One is taken when the log has grown by as much as the settings say, and not before, unless the
 //!   driver wants one or the one before can't be read. It is taken then, too.
-//! - When nobody needs more, the log keeps what the newest snapshot does not stand for, and the margin.
+//! - When nobody needs more, the log keeps what the newest snapshot does not stand for, and the margin;
+//!   and the store keeps that snapshot.
 
 use std::collections::BTreeMap;
 
@@ -31,12 +32,14 @@ pub(super) struct Snapshots {
 }
 
 /// What is known of one node's snapshots since it started.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Shelf {
     /// The last entry of the one that was last begun or received.
     tried: LogIndex,
     /// Whether the store failed since the last one was begun: the newest one may be of no use.
     doubted: bool,
+    /// What was stored and not let go of.
+    kept: Vec<SnapshotId>,
 }
 
 impl Checks {
@@ -53,13 +56,14 @@ impl Checks {
     /// Looks at a node that has applied all there is, and whose followers have it: what is wrong with
     /// what it keeps.
     pub(crate) fn kept_at_rest(&self, hull: &Hull) -> Option<String> {
-        let shelf = self.snapshots.shelves.get(&hull.me().id).copied();
-        let tried = shelf.unwrap_or_default().tried;
+        let shelf = self.snapshots.shelves.get(&hull.me().id);
+        let tried = shelf.map_or(LogIndex::ZERO, |shelf| shelf.tried);
         let settings = hull.settings();
-        let stored = hull.stored_snapshot().map(|stored| stored.id.last.index);
-        let stored = stored.unwrap_or_default();
+        let newest = hull.stored_snapshot().map(|stored| stored.id);
+        let stored = newest.map_or(LogIndex::ZERO, |newest| newest.last.index);
         missing(settings.snapshots, stored.max(tried), hull.applied_index())
             .or_else(|| kept_too_long(hull.forgotten().index, settings.snapshot_margin, stored))
+            .or_else(|| of_no_use(&shelf?.kept, newest?))
     }
 }
 
@@ -92,7 +96,14 @@ impl Snapshots {
             Fact::Stored(id) => {
                 let shelf = self.shelves.entry(me).or_default();
                 shelf.tried = shelf.tried.max(id.last.index);
+                shelf.kept.retain(|kept| kept != id);
+                shelf.kept.push(*id);
                 self.differs(*id)
+            }
+            Fact::LetGo(id) => {
+                let shelf = self.shelves.entry(me).or_default();
+                shelf.kept.retain(|kept| kept != id);
+                None
             }
             _ => None,
         })
@@ -214,6 +225,15 @@ fn kept_too_long(forgotten: LogIndex, margin: u64, stored: LogIndex) -> Option<S
     })
 }
 
+/// A snapshot that should have been let go of.
+fn of_no_use(kept: &[SnapshotId], newest: SnapshotId) -> Option<String> {
+    let other = kept.iter().find(|kept| **kept != newest)?;
+    let (other, newest) = (other.last, newest.last);
+    Some(format!(
+        "keeps its snapshot up to {other} beside that up to {newest}"
+    ))
+}
+
 /// More than a configuration weighs: those and no-ops are no payloads of clients.
 const CONFIGURATION_BYTES: u64 = 1 << 10;
 /// More than a record says beside its payload.
@@ -328,6 +348,19 @@ mod tests {
         };
         assert!(!kept(9, 0) && !kept(5, 4) && !kept(7, 4));
         assert!(kept(8, 0) && kept(4, 4));
+    }
+
+    #[test]
+    fn a_store_keeps_the_newest_snapshot_and_no_other() {
+        let snapshot = |index| SnapshotId {
+            last: id(index),
+            length: 3,
+            digest: 7,
+        };
+        let newest = snapshot(9);
+        assert_eq!(of_no_use(&[], newest), None, "it is from before this start");
+        assert_eq!(of_no_use(&[newest], newest), None);
+        assert!(of_no_use(&[snapshot(4), newest], newest).is_some());
     }
 
     #[test]

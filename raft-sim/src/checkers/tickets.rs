@@ -30,6 +30,7 @@ impl Checker for Tickets {
             | Fact::Asked { .. }
             | Fact::Promised { .. }
             | Fact::Stored(_)
+            | Fact::LetGo(_)
             | Fact::StandsFor(_)
             | Fact::StoreFailed
             | Fact::Restored(_) => Ok(()),

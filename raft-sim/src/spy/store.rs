@@ -57,12 +57,15 @@ impl SnapshotStore for SpyStore {
                 self.journal.note(Fact::StandsFor(Box::new(stands)));
                 Some(Finishing::Received(snapshot.id))
             }
+            StoreWork::Forget(id) => {
+                self.journal.note(Fact::LetGo(*id));
+                None
+            }
             StoreWork::Append(_)
             | StoreWork::Discard
             | StoreWork::Receive(_)
             | StoreWork::Write { .. }
-            | StoreWork::Read { .. }
-            | StoreWork::Forget(_) => None,
+            | StoreWork::Read { .. } => None,
         };
         if let Some(finishing) = finishing {
             self.finishing.insert(job.number, finishing);
