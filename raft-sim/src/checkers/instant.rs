@@ -1,8 +1,9 @@
 //! What holds of a hull at any instant, seen from outside: the commit index lies in the log, that
 //! ends in no later term than the hull is in, a
 //! leader's vote is its own, what a follower is sent next lies behind what it is known to hold,
-//! what a hull takes to be durable on its own disk is what its log said, who speaks has made its
-//! boot durable, and no more is sent than the settings allow.
+//! what a hull takes to be durable on its own disk is what its log said, nothing is applied before it
+//! is, no more is written at once than the settings allow, who speaks has made its boot durable, and
+//! no more is sent than the settings allow.
 //!
 //! The hull asserts most of this itself. Here it is asked again, of its getters and of what spies
 //! saw, so that nothing depends on the assertions being compiled in.
@@ -28,8 +29,19 @@ pub(crate) fn wrong(hull: &Hull, model: &Model) -> Option<Wrong> {
     commit_outside(hull.commit_index(), hull.last())
         .or_else(|| term_behind(hull.term(), hull.last()))
         .or_else(|| vote_lost(hull.role(), hull.vote(), me))
-        // While a snapshot takes the place of a log, what is durable lies before its beginning.
-        .or_else(|| overrated(claimed, &model.node(me)?.durable).filter(|_| kept))
+        .or_else(|| {
+            let own = model.node(me)?;
+            let most = hull.settings().max_writes_in_flight;
+            // While a snapshot takes the place of a log, what is durable lies before its beginning.
+            overrated(claimed, &own.durable)
+                .filter(|_| kept)
+                .or_else(|| too_many_writes(own.writes_under_way(), most))
+        })
+        .or_else(|| {
+            // What a snapshot stands for is durable with it.
+            let stored = || hull.stored_snapshot().map(|stored| stored.id.last.index);
+            applied_too_soon(hull.applied_index(), durable, stored)
+        })
         .or_else(|| {
             if hull.role() != Role::Leader {
                 return None;
@@ -173,6 +185,25 @@ fn commit_outside(commit: LogIndex, last: EntryId) -> Option<Wrong> {
     })
 }
 
+/// Others may have committed it; after a crash this node would know nothing of what it has shown.
+fn applied_too_soon(
+    applied: LogIndex,
+    durable: LogIndex,
+    stored: impl Fn() -> Option<LogIndex>,
+) -> Option<Wrong> {
+    (applied > durable && stored() < Some(applied)).then(|| {
+        let text = format!("has applied {applied}, and only {durable} is durable on its own disk");
+        (property::DURABILITY, text)
+    })
+}
+
+fn too_many_writes(under_way: usize, most: usize) -> Option<Wrong> {
+    (under_way > most).then(|| {
+        let text = format!("has {under_way} writes under way, of at most {most}");
+        (property::IDLE, text)
+    })
+}
+
 /// Entries come from leaders, whose term is taken over with them.
 fn term_behind(term: Term, last: EntryId) -> Option<Wrong> {
     (last.term > term).then(|| {
@@ -251,6 +282,24 @@ mod tests {
         assert_eq!(term_behind(Term::new(2), last), None);
         let wrong = term_behind(Term::new(1), last);
         assert_eq!(property_of(wrong), Some(property::MONOTONIC));
+    }
+
+    #[test]
+    fn nothing_is_applied_before_it_is_durable_here() {
+        let said = |applied, stored: Option<u64>| {
+            let wrong = applied_too_soon(at(applied), at(7), || stored.map(at));
+            property_of(wrong)
+        };
+        assert_eq!(said(7, None), None);
+        assert_eq!(said(8, None), Some(property::DURABILITY));
+        assert_eq!(said(8, Some(7)), Some(property::DURABILITY));
+        assert_eq!(said(8, Some(8)), None, "a snapshot stands for it");
+    }
+
+    #[test]
+    fn no_more_is_written_at_once_than_may_be() {
+        assert_eq!(too_many_writes(2, 2), None);
+        assert_eq!(property_of(too_many_writes(3, 2)), Some(property::IDLE));
     }
 
     #[test]
