@@ -215,36 +215,40 @@ fn the_next_one_is_taken_when_the_log_has_grown_beyond_it() {
     }
 }
 
-/// [S7.42] Nor does what it stands for count in bytes, if that was applied before it came.
+/// [S7.42] Nor does what it stands for count in bytes, whether that was applied before it came or is
+/// applied after it, from the log.
 #[test]
 fn what_a_received_one_stands_for_does_not_count_for_the_next() {
     let bytes = chunks(1, &[1, 1, 1])[0].payload_bytes() as u64;
-    let mut settings = snapshotting(u64::MAX, 0);
-    settings.snapshots = settings.snapshots.map(|policy| SnapshotPolicy {
-        after_bytes: bytes + 1,
-        ..policy
-    });
-    let mut node = follower(settings);
-    let (received, content) = snapshot(&[1, 1, 1]);
-    node.auto_store = false;
-    node.receive(2, 5, install(1, &received, 0, &[]));
-    node.store_one();
-    node.receive(2, 5, install(2, &received, 0, &content));
-    node.store_one();
-    // While the store is at it comes what was sent before.
-    node.receive(2, 5, append(EntryId::ORIGIN, chunks(1, &[1, 1, 1]), 3));
-    node.auto_store = true;
-    node.settle();
-    assert_eq!(node.hull.stored_snapshot(), Some(&received));
-    for (last, newest) in [(4, 3), (5, 3), (6, 3), (7, 7)] {
-        let before = id(last - 1, if last == 4 { 1 } else { 5 });
-        node.receive(2, 5, append(before, chunks(last, &[5]), last));
-        let stored = node.hull.stored_snapshot().map(|stored| stored.id.last);
-        assert_eq!(
-            stored.map(|last| last.index),
-            Some(index(newest)),
-            "after {last}"
-        );
+    for commit in 0..=3 {
+        let mut settings = snapshotting(u64::MAX, 0);
+        settings.snapshots = settings.snapshots.map(|policy| SnapshotPolicy {
+            after_bytes: bytes + 1,
+            ..policy
+        });
+        let mut node = follower(settings);
+        let (received, content) = snapshot(&[1, 1, 1]);
+        node.auto_store = false;
+        node.receive(2, 5, install(1, &received, 0, &[]));
+        node.store_one();
+        node.receive(2, 5, install(2, &received, 0, &content));
+        node.store_one();
+        // While the store is at it comes what was sent before.
+        let early = chunks(1, &[1, 1, 1, 5]);
+        node.receive(2, 5, append(EntryId::ORIGIN, early, commit));
+        node.auto_store = true;
+        node.settle();
+        assert_eq!(node.hull.stored_snapshot(), Some(&received));
+        for (last, newest) in [(4, 3), (5, 3), (6, 3), (7, 7)] {
+            let before = id(last - 1, if last == 4 { 1 } else { 5 });
+            node.receive(2, 5, append(before, chunks(last, &[5]), last));
+            let stored = node.hull.stored_snapshot().map(|stored| stored.id.last);
+            assert_eq!(
+                stored.map(|last| last.index),
+                Some(index(newest)),
+                "committed {commit} before, after {last}"
+            );
+        }
     }
 }
 
