@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use core::hash::{Hash, Hasher};
 
 use super::receiving::Receiving;
+use crate::chunk::Chunk;
 use crate::hull::{SnapshotJob, SnapshotWork};
 use crate::ids::LogIndex;
 use crate::log::SnapshotMark;
@@ -29,7 +30,7 @@ pub(crate) struct Snapshots {
     taking: Option<Box<Taking>>,
     /// The last entry of the snapshot that was last tried here, or stored.
     tried: LogIndex,
-    /// Bytes of payload handed out since then.
+    /// Bytes of payload handed out of what follows it.
     bytes: u64,
     /// What the state machine is to be replaced by, before it gets any more entries.
     restore: Option<Box<Snapshot>>,
@@ -110,9 +111,22 @@ impl Snapshots {
         }
     }
 
-    /// So many bytes of payload went to the state machine.
-    pub(crate) const fn note_handed_out(&mut self, bytes: usize) {
-        self.bytes = self.bytes.saturating_add(bytes as u64);
+    /// These went to the state machine, `bytes` of payload in all. What the last snapshot stands for
+    /// does not count: one that was received may be ahead of what is applied from the log.
+    pub(crate) fn note_handed_out(&mut self, chunks: &[Chunk], bytes: usize) {
+        let ahead = chunks
+            .first()
+            .is_some_and(|chunk| chunk.first_index() <= self.tried);
+        let news = if ahead {
+            let beyond = self.tried.next()..LogIndex::new(u64::MAX);
+            let views = chunks
+                .iter()
+                .filter_map(|chunk| chunk.slice(beyond.clone()));
+            views.map(|view| view.payload_bytes()).sum()
+        } else {
+            bytes
+        };
+        self.bytes = self.bytes.saturating_add(news as u64);
     }
 
     /// Whether the state machine is to be replaced first.

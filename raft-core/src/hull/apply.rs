@@ -36,7 +36,7 @@ impl Hull {
             None => self.read_back(from, through, max_bytes)?,
         };
         let bytes = self.common.applying.hand_out(&chunks);
-        self.common.snapshots.note_handed_out(bytes);
+        self.common.snapshots.note_handed_out(&chunks, bytes);
         Some(Apply { chunks })
     }
 
