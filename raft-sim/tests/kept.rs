@@ -130,3 +130,24 @@ fn one_cluster_holds_in_a_world_of_seed_42494() {
 fn membership_holds_in_a_world_of_seed_51828() {
     holds(include_str!("kept/seed-51828.plan"));
 }
+
+/// Violated idle when a follower applied from its log what a snapshot stood for that it had received: that
+/// counted for the next one, which was taken too soon.
+#[test]
+fn idle_holds_in_a_world_of_seed_73014() {
+    holds(include_str!("kept/seed-73014.plan"));
+}
+
+/// Violated needless_elections when a leader whose leave nobody answered was taken for one that had been
+/// quiet, and speaks again.
+#[test]
+fn needless_elections_hold_in_a_world_of_seed_62604() {
+    holds(include_str!("kept/seed-62604.plan"));
+}
+
+/// Violated leases when a node that had promised lost its disk: its promise was taken for gone, though
+/// nobody votes in its name any more.
+#[test]
+fn leases_hold_in_a_world_of_seed_101613() {
+    holds(include_str!("kept/seed-101613.plan"));
+}
