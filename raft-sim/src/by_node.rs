@@ -22,11 +22,6 @@ impl<T> ByNode<T> {
         self.0.get_mut(place).map(|(_, item)| item)
     }
 
-    /// Whether there is an item of this node.
-    pub(crate) fn contains_key(&self, node: &NodeId) -> bool {
-        self.place_of(*node).is_ok()
-    }
-
     /// Sets the item of this node. The one before is given back.
     pub(crate) fn insert(&mut self, node: NodeId, item: T) -> Option<T> {
         match self.place_of(node) {
@@ -102,6 +97,6 @@ mod tests {
             assert_eq!(items.find(&NodeId::new(id)), Some(&id));
             assert_eq!(items.insert(NodeId::new(id), id), Some(id));
         }
-        assert!(!items.contains_key(&NodeId::new(2)));
+        assert!(items.find(&NodeId::new(2)).is_none());
     }
 }

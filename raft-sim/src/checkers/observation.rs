@@ -220,10 +220,16 @@ fn lives_of(hull: &Hull) -> Arc<[Peer]> {
 
 /// The voters of each half of the configuration in force.
 pub(crate) fn voters_of(hull: &Hull) -> Vec<Vec<NodeId>> {
+    let ids = |half: Vec<Peer>| half.into_iter().map(|voter| voter.id).collect();
+    voting_lives_of(hull).into_iter().map(ids).collect()
+}
+
+/// The voters of each half of the configuration in force, in the lives that it means.
+pub(crate) fn voting_lives_of(hull: &Hull) -> Vec<Vec<Peer>> {
     let voters = |half: &Members| {
         half.iter()
             .filter(|(_, member)| member.role != MemberRole::Learner)
-            .map(|(id, _)| *id)
+            .map(|(id, member)| Peer::new(*id, member.incarnation))
             .collect()
     };
     hull.configuration().halves().map(voters).collect()

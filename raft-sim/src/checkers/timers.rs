@@ -16,7 +16,7 @@ use raft_core::log::BatchNumber;
 use raft_core::states::Role;
 use raft_core::time::Time;
 
-use super::observation::voters_of;
+use super::observation::{voters_of, voting_lives_of};
 use super::{property, words};
 use crate::by_node::ByNode;
 use crate::clock::SimClock;
@@ -139,7 +139,7 @@ impl Timers {
         let was = was.filter(|stand| stand.boot == step.after.boot);
         let granted = known.and_then(|course| course.pre_vote_granted(step));
         let claim = leases::claim(hull);
-        let voters: leases::Voters<'_> = &|| voters_of(hull);
+        let voters: leases::Voters<'_> = &|| voting_lives_of(hull);
         let claim = claim.map(|claim| (claim, voters));
         if let Some(wrong) = self.leases.step(was, step, granted, claim) {
             return Err(wrong);
@@ -590,8 +590,8 @@ fn gave_vote(me: NodeId, was: Stand, is: Stand) -> bool {
     new && is.vote.is_some_and(|vote| vote != me)
 }
 
-fn is_majority(halves: &[Vec<NodeId>], counts: impl Fn(&NodeId) -> bool) -> bool {
-    let of = |half: &Vec<NodeId>| half.iter().filter(|id| counts(id)).count() * 2 > half.len();
+fn is_majority<T>(halves: &[Vec<T>], counts: impl Fn(&T) -> bool) -> bool {
+    let of = |half: &Vec<T>| half.iter().filter(|one| counts(one)).count() * 2 > half.len();
     !halves.is_empty() && halves.iter().all(of)
 }
 

@@ -2,10 +2,11 @@
 //! after a restart; a leader says that it has a lease no longer than promises of a majority last,
 //! whatever their clocks do meanwhile; and while it does, nobody has been elected after it.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use raft_core::hull::Hull;
-use raft_core::ids::{EntryId, Incarnation, NodeId, Term};
+use raft_core::ids::{EntryId, Incarnation, NodeId, Peer, Term};
 use raft_core::states::Role;
 use raft_core::time::Time;
 use raft_node::clock::Clock as _;
@@ -23,6 +24,9 @@ pub(super) struct Leases {
     /// The latest term in which anybody was elected.
     elected: Term,
     nodes: ByNode<Pledge>,
+    /// Until when lives had promised whose disks are lost. They vote for nobody any more, so that what
+    /// they promised holds.
+    lost: BTreeMap<(NodeId, Incarnation), Time>,
     /// Where clocks can be read from outside.
     clocks: ByNode<SimClock>,
     marks: Vec<Marker>,
@@ -58,8 +62,8 @@ pub(super) struct Claim {
     drift: u16,
 }
 
-/// The voters of each half.
-pub(super) type Voters<'a> = &'a dyn Fn() -> Vec<Vec<NodeId>>;
+/// The voters of each half, in the lives that count.
+pub(super) type Voters<'a> = &'a dyn Fn() -> Vec<Vec<Peer>>;
 
 /// What a leader says of its lease.
 pub(super) fn claim(hull: &Hull) -> Option<Claim> {
@@ -147,15 +151,17 @@ impl Leases {
 
     /// A lease that lasts longer than what those have promised on whom it stands, if their clocks
     /// gain as much from now on as they may.
-    fn unbacked(&self, step: &Step<'_>, claim: Claim, voters: &[Vec<NodeId>]) -> Option<Wrong> {
+    fn unbacked(&self, step: &Step<'_>, claim: Claim, voters: &[Vec<Peer>]) -> Option<Wrong> {
         let left = claim.until.since(step.local);
         let needed = left * (1_000 + u32::from(claim.drift)) / 1_000;
-        let backs = |id: &NodeId| {
+        let backs = |voter: &Peer| {
             // Whose clock nobody can read is believed.
-            let (Some(pledge), Some(clock)) = (self.nodes.find(id), self.clocks.find(id)) else {
-                return !self.clocks.contains_key(id);
+            let Some(clock) = self.clocks.find(&voter.id) else {
+                return true;
             };
-            *id == step.node || pledge.until.since(clock.now()) + ROUNDING >= needed
+            let until = self.promised_by(*voter);
+            let lasts = |until: Time| until.since(clock.now()) + ROUNDING >= needed;
+            voter.id == step.node || until.is_some_and(lasts)
         };
         (!is_majority(voters, backs)).then(|| {
             let text = format!(
@@ -165,6 +171,14 @@ impl Leases {
             );
             (property::LEASES, text)
         })
+    }
+
+    /// Until when this life of a node has promised, by the node's clock.
+    fn promised_by(&self, voter: Peer) -> Option<Time> {
+        let of_now = self.nodes.find(&voter.id);
+        let of_now = of_now.filter(|pledge| pledge.life == voter.incarnation);
+        let lost = || self.lost.get(&(voter.id, voter.incarnation)).copied();
+        of_now.map(|pledge| pledge.until).or_else(lost)
     }
 
     /// What the node has promised. Another disk has promised nothing. (Boots don't tell: a start
@@ -187,6 +201,7 @@ impl Leases {
             return known;
         }
         if step.after.life != known.life {
+            self.lost.insert((step.node, known.life), known.until);
             return fresh;
         }
         if step.local < known.until {
@@ -459,7 +474,7 @@ mod tests {
             let (one, two) = (leader(5), leader(other));
             let elected = step(OTHER, 90, two, &[]);
             assert_eq!(leases.step(None, &elected, None, None), None);
-            let voters = || vec![vec![ME]];
+            let voters = || vec![vec![first_life(ME)]];
             let claim = until(end).zip(Some(&voters as Voters<'_>));
             leases.step(None, &step(ME, 100, one, &[]), None, claim)
         };
@@ -477,7 +492,7 @@ mod tests {
                 told_in,
                 Says::TimeoutNow { round, last },
             ))];
-            let voters = || vec![vec![ME]];
+            let voters = || vec![vec![first_life(ME)]];
             let step = step(ME, 100, leader(5), &told);
             leases.step(
                 None,
@@ -490,25 +505,53 @@ mod tests {
         assert_eq!(claims(4), None, "that was another time");
     }
 
+    fn first_life(id: NodeId) -> Peer {
+        Peer::new(id, Incarnation::new(1))
+    }
+
+    /// What is said of a leader that node 1, the only other of three that speaks, has promised to
+    /// give no vote for `by` more milliseconds, if it says that its lease ends at `end`. Node 1 may have
+    /// lost its disk since, and count in this life.
+    fn claims(end: u64, by: u64, wiped: bool, life: u64) -> Option<Wrong> {
+        let plan = Plan::draw(1, &Swarm::default());
+        let clock = |id| SimClock::new(id, &plan, Schedule::default(), Rare::new(&plan, 1));
+        let mut tale = Tale::new();
+        let shown = clock(ME).now().as_nanos();
+        let pledge = tale.leases.nodes.find_mut(&ME).unwrap();
+        pledge.until = Time::from_nanos(shown).after(Duration::from_millis(by));
+        tale.leases.clock_of(ME, clock(ME));
+        let third = NodeId::new(3);
+        tale.leases.clock_of(third, clock(ME));
+        if wiped {
+            tale.leases.stopped(ME);
+            let anew = Stand {
+                life: Incarnation::new(2),
+                ..plain::stand(0)
+            };
+            let started = step(ME, 100, anew, &[]);
+            assert_eq!(tale.leases.step(None, &started, None, None), None);
+        }
+        let mine = Peer::new(ME, Incarnation::new(life.into()));
+        let others = || vec![vec![mine, first_life(OTHER), first_life(third)]];
+        let step = step(OTHER, 100, leader(5), &[]);
+        let claim = until(end).zip(Some(&others as Voters<'_>));
+        tale.leases.step(None, &step, None, claim)
+    }
+
     /// The others have promised 80 ms, of which some are over: what a leader may make of the rest.
     #[test]
     fn a_lease_is_shorter_than_the_promises_by_what_clocks_may_gain() {
-        let claims = |end: u64, by: u64| {
-            let plan = Plan::draw(1, &Swarm::default());
-            let clock = |id| SimClock::new(id, &plan, Schedule::default(), Rare::new(&plan, 1));
-            let mut tale = Tale::new();
-            let shown = clock(ME).now().as_nanos();
-            let pledge = tale.leases.nodes.find_mut(&ME).unwrap();
-            pledge.until = Time::from_nanos(shown).after(Duration::from_millis(by));
-            tale.leases.clock_of(ME, clock(ME));
-            let others = || vec![vec![ME, OTHER, NodeId::new(3)]];
-            tale.leases.clock_of(NodeId::new(3), clock(ME));
-            let step = step(OTHER, 100, leader(5), &[]);
-            let claim = until(end).zip(Some(&others as Voters<'_>));
-            tale.leases.step(None, &step, None, claim)
-        };
+        let claims = |end, by| claims(end, by, false, 1);
         assert_eq!(claims(140, 44), None);
         assert!(claims(141, 44).is_some(), "41 and a tenth");
         assert!(claims(140, 43).is_some());
+    }
+
+    /// Under its old name it votes for nobody any more.
+    #[test]
+    fn what_a_life_promised_holds_when_its_disk_is_lost_and_is_nothing_that_another_life_said() {
+        assert_eq!(claims(140, 44, true, 1), None);
+        assert!(claims(141, 44, true, 1).is_some());
+        assert!(claims(140, 44, true, 2).is_some(), "that is another");
     }
 }
