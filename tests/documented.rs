@@ -43,7 +43,7 @@ fn driving(setup: Setup, recovered: Recovered, driven: &mut Driven) -> Result<()
             after = Some(to);
             for lane in Lane::ALL {
                 while let Some(message) = hull.next_send(to, lane, comms.room(to, lane)) {
-                    comms.send(to, lane, message)
+                    comms.send(to, lane, message);
                 }
             }
         }
@@ -80,6 +80,7 @@ async fn leading(leader: &Node<Counter>, node: &Node<Counter>) -> Result<(), Box
 /// `docs/membership.md`
 #[rustfmt::skip]
 #[expect(dead_code, reason = "to be compiled")]
+#[expect(clippy::expect_used, reason = "an example may be short")]
 async fn changing_the_members(leader: &Node<Counter>) -> Result<(), Box<dyn Error>> {
     let new = Node::builder(4)
         .join([(1, "10.0.0.1:7001"), (2, "10.0.0.2:7001")])
