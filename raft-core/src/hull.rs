@@ -562,6 +562,7 @@ impl Hull {
 
     /// The next ticket whose fate is decided. Take these before [`Hull::next_apply`], so that the
     /// answer's owner is known when its entry is applied.
+    #[inline]
     pub fn next_resolved(&mut self) -> Option<Resolved> {
         self.common.resolved.next()
     }

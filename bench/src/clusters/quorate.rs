@@ -237,14 +237,16 @@ impl Node {
     /// Applies entries, and answers those that were proposed here.
     fn apply(&mut self, chunks: &[Chunk]) -> u64 {
         let mut answered = 0;
-        for entry in chunks.iter().flat_map(Chunk::entries) {
-            if let Record::Client { payload, .. } = entry.record {
-                self.machine.apply(payload);
-            }
-            let mine = |(index, _): &(LogIndex, Ticket)| *index == entry.id.index;
-            if self.committed.front().is_some_and(mine) {
-                self.committed.pop_front();
-                answered += 1;
+        for chunk in chunks {
+            for entry in chunk.entries() {
+                if let Record::Client { payload, .. } = entry.record {
+                    self.machine.apply(payload);
+                }
+                let mine = |(index, _): &(LogIndex, Ticket)| *index == entry.id.index;
+                if self.committed.front().is_some_and(mine) {
+                    self.committed.pop_front();
+                    answered += 1;
+                }
             }
         }
         answered

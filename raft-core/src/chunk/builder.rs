@@ -50,7 +50,7 @@ impl ChunkBuilder {
     ///
     /// See [`PushError`].
     pub fn push_no_op(&mut self) -> Result<(), PushError> {
-        self.push(kind::NO_OP, &[], &[])
+        self.push(kind::NO_OP, [], &[])
     }
 
     /// Adds a client's command, copying it.
@@ -59,7 +59,7 @@ impl ChunkBuilder {
     ///
     /// See [`PushError`].
     pub fn push_client(&mut self, header: ClientHeader, payload: &[u8]) -> Result<(), PushError> {
-        self.push(kind::CLIENT, &header.encode(), payload)
+        self.push(kind::CLIENT, header.encode(), payload)
     }
 
     /// Adds a configuration, which must be alone in its chunk.
@@ -73,7 +73,7 @@ impl ChunkBuilder {
         }
         let mut encoded = Vec::new();
         configuration.encode(&mut encoded);
-        self.push(kind::CONFIG, &encoded, &[])?;
+        self.push(kind::CONFIG, [], &encoded)?;
         self.holds_config = true;
         Ok(())
     }
@@ -84,7 +84,7 @@ impl ChunkBuilder {
     ///
     /// See [`PushError`].
     pub fn push_raw(&mut self, kind: u8, payload: &[u8]) -> Result<(), PushError> {
-        self.push(kind, payload, &[])
+        self.push(kind, [], payload)
     }
 
     /// The number of records so far.
@@ -126,7 +126,14 @@ impl ChunkBuilder {
         Some(header.finish(self.bytes, checksum))
     }
 
-    fn push(&mut self, kind: u8, head: &[u8], payload: &[u8]) -> Result<(), PushError> {
+    /// Adds a record: a head, whose length is known where it is built, and what follows it.
+    #[inline]
+    fn push<const HEAD: usize>(
+        &mut self,
+        kind: u8,
+        head: [u8; HEAD],
+        payload: &[u8],
+    ) -> Result<(), PushError> {
         if self.holds_config {
             return Err(PushError::ConfigNotAlone);
         }
@@ -135,10 +142,10 @@ impl ChunkBuilder {
         }
         let end = self
             .payload_bytes()
-            .saturating_add(head.len())
+            .saturating_add(HEAD)
             .saturating_add(payload.len());
         let end = u32::try_from(end).map_err(|_| PushError::Full)?;
-        self.bytes.extend_from_slice(head);
+        self.bytes.extend_from_slice(&head);
         self.bytes.extend_from_slice(payload);
         self.table.push(table_row(kind, end));
         Ok(())

@@ -62,6 +62,7 @@ impl ResolvedQueue {
         give_back(&mut self.runs);
     }
 
+    #[inline]
     pub(crate) fn next(&mut self) -> Option<Resolved> {
         loop {
             let run = self.runs.front_mut()?;
