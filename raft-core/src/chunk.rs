@@ -33,7 +33,9 @@ use crate::time::LogTime;
 mod builder;
 mod layout;
 pub use builder::{ChunkBuilder, PushError};
-use layout::{FLAG_IDS_ONLY, Header, ID_CHECKSUM_AT, ROW_BYTES, TableRow, id_checksum, table_row};
+use layout::{
+    FLAG_IDS_ONLY, Header, ID_CHECKSUM_AT, ROW_BYTES, TableRow, id_checksum, stored_time, table_row,
+};
 pub use layout::{FORMAT_VERSION, HEADER_BYTES};
 
 /// CRC-32C of `bytes`, continued from the checksum of what came before (0 to begin). A parameter
@@ -45,14 +47,13 @@ pub type Checksum = fn(u32, &[u8]) -> u32;
 pub struct Chunk {
     buffer: Bytes,
     term: Term,
-    time: LogTime,
     first: LogIndex,
-    /// Never before `first`.
-    last: LogIndex,
-    /// Where the table starts in the buffer.
-    table: usize,
+    /// How many entries the view has; never zero.
+    count: u32,
     /// How many of the buffer's entries come before the view.
     skipped: u32,
+    /// How many bytes of payload stand before the table in the buffer.
+    before_table: u32,
     ids_only: bool,
     /// Whether it is a single configuration entry.
     config: bool,
@@ -109,14 +110,14 @@ impl Chunk {
     }
 
     /// The log time all entries were stamped with.
-    pub const fn time(&self) -> LogTime {
-        self.time
+    pub fn time(&self) -> LogTime {
+        stored_time(&self.buffer)
     }
 
     /// The number of entries; never zero.
     #[expect(clippy::len_without_is_empty, reason = "a chunk is never empty")]
     pub const fn len(&self) -> usize {
-        self.count() as usize
+        self.count as usize
     }
 
     /// The index of the first entry.
@@ -126,12 +127,13 @@ impl Chunk {
 
     /// The index of the last entry.
     pub const fn last_index(&self) -> LogIndex {
-        self.last
+        // There is one at least.
+        self.first.plus(self.count as u64).previous()
     }
 
     /// The id of the last entry.
     pub const fn last_id(&self) -> EntryId {
-        EntryId::new(self.term, self.last)
+        EntryId::new(self.term, self.last_index())
     }
 
     /// Whether the payloads were left out.
@@ -142,7 +144,7 @@ impl Chunk {
     /// The bytes the view's payloads take.
     pub fn payload_bytes(&self) -> usize {
         if self.whole && !self.ids_only {
-            return self.table.saturating_sub(HEADER_BYTES);
+            return self.before_table as usize;
         }
         let Range { start, end } = self.payload_range();
         end.saturating_sub(start)
@@ -162,16 +164,17 @@ impl Chunk {
     /// `None` when the chunk has none of them.
     pub fn slice(&self, range: Range<LogIndex>) -> Option<Self> {
         let first = range.start.max(self.first);
-        let last = range.end.previous().min(self.last);
+        let last = range.end.previous().min(self.last_index());
         if first > last {
             return None;
         }
         let trimmed = u32::try_from(first.distance_from(self.first)).ok()?;
+        let count = u32::try_from(last.next().distance_from(first)).ok()?;
         Some(Self {
             first,
-            last,
+            count,
             skipped: self.skipped.saturating_add(trimmed),
-            whole: self.whole && first == self.first && last == self.last,
+            whole: self.whole && count == self.count,
             ..self.clone()
         })
     }
@@ -189,10 +192,11 @@ impl Chunk {
             .take_while(|row| row.end().saturating_sub(start) <= max_bytes)
             .count()
             .max(1);
-        let last = self.first.plus(fitting as u64).previous();
+        // It has no more than there are.
+        let count = u32::try_from(fitting).unwrap_or(self.count);
         Self {
-            last,
-            whole: self.whole && last == self.last,
+            count,
+            whole: self.whole && count == self.count,
             ..self.clone()
         }
     }
@@ -200,13 +204,13 @@ impl Chunk {
     /// The entries, in order.
     pub fn entries(&self) -> impl Iterator<Item = Entry<'_>> {
         let mut start = self.payload_range().start;
-        let payloads = self.payloads();
+        let (payloads, time) = (self.payloads(), self.time());
         self.table_rows().zip(0u64..).map(move |(row, offset)| {
             let payload = payloads.get(start..row.end()).unwrap_or(&[]);
             start = row.end();
             Entry {
                 id: EntryId::new(self.term, self.first_index().plus(offset)),
-                time: self.time,
+                time,
                 record: self.record(row.kind(), payload),
             }
         })
@@ -244,9 +248,9 @@ impl Chunk {
             flags: if ids_only { FLAG_IDS_ONLY } else { 0 },
             term: self.term,
             first: self.first_index(),
-            count: self.count(),
+            count: self.count,
             payload_length: u32::try_from(end.saturating_sub(start)).unwrap_or(u32::MAX),
-            time: self.time,
+            time: self.time(),
             payload_checksum: 0,
         };
         let mut bytes = Vec::with_capacity(header.total_length());
@@ -323,7 +327,7 @@ impl Chunk {
         for entry in self.entries() {
             match entry.record {
                 Record::Config(bytes) => {
-                    if self.first != self.last {
+                    if self.count != 1 {
                         return Err(ChunkError::ConfigNotAlone);
                     }
                     Configuration::decode(bytes).map_err(ChunkError::Configuration)?;
@@ -356,13 +360,13 @@ impl Chunk {
         }
     }
 
-    /// How many entries the view has; never zero. As few as a row can number.
-    const fn count(&self) -> u32 {
-        self.last.next().distance_from(self.first) as u32
+    /// Where the table starts in the buffer.
+    const fn table(&self) -> usize {
+        HEADER_BYTES.saturating_add(self.before_table as usize)
     }
 
     fn payloads(&self) -> &[u8] {
-        self.buffer.get(HEADER_BYTES..self.table).unwrap_or(&[])
+        self.buffer.get(HEADER_BYTES..self.table()).unwrap_or(&[])
     }
 
     /// Where the view's payloads stand, counted from the start of the payloads.
@@ -373,13 +377,13 @@ impl Chunk {
         };
         start
             ..self
-                .row(self.skipped.saturating_add(self.count()).saturating_sub(1))
+                .row(self.skipped.saturating_add(self.count).saturating_sub(1))
                 .end()
     }
 
     fn row(&self, number: u32) -> TableRow<'_> {
         let at = self
-            .table
+            .table()
             .saturating_add((number as usize).saturating_mul(ROW_BYTES));
         TableRow(
             self.buffer
@@ -391,7 +395,7 @@ impl Chunk {
 
     fn table_rows(&self) -> impl Iterator<Item = TableRow<'_>> {
         let start = self
-            .table
+            .table()
             .saturating_add((self.skipped as usize).saturating_mul(ROW_BYTES));
         let length = self.len().saturating_mul(ROW_BYTES);
         let rows = self
@@ -415,7 +419,7 @@ impl Eq for Chunk {}
 impl Hash for Chunk {
     /// Equal chunks hold the same ids; others that do are rare.
     fn hash<H: Hasher>(&self, state: &mut H) {
-        (self.first, self.count(), self.term).hash(state);
+        (self.first, self.count, self.term).hash(state);
     }
 }
 

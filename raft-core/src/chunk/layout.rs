@@ -115,11 +115,13 @@ impl Header {
         let mut chunk = Chunk {
             buffer,
             term: self.term,
-            time: self.time,
             first: self.first,
-            last: self.first.plus(u64::from(self.count)).previous(),
-            table: self.table_offset(),
+            count: self.count,
             skipped: 0,
+            before_table: match self.ids_only() {
+                true => 0,
+                false => self.payload_length,
+            },
             ids_only: self.ids_only(),
             config: false,
             whole: true,
@@ -178,8 +180,14 @@ impl TableRow<'_> {
 }
 
 pub(super) const fn table_row(kind: u8, end: u32) -> [u8; ROW_BYTES] {
-    let [a, b, c, d] = end.to_le_bytes();
-    [kind, 0, 0, 0, a, b, c, d]
+    // Kind and end in one number: it is written at once.
+    (kind as u64 | (end as u64) << u32::BITS).to_le_bytes()
+}
+
+/// The log time in the header of a chunk.
+pub(super) fn stored_time(bytes: &[u8]) -> LogTime {
+    let stored = bytes.get(TIME_AT..).and_then(<[u8]>::first_chunk);
+    LogTime::from_millis(u64::from_le_bytes(*stored.unwrap_or(&[0; 8])))
 }
 
 pub(super) fn id_checksum(bytes: &[u8], table: usize, checksum: Checksum) -> u32 {
@@ -197,6 +205,7 @@ fn write_at(bytes: &mut [u8], at: usize, content: &[u8]) {
 pub const HEADER_BYTES: usize = 48;
 pub(super) const ROW_BYTES: usize = 8;
 pub(super) const ID_CHECKSUM_AT: usize = 44;
+const TIME_AT: usize = 32;
 const MAGIC: [u8; 4] = *b"QRCK";
 /// The version of the layout above.
 pub const FORMAT_VERSION: u16 = 1;
