@@ -17,11 +17,19 @@ impl<T> ById<T> {
     }
 
     pub(crate) fn find(&self, id: &NodeId) -> Option<&T> {
+        if self.0.len() <= A_HANDFUL {
+            let mut all = self.0.iter();
+            return all.find(|(other, _)| other == id).map(|(_, item)| item);
+        }
         let place = self.place_of(*id).ok()?;
         self.0.get(place).map(|(_, item)| item)
     }
 
     pub(crate) fn find_mut(&mut self, id: &NodeId) -> Option<&mut T> {
+        if self.0.len() <= A_HANDFUL {
+            let mut all = self.0.iter_mut();
+            return all.find(|(other, _)| other == id).map(|(_, item)| item);
+        }
         let place = self.place_of(*id).ok()?;
         self.0.get_mut(place).map(|(_, item)| item)
     }

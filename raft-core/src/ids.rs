@@ -5,6 +5,7 @@
 //! first entry, never a sentinel for "none" (that is what `Option` is for).
 
 use core::fmt;
+use core::hash::{Hash, Hasher};
 
 use serde::{Deserialize, Serialize};
 
@@ -66,13 +67,6 @@ number!(
 );
 
 number!(
-    /// One life of a data folder: drawn at random when the folder is created. A node whose disk
-    /// was wiped comes back under its old [`NodeId`] but with another incarnation, and counts for
-    /// nothing until it is added again.
-    Incarnation, u128, "x"
-);
-
-number!(
     /// A cluster's name, drawn at random when the cluster is founded.
     ClusterId, u128, "c"
 );
@@ -82,6 +76,64 @@ number!(
     /// exactly once; the hull only ever hands it back.
     Ticket, u64, "t"
 );
+
+/// One life of a data folder: drawn at random when the folder is created. A node whose disk
+/// was wiped comes back under its old [`NodeId`] but with another incarnation, and counts for
+/// nothing until it is added again.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(from = "u128", into = "u128")]
+pub struct Incarnation {
+    // In halves, the higher one first: a number of 128 bits would ask for memory aligned to it, and
+    // make every message and every member larger by that.
+    high: u64,
+    low: u64,
+}
+
+impl Incarnation {
+    /// Wraps the number.
+    pub const fn new(number: u128) -> Self {
+        Self {
+            high: (number >> u64::BITS) as u64,
+            low: number as u64,
+        }
+    }
+
+    /// The number inside.
+    pub const fn get(self) -> u128 {
+        ((self.high as u128) << u64::BITS) | self.low as u128
+    }
+}
+
+impl From<u128> for Incarnation {
+    fn from(number: u128) -> Self {
+        Self::new(number)
+    }
+}
+
+impl From<Incarnation> for u128 {
+    fn from(incarnation: Incarnation) -> Self {
+        incarnation.get()
+    }
+}
+
+impl Hash for Incarnation {
+    /// As the number it is.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.get().hash(state);
+    }
+}
+
+impl fmt::Debug for Incarnation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "x{}", self.get())
+    }
+}
+
+impl fmt::Display for Incarnation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
 
 impl Term {
     /// The term before the first election.
@@ -188,6 +240,6 @@ impl Peer {
 
 impl fmt::Debug for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{:x}", self.id, self.incarnation.0)
+        write!(f, "{}/{:x}", self.id, self.incarnation.get())
     }
 }

@@ -67,13 +67,19 @@ impl Hull {
 
     /// Lets go of payloads that are durable and handed out, beyond what the cache may hold; and of
     /// whatever is durable, beyond what may be in memory at all.
+    #[inline]
     pub(super) fn forget_old_payloads(&mut self) {
+        let common = &self.common;
+        let (_, bytes) = common.entries.cache();
+        if bytes > common.settings.max_cached_bytes || !common.is_little(bytes) {
+            self.trim_payloads();
+        }
+    }
+
+    #[inline(never)]
+    fn trim_payloads(&mut self) {
         let common = &mut self.common;
         let cached = common.settings.max_cached_bytes;
-        let (_, bytes) = common.entries.cache();
-        if bytes <= cached && common.is_little(bytes) {
-            return;
-        }
         let durable = common.disk.durable_index();
         let needed = common.used_through().min(durable).next();
         common.entries.trim_cache(needed, cached);
