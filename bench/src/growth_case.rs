@@ -5,6 +5,7 @@
 //! machine falls on all.
 
 use std::error::Error;
+use std::sync::Arc;
 
 use clap::{Args, value_parser};
 
@@ -97,7 +98,9 @@ fn with_log_of(entries: u32) -> Result<Quorate, Failure> {
 
 /// So many groups, each with a log that is hardly begun.
 fn groups(count: u32) -> Result<Sample, Failure> {
-    let clusters: Result<_, Failure> = (0..count).map(|_| Quorate::found(SHAPE)).collect();
+    let settings = Arc::default();
+    let found = |_| Quorate::found_with(SHAPE, &settings);
+    let clusters: Result<_, Failure> = (0..count).map(found).collect();
     Ok(Sample {
         name: format!("{count} groups"),
         clusters: clusters?,

@@ -4,6 +4,7 @@
 //! that a hull is stepped in a minute of rest is counted.
 
 use std::error::Error;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, value_parser};
@@ -27,11 +28,11 @@ pub(crate) struct IdleOptions {
 
 /// Measures hulls at rest.
 pub(crate) fn run(options: &IdleOptions) -> Result<Report, Box<dyn Error>> {
-    let awake = Settings::default();
-    let quiescent = Settings {
+    let awake = Arc::new(Settings::default());
+    let quiescent = Arc::new(Settings {
         quiescent_after: Some(QUIESCENT_AFTER),
         ..Settings::default()
-    };
+    });
     let mut figures = measure(options, "", &awake)?;
     figures.extend(measure(options, ", quiescent", &quiescent)?);
     let notes = vec![
@@ -41,7 +42,7 @@ pub(crate) fn run(options: &IdleOptions) -> Result<Report, Box<dyn Error>> {
         ),
         format!("quiescent: with `quiescent_after` at {QUIESCENT_AFTER:?}, and once that is over"),
         "heap: bytes that dropping the hull gives back; payloads in memory belong to the log as well \
-         and are not counted"
+         and are not counted, nor are the settings, which all hulls share"
             .to_owned(),
         "raft-rs 0.7 takes 3,769 B a replica (measured elsewhere, not in this run)".to_owned(),
     ];
@@ -55,7 +56,7 @@ pub(crate) fn run(options: &IdleOptions) -> Result<Report, Box<dyn Error>> {
 fn measure(
     options: &IdleOptions,
     mode: &str,
-    settings: &Settings,
+    settings: &Arc<Settings>,
 ) -> Result<Vec<Figure>, Box<dyn Error>> {
     let mut cluster = Quorate::found_with(Shape { voters: 3, at: 1 }, settings)?;
     for _ in 0..options.commands {

@@ -5,6 +5,7 @@
 //! append reaches the log, the disk and the configuration alike.
 
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::hash::{Hash, Hasher};
 use core::time::Duration;
@@ -56,7 +57,7 @@ pub(crate) struct Common {
     pub(crate) me: Peer,
     /// Whether this node keeps ids only, for as long as its folder lives.
     pub(crate) witness: bool,
-    pub(crate) settings: Settings,
+    pub(crate) settings: Arc<Settings>,
     pub(crate) checksum: Checksum,
     random: Random,
     /// When the present input was taken.

@@ -126,7 +126,7 @@ pub(crate) enum Next {
 
 impl Next {
     /// How a node starts to campaign: it asks first, unless PreVote is off.
-    pub(crate) const fn campaign(common: &Common) -> Self {
+    pub(crate) fn campaign(common: &Common) -> Self {
         // [T9.6.8a] The term is raised only after a majority said that it would vote.
         if common.settings.pre_vote {
             Self::PreCandidate

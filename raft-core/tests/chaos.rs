@@ -4,6 +4,7 @@
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use raft_core::configuration::{Configuration, Member, MemberRole, Members};
@@ -82,9 +83,9 @@ impl World {
         Self::set_up(seed, size, |me| {
             let members = if me <= founders { founders } else { 0 };
             let mut setup = support::setup(me, members);
-            setup.settings = *settings;
+            setup.settings = Arc::new(*settings);
             if founders < size {
-                setup.settings.catch_up_timeout = Duration::from_secs(3);
+                Arc::make_mut(&mut setup.settings).catch_up_timeout = Duration::from_secs(3);
             }
             setup
         })
@@ -94,7 +95,7 @@ impl World {
     fn with_witnesses(seed: u64, full: u64, witnesses: u64, settings: &Settings) -> Self {
         Self::set_up(seed, full + witnesses, |me| {
             let mut setup = support::setup(me, full + witnesses);
-            setup.settings = *settings;
+            setup.settings = Arc::new(*settings);
             setup.witness = me > full;
             for (id, member) in &mut setup.founding.members {
                 if id.get() > full {
@@ -111,7 +112,7 @@ impl World {
             .map(|me| {
                 let mut setup = setup(me);
                 setup.seed = dice.roll(u64::MAX);
-                let settings = setup.settings;
+                let settings = Arc::clone(&setup.settings);
                 let mut node = Node::with_setup(setup, Default::default());
                 node.auto_sync = false;
                 node.auto_store = settings.snapshots.is_none();

@@ -4,6 +4,7 @@
 
 mod support;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use raft_core::hull::{Hull, Outcome};
@@ -72,7 +73,7 @@ impl World {
         let node = |me| {
             let mut setup = support::setup(me, size);
             setup.seed = dice.roll(u64::MAX);
-            setup.settings = settings();
+            setup.settings = Arc::new(settings());
             let mut node = Node::with_setup(setup, Default::default());
             node.auto_sync = false;
             node.settle();
@@ -197,7 +198,7 @@ impl World {
         node.restart();
         let mut setup = support::setup(who as u64 + 1, self.rates.len() as u64);
         setup.seed = self.dice.roll(u64::MAX);
-        setup.settings = settings();
+        setup.settings = Arc::new(settings());
         if let Ok(hull) = Hull::open(setup, node.log.recovered(), node.now) {
             node.hull = hull;
             self.restarts += 1;

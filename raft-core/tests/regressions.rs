@@ -3,6 +3,7 @@
 mod support;
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use raft_core::checksum::crc32c;
@@ -141,7 +142,7 @@ fn entries_without_payloads_are_not_entries() {
 #[test]
 fn whose_disk_stalled_while_it_asked_does_not_campaign() {
     let mut tuned = setup(1, 3);
-    tuned.settings.stalled_write_after = tuned.settings.election_timeout;
+    Arc::make_mut(&mut tuned.settings).stalled_write_after = tuned.settings.election_timeout;
     let mut node = Node::with_setup(tuned, MemoryLog::new());
     node.settle();
     node.auto_sync = false;

@@ -295,7 +295,7 @@ impl<L: Log, C: Comms<Letter>, K: Clock, S: StateMachine> Driver<L, C, K, S> {
         let setup = Setup {
             me,
             founding: record.founders,
-            settings: self.setup.settings.raft,
+            settings: self.setup.settings.raft.into(),
             seed: self.setup.seed,
             checksum: crc32c::crc32c_append,
             witness: self.setup.witnesses.contains(&me.id),

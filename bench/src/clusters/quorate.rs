@@ -1,6 +1,7 @@
 //! Quorate: hulls over logs in memory, driven by the loop that stands on `Hull`.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use raft_core::chunk::Chunk;
@@ -43,7 +44,7 @@ struct Node {
 
 impl Cluster for Quorate {
     fn found(shape: Shape) -> Result<Self, Failure> {
-        Self::found_with(shape, &Settings::default())
+        Self::found_with(shape, &Arc::default())
     }
 
     fn commit(&mut self, payload: &[u8], count: usize) -> Result<(), Failure> {
@@ -78,7 +79,7 @@ pub(crate) struct Rest {
 
 impl Quorate {
     /// Founds a cluster with these settings, and elects a leader.
-    pub(crate) fn found_with(shape: Shape, settings: &Settings) -> Result<Self, Failure> {
+    pub(crate) fn found_with(shape: Shape, settings: &Arc<Settings>) -> Result<Self, Failure> {
         let now = Time::from_millis(1_000);
         let nodes = (1..=shape.voters).map(|id| Node::open(id, shape.voters, settings, now));
         let nodes: Result<Vec<_>, Failure> = nodes.collect();
@@ -173,12 +174,17 @@ impl Quorate {
 }
 
 impl Node {
-    fn open(id: u64, voters: u64, settings: &Settings, now: Time) -> Result<Self, Failure> {
+    fn open(
+        id: u64,
+        voters: u64,
+        settings: &Arc<Settings>,
+        now: Time,
+    ) -> Result<Self, Failure> {
         let log = MemoryLog::new();
         let setup = Setup {
             me: peer(id),
             founding: Configuration::of_voters((1..=voters).map(peer)),
-            settings: *settings,
+            settings: Arc::clone(settings),
             seed: id,
             checksum: crc32c::crc32c_append,
             witness: false,

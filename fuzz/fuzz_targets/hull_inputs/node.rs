@@ -45,7 +45,7 @@ impl Node {
         let setup = Setup {
             me: peer(id),
             founding: Configuration::of_voters((1..=voters).map(peer)),
-            settings: settings(plan),
+            settings: settings(plan).into(),
             seed: id,
             checksum: crc32c,
             witness: false,

@@ -34,7 +34,7 @@ impl Common {
     }
 
     /// Whether this is so little that what else is in memory need not be counted.
-    pub(crate) const fn is_little(&self, entries: usize) -> bool {
+    pub(crate) fn is_little(&self, entries: usize) -> bool {
         entries <= self.settings.max_memory_bytes / 4
     }
 

@@ -64,7 +64,7 @@ mod tests {
         let setup = Setup {
             me: peer(1),
             founding: Configuration::of_voters((1..=3).map(peer)),
-            settings: Settings::default(),
+            settings: Settings::default().into(),
             seed,
             checksum: crc32c,
             witness: false,

@@ -1,5 +1,6 @@
 //! Opening a hull from what its log recovered, and looking at one.
 
+use alloc::sync::Arc;
 use core::cmp::Ordering;
 
 use super::*;
@@ -14,8 +15,8 @@ pub struct Setup {
     pub me: Peer,
     /// The configuration the cluster was founded with: in force until the log says otherwise.
     pub founding: Configuration,
-    /// The tunables.
-    pub settings: Settings,
+    /// The tunables. Hulls of one process may share them.
+    pub settings: Arc<Settings>,
     /// Where this node's randomness starts. Must differ between nodes and between starts.
     pub seed: u64,
     /// CRC-32C, the fastest there is on this platform.

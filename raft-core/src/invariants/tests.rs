@@ -23,7 +23,7 @@ fn hull() -> Hull {
     let setup = Setup {
         me: peer(1),
         founding: Configuration::of_voters((1..=3).map(peer)),
-        settings: Settings::default(),
+        settings: Settings::default().into(),
         seed: 1,
         checksum: crc32c,
         witness: false,

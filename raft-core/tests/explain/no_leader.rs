@@ -1,5 +1,6 @@
 //! Why a node neither leads nor hears a leader.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use raft_core::configuration::{Configuration, Member, MemberRole};
@@ -66,11 +67,11 @@ fn a_leader_is_silent_from_an_election_timeout_on() {
 #[test]
 fn without_check_quorum_a_heard_leader_is_a_leader_too() {
     let mut setup = support::setup(1, 3);
-    setup.settings = Settings {
+    setup.settings = Arc::new(Settings {
         pre_vote: false,
         check_quorum: false,
         ..settings()
-    };
+    });
     let mut node = Node::with_setup(setup, MemoryLog::new());
     node.settle();
     node.hear(2, 5);
@@ -416,7 +417,7 @@ fn sentences_need_no_other() {
 #[test]
 fn who_has_promised_to_give_no_vote_says_for_how_long() {
     let mut setup = support::setup(1, 3);
-    setup.settings.lease = Some(Lease {
+    Arc::make_mut(&mut setup.settings).lease = Some(Lease {
         duration: millis(900),
         max_drift_per_mille: 1,
     });

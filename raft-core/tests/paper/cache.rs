@@ -1,6 +1,8 @@
 //! Entries that are no longer in memory are read back from the log, and checked against what the
 //! log holds by then.
 
+use std::sync::Arc;
+
 use raft_core::chunk::Chunk;
 use raft_core::hull::{Input, Loaded};
 use raft_core::ids::{NodeId, Term};
@@ -86,7 +88,7 @@ fn what_is_not_durable_stays_in_memory_whatever_the_cache_may_hold() {
 #[test]
 fn what_is_not_applied_stays_in_memory_whatever_the_cache_may_hold() {
     let mut setup = support::setup(1, 3);
-    setup.settings = without_cache();
+    setup.settings = Arc::new(without_cache());
     let mut node = Node::with_setup(setup, Default::default());
     node.auto_load = false;
     node.receive(2, 1, append(id(0, 0), chunks(1, &[1, 1, 1]), 1));
@@ -248,7 +250,7 @@ fn as_much_as_the_cache_may_hold_stays_in_memory() {
     let pinned: usize = entries.iter().map(Chunk::pinned_bytes).sum();
     for (max_cached_bytes, loads) in [(pinned + no_op, 0), (pinned + no_op - 1, 1)] {
         let mut setup = support::setup(1, 3);
-        setup.settings.max_cached_bytes = max_cached_bytes;
+        Arc::make_mut(&mut setup.settings).max_cached_bytes = max_cached_bytes;
         let mut node = Node::with_setup(setup, Default::default());
         node.settle();
         node.receive(2, 3, append(id(0, 0), entries.clone(), 3));
@@ -264,10 +266,10 @@ fn as_much_as_the_cache_may_hold_stays_in_memory() {
 #[test]
 fn what_the_state_machine_has_not_applied_yet_is_bounded() {
     let mut setup = support::setup(1, 1);
-    setup.settings = Settings {
+    setup.settings = Arc::new(Settings {
         max_applying_bytes: 100,
         ..settings()
-    };
+    });
     let mut node = Node::with_setup(setup, Default::default());
     node.settle();
     node.time_out();

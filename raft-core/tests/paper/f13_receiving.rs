@@ -1,5 +1,6 @@
 //! Figure 13, the receiver: taking a snapshot part by part, and putting it in place of the log.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use raft_core::configuration::Configuration;
@@ -382,7 +383,7 @@ fn installing_is_acknowledged_only_when_the_log_has_it_durably() {
 #[test]
 fn a_snapshot_that_waits_for_the_disk_and_entries_after_it_become_durable_in_order() {
     let mut setup = support::setup(1, 3);
-    setup.settings.max_writes_in_flight = 1;
+    Arc::make_mut(&mut setup.settings).max_writes_in_flight = 1;
     let mut node = Node::with_setup(setup, Default::default());
     node.settle();
     node.auto_sync = false;

@@ -1,5 +1,7 @@
 //! How much of the log is in memory: within one budget, whoever hangs.
 
+use std::sync::Arc;
+
 use raft_core::error::Dropped;
 use raft_core::hull::{Input, Outcome, Proposals, Refusal};
 use raft_core::ids::{NodeId, Ticket};
@@ -63,11 +65,11 @@ fn a_follower_that_hangs_costs_the_others_nothing() {
 fn followers_share_half_of_the_budget() {
     for (size, share) in [(3, BUDGET / 4), (5, BUDGET / 8), (9, BUDGET / 16)] {
         let mut setup = setup(1, size);
-        setup.settings = Settings {
+        setup.settings = Arc::new(Settings {
             max_append_bytes: 64,
             max_bytes_in_flight: BUDGET / 4,
             ..tight()
-        };
+        });
         let mut node = Node::with_setup(setup, Default::default());
         node.settle();
         node.elect();
@@ -191,13 +193,13 @@ fn while_its_disk_hangs_a_leader_refuses_what_does_not_fit_and_commits_what_does
 #[test]
 fn while_its_disk_hangs_a_follower_takes_no_more_than_fits() {
     let mut setup = setup(1, 3);
-    setup.settings = Settings {
+    setup.settings = Arc::new(Settings {
         max_memory_bytes: 400,
         max_cached_bytes: 0,
         max_bytes_in_flight: 400,
         max_append_bytes: 400,
         ..settings()
-    };
+    });
     let mut node = Node::with_setup(setup, Node::holding(5, &[1]).log);
     node.settle();
     node.auto_sync = false;

@@ -1,6 +1,7 @@
 //! A cluster that nobody wants anything of falls silent, and finds out what has failed meanwhile as
 //! soon as somebody does (`Settings::quiescent_after`; docs/deviations.md).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use raft_core::hull::{Input, Reconfigure};
@@ -71,7 +72,7 @@ fn quiet_leader() -> (Node, usize) {
 /// A follower of node 2 in term 5, of two committed entries, that waits for nothing.
 fn quiet_follower() -> Node {
     let mut setup = setup(1, 3);
-    setup.settings = quiescent();
+    setup.settings = Arc::new(quiescent());
     let log = Node::holding(5, &[1, 2]).log;
     let mut node = Node::with_setup(setup, log);
     node.settle();
@@ -405,7 +406,7 @@ fn a_restarted_node_of_a_quiet_cluster_waits_for_a_leader_like_any() {
 #[test]
 fn who_is_alone_falls_quiet_alone() {
     let mut setup = setup(1, 1);
-    setup.settings = quiescent();
+    setup.settings = Arc::new(quiescent());
     let mut node = Node::with_setup(setup, MemoryLog::new());
     node.settle();
     node.wait(10 * PATIENCE);

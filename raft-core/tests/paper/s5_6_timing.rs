@@ -1,5 +1,6 @@
 //! Timing, and what settings may not say (paper 5.6).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use raft_core::configuration::Configuration;
@@ -22,7 +23,7 @@ fn settings_with_fewer_than_three_heartbeats_in_an_election_timeout_are_refused(
     };
     assert_eq!(with(300).validate(), []);
     let mut setup = support::setup(1, 3);
-    setup.settings = with(299);
+    setup.settings = Arc::new(with(299));
     let problem = SettingsProblem::ElectionTimeoutTooShort {
         election_timeout: Duration::from_millis(299),
         heartbeat_interval: Duration::from_millis(100),
@@ -211,7 +212,7 @@ fn all_problems_with_settings_are_told_at_once() {
     wrong.chunk_limits.max_payload_bytes = 0;
     assert_eq!(wrong.validate().len(), 14, "{:#?}", wrong.validate());
     let mut setup = support::setup(1, 3);
-    setup.settings = wrong;
+    setup.settings = Arc::new(wrong);
     let error = Hull::open(setup, Recovered::default(), Time::ZERO).unwrap_err();
     let problems = wrong.validate();
     assert_eq!(error, OpenError::Settings { problems });

@@ -1,5 +1,7 @@
 //! Section 7: taking snapshots, forgetting what they stand for, and starting from one.
 
+use std::sync::Arc;
+
 use raft_core::chunk::{Chunk, ChunkBuilder};
 use raft_core::configuration::Configuration;
 use raft_core::error::{Dropped, OpenError};
@@ -30,7 +32,7 @@ pub(crate) fn snapshotting(after: u64, margin: u64) -> Settings {
 /// Node 1 of three, a follower with these settings and nothing in its log.
 pub(crate) fn follower(settings: Settings) -> Node {
     let mut setup = support::setup(1, 3);
-    setup.settings = settings;
+    setup.settings = Arc::new(settings);
     let mut node = Node::with_setup(setup, Default::default());
     node.settle();
     node

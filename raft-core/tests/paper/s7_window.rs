@@ -1,5 +1,6 @@
 //! Section 7 and Figure 13: parts of a snapshot that follow each other without waiting for answers.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use raft_core::error::Dropped;
@@ -185,7 +186,7 @@ impl Follower {
     /// It was asked, and has nothing.
     fn new(settings: Settings) -> Self {
         let mut setup = setup(1, 3);
-        setup.settings = settings;
+        setup.settings = Arc::new(settings);
         let mut node = Node::with_setup(setup, Default::default());
         node.settle();
         let (snapshot, content) = snapshot(&[1, 2, 2, 2, 2]);

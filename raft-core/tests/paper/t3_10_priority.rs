@@ -1,5 +1,6 @@
 //! Who is preferred as a leader (thesis 3.10, section 5.2).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use raft_core::hull::Setup;
@@ -193,7 +194,7 @@ fn leading(priorities: [u8; 3]) -> Node {
 
 fn leading_with(priorities: [u8; 3], tune: impl Fn(&mut Settings)) -> Node {
     let mut setup = prioritized(priorities);
-    tune(&mut setup.settings);
+    tune(Arc::make_mut(&mut setup.settings));
     let mut node = Node::with_setup(setup, MemoryLog::new());
     node.settle();
     node.elect();

@@ -1,5 +1,6 @@
 //! Handing over leadership (thesis 3.10).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use raft_core::configuration::{Configuration, Member, MemberRole};
@@ -315,7 +316,7 @@ fn whom_it_goes_to_is_the_fittest_if_nobody_is_named() {
         for (member, priority) in setup.founding.members.values_mut().zip(priorities) {
             member.priority = priority;
         }
-        setup.settings.hand_over_after = None;
+        Arc::make_mut(&mut setup.settings).hand_over_after = None;
         let mut node = Node::with_setup(setup, MemoryLog::new());
         node.settle();
         node.elect();

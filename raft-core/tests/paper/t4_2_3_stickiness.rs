@@ -1,5 +1,6 @@
 //! Who hears a leader helps nobody to depose it (thesis 4.2.3).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use raft_core::hull::Input;
@@ -107,11 +108,11 @@ fn a_transfer_helps_no_candidate_whose_log_is_behind() {
 #[test]
 fn without_check_quorum_a_later_term_is_followed_at_once() {
     let mut setup = support::setup(1, 3);
-    setup.settings = Settings {
+    setup.settings = Arc::new(Settings {
         pre_vote: false,
         check_quorum: false,
         ..settings()
-    };
+    });
     let mut node = Node::with_setup(setup, Default::default());
     node.settle();
     node.hear(2, 5);

@@ -1,5 +1,6 @@
 //! A leader without a majority, and who knows of whom as leader (thesis 6.2).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use raft_core::configuration::{Configuration, Member, MemberRole};
@@ -79,11 +80,11 @@ fn without_check_quorum_a_leader_stays() {
     let mut node = Node::new(1, 3);
     node.settle();
     let mut setup = support::setup(1, 3);
-    setup.settings = Settings {
+    setup.settings = Arc::new(Settings {
         pre_vote: false,
         check_quorum: false,
         ..settings()
-    };
+    });
     let mut node = Node::with_setup(setup, node.log);
     node.settle();
     node.time_out();

@@ -1,5 +1,6 @@
 //! Leases (thesis 6.4.1): reads that ask nobody, on the strength of promises.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use raft_core::configuration::{Configuration, Members};
@@ -34,7 +35,7 @@ fn with_lease() -> Settings {
 
 fn lease_setup(size: u64) -> Setup {
     let mut setup = setup(1, size);
-    setup.settings = with_lease();
+    setup.settings = Arc::new(with_lease());
     setup
 }
 
@@ -307,7 +308,7 @@ fn a_promise_outlives_a_restart_whatever_the_settings_are_then() {
     assert_eq!(first.hard().promise, LEASE.duration);
     for settings in [with_lease(), settings()] {
         let mut setup = lease_setup(3);
-        setup.settings = settings;
+        setup.settings = Arc::new(settings);
         let mut node = Node::with_setup(setup, first.log.clone());
         node.settle();
         node.wait(millis(899));
@@ -398,10 +399,10 @@ fn settings_without_a_usable_bound_on_drift_are_refused() {
         };
         assert_eq!(problems(unbounded), [problem]);
         let setup = Setup {
-            settings: Settings {
+            settings: Arc::new(Settings {
                 lease: Some(unbounded),
                 ..settings()
-            },
+            }),
             ..setup(1, 3)
         };
         let opened = Hull::open(setup, MemoryLog::new().recovered(), Default::default());
@@ -487,7 +488,7 @@ fn a_lease_ends_in_silence_as_it_does_in_any_other() {
 #[test]
 fn who_waits_for_nothing_keeps_its_promise() {
     let mut setup = lease_setup(3);
-    setup.settings = quiescent();
+    setup.settings = Arc::new(quiescent());
     let mut node = Node::with_setup(setup, MemoryLog::new());
     node.settle();
     let farewell = Body::Heartbeat(Heartbeat {

@@ -1,5 +1,6 @@
 //! What a leader tells a witness, and when (docs/witness.md).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use raft_core::chunk::Chunk;
@@ -185,8 +186,8 @@ fn a_new_leader_waits_for_everybody_at_first() {
 #[test]
 fn a_witness_is_offered_a_snapshot_and_sent_nothing_of_it() {
     let mut setup = setup_with_witness(1);
-    setup.settings.snapshot_margin = 0;
-    setup.settings.snapshots = Some(SnapshotPolicy {
+    Arc::make_mut(&mut setup.settings).snapshot_margin = 0;
+    Arc::make_mut(&mut setup.settings).snapshots = Some(SnapshotPolicy {
         after_entries: 3,
         after_bytes: u64::MAX,
     });

@@ -1,5 +1,7 @@
 //! A node that is a witness: it votes, keeps ids, and nothing else (docs/witness.md).
 
+use std::sync::Arc;
+
 use raft_core::checksum::crc32c;
 use raft_core::chunk::Chunk;
 use raft_core::configuration::{Configuration, MemberRole, Members};
@@ -218,8 +220,8 @@ fn a_witness_goes_on_from_a_snapshot_without_its_content() {
 #[test]
 fn a_witness_forgets_ids_of_what_is_committed_and_no_others() {
     let mut setup = setup_with_witness(3);
-    setup.settings.snapshot_margin = 100;
-    setup.settings.snapshots = Some(SnapshotPolicy {
+    Arc::make_mut(&mut setup.settings).snapshot_margin = 100;
+    Arc::make_mut(&mut setup.settings).snapshots = Some(SnapshotPolicy {
         after_entries: 5,
         after_bytes: u64::MAX,
     });

@@ -14,6 +14,7 @@ mod members;
 mod store;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use raft_core::checksum::crc32c;
@@ -424,7 +425,7 @@ impl Node {
     /// The same with other settings.
     pub(crate) fn leading_with(settings: Settings) -> Self {
         let mut setup = setup(1, 3);
-        setup.settings = settings;
+        setup.settings = Arc::new(settings);
         let mut node = Self::with_setup(setup, MemoryLog::new());
         node.settle();
         node.elect();
@@ -582,7 +583,7 @@ pub(crate) fn setup(me: u64, size: u64) -> Setup {
     Setup {
         me: peer(me),
         founding: Configuration::of_voters((1..=size).map(peer)),
-        settings: settings(),
+        settings: settings().into(),
         seed: me,
         checksum: crc32c,
         witness: false,

@@ -115,7 +115,7 @@ impl Node {
         let setup = Setup {
             me: self.me,
             founding: self.founding.clone(),
-            settings: self.settings,
+            settings: self.settings.into(),
             seed: (node.get() << 32) ^ (recovered.hard.boot.get() << 48) ^ self.lives,
             checksum: crc32c,
             witness: self.founding.is_witness(self.me.id),

@@ -311,7 +311,7 @@ fn open(
     let setup = Setup {
         me,
         founding: founding.clone(),
-        settings,
+        settings: settings.into(),
         seed: me.id.get(),
         checksum: crc32c,
         witness: false,

@@ -32,7 +32,7 @@ pub extern "C" fn quorate_elects_itself() -> i32 {
     let setup = Setup {
         me,
         founding: Configuration::of_voters([me]),
-        settings: Settings::default(),
+        settings: Settings::default().into(),
         seed: 1,
         checksum: crc32c,
         witness: false,

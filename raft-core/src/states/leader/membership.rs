@@ -305,7 +305,7 @@ fn too_large(common: &Common, configuration: &Configuration) -> Option<Refusal> 
     (payload_bytes > limit).then_some(Refusal::TooLarge { payload_bytes })
 }
 
-const fn patience(common: &Common) -> Patience {
+fn patience(common: &Common) -> Patience {
     Patience {
         short_round: common.settings.election_timeout,
         standstill: common.settings.catch_up_timeout,

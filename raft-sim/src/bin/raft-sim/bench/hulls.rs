@@ -121,7 +121,7 @@ impl Bare {
         let setup = Setup {
             me: Peer::new(NodeId::new(id), incarnation(id)),
             founding: founding.clone(),
-            settings: Settings::default(),
+            settings: Settings::default().into(),
             seed: seed ^ id,
             checksum: crc32c::crc32c_append,
             witness: false,
