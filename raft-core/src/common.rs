@@ -25,6 +25,7 @@ use crate::time::{LogTime, Time};
 use crate::trace::{EventKind, RuleKey};
 
 pub(crate) mod applying;
+mod aside;
 mod budget;
 mod compaction;
 pub(crate) mod configurations;

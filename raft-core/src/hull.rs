@@ -325,10 +325,10 @@ impl Hull {
     }
 
     fn on_loaded(&mut self, loaded: Loaded) -> Next {
-        if self.common.applying.loading == Some(loaded.number) {
-            self.common.applying.loading = None;
+        let applying = &mut self.common.applying;
+        if applying.end_load(loaded.number) {
             match loaded.result {
-                Ok(chunks) => self.common.applying.loaded = chunks,
+                Ok(chunks) => applying.on_loaded(chunks),
                 Err(error) => return self.stop(error),
             }
         } else if let State::Leader(leader) = &mut self.state {

@@ -3,6 +3,7 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
+use super::aside::Aside;
 use super::rest::give_back;
 use crate::chunk::Chunk;
 use crate::ids::LogIndex;
@@ -17,10 +18,16 @@ pub(crate) struct Applying {
     handed_out: LogIndex,
     portions: VecDeque<(LogIndex, usize)>,
     bytes: usize,
-    /// The load under way for entries that are no longer in memory.
-    pub(crate) loading: Option<u64>,
+    back: Aside<Back>,
+}
+
+/// Entries that are no longer in memory.
+#[derive(Clone, Hash, Debug, Default)]
+struct Back {
+    /// The load under way for them.
+    loading: Option<u64>,
     /// What that load brought.
-    pub(crate) loaded: Vec<Chunk>,
+    loaded: Vec<Chunk>,
 }
 
 impl Applying {
@@ -30,8 +37,7 @@ impl Applying {
             handed_out: start,
             portions: VecDeque::new(),
             bytes: 0,
-            loading: None,
-            loaded: Vec::new(),
+            back: Aside::new(),
         }
     }
 
@@ -52,7 +58,7 @@ impl Applying {
     pub(crate) fn bytes_before(&self, first: LogIndex) -> usize {
         let portions = self.portions.iter();
         let out = portions.take_while(|(last, _)| *last < first);
-        let loaded = self.loaded.iter().map(Chunk::pinned_bytes);
+        let loaded = self.loaded().iter().map(Chunk::pinned_bytes);
         out.map(|(_, bytes)| *bytes)
             .chain(loaded)
             .fold(0, usize::saturating_add)
@@ -69,9 +75,37 @@ impl Applying {
         self.handed_out = last.last_index();
         self.portions.push_back((self.handed_out, bytes));
         self.bytes = self.bytes.saturating_add(bytes);
-        self.loaded
-            .retain(|chunk| chunk.last_index() > self.handed_out);
+        if let Some(back) = self.back.there_mut() {
+            let handed_out = self.handed_out;
+            back.loaded.retain(|chunk| chunk.last_index() > handed_out);
+        }
         bytes
+    }
+
+    /// What was read back, and is not all handed out.
+    pub(crate) fn loaded(&self) -> &[Chunk] {
+        self.back.there().map_or(&[], |back| &back.loaded)
+    }
+
+    /// Whether a load is under way.
+    pub(crate) fn is_loading(&self) -> bool {
+        self.back.there().is_some_and(|back| back.loading.is_some())
+    }
+
+    /// Entries are being read back.
+    pub(crate) fn await_load(&mut self, number: u64) {
+        self.back.needed().loading = Some(number);
+    }
+
+    /// A load is over. Whether it was the one under way.
+    pub(crate) fn end_load(&mut self, number: u64) -> bool {
+        let back = self.back.there_mut();
+        back.is_some_and(|back| back.loading.take_if(|awaited| *awaited == number).is_some())
+    }
+
+    /// It brought these.
+    pub(crate) fn on_loaded(&mut self, chunks: Vec<Chunk>) {
+        self.back.needed().loaded = chunks;
     }
 
     /// The state machine begins where it has applied all up to `index`.
@@ -84,16 +118,14 @@ impl Applying {
     pub(crate) fn skip_to(&mut self, index: LogIndex) {
         self.handed_out = self.handed_out.max(index);
         // What is on its way from the log is of entries that nobody needs any more.
-        self.loading = None;
-        self.loaded.clear();
+        self.back = Aside::new();
     }
 
     /// Gives back the memory of what is empty.
     pub(crate) fn give_back(&mut self) {
         give_back(&mut self.portions);
-        if self.loaded.is_empty() {
-            self.loaded = Vec::new();
-        }
+        self.back
+            .give_back(|back| back.loading.is_none() && back.loaded.is_empty());
     }
 
     /// The state machine has applied all up to `index`. More than was handed out can't be.

@@ -8,6 +8,7 @@ use alloc::collections::VecDeque;
 use core::hash::{Hash, Hasher};
 use core::time::Duration;
 
+use super::aside::Aside;
 use super::rest::give_back;
 use crate::chunk::Chunk;
 use crate::few::Few;
@@ -30,6 +31,12 @@ pub(crate) struct Disk {
     written_hard: HardState,
     /// The last index of the log as of the last batch handed out.
     written_last: LogIndex,
+    next: Aside<Next>,
+}
+
+/// What goes with the next batch, beside the hard state.
+#[derive(Clone, Hash, Debug, Default)]
+struct Next {
     truncate_from: Option<LogIndex>,
     append: Few<Chunk>,
     /// A snapshot of entries that the log holds: it goes with whatever else is pending.
@@ -58,24 +65,22 @@ impl Disk {
             in_flight: VecDeque::new(),
             written_hard: recovered,
             written_last: last,
-            truncate_from: None,
-            append: Few::new(),
-            forget: None,
-            begin_after: None,
+            next: Aside::new(),
         }
     }
 
     pub(crate) fn append(&mut self, chunk: Chunk) {
-        self.append.push(chunk);
+        self.next.needed().append.push(chunk);
     }
 
     /// Removes `from` and all after it from what is pending, and from what was written.
     pub(crate) fn truncate(&mut self, from: LogIndex) {
         let last_kept = from.previous();
         let kept = |chunk: &Chunk| chunk.slice(LogIndex::ZERO..from);
-        self.append = self.append.iter().filter_map(kept).collect();
+        let next = self.next.needed();
+        next.append = next.append.iter().filter_map(kept).collect();
         if self.written_last > last_kept {
-            self.truncate_from = Some(self.truncate_from.map_or(from, |other| other.min(from)));
+            next.truncate_from = Some(next.truncate_from.map_or(from, |other| other.min(from)));
             self.written_last = last_kept;
         }
         self.durable_index = self.durable_index.min(last_kept);
@@ -86,16 +91,17 @@ impl Disk {
 
     /// A snapshot stands for a part of the log that is durable.
     pub(crate) fn forget(&mut self, mark: SnapshotMark) {
-        self.forget = Some(Box::new(mark));
+        self.next.needed().forget = Some(Box::new(mark));
     }
 
     /// A snapshot takes the place of the whole log, of which it covers all up to `committed` and
     /// contradicts what comes after.
     pub(crate) fn begin_after(&mut self, mark: SnapshotMark, committed: LogIndex) {
         self.truncate(committed.next());
-        self.append = Few::new();
-        self.forget = None;
-        self.begin_after = Some(Box::new(mark));
+        let next = self.next.needed();
+        next.append = Few::new();
+        next.forget = None;
+        next.begin_after = Some(Box::new(mark));
     }
 
     /// The batch whose durability makes everything that holds now durable.
@@ -134,7 +140,7 @@ impl Disk {
         });
         Some(Write {
             hard,
-            truncate_from: self.truncate_from.take(),
+            truncate_from: self.next.needed().truncate_from.take(),
             append,
             drop_before: snapshot
                 .as_ref()
@@ -147,18 +153,23 @@ impl Disk {
 
     /// The entries and the snapshot of the next write.
     fn take_pending(&mut self) -> (Few<Chunk>, Option<Box<SnapshotMark>>) {
-        if let Some(mark) = self.begin_after.take() {
+        let next = self.next.needed();
+        if let Some(mark) = next.begin_after.take() {
             self.written_last = mark.last.index;
             return (Few::new(), Some(mark));
         }
-        let append = core::mem::take(&mut self.append);
+        let append = core::mem::take(&mut next.append);
         self.written_last = append.last().map_or(self.written_last, Chunk::last_index);
-        (append, self.forget.take())
+        (append, next.forget.take())
     }
 
     /// Gives back the memory of what is empty.
     pub(crate) fn give_back(&mut self) {
         give_back(&mut self.in_flight);
+        self.next.give_back(|next| {
+            let (pending, more) = next.pending();
+            !pending && !more && next.truncate_from.is_none()
+        });
     }
 
     /// Takes a proof of durability. One of another boot, or older than what is known, proves
@@ -216,10 +227,7 @@ impl Disk {
             in_flight,
             written_hard,
             written_last,
-            truncate_from,
-            append,
-            forget,
-            begin_after,
+            next,
         } = self;
         self.batches_until(*issued).hash(into);
         for InFlight {
@@ -232,18 +240,28 @@ impl Disk {
         }
         (durable_index, written_last).hash(into);
         (written_hard.term, written_hard.vote, self.pending(hard)).hash(into);
-        (truncate_from, append, forget, begin_after).hash(into);
+        next.hash(into);
     }
 
     /// Whether a snapshot in place of the log is pending, with all that goes with it, and whether
     /// there is more.
     fn pending(&self, hard: &HardState) -> (bool, bool) {
-        let more = !self.append.is_empty() || self.forget.is_some();
-        let goes_with_either = *hard != self.written_hard || self.truncate_from.is_some();
-        if self.begin_after.is_some() {
-            (true, more)
-        } else {
-            (false, more || goes_with_either)
+        let hard_is_new = *hard != self.written_hard;
+        let Some(next) = self.next.there() else {
+            return (false, hard_is_new);
+        };
+        match next.pending() {
+            (true, more) => (true, more),
+            (false, more) => (false, more || hard_is_new || next.truncate_from.is_some()),
         }
+    }
+}
+
+impl Next {
+    /// Whether a snapshot in place of the log is pending, and whether entries are, or a snapshot of
+    /// some that the log holds.
+    fn pending(&self) -> (bool, bool) {
+        let more = !self.append.is_empty() || self.forget.is_some();
+        (self.begin_after.is_some(), more)
     }
 }

@@ -3,7 +3,7 @@
 use alloc::collections::VecDeque;
 use core::ops::Range;
 
-use super::rest::give_back;
+use super::aside::Aside;
 use crate::hull::Load;
 use crate::ids::LogIndex;
 
@@ -11,7 +11,7 @@ use crate::ids::LogIndex;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Loads {
     last_number: u64,
-    queue: VecDeque<(Purpose, Load)>,
+    queue: Aside<VecDeque<(Purpose, Load)>>,
 }
 
 /// What the entries are for.
@@ -37,21 +37,24 @@ impl Loads {
             range,
             max_bytes,
         };
-        self.queue.push_back((purpose, load));
+        self.queue.needed().push_back((purpose, load));
         self.last_number
     }
 
     pub(crate) fn next(&mut self) -> Option<Load> {
-        self.queue.pop_front().map(|(_, load)| load)
+        let (_, load) = self.queue.there_mut()?.pop_front()?;
+        Some(load)
     }
 
     /// Gives back the memory of what is empty.
     pub(crate) fn give_back(&mut self) {
-        give_back(&mut self.queue);
+        self.queue.give_back(VecDeque::is_empty);
     }
 
     /// Forgets what was asked for on behalf of followers.
     pub(crate) fn forget_peers(&mut self) {
-        self.queue.retain(|(purpose, _)| *purpose == Purpose::Apply);
+        if let Some(queue) = self.queue.there_mut() {
+            queue.retain(|(purpose, _)| *purpose == Purpose::Apply);
+        }
     }
 }

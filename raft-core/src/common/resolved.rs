@@ -2,7 +2,7 @@
 
 use alloc::collections::VecDeque;
 
-use super::rest::give_back;
+use super::aside::Aside;
 use crate::few::{Few, IntoIter};
 use crate::hull::{Doubt, Outcome, Refusal, Resolved};
 use crate::ids::{EntryId, LogIndex, Ticket};
@@ -10,7 +10,7 @@ use crate::ids::{EntryId, LogIndex, Ticket};
 /// Tickets that are resolved and not yet taken, in runs of consecutive entries.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ResolvedQueue {
-    runs: VecDeque<Run>,
+    runs: Aside<VecDeque<Run>>,
 }
 
 #[derive(Clone, Debug)]
@@ -59,27 +59,28 @@ impl ResolvedQueue {
 
     /// Gives back the memory of what is empty.
     pub(crate) fn give_back(&mut self) {
-        give_back(&mut self.runs);
+        self.runs.give_back(VecDeque::is_empty);
     }
 
     #[inline]
     pub(crate) fn next(&mut self) -> Option<Resolved> {
+        let runs = self.runs.there_mut()?;
         loop {
-            let run = self.runs.front_mut()?;
+            let run = runs.front_mut()?;
             if let Some(ticket) = run.tickets.next() {
                 return Some(Resolved {
                     ticket,
                     outcome: run.verdict.next(),
                 });
             }
-            self.runs.pop_front();
+            runs.pop_front();
         }
     }
 
     fn push(&mut self, tickets: impl Into<Few<Ticket>>, verdict: Verdict) {
         let tickets = tickets.into();
         if !tickets.is_empty() {
-            self.runs.push_back(Run {
+            self.runs.needed().push_back(Run {
                 tickets: tickets.into_iter(),
                 verdict,
             });

@@ -5,6 +5,7 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::hash::{Hash, Hasher};
 
+use super::aside::Aside;
 use super::receiving::Receiving;
 use crate::chunk::Chunk;
 use crate::hull::{SnapshotJob, SnapshotWork};
@@ -17,25 +18,31 @@ use crate::time::LogTime;
 /// What is known of snapshots in every role. What there mostly is none of lies aside, so that a
 /// hull at rest is small.
 ///
-/// - `stored` is the newest one that is durable in the driver's store; `older` are those before it
-///   that may still be on their way to a follower.
+/// - `stored` is the newest one that is durable in the driver's store; `Rare::older` are those before
+///   it that may still be on their way to a follower.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Snapshots {
     stored: Option<Box<Snapshot>>,
-    older: Vec<SnapshotId>,
     /// Whether one is wanted now, whatever the settings say.
     wanted: bool,
-    /// One that could not be read: it is taken again, though there is nothing new.
-    doubted: Option<SnapshotId>,
     taking: Option<Box<Taking>>,
     /// The last entry of the snapshot that was last tried here, or stored.
     tried: LogIndex,
     /// Bytes of payload handed out of what follows it.
     bytes: u64,
-    /// What the state machine is to be replaced by, before it gets any more entries.
-    restore: Option<Box<Snapshot>>,
     pub(crate) receiving: Option<Box<Receiving>>,
     last_number: u64,
+    rare: Aside<Rare>,
+}
+
+/// What there is to do once in a while.
+#[derive(Clone, Debug, Default)]
+struct Rare {
+    older: Vec<SnapshotId>,
+    /// One that could not be read: it is taken again, though there is nothing new.
+    doubted: Option<SnapshotId>,
+    /// What the state machine is to be replaced by, before it gets any more entries.
+    restore: Option<Box<Snapshot>>,
     queue: VecDeque<SnapshotJob>,
 }
 
@@ -66,25 +73,47 @@ impl Snapshots {
     pub(crate) fn ask(&mut self, work: SnapshotWork) -> u64 {
         self.last_number = self.last_number.saturating_add(1);
         let number = self.last_number;
-        self.queue.push_back(SnapshotJob { number, work });
+        let queue = &mut self.rare.needed().queue;
+        queue.push_back(SnapshotJob { number, work });
         number
     }
 
     /// Another snapshot is received: what was to be done for the one before need not be. What is
     /// offered may change so fast that nobody could keep up with it.
     pub(crate) fn forget_writes(&mut self) {
-        self.queue.retain(|job| {
-            !matches!(
-                job.work,
-                SnapshotWork::Begin(_) | SnapshotWork::Write { .. }
-            )
-        });
+        self.keep_jobs(|work| !matches!(work, SnapshotWork::Begin(_) | SnapshotWork::Write { .. }));
     }
 
     /// Nobody is sent a snapshot any more.
     pub(crate) fn forget_reads(&mut self) {
-        self.queue
-            .retain(|job| !matches!(job.work, SnapshotWork::Read { .. }));
+        self.keep_jobs(|work| !matches!(work, SnapshotWork::Read { .. }));
+    }
+
+    fn keep_jobs(&mut self, is_kept: impl Fn(&SnapshotWork) -> bool) {
+        if let Some(rare) = self.rare.there_mut() {
+            rare.queue.retain(|job| is_kept(&job.work));
+        }
+    }
+
+    /// Gives back the memory of what is empty.
+    pub(crate) fn give_back(&mut self) {
+        self.rare.give_back(|rare| {
+            let Rare {
+                older,
+                doubted,
+                restore,
+                queue,
+            } = rare;
+            older.is_empty() && doubted.is_none() && restore.is_none() && queue.is_empty()
+        });
+    }
+
+    fn doubted(&self) -> Option<SnapshotId> {
+        self.rare.there()?.doubted
+    }
+
+    fn older(&self) -> &[SnapshotId] {
+        self.rare.there().map_or(&[], |rare| &rare.older)
     }
 
     /// A snapshot is wanted at the next occasion.
@@ -106,7 +135,7 @@ impl Snapshots {
     /// who needs it could ever be sent it.
     pub(crate) fn doubt(&mut self, id: SnapshotId) {
         if self.stored.as_ref().is_some_and(|stored| stored.id == id) {
-            self.doubted = Some(id);
+            self.rare.needed().doubted = Some(id);
             self.wanted = true;
         }
     }
@@ -130,26 +159,27 @@ impl Snapshots {
     }
 
     /// Whether the state machine is to be replaced first.
-    pub(crate) const fn must_restore(&self) -> bool {
-        self.restore.is_some()
+    pub(crate) fn must_restore(&self) -> bool {
+        self.rare.there().is_some_and(|rare| rare.restore.is_some())
     }
 
     /// The state machine goes on from this one.
     pub(crate) fn restore(&mut self, snapshot: Snapshot) {
         self.bytes = 0;
-        self.restore = Some(Box::new(snapshot));
+        self.rare.needed().restore = Some(Box::new(snapshot));
     }
 
     /// The next job but for taking a snapshot.
     pub(crate) fn next_job(&mut self) -> Option<SnapshotJob> {
-        if let Some(snapshot) = self.restore.take() {
+        let rare = self.rare.there_mut()?;
+        if let Some(snapshot) = rare.restore.take() {
             self.last_number = self.last_number.saturating_add(1);
             return Some(SnapshotJob {
                 number: self.last_number,
                 work: SnapshotWork::Restore(*snapshot),
             });
         }
-        self.queue.pop_front()
+        rare.queue.pop_front()
     }
 
     /// Whether to take one, of all up to `handed_out`.
@@ -160,7 +190,7 @@ impl Snapshots {
         let due = policy.is_some_and(|policy| {
             entries >= policy.after_entries || self.bytes >= policy.after_bytes
         });
-        let useful = news || self.doubted.is_some();
+        let useful = news || self.doubted().is_some();
         self.taking.is_none() && useful && (due || self.wanted)
     }
 
@@ -212,13 +242,15 @@ impl Snapshots {
     /// Counts a snapshot as stored. The one before it is kept until nobody is sent it.
     pub(crate) fn keep(&mut self, snapshot: Snapshot) {
         // [S7.18b] The newest one counts, and the one before it is let go of.
-        let doubted = self.doubted;
+        let doubted = self.doubted();
         let newest = self.stored.as_ref().is_none_or(|stored| {
             end_of(stored) < end_of(&snapshot)
                 || (doubted == Some(stored.id) && end_of(stored) == end_of(&snapshot))
         });
         if newest {
-            self.doubted = None;
+            if let Some(rare) = self.rare.there_mut() {
+                rare.doubted = None;
+            }
             // The next one is due when the log has grown beyond this one, wherever it came from. (Of
             // what was applied beyond one that was received, not every byte is counted.)
             if self.tried < end_of(&snapshot) {
@@ -231,23 +263,28 @@ impl Snapshots {
                 .replace(Box::new(snapshot))
                 .map(|before| before.id);
             // One that was taken again may have come out as it was.
-            self.older.extend(before.filter(|before| *before != id));
+            if let Some(before) = before.filter(|before| *before != id) {
+                self.rare.needed().older.push(before);
+            }
         } else if self
             .stored
             .as_ref()
             .is_none_or(|stored| stored.id != snapshot.id)
         {
-            self.older.push(snapshot.id);
+            self.rare.needed().older.push(snapshot.id);
         }
     }
 
     /// Lets go of old ones that nobody is sent.
     pub(crate) fn forget_old(&mut self, is_sent: impl Fn(SnapshotId) -> bool) {
-        if self.older.is_empty() {
+        let Some(rare) = self.rare.there_mut() else {
+            return;
+        };
+        if rare.older.is_empty() {
             return;
         }
-        let (kept, done) = self.older.drain(..).partition(|id| is_sent(*id));
-        self.older = kept;
+        let (kept, done) = rare.older.drain(..).partition(|id| is_sent(*id));
+        rare.older = kept;
         let done: Vec<SnapshotId> = done;
         for id in done {
             self.ask(SnapshotWork::Forget(id));
@@ -256,7 +293,7 @@ impl Snapshots {
 
     /// Whether a stored one can still be sent.
     pub(crate) fn has(&self, id: SnapshotId) -> bool {
-        self.stored.as_ref().is_some_and(|stored| stored.id == id) || self.older.contains(&id)
+        self.stored.as_ref().is_some_and(|stored| stored.id == id) || self.older().contains(&id)
     }
 
     /// A new term: whoever asked in the old one is told nothing any more.
@@ -270,17 +307,16 @@ impl Snapshots {
     pub(crate) fn fingerprint(&self, into: &mut impl Hasher) {
         let Self {
             stored,
-            older,
             wanted,
-            doubted,
             taking,
             tried,
             bytes,
-            restore,
             receiving,
             last_number: _,
-            queue: _,
+            rare,
         } = self;
+        let restore = rare.there().and_then(|rare| rare.restore.as_ref());
+        let (older, doubted) = (self.older(), self.doubted());
         (stored, older, wanted, doubted, tried, bytes, restore).hash(into);
         taking
             .as_ref()

@@ -48,19 +48,19 @@ impl Hull {
         max_bytes: usize,
     ) -> Option<Few<Chunk>> {
         let common = &mut self.common;
-        let loaded = &common.applying.loaded;
+        let loaded = common.applying.loaded();
         let starts_here = loaded
             .first()
             .is_some_and(|chunk| chunk.first_index() <= from);
         if starts_here && loaded.iter().all(|chunk| common.entries.confirms(chunk)) {
             return Some(portion(loaded.iter(), from, through, max_bytes));
         }
-        if common.applying.loading.is_none() {
+        if !common.applying.is_loading() {
             let max_bytes = common.settings.max_append_bytes;
             let number = common
                 .loads
                 .ask(Purpose::Apply, from..through.next(), max_bytes);
-            common.applying.loading = Some(number);
+            common.applying.await_load(number);
         }
         None
     }
