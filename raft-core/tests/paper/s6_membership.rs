@@ -66,6 +66,26 @@ fn entries_go_to_both_halves_while_joint_and_to_the_new_members_after() {
     assert_eq!(node.destinations(), [2, 4].map(NodeId::new));
 }
 
+/// The follower tells late requests from new ones by their numbers. Had they begun anew, what it is asked now
+/// would count as a copy of what it was asked before it was removed, and would never be answered.
+#[test]
+fn who_was_removed_and_is_added_again_is_asked_under_new_numbers() {
+    let mut node = Node::leading();
+    node.answer_all(&[2, 3]);
+    node.propose(b"before");
+    let asked = |node: &mut Node| node.appends_to(3).into_iter().map(|append| append.request);
+    let before = asked(&mut node).max().unwrap();
+    node.answer_all(&[2, 3]);
+    node.reconfigure(voters([1, 2]));
+    node.answer_all(&[2, 3]);
+    node.answer_all(&[2]);
+    assert_eq!(shape(&node), (vec![1, 2], None, None));
+    node.sent();
+    node.reconfigure(voters([1, 2, 3]));
+    let after = asked(&mut node).min().unwrap();
+    assert!(after > before, "{after} after {before}");
+}
+
 /// [S6.16] A command in a joint configuration is committed when both halves hold it, and neither
 /// alone decides.
 #[test]
