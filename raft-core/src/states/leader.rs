@@ -47,6 +47,9 @@ pub(crate) struct Leader {
     /// The term it leads: while it resigns, the current one may be later already.
     term: Term,
     followers: ById<Progress>,
+    /// The highest number of a request to anybody who was a follower in this term and is none now: who
+    /// is added again tells what is new by it.
+    spent: u64,
     tickets: Tickets,
     reads: Reads,
     /// The entry it took office with. Once that is committed, so is all that was committed before.
@@ -85,6 +88,7 @@ impl Leader {
         let mut leader = Self {
             term: common.term(),
             followers,
+            spent: 0,
             tickets: Tickets::default(),
             reads: Reads::default(),
             first: next,
@@ -131,6 +135,7 @@ impl Leader {
         let Self {
             term,
             followers,
+            spent,
             tickets,
             reads,
             first,
@@ -149,7 +154,8 @@ impl Leader {
             elected: _,
             elected_log_time: _,
         } = self;
-        (term, tickets, first, round, woke_late, gave_up_lease).hash(into);
+        (term, spent, tickets, first).hash(into);
+        (round, woke_late, gave_up_lease).hash(into);
         reads.fingerprint(followers.values(), into);
         self.is_quiet().hash(into);
         rest.fingerprint(common, into);

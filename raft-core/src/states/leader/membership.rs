@@ -11,7 +11,7 @@ use crate::chunk::ChunkBuilder;
 use crate::common::Common;
 use crate::configuration::Configuration;
 use crate::hull::{Doubt, Outcome, Reconfigure, Refusal, Withdrawal};
-use crate::ids::{EntryId, LogIndex, NodeId, Peer, Term, Ticket};
+use crate::ids::{EntryId, LogIndex, NodeId, Term, Ticket};
 use crate::invariants;
 use crate::rules::catch_up::{Patience, Rounds, Seen, Verdict};
 use crate::rules::reconfigure;
@@ -256,12 +256,17 @@ impl Leader {
     fn follow_configuration(&mut self, common: &Common) {
         // [S6.14] In a joint configuration to the members of both halves.
         let others = common.others();
-        let is_other = |peer: Peer| others.contains(&peer);
-        self.followers
-            .retain(|_, progress| is_other(progress.peer()));
+        let spent = &mut self.spent;
+        self.followers.retain(|_, progress| {
+            let stays = others.contains(&progress.peer());
+            if !stays {
+                *spent = progress.request.max(*spent);
+            }
+            stays
+        });
         let (next, now) = (common.last().index.next(), common.now);
         for peer in others {
-            let begin = || Progress::new(peer, next, now);
+            let begin = || Progress::new(peer, next, now).numbered_after(*spent);
             self.followers.ensure(peer.id, begin);
         }
         self.follow_witnesses(common);

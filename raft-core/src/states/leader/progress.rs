@@ -32,7 +32,7 @@ pub(crate) struct Progress {
     /// How many requests may follow each other before the first is answered, if the settings allow
     /// as many: fewer after a refusal, one more with each answer that moves something.
     pub(super) window: usize,
-    /// The number of the last AppendEntries sent to it.
+    /// The number of the last request sent to it in this term.
     pub(super) request: u64,
     /// When the follower last said anything in this term.
     heard: Time,
@@ -107,6 +107,14 @@ impl Progress {
             loading: None,
             loaded: Vec::new(),
             witness: None,
+        }
+    }
+
+    /// The same, with requests numbered on from there.
+    pub(super) fn numbered_after(self, spent: u64) -> Self {
+        Self {
+            request: spent,
+            ..self
         }
     }
 
