@@ -75,7 +75,7 @@ pub(crate) struct Run {
     #[arg(long, value_name = "FOLDER")]
     pub(crate) report: Option<PathBuf>,
     /// How many worlds at a time; otherwise as many as there are cores.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = jobs)]
     pub(crate) jobs: Option<NonZeroUsize>,
 }
 
@@ -168,6 +168,11 @@ fn seeds(text: &str) -> Result<Range<u64>, String> {
         return Err(format!("{text} holds no seed: the last one is excluded"));
     }
     Ok(seeds)
+}
+
+pub(crate) fn jobs(text: &str) -> Result<NonZeroUsize, String> {
+    text.parse()
+        .map_err(|_| format!("{text:?} is not how many run at a time: give a number from 1 on"))
 }
 
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {

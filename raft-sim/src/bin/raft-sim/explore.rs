@@ -8,7 +8,7 @@ use clap::Args;
 use raft_sim::explore::{Explored, Progress, Stop, Verdict, World, explore as explore_world};
 use serde_json::json;
 
-use crate::arguments::duration;
+use crate::arguments::{duration, jobs};
 
 #[derive(Args, Debug)]
 pub(crate) struct Explore {
@@ -56,7 +56,7 @@ pub(crate) struct Explore {
     #[arg(long, value_name = "MIB", default_value_t = 4_096)]
     memory: usize,
     /// On how many threads; as there are cores, if not given.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = jobs)]
     jobs: Option<NonZeroUsize>,
     /// Prints one JSON object, for programs.
     #[arg(long)]

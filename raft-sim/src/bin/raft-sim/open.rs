@@ -83,7 +83,7 @@ fn read(file: &Path) -> Result<Recording, io::Error> {
     if file.extension().is_some_and(|extension| extension == "txt") {
         return play(file, KEPT);
     }
-    let text = fs::read_to_string(file).map_err(|error| told(file, error.kind(), &error))?;
+    let text = fs::read_to_string(file).map_err(|error| unread(file, &error))?;
     export::parse(&text).map_err(|error| {
         let named_so = file
             .extension()
@@ -97,6 +97,17 @@ fn read(file: &Path) -> Result<Recording, io::Error> {
             false => told(file, io::ErrorKind::InvalidData, &error),
         }
     })
+}
+
+/// Why there is nothing to look at. Other commands take a seed in this place.
+fn unread(file: &Path, error: &io::Error) -> io::Error {
+    match file.to_str().and_then(|name| name.parse::<u64>().ok()) {
+        None => told(file, error.kind(), error),
+        Some(seed) => {
+            let text = format!("{seed}: {error}. A seed? Use --seed {seed}");
+            io::Error::new(error.kind(), text)
+        }
+    }
 }
 
 /// Plays a script and records the last happenings of it.

@@ -161,7 +161,9 @@ impl<'a> Teller<'a> {
             self.summary.json(cpu)
         } else {
             let mut text = self.summary.text(cpu);
-            text.push_str(&self.summary.markers(self.arguments.markers));
+            let all = self.arguments.markers;
+            let wanted = all || self.arguments.require_markers;
+            text.push_str(&self.summary.markers(all, wanted));
             text
         };
         self.progress.print(&text)?;

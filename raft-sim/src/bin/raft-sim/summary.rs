@@ -66,14 +66,20 @@ impl Summary {
         self.report.reached.missed().count()
     }
 
-    /// The rare states, a line each: those never seen, or all of them with how often they were.
-    pub(crate) fn markers(&self, all: bool) -> String {
+    /// How many rare states were seen, and a line each for those that never were; with `all` one for
+    /// each, with how often. Few worlds see few of them: then nobody who did not ask for it is told
+    /// which.
+    pub(crate) fn markers(&self, all: bool, wanted: bool) -> String {
         let count = Marker::ALL.len();
         let mut text = format!(
             "\n{:<26}{:>16}",
             "rare states seen",
             format!("{} of {count}", count - self.missed())
         );
+        if !wanted && self.seeds() < ENOUGH && self.missed() > 0 {
+            text.push_str("  (--markers lists them)");
+            return text;
+        }
         for marker in Marker::ALL {
             let seen = self.report.reached.of(*marker);
             let sentence = marker.sentence();
@@ -330,3 +336,6 @@ fn json(line: &impl Serialize) -> String {
     // Numbers and strings always have a JSON form.
     serde_json::to_string(line).unwrap_or_default()
 }
+
+/// So many worlds are expected to see every rare state.
+const ENOUGH: u64 = 1_000;
