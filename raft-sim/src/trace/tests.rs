@@ -141,6 +141,35 @@ fn logs_hold_what_the_states_say_and_every_command_is_named() {
 }
 
 #[test]
+fn a_log_keeps_what_no_snapshot_stands_for() {
+    let takes = |seed: &u64| plan(*seed).tuning.snapshots.is_some();
+    let mut forgot = 0;
+    for seed in (0..100).filter(takes).take(8) {
+        let (_, recording) = record(seed, usize::MAX);
+        let mut views = recording.start.clone();
+        for happening in &recording.happenings {
+            if let What::Stepped(Step { log: Some(log), .. }) = &happening.what {
+                let view = views.iter().find(|view| Some(view.node) == happening.node);
+                let state = view.and_then(|view| view.state.as_ref());
+                let applied = state.map_or(LogIndex::ZERO, |state| state.applied);
+                assert!(log.from > applied, "seed {seed}: {happening:?}");
+            }
+            advance(&mut views, happening);
+        }
+        for view in &views {
+            if let Some(state) = &view.state {
+                assert_eq!(view.end(), state.last.next(), "seed {seed}: {}", view.node);
+                assert_eq!(view.first, state.snapshot.next(), "seed {seed}");
+                let terms: Vec<Term> = view.log.iter().map(|line| line.term).collect();
+                assert!(terms.is_sorted(), "seed {seed}: {terms:?}");
+                forgot += u64::from(view.first > LogIndex::ZERO.next());
+            }
+        }
+    }
+    assert!(forgot > 5, "only {forgot} logs have forgotten anything");
+}
+
+#[test]
 fn a_recording_reads_back_from_json() {
     let (_, recording) = record(3, 2_000);
     let text = serde_json::to_string(&recording).unwrap();
