@@ -31,9 +31,11 @@ function advance(views, happening) {
     if (happening.state) view.state = happening.state;
     if (happening.log) {
       const { first, from, lines } = happening.log;
-      const log = view.log.slice(0, Math.max(0, from - view.first)).concat(lines);
-      view.log = log.slice(Math.min(log.length, Math.max(0, first - view.first)));
-      view.first = first;
+      const gap = from < view.first || from > view.first + view.log.length; // a snapshot stands for the rest
+      const held = gap ? { first: from, log: [] } : view;
+      const log = held.log.slice(0, from - held.first).concat(lines);
+      view.log = log.slice(Math.min(log.length, Math.max(0, first - held.first)));
+      view.first = Math.max(held.first, first);
     }
   } else return views;
   const next = views.slice();

@@ -230,11 +230,11 @@ impl Book {
             terms
                 .extend((run.index.get()..end.get()).map(|index| (LogIndex::new(index), run.term)));
         }
-        let Some(view) = self.now.iter_mut().find(|view| view.node == node) else {
+        let Some(view) = self.now.iter().find(|view| view.node == node) else {
             return;
         };
         let first = terms.first().map_or(recovered.last.next(), |line| line.0);
-        let lines: Vec<Line> = terms
+        let lines = terms
             .iter()
             .map(|&(index, term)| match view.line(index) {
                 Some(line) if line.term == term => line.clone(),
@@ -244,34 +244,53 @@ impl Book {
                 },
             })
             .collect();
-        if view.first != first || view.log != lines {
-            view.first = first;
-            view.log = lines;
-            self.dirty.insert(node, first);
+        self.holds(node, first, lines);
+    }
+
+    /// A node's log is this one now, from its first index on.
+    fn holds(&mut self, node: NodeId, first: LogIndex, lines: Vec<Line>) {
+        let Some(view) = self.now.iter_mut().find(|view| view.node == node) else {
+            return;
+        };
+        let mut from = first;
+        for line in &lines {
+            if view.line(from) != Some(line) {
+                break;
+            }
+            from = from.next();
         }
+        if view.first == first && view.end() == from && view.log.len() == lines.len() {
+            return;
+        }
+        view.first = first;
+        view.log = lines;
+        self.changes(node, from);
+    }
+
+    /// From this index on a node's log is another one than was told.
+    fn changes(&mut self, node: NodeId, from: LogIndex) {
+        let dirty = self.dirty.entry(node).or_insert(from);
+        *dirty = (*dirty).min(from);
     }
 
     fn wrote(&mut self, node: NodeId, write: &Write) {
-        let first = write.append.first().map(Chunk::first_index);
-        let from = match (write.truncate_from, first) {
-            (Some(from), Some(first)) => from.min(first),
-            (Some(from), None) => from,
-            (None, Some(first)) => first,
-            (None, None) if write.drop_before > LogIndex::ZERO.next() => write.drop_before,
-            (None, None) => return,
-        };
         let lines = self.lines(&write.append);
         let Some(view) = self.now.iter_mut().find(|view| view.node == node) else {
             return;
         };
-        let change = LogChange {
+        let appended = write.append.first().map(Chunk::first_index);
+        let from = write.truncate_from.into_iter().chain(appended).min();
+        if from.is_none() && write.drop_before <= view.first {
+            return;
+        }
+        // What only loses its front stays as it is behind it.
+        let from = from.unwrap_or(view.end());
+        view.change(&LogChange {
             first: view.first.max(write.drop_before),
             from,
             lines,
-        };
-        view.change(&change);
-        let dirty = self.dirty.entry(node).or_insert(from);
-        *dirty = (*dirty).min(from);
+        });
+        self.changes(node, from);
     }
 
     /// Entries as pictures show them.

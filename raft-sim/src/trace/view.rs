@@ -36,8 +36,17 @@ impl View {
         self.log.get(usize::try_from(place).ok()?)
     }
 
-    /// Applies what happened to the log.
+    /// The index after its log's last line.
+    pub(crate) fn end(&self) -> LogIndex {
+        LogIndex::new(self.first.get() + self.log.len() as u64)
+    }
+
+    /// Applies what happened to the log. What stands before a gap is gone: a snapshot is in its place.
     pub(crate) fn change(&mut self, change: &LogChange) {
+        if change.from < self.first || change.from > self.end() {
+            self.log.clear();
+            self.first = change.from;
+        }
         let kept = change.from.get().saturating_sub(self.first.get());
         self.log
             .truncate(usize::try_from(kept).unwrap_or(usize::MAX));
@@ -45,7 +54,7 @@ impl View {
         let dropped = change.first.get().saturating_sub(self.first.get());
         let dropped = usize::try_from(dropped).unwrap_or(usize::MAX);
         self.log.drain(..dropped.min(self.log.len()));
-        self.first = change.first;
+        self.first = self.first.max(change.first);
     }
 }
 
@@ -111,10 +120,17 @@ mod tests {
         assert_eq!(view.log, lines(&[1, 3]));
         assert_eq!(view.line(LogIndex::new(1)), None);
         assert_eq!(view.line(LogIndex::new(3)), lines(&[3]).first());
+        view.change(&change(3, 4, &[]));
+        assert_eq!(view.log, lines(&[3]), "only what lies before goes");
         view.change(&change(9, 9, &[]));
         assert_eq!(view.log, lines(&[]));
         view.change(&change(9, 9, &[4]));
         assert_eq!(view.line(LogIndex::new(9)), lines(&[4]).first());
+        view.change(&change(20, 20, &[5, 5]));
+        assert_eq!(view.log, lines(&[5, 5]), "a snapshot stands for the rest");
+        assert_eq!(view.line(LogIndex::new(21)), lines(&[5]).first());
+        view.change(&change(7, 7, &[4, 4]));
+        assert_eq!((view.first.get(), view.end().get()), (7, 9), "another disk");
     }
 
     #[test]

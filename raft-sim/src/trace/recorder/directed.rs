@@ -75,7 +75,10 @@ impl Recorder {
             }
             (false, None) | (true, Some(_)) => {}
         }
-        book.holds(node, log);
+        let forgotten = hull.map(|hull| hull.forgotten().index.next());
+        let first = log.first().map(Chunk::first_index).or(forgotten);
+        let lines = book.lines(log);
+        book.holds(node, first.unwrap_or(LogIndex::ZERO.next()), lines);
         let said = std::mem::take(&mut book.moved.said);
         let (own, others): (Vec<_>, _) = said.into_iter().partition(|(of, _)| *of == node);
         book.moved.said = others;
@@ -132,25 +135,6 @@ impl Book {
         }
         self.moved.last = node;
         Time::from_millis(self.moved.moments)
-    }
-
-    /// A node's log holds these entries now.
-    fn holds(&mut self, node: NodeId, log: &[Chunk]) {
-        let lines = self.lines(log);
-        let Some(view) = self.now.iter_mut().find(|view| view.node == node) else {
-            return;
-        };
-        let same = view
-            .log
-            .iter()
-            .zip(&lines)
-            .take_while(|(one, other)| one == other);
-        let same = same.count();
-        if same < view.log.len() || same < lines.len() {
-            let from = LogIndex::new(view.first.get() + same as u64);
-            view.log = lines;
-            self.dirty.insert(node, from);
-        }
     }
 
     fn sends(&mut self, message: &Message) -> u64 {
