@@ -256,7 +256,7 @@ fn ending(views: &[View]) -> Vec<String> {
     for view in views {
         let last = view.first.get() + view.log.len() as u64 - 1;
         let text = match &view.state {
-            None if view.up => format!("opens its log, which ends at {last}"),
+            None if view.up => format!("starts, or waits for its cluster; its log ends at {last}"),
             None => format!("is down, its log ends at {last}"),
             Some(state) => format!(
                 "{} in {}, last {}, durable {}, committed {}, applied {}",

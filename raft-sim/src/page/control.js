@@ -192,7 +192,7 @@ function drawLegend() {
     pen.font = "12.5px system-ui, sans-serif";
     pen.textBaseline = "middle";
     const say = (text, x, y) => { pen.fillStyle = colours.ink; pen.fillText(text, x, y); };
-    [["leader", "leads"], ["candidate", "asks for votes"], ["pre-candidate", "asks for pre-votes"], ["follower", "follows"], ["", "opens its log"]].forEach(([role, text], row) => {
+    [["leader", "leads"], ["candidate", "asks for votes"], ["pre-candidate", "asks for pre-votes"], ["follower", "follows"], ["", "starts, or waits"]].forEach(([role, text], row) => {
       drawPart({ up: true, paused: false, role }, 14, 8 + row * 28, 30 + row * 28);
       say(text, 32, 19 + row * 28);
     });

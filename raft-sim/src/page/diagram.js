@@ -583,7 +583,7 @@ function drawHead(selected) {
     pen.fillStyle = colours.faint;
     const state = view.state;
     const short = { follower: "follower", "pre-candidate": "pre-cand.", candidate: "candidate", leader: "★ leader" };
-    const text = !view.up ? "down" : !state ? "opens" : lanes.each < 74 ? `T${state.term}` : `${short[state.role]} T${state.term}`;
+    const text = !view.up ? "down" : !state ? "starts" : lanes.each < 74 ? `T${state.term}` : `${short[state.role]} T${state.term}`;
     pen.fillText(text, x, 25);
   });
   pen.font = "11.5px system-ui, sans-serif";

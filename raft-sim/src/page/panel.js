@@ -96,7 +96,7 @@ function violatedParts(violated) {
 const SHORT = { "pre-candidate": "pre-cand." };
 
 const ROWS = [
-  ["role", (view) => (!view.up ? "down" : view.state ? SHORT[view.state.role] || view.state.role : "opening")],
+  ["role", (view) => (!view.up ? "down" : view.state ? SHORT[view.state.role] || view.state.role : "starting")],
   ["term", (view) => (view.state ? String(view.state.term) : "")],
   ["vote", (view) => (view.state ? (view.state.vote === null ? "–" : name(view.state.vote)) : "")],
   ["follows", (view) => (view.state ? (view.state.leader === null ? "–" : name(view.state.leader)) : "")],
