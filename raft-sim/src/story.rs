@@ -22,13 +22,13 @@ pub fn one_screen(recording: &Recording, violation: &Violation) -> String {
 pub(crate) fn of(recording: &Recording, broken: &Broken) -> String {
     let mut lines = Vec::new();
     lines.push(format!(
-        "{} is violated at {} ({}){}",
+        "{} is violated at {}{} ({})",
         broken.property,
         seconds(broken.at),
-        recording.name.replacen("Seed", "seed", 1),
         broken
             .node
-            .map_or_else(String::new, |node| format!(", seen on {node}"))
+            .map_or_else(String::new, |node| format!(", seen on {node}")),
+        recording.name.replacen("Seed", "seed", 1),
     ));
     lines.extend(wrapped(&in_words(&broken.property), "  ", 2));
     lines.extend(wrapped(&broken.text, "  > ", 8));

@@ -13,7 +13,7 @@ fn a_small_failure_is_told_whole() {
     let broken = recording.violation.clone().unwrap();
     let story = of(&recording, &broken);
     let expected = "\
-leader_completeness is violated at 0.010000s (seed 47), seen on n2
+leader_completeness is violated at 0.010000s, seen on n2 (seed 47)
   A committed entry is in the log of every leader of a later term (Raft paper, Figure 3, Leader
   Completeness; section 5.4).
   > 1@T1 is committed, but n2 lacks it
