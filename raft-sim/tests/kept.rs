@@ -151,3 +151,10 @@ fn needless_elections_hold_in_a_world_of_seed_62604() {
 fn leases_hold_in_a_world_of_seed_101613() {
     holds(include_str!("kept/seed-101613.plan"));
 }
+
+/// Violated liveness when a follower was removed while it received a snapshot and added again by the same
+/// leader, whose requests it took for copies of earlier ones.
+#[test]
+fn liveness_holds_in_a_world_of_seed_191185() {
+    holds(include_str!("kept/seed-191185.plan"));
+}
