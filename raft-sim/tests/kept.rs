@@ -158,3 +158,10 @@ fn leases_hold_in_a_world_of_seed_101613() {
 fn liveness_holds_in_a_world_of_seed_191185() {
     holds(include_str!("kept/seed-191185.plan"));
 }
+
+/// Violated liveness when a candidate whose disk had stalled told nobody of its term: it may not before its
+/// disk has it.
+#[test]
+fn liveness_holds_in_a_world_of_seed_31248() {
+    holds(include_str!("kept/seed-31248.plan"));
+}
