@@ -223,7 +223,9 @@ impl Checks {
             let wrong =
                 wrong.or_else(|| snapshots.step(hull, &self.facts, &self.model, &self.members));
             let (stale, passings) = (&mut self.stale, &self.passings);
-            let wrong = wrong.or_else(|| stale.step(before.as_deref(), hull, local, passings));
+            let own = self.model.node(node);
+            let now = (local, own.is_some_and(|own| own.writes_under_way() == 0));
+            let wrong = wrong.or_else(|| stale.step(before.as_deref(), hull, now, passings));
             wrong.or_else(|| self.wrong_now(local, node, hull))
         });
         if let Some((property, text)) = wrong {

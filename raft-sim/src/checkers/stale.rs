@@ -42,15 +42,18 @@ struct Place {
     local: Time,
     /// What comes again sooner than this is a copy.
     pause: Duration,
+    /// Whether its disk has written all that it was given: before that, it may not say in which term it
+    /// is.
+    written: bool,
 }
 
 impl Stale {
-    /// Looks at a step of a node that was like this before it.
+    /// Looks at a step of a node that was like this before it, and of which all is `written` or not.
     pub(crate) fn step(
         &mut self,
         before: Option<&Observation>,
         hull: &Hull,
-        local: Time,
+        (local, written): (Time, bool),
         passings: &[Passing],
     ) -> Option<Wrong> {
         if passings.is_empty() {
@@ -62,6 +65,7 @@ impl Stale {
             term: before.term,
             local,
             pause: hull.settings().heartbeat_interval,
+            written,
         };
         let still_leads = before.role == Role::Leader
             && (hull.role(), hull.term()) == (Role::Leader, before.term)
@@ -82,7 +86,9 @@ impl Stale {
     fn tell_nothing(&mut self, place: Place, passings: &[Passing]) -> Option<Wrong> {
         for passing in passings {
             match passing {
-                Passing::Taken(talk) if talk.term < place.term && is_request(talk.says) => {
+                Passing::Taken(talk)
+                    if talk.term < place.term && is_request(talk.says) && place.written =>
+                {
                     let times = self.ask(place, talk.peer);
                     if times > MOST_TIMES {
                         let Talk { peer, term, .. } = talk;
@@ -230,6 +236,11 @@ mod tests {
 
     /// Whether a node of term 5 keeps silent for too long, when these pass on it at these times.
     fn silent(steps: &[(u64, &[Passing])]) -> bool {
+        silent_while(true, steps)
+    }
+
+    /// The same, with all on its disk, or not.
+    fn silent_while(written: bool, steps: &[(u64, &[Passing])]) -> bool {
         let mut stale = Stale::default();
         let mut steps = steps.iter();
         steps.any(|(millis, passings)| {
@@ -238,6 +249,7 @@ mod tests {
                 term: Term::new(5),
                 local: Time::from_millis(*millis),
                 pause: Duration::from_millis(50),
+                written,
             };
             stale.tell_nothing(place, passings).is_some()
         })
@@ -249,6 +261,7 @@ mod tests {
         let asks: Vec<(u64, &[Passing])> = (0..13).map(|time| (time * 50, &old[..])).collect();
         assert!(silent(&asks));
         assert!(!silent(&asks[..12]));
+        assert!(!silent_while(false, &asks), "it may have to wait");
         // Copies that come at once are one.
         let copies: Vec<(u64, &[Passing])> = (0..40).map(|time| (time, &old[..])).collect();
         assert!(!silent(&copies));
