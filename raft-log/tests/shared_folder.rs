@@ -19,15 +19,20 @@ use support::*;
 /// How many writes there are, each in a segment of its own.
 const WRITES: u64 = 8;
 
+/// Where the snapshots end that are taken, one after the other.
+const ENDS: [u64; 3] = [3, 5, 7];
+
 /// What a process does with both, and what it was told.
 struct Process {
     log: Wal<MemFs>,
     store: FileStore<MemFs>,
     works: VecDeque<StoreWork>,
+    /// Whether the store has a job that it has not answered.
+    waits: bool,
     begun: u64,
     durable: u64,
-    /// Up to where snapshots were called stored.
-    stored: u64,
+    /// How many snapshots were called stored.
+    taken: usize,
     failed: bool,
 }
 
@@ -37,13 +42,14 @@ impl Process {
         Self {
             log: open(fs).0,
             store: opened(fs).0,
-            works: [3, 5, 7]
+            works: ENDS
                 .into_iter()
                 .flat_map(|last| taking(last, &content, &[400, 300]))
                 .collect(),
+            waits: false,
             begun: 0,
             durable: 0,
-            stored: 0,
+            taken: 0,
             failed: false,
         }
     }
@@ -67,54 +73,51 @@ impl Process {
 
     /// The log goes on after what is stored.
     fn compacted(&self, write: Write) -> Write {
-        if self.stored == 0 || self.stored >= self.begun {
-            return write;
-        }
-        Write {
-            snapshot: Some(mark(2, self.stored).into()),
-            drop_before: LogIndex::new(self.stored + 1),
-            ..write
+        match self.stored() {
+            Some(stored) if stored < self.begun => Write {
+                snapshot: Some(mark(2, stored).into()),
+                drop_before: LogIndex::new(stored + 1),
+                ..write
+            },
+            _ => write,
         }
     }
 
-    /// Begins the next job when the last is answered, which `waits` says, and looks once for an answer.
-    fn turn_store(&mut self, waits: &mut bool) {
-        if !*waits {
+    /// Begins the next job when the last is answered, and looks once for an answer.
+    fn turn_store(&mut self) {
+        if !self.waits {
             let Some(work) = self.works.pop_front() else {
                 return;
             };
-            *waits = true;
+            self.waits = true;
             self.store.begin(StoreJob { number: 1, work });
         }
         let mut cx = Context::from_waker(Waker::noop());
         let Poll::Ready(done) = self.store.poll_done(&mut cx) else {
             return;
         };
-        *waits = false;
+        self.waits = false;
         match done.answer {
-            SnapshotAnswer::Taken { .. } => self.stored = [3, 5, 7][self.taken()],
+            SnapshotAnswer::Taken { .. } => self.taken += 1,
             SnapshotAnswer::Failed => self.works.clear(),
             _ => {}
         }
     }
 
-    /// How many snapshots were stored before.
-    fn taken(&self) -> usize {
-        match self.stored {
-            0 => 0,
-            3 => 1,
-            _ => 2,
-        }
+    /// Where the last snapshot ends that was called stored.
+    fn stored(&self) -> Option<u64> {
+        self.taken
+            .checked_sub(1)
+            .and_then(|taken| ENDS.get(taken).copied())
     }
 
     /// Goes on until there is nothing more to do, or the log has failed.
     fn run(&mut self, turns_of_log: usize) {
-        let mut waits = false;
         for _ in 0..400 {
             for _ in 0..turns_of_log {
                 self.turn_log();
             }
-            self.turn_store(&mut waits);
+            self.turn_store();
             if self.failed {
                 return;
             }
@@ -136,7 +139,7 @@ fn whatever_fails_for_the_store_the_log_keeps_what_it_promised() {
             fs.fail_at(before + failing);
             process.run(turns_of_log);
             if fs.started() <= before + failing {
-                assert_eq!((process.durable, process.stored), (WRITES, 7));
+                assert_eq!((process.durable, process.stored()), (WRITES, Some(7)));
                 break;
             }
             failures += 1;
@@ -150,10 +153,8 @@ fn whatever_fails_for_the_store_the_log_keeps_what_it_promised() {
                     recovered.last.get() >= process.durable,
                     "{what}: {recovered:?}"
                 );
-                let newest = opened(&left)
-                    .1
-                    .map_or(0, |stored| stored.id.last.index.get());
-                assert!(newest >= process.stored, "{what}: {newest}");
+                let newest = opened(&left).1.map(|stored| stored.id.last.index.get());
+                assert!(newest >= process.stored(), "{what}: {newest:?}");
             }
         }
     }
