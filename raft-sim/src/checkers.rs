@@ -35,6 +35,7 @@ pub mod monotonic;
 mod newcomers;
 pub mod no_panic;
 pub mod observation;
+mod often;
 mod parcels;
 pub mod property;
 mod reads;

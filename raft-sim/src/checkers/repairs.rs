@@ -13,6 +13,7 @@ use raft_core::ids::{Boot, NodeId, Term};
 use raft_core::states::Role;
 use raft_core::time::Time;
 
+use super::often::Often;
 use super::timers::Wrong;
 use super::{Model, NodeModel, property};
 use crate::spy::{Answered, Passing, Says};
@@ -37,13 +38,6 @@ struct Office {
     since: (Boot, Term),
     /// What comes again sooner than this is a copy.
     pause: Duration,
-}
-
-/// How often a follower said the same, and when it did so last.
-#[derive(Clone, Copy, Debug)]
-struct Often {
-    times: u32,
-    last: Time,
 }
 
 impl Repairs {
@@ -99,15 +93,10 @@ impl Repairs {
             told.by.remove(&follower);
             return 0;
         }
-        let often = told.by.entry(follower).or_insert(Often {
-            times: 0,
-            last: local,
-        });
-        if often.times == 0 || local.since(often.last) >= office.pause {
-            often.times += 1;
-            often.last = local;
-        }
-        often.times
+        told.by
+            .entry(follower)
+            .or_default()
+            .again(local, office.pause)
     }
 }
 

@@ -15,6 +15,7 @@ use raft_core::ids::{EntryId, LogIndex, NodeId, Term};
 use raft_core::states::Role;
 use raft_core::time::Time;
 
+use super::often::Often;
 use super::timers::Wrong;
 use super::{Observation, property};
 use crate::spy::{Passing, Says, Talk};
@@ -22,14 +23,7 @@ use crate::spy::{Passing, Says, Talk};
 /// Who asked whom in a term that was over, and was told nothing.
 #[derive(Debug, Default)]
 pub(crate) struct Stale {
-    unanswered: BTreeMap<(NodeId, NodeId), Asked>,
-}
-
-/// How often somebody asked in vain, and when it did so last.
-#[derive(Clone, Copy, Debug)]
-struct Asked {
-    times: u32,
-    last: Time,
+    unanswered: BTreeMap<(NodeId, NodeId), Often>,
 }
 
 /// What is looked at of a node that took in letters.
@@ -118,15 +112,8 @@ impl Stale {
     }
 
     fn ask(&mut self, place: Place, peer: NodeId) -> u32 {
-        let asked = self.unanswered.entry((place.node, peer)).or_insert(Asked {
-            times: 0,
-            last: place.local,
-        });
-        if asked.times == 0 || place.local.since(asked.last) >= place.pause {
-            asked.times += 1;
-            asked.last = place.local;
-        }
-        asked.times
+        let often = self.unanswered.entry((place.node, peer)).or_default();
+        often.again(place.local, place.pause)
     }
 }
 
