@@ -50,6 +50,7 @@ markers! {
     PreCandidateMetLeader: "a pre-candidate heard from a leader of its own term",
     FollowerGotOldHeartbeat: "a follower got a heartbeat of a lower term",
     OldAcknowledgement: "an acknowledgement from an earlier term arrived at a leader of a later one",
+    OldAcknowledgementOfMore: "an acknowledgement from an earlier term says more than its leader knows",
     OldRefusal: "a refused append of an earlier term came back to a leader of a later one",
     RepeatedAcknowledgement: "an acknowledgement arrived that says less than its leader knows",
     LateRefusal: "a refused append came back after its leader learned that more matches",

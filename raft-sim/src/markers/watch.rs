@@ -165,7 +165,10 @@ impl Watch {
         let led = before.role == Role::Leader;
         let marker = match (talk.says, before.role) {
             (Says::Heartbeat { .. }, Role::Follower) if old => Marker::FollowerGotOldHeartbeat,
-            (Says::AppendReply(Answered::Matched(_)), Role::Leader) if old => {
+            (Says::AppendReply(Answered::Matched(index)), Role::Leader) if old => {
+                let known = before.matches.iter().find(|known| known.0 == talk.peer);
+                let more = known.is_some_and(|known| index > known.1.index);
+                self.reached.mark_if(more, Marker::OldAcknowledgementOfMore);
                 Marker::OldAcknowledgement
             }
             (Says::AppendReply(Answered::Conflict { .. }), Role::Leader) if old => {

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{Fault, FaultPlan, Occasion, Target};
+use super::{Fault, FaultPlan, Occasion, Shape, Target};
 use crate::lot::Lot;
 use crate::plan::Plan;
 
@@ -38,5 +38,46 @@ pub(super) fn draw(plan: &Plan, lot: &mut Lot, drawn: &mut Vec<FaultPlan>) {
                 to: lot.chance(700).then_some(other),
             },
         });
+    }
+    let held = plan.families.hold && nodes > 2;
+    for _ in 0..lot.below(4) * u64::from(held && lot.chance(400)) {
+        there_and_back(plan, lot, drawn);
+    }
+}
+
+/// A leader hands over and is handed back what it gave, while what one follower answers it is held:
+/// answers of its earlier term arrive when it leads again and has not heard of that follower since.
+fn there_and_back(plan: &Plan, lot: &mut Lot, drawn: &mut Vec<FaultPlan>) {
+    let nodes = plan.nodes.len() as u64;
+    let election = plan.tuning.election_timeout;
+    let at = lot.span(Duration::ZERO, plan.duration);
+    let to = lot.below(nodes - 1);
+    let way = plan.network.delay.draw(lot);
+    let mut push = |occasion, delay, fault| {
+        drawn.push(FaultPlan {
+            number: 0,
+            at,
+            occasion,
+            delay,
+            fault,
+        });
+    };
+    let hold = Fault::Cut {
+        shape: Shape::From(Target::Cause, lot.below(nodes) as u8),
+        lasts: lot.span(election / 4, election * 3),
+        held: true,
+        flap: None,
+    };
+    push(Occasion::Proposed, Duration::ZERO, hold);
+    // Whoever is meant is counted from the one who is asked.
+    for (occasion, to) in [
+        (Occasion::Proposed, to),
+        (Occasion::Elected, nodes - 2 - to),
+    ] {
+        let hand_over = Fault::HandOver {
+            target: Target::Cause,
+            to: Some(to as u8),
+        };
+        push(occasion, lot.span(way, way * 8), hand_over);
     }
 }
