@@ -204,15 +204,18 @@ impl Chunk {
     /// The entries, in order.
     pub fn entries(&self) -> impl Iterator<Item = Entry<'_>> {
         let mut start = self.payload_range().start;
+        let mut id = EntryId::new(self.term, self.first_index());
         let (payloads, time) = (self.payloads(), self.time());
-        self.table_rows().zip(0u64..).map(move |(row, offset)| {
+        self.table_rows().map(move |row| {
             let payload = payloads.get(start..row.end()).unwrap_or(&[]);
             start = row.end();
-            Entry {
-                id: EntryId::new(self.term, self.first_index().plus(offset)),
+            let entry = Entry {
+                id,
                 time,
                 record: self.record(row.kind(), payload),
-            }
+            };
+            id.index = id.index.next();
+            entry
         })
     }
 

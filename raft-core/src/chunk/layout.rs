@@ -25,13 +25,12 @@ impl ClientHeader {
     }
 
     pub(super) fn split(payload: &[u8]) -> Option<(Self, &[u8])> {
-        let (session, rest) = payload.split_first_chunk()?;
-        let (serial, rest) = rest.split_first_chunk()?;
-        let (settled, rest) = rest.split_first_chunk()?;
+        let (header, rest) = payload.split_first_chunk::<{ Self::BYTES }>()?;
+        let mut fields = Fields(header);
         let header = Self {
-            session: u64::from_le_bytes(*session),
-            serial: u64::from_le_bytes(*serial),
-            settled: u64::from_le_bytes(*settled),
+            session: u64::from_le_bytes(fields.take()),
+            serial: u64::from_le_bytes(fields.take()),
+            settled: u64::from_le_bytes(fields.take()),
         };
         Some((header, rest))
     }
