@@ -17,13 +17,17 @@ pub(super) struct Renamings {
 }
 
 impl Renamings {
-    /// All renamings of so many nodes.
-    pub(super) fn of(nodes: usize) -> Self {
+    /// All renamings of so many nodes, of which the last ones are witnesses: those are alike among
+    /// themselves.
+    pub(super) fn of(nodes: usize, witnesses: usize) -> Self {
+        let is_witness = |node: usize| node + witnesses >= nodes;
         let mut all: Vec<Vec<u8>> = vec![Vec::new()];
         for _ in 0..nodes {
             let longer = |some: &Vec<u8>| {
                 let some = some.clone();
-                let free = (0..nodes as u8).filter(move |name| !some.contains(name));
+                let kind = is_witness(some.len());
+                let alike = move |name: &u8| is_witness(usize::from(*name)) == kind;
+                let free = (0..nodes as u8).filter(move |name| !some.contains(name) && alike(name));
                 free.collect::<Vec<u8>>()
             };
             all = all
@@ -124,7 +128,7 @@ mod tests {
 
     #[test]
     fn renamings_are_a_group() {
-        let renamings = Renamings::of(3);
+        let renamings = Renamings::of(3, 0);
         assert_eq!(renamings.count(), 6);
         assert_eq!([0, 1, 2].map(|node| renamings.node(0, node)), [0, 1, 2]);
         for after in 0..6 {
@@ -139,8 +143,19 @@ mod tests {
     }
 
     #[test]
+    fn witnesses_take_names_of_witnesses_only() {
+        let renamings = Renamings::of(5, 2);
+        assert_eq!(renamings.count(), 12);
+        for renaming in 0..12 {
+            let witnesses = (0..5).filter(|node| renamings.node(renaming, *node) >= 3);
+            assert_eq!(witnesses.collect::<Vec<_>>(), [3, 4]);
+        }
+        assert_eq!(Renamings::of(3, 1).count(), 2);
+    }
+
+    #[test]
     fn images_that_contradict_what_was_noted_are_told() {
-        let renamings = Renamings::of(2);
+        let renamings = Renamings::of(2, 0);
         let mut images = Images::default();
         assert!(images.note(&[0, 1], &renamings));
         assert!(images.note(&[2, 3], &renamings));

@@ -2,7 +2,7 @@
 
 use raft_core::states::Role;
 
-use super::past::{Pasts, joint_violation};
+use super::past::{Pasts, joint_violation, nobody_could_lead};
 use super::situations::Seen;
 use super::state::{Bound, Spent, State};
 use super::table::{Deed, Table, View};
@@ -353,7 +353,10 @@ impl Knowledge {
         }
         let views = &views[..self.nodes()];
         let past = self.pasts.get(after.past);
-        if let Some(breach) = joint_violation(past, node, views) {
+        let late = after.spent.of(Bound::Ticks) > 0;
+        let joint = joint_violation(past, node, views);
+        let lost = || nobody_could_lead(views, late).filter(|_| self.world.witnesses > 0);
+        if let Some(breach) = joint.or_else(lost) {
             return Err(breach);
         }
         let own_before = &self.table.local(before.locals[node]).view;

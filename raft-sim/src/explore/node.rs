@@ -10,7 +10,7 @@ use std::hash::{Hash, Hasher};
 use bytes::Bytes;
 use raft_core::checksum::crc32c;
 use raft_core::chunk::Chunk;
-use raft_core::configuration::Configuration;
+use raft_core::configuration::{Configuration, Member, MemberRole};
 use raft_core::error::OpenError;
 use raft_core::few::Few;
 use raft_core::hull::{Hull, Input, Loaded, Proposals, Setup};
@@ -24,11 +24,14 @@ use raft_core::states::Role;
 use raft_core::time::Time;
 use raft_core::trace::Event;
 
+use super::World;
+
 /// One node.
 #[derive(Clone, Debug)]
 pub(super) struct Node {
     hull: Hull,
     founding: Configuration,
+    witness: bool,
     clock: Time,
     stalled: bool,
     /// All that was written.
@@ -88,16 +91,46 @@ pub(super) struct Entry {
     pub(super) content: u8,
 }
 
+impl Entry {
+    /// Whether it is this very entry, as far as can be seen: of what a witness holds, that is the id.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        let open = self.content == LEFT_OUT || other.content == LEFT_OUT;
+        (self.index, self.term) == (other.index, other.term)
+            && (open || self.content == other.content)
+    }
+}
+
+/// What a witness has in place of an entry's content.
+const LEFT_OUT: u8 = 2;
+
 impl Node {
-    /// Node `id` of `count`, which begins for the first time.
-    pub(super) fn new(id: u64, count: u64, settings: Settings) -> Result<(Self, Done), OpenError> {
-        let peer = |id| Peer::new(NodeId::new(id), Incarnation::new(u128::from(id)));
-        let founding = Configuration::of_voters((1..=count).map(peer));
+    /// The node at a place of a world, which begins for the first time.
+    pub(super) fn new(place: usize, world: &World) -> Result<(Self, Done), OpenError> {
+        let peer = |place: usize| {
+            let id = place as u64 + 1;
+            Peer::new(NodeId::new(id), Incarnation::new(u128::from(id)))
+        };
+        let members = (0..usize::from(world.nodes)).map(|place| {
+            let Peer { id, incarnation } = peer(place);
+            let role = match world.is_witness(place) {
+                true => MemberRole::Witness,
+                false => MemberRole::Voter,
+            };
+            let member = Member {
+                role,
+                ..Member::voter(incarnation)
+            };
+            (id, member)
+        });
+        let founding = Configuration::new(members);
+        let witness = world.is_witness(place);
         let (clock, disk) = (Time::from_millis(1), MemoryLog::new());
-        let hull = open(peer(id), &founding, settings, &disk, clock)?;
+        let known = (peer(place), witness);
+        let hull = open(known, &founding, world.settings(), &disk, clock)?;
         let mut node = Self {
             hull,
             founding,
+            witness,
             clock,
             stalled: false,
             log: disk.clone(),
@@ -111,6 +144,10 @@ impl Node {
 
     pub(super) const fn hull(&self) -> &Hull {
         &self.hull
+    }
+
+    pub(super) const fn is_witness(&self) -> bool {
+        self.witness
     }
 
     pub(super) const fn is_stalled(&self) -> bool {
@@ -196,7 +233,13 @@ impl Node {
         self.unsynced.clear();
         self.log = self.disk.clone();
         let (me, settings) = (self.hull.me(), *self.hull.settings());
-        match open(me, &self.founding, settings, &self.disk, self.clock) {
+        match open(
+            (me, self.witness),
+            &self.founding,
+            settings,
+            &self.disk,
+            self.clock,
+        ) {
             Ok(hull) => self.hull = hull,
             Err(error) => done.not_opened = Some(error),
         }
@@ -301,7 +344,7 @@ pub(super) fn letter(id: NodeId) -> u8 {
 }
 
 fn open(
-    me: Peer,
+    (me, witness): (Peer, bool),
     founding: &Configuration,
     settings: Settings,
     disk: &MemoryLog,
@@ -314,7 +357,7 @@ fn open(
         settings: settings.into(),
         seed: me.id.get(),
         checksum: crc32c,
-        witness: false,
+        witness,
     };
     Hull::open(setup, recovered, now)
 }
@@ -330,7 +373,8 @@ fn entry_of(entry: &raft_core::record::Entry<'_>) -> Entry {
     let content = match entry.record {
         Record::NoOp => 0,
         Record::Client { payload, .. } => payload.first().copied().unwrap_or(1),
-        Record::Config(_) | Record::Unknown { .. } | Record::Absent { .. } => 1,
+        Record::Absent { .. } => LEFT_OUT,
+        Record::Config(_) | Record::Unknown { .. } => 1,
     };
     Entry {
         index: entry.id.index.get(),

@@ -195,7 +195,7 @@ impl Past {
         let shown = view.log.get(..view.commit).unwrap_or(&view.log);
         for (at, entry) in shown.iter().enumerate() {
             match self.committed.get(at) {
-                Some((known, _)) if known == entry => {}
+                Some((known, _)) if known.is(entry) => {}
                 Some((known, _)) => {
                     let text = format!("{entry} is committed, and so is {known}");
                     return Err(Breach::new(property::STATE_MACHINE_SAFETY, text));
@@ -208,7 +208,7 @@ impl Past {
 
     fn check_applied(&self, applied: &[Entry]) -> Result<(), Breach> {
         for entry in applied {
-            if !self.committed.iter().any(|(known, _)| known == entry) {
+            if !self.committed.iter().any(|(known, _)| known.is(entry)) {
                 let text = format!("{entry} is applied and was never committed");
                 return Err(Breach::new(property::STATE_MACHINE_SAFETY, text));
             }
@@ -232,6 +232,11 @@ pub(super) fn joint_violation(past: &Past, node: usize, views: &[&View]) -> Opti
             let text = format!("{entry} is committed, and not on the disks of a majority");
             return Some(Breach::new(property::DURABILITY, text));
         }
+        let with_content = |view: &&View| !view.witness && holds(&view.durable, entry);
+        if !views.iter().copied().any(|view| with_content(&view)) {
+            let text = format!("{entry} is committed, and only witnesses hold it");
+            return Some(Breach::new(property::DURABILITY, text));
+        }
         let lacks = |view: &&&View| {
             view.role == Role::Leader && view.term > *since && !holds(&view.log, entry)
         };
@@ -241,6 +246,38 @@ pub(super) fn joint_violation(past: &Past, node: usize, views: &[&View]) -> Opti
                 leader.term
             );
             return Some(Breach::new(property::LEADER_COMPLETENESS, text));
+        }
+    }
+    None
+}
+
+/// Whether witnesses know of so much that there is nobody whom they would elect: by what is on the
+/// disks of those that are left when the nodes at some places, as many as a cluster does without, are
+/// gone. Nobody may be missed as long as no voter was late; all together must always do.
+pub(super) fn nobody_could_lead(views: &[&View], late: bool) -> Option<Breach> {
+    let end = |view: &View| view.durable.last().map(|last| (last.term, last.index));
+    let gone = match late {
+        true => 0,
+        false => (views.len() as u32).saturating_sub(1) / 2,
+    };
+    let some_gone = (0..1_u32 << views.len()).filter(|set| set.count_ones() == gone);
+    for set in some_gone {
+        let is_left = |at: &usize| set & (1 << at) == 0;
+        let left = || (0..views.len()).filter(is_left).map(|at| views[at]);
+        let could = |view: &View| {
+            let voters = left().filter(|other| end(other) <= end(view));
+            !view.witness && voters.count() * 2 > views.len()
+        };
+        if !left().any(could) {
+            let names: Vec<String> = (0..views.len())
+                .filter(|at| !is_left(at))
+                .map(|at| format!("n{}", at + 1))
+                .collect();
+            let text = format!(
+                "by what is on the disks, nobody could be elected without [{}]",
+                names.join(", ")
+            );
+            return Some(Breach::new(property::WITNESSES, text));
         }
     }
     None
@@ -328,7 +365,7 @@ fn differs_below(one: &[Entry], other: &[Entry]) -> Option<Entry> {
     let common = one.iter().zip(other).rposition(same_id)?;
     let mut pairs = one.iter().zip(other).take(common + 1);
     pairs
-        .find(|(one, other)| one != other)
+        .find(|(one, other)| !one.is(other))
         .map(|(entry, _)| *entry)
 }
 
@@ -337,5 +374,5 @@ pub(super) fn holds(log: &[Entry], entry: &Entry) -> bool {
     usize::try_from(entry.index)
         .ok()
         .and_then(|index| log.get(index.checked_sub(1)?))
-        == Some(entry)
+        .is_some_and(|held| held.is(entry))
 }

@@ -145,7 +145,7 @@ impl Search {
     ) -> Result<Self, OpenError> {
         let nodes = usize::from(world.nodes);
         let renamings = if reductions.renames {
-            Renamings::of(nodes)
+            Renamings::of(nodes, usize::from(world.witnesses))
         } else {
             Renamings::none(nodes)
         };
@@ -154,7 +154,7 @@ impl Search {
         } else {
             Simpler::Nothing
         };
-        let (table, locals) = Table::begin(world.settings(), renamings, simpler, nodes)?;
+        let (table, locals) = Table::begin(&world, renamings, simpler)?;
         let mut beginning = State::default();
         beginning.locals[..nodes].copy_from_slice(&locals);
         let cores = || thread::available_parallelism().ok();

@@ -100,10 +100,14 @@ pub(super) fn script(
         return None;
     }
     let single = if world.single { " single" } else { "" };
+    let witnesses = match world.witnesses {
+        0 => String::new(),
+        witnesses => format!(" witnesses {witnesses}"),
+    };
     let mut lines = vec![
         "# A way that the exploration found.".to_owned(),
         String::new(),
-        format!("> cluster {}{single} plain", world.nodes),
+        format!("> cluster {}{witnesses}{single} plain", world.nodes),
     ];
     let mut under_way = Vec::new();
     for one in happened {

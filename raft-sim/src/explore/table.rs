@@ -10,7 +10,6 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use raft_core::error::OpenError;
 use raft_core::ids::NodeId;
 use raft_core::message::{Body, Message};
-use raft_core::settings::Settings;
 use raft_core::states::Role;
 
 use super::alike::{Images, Renamings};
@@ -18,7 +17,7 @@ use super::node::{Act, Entry, Node};
 use super::past::local_violation;
 use super::slices::Slices;
 use super::useless::Simpler;
-use super::{Breach, Stop};
+use super::{Breach, Stop, World};
 
 /// All states of single nodes met so far, all messages, and what the nodes do.
 #[derive(Debug)]
@@ -52,6 +51,8 @@ pub(super) struct Local {
 #[derive(Debug)]
 pub(super) struct View {
     pub(super) role: Role,
+    /// Whether it never leads.
+    pub(super) witness: bool,
     pub(super) term: u64,
     /// The term that a crash leaves, and the vote.
     pub(super) durable_term: u64,
@@ -95,10 +96,9 @@ pub(super) enum Deed {
 impl Table {
     /// The nodes at the very beginning.
     pub(super) fn begin(
-        settings: Settings,
+        world: &World,
         renamings: Renamings,
         simpler: Simpler,
-        nodes: usize,
     ) -> Result<(Self, Vec<u32>), OpenError> {
         let mut table = Self {
             renamings,
@@ -114,9 +114,10 @@ impl Table {
             taken: Vec::new(),
             is_symmetric: true,
         };
+        let nodes = usize::from(world.nodes);
         let mut locals = Vec::new();
-        for id in 1..=nodes as u64 {
-            let (node, _) = Node::new(id, nodes as u64, settings)?;
+        for place in 0..nodes {
+            let (node, _) = Node::new(place, world)?;
             // Numbers can't have run out.
             locals.extend(table.intern(node));
         }
@@ -384,6 +385,7 @@ impl View {
         let hull = node.hull();
         Self {
             role: hull.role(),
+            witness: node.is_witness(),
             term: hull.term().get(),
             durable_term: node.disk().recovered().hard.term.get(),
             durable_vote: node.disk().recovered().hard.vote,

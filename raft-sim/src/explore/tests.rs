@@ -79,6 +79,17 @@ fn everything_holds_with_pre_votes_and_heartbeats() {
     assert!(explored.progress.states > 1_000);
 }
 
+/// Two voters and a witness, and a leader that waits for the other voter in vain.
+#[test]
+fn everything_holds_with_a_witness() {
+    let world = World {
+        crashes: 0,
+        stalls: 0,
+        ..World::witness()
+    };
+    assert!(all_of(world).situations.two_leaders > 0);
+}
+
 #[test]
 fn a_limit_is_told() {
     let explored = explore(&small(), None, |progress| {
@@ -103,6 +114,11 @@ fn bounds_out_of_range_are_refused() {
     assert_eq!((error.bound, error.most), ("nodes", 5));
     assert!(World::named("figure-8").unwrap().validate().is_ok());
     assert!(World::named("two-entries").unwrap().validate().is_ok());
+    let error = World {
+        witnesses: 2,
+        ..World::witness()
+    };
+    assert_eq!(error.validate().unwrap_err().bound, "witnesses");
 }
 
 /// All states of all nodes together that are met, under all names, and those right after a crash.
@@ -212,6 +228,17 @@ fn reductions_miss_nothing_of_a_stalled_disk() {
         slots: 1,
         in_flight: Some(1),
         ..World::two_entries()
+    };
+    reductions_miss_nothing(world, &EACH);
+}
+
+#[test]
+fn reductions_miss_nothing_of_a_witness() {
+    let world = World {
+        elections: 1,
+        crashes: 0,
+        stalls: 0,
+        ..World::witness()
     };
     reductions_miss_nothing(world, &EACH);
 }

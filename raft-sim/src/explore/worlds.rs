@@ -11,6 +11,8 @@ use super::state::Bound;
 pub struct World {
     /// How many nodes: 1 to 5.
     pub nodes: u8,
+    /// How many of them, the last ones, are witnesses: fewer than half.
+    pub witnesses: u8,
     /// How often an election timeout passes, on all nodes together.
     pub elections: u8,
     /// How many commands clients propose, beside the no-op of each new leader.
@@ -40,6 +42,7 @@ impl World {
     pub const fn figure_8() -> Self {
         Self {
             nodes: 3,
+            witnesses: 0,
             elections: 4,
             slots: 1,
             crashes: 1,
@@ -57,6 +60,7 @@ impl World {
     pub const fn two_entries() -> Self {
         Self {
             nodes: 3,
+            witnesses: 0,
             elections: 2,
             slots: 2,
             crashes: 1,
@@ -70,17 +74,37 @@ impl World {
         }
     }
 
+    /// The world of two voters and a witness, which is told of an entry when both voters hold it, or
+    /// when the other one has kept its leader waiting: that is what ticks are for.
+    pub const fn witness() -> Self {
+        Self {
+            nodes: 3,
+            witnesses: 1,
+            elections: 2,
+            slots: 1,
+            crashes: 1,
+            doubles: 0,
+            stalls: 1,
+            ticks: 2,
+            heartbeats: false,
+            in_flight: Some(1),
+            pre_vote: false,
+            single: false,
+        }
+    }
+
     /// The world of a name.
     pub fn named(name: &str) -> Option<Self> {
         match name {
             "figure-8" => Some(Self::figure_8()),
             "two-entries" => Some(Self::two_entries()),
+            "witness" => Some(Self::witness()),
             _ => None,
         }
     }
 
     /// The names that [`World::named`] knows.
-    pub const NAMES: [&str; 2] = ["figure-8", "two-entries"];
+    pub const NAMES: [&str; 3] = ["figure-8", "two-entries", "witness"];
 
     /// Whether the bounds can be explored.
     ///
@@ -90,6 +114,12 @@ impl World {
     pub fn validate(&self) -> Result<(), WorldError> {
         let bounds = [
             ("nodes", self.nodes, 1, MAX_NODES as u8),
+            (
+                "witnesses",
+                self.witnesses,
+                0,
+                self.nodes.saturating_sub(1) / 2,
+            ),
             ("elections", self.elections, 0, MAX_BOUND),
             ("slots", self.slots, 0, MAX_BOUND),
             ("crashes", self.crashes, 0, MAX_BOUND),
@@ -110,6 +140,11 @@ impl World {
             }),
             None => Ok(()),
         }
+    }
+
+    /// Whether the node at a place is a witness.
+    pub(super) const fn is_witness(&self, node: usize) -> bool {
+        node + self.witnesses as usize >= self.nodes as usize
     }
 
     pub(super) const fn limit(&self, bound: Bound) -> u8 {

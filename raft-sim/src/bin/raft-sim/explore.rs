@@ -12,12 +12,15 @@ use crate::arguments::{duration, jobs};
 
 #[derive(Args, Debug)]
 pub(crate) struct Explore {
-    /// Which world: figure-8 or two-entries. The bounds below replace its own.
+    /// Which world: figure-8, two-entries or witness. The bounds below replace its own.
     #[arg(value_parser = World::NAMES)]
     world: String,
     /// How many nodes, 1 to 5.
     #[arg(long, value_name = "N")]
     nodes: Option<u8>,
+    /// How many of them, the last ones, are witnesses: fewer than half.
+    #[arg(long, value_name = "N")]
+    witnesses: Option<u8>,
     /// How often an election timeout passes, in all.
     #[arg(long, value_name = "N")]
     elections: Option<u8>,
@@ -70,6 +73,7 @@ impl Explore {
         let named = named.ok_or_else(|| bad(format!("there is no world {:?}", self.world)))?;
         let world = World {
             nodes: self.nodes.unwrap_or(named.nodes),
+            witnesses: self.witnesses.unwrap_or(named.witnesses),
             elections: self.elections.unwrap_or(named.elections),
             slots: self.slots.unwrap_or(named.slots),
             crashes: self.crashes.unwrap_or(named.crashes),
