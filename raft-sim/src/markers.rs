@@ -170,6 +170,7 @@ markers! {
     LogFailed: "a log failed for good",
     DamageFound: "a node started on a damaged disk, without entries that it had held",
     Repaired: "a node that had lost entries held as much again as before",
+    RepairedAmongChanges: "a node whose disk was damaged holds all again, where members change",
     LossTold: "a leader was told by a follower that it lost entries",
     SnapshotRotten: "a node started without the snapshot that its log began after",
     SnapshotFetched: "a node that had lost its snapshot was sent another",

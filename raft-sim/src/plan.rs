@@ -201,7 +201,7 @@ impl Plan {
         let mut lot = Key::Ending.lot(seed, &[]);
         let mut ending = Ending::draw(&mut lot, families, tuning.election_timeout);
         ending.all |= changes;
-        let founders = draw_founders(seed, changes && tuning.pre_vote, &nodes);
+        let founders = draw_founders(seed, changes, &nodes);
         let mut plan = Self {
             seed,
             duration: swarm.duration,
@@ -220,6 +220,9 @@ impl Plan {
             ending,
             fates: Vec::new(),
         };
+        if plan.removed_may_disturb() {
+            plan.ending.rests = 0;
+        }
         sleepers::draw(&mut plan, &mut Key::IdleSessions.lot(seed, &[1]));
         quiet::draw(&mut plan, &mut Key::Quiet.lot(seed, &[]));
         let mut lot = Key::Lockstep.lot(seed, &[]);
@@ -294,6 +297,12 @@ impl Plan {
     /// Whether a node (by its place in [`Self::nodes`]) was not there at the founding.
     pub fn joins(&self, node: usize) -> bool {
         self.founders > 0 && node >= usize::from(self.founders)
+    }
+
+    /// Whether somebody who was removed may campaign against those who stay, until it is told (thesis
+    /// 4.2.3): no leader can go on undisturbed then.
+    pub(crate) const fn removed_may_disturb(&self) -> bool {
+        self.founders > 0 && !self.tuning.pre_vote
     }
 
     /// Whether a node (by its place in [`Self::nodes`]) is a witness.
@@ -413,8 +422,6 @@ impl Families {
         self.build = Key::Builds.lot(seed, &[]).chance(70);
         self.damage = Key::Rots.lot(seed, &[]).chance(150);
         if changes {
-            // Whose disk is damaged can't be counted on, and who that is changes all the time.
-            (self.rot, self.damage) = (false, false);
             self.wipe = Key::Replacements.lot(seed, &[]).chance(400);
         }
     }

@@ -307,11 +307,10 @@ impl<S: Subject> World<'_, S> {
         let founded = self.nodes.iter().any(|node| node.founded);
         let mut others = (self.nodes.iter()).filter(|node| node.number != number);
         let allowed = match beyond {
-            _ if self.plan.founders > 0 => self.may_be_replaced(number),
             // What a witness knows of must be somewhere.
             true if self.has_witnesses() => self.may_be_damaged(number),
-            true => others.any(|node| node.wipes == 0),
-            false => self.may_be_damaged(number),
+            true if self.plan.founders == 0 => others.any(|node| node.wipes == 0),
+            true | false => self.may_be_damaged(number),
         };
         let Some(node) = self.nodes.get_mut(number) else {
             return;
@@ -343,6 +342,9 @@ impl<S: Subject> World<'_, S> {
     /// Whether the disk of this node may be damaged, or more so, while progress stays owed: every
     /// node must know its cluster, and those that are damaged must stay a minority.
     fn may_be_damaged(&self, number: usize) -> bool {
+        if self.plan.founders > 0 {
+            return self.may_be_replaced(number);
+        }
         let founded = self.nodes.iter().all(|node| node.founded);
         let damaged = |node: &&super::Node<S::Machine>| {
             node.number != number && (node.spoiled || node.is_gone())

@@ -199,6 +199,9 @@ impl<S: Subject> World<'_, S> {
     /// A node holds as much again as before its disk was damaged: another one may be damaged now.
     fn is_whole(&mut self, number: usize) {
         self.checks.mark(Marker::Repaired);
+        if self.plan.founders > 0 {
+            self.checks.mark(Marker::RepairedAmongChanges);
+        }
         if self.lost_its_snapshot(number) && self.begins_after(number) > LogIndex::ZERO {
             self.checks.mark(Marker::SnapshotFetched);
         }
