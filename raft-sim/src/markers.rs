@@ -169,6 +169,7 @@ markers! {
     TornTailCut: "a torn tail was cut at recovery",
     LogFailed: "a log failed for good",
     DamageFound: "a node started on a damaged disk, without entries that it had held",
+    CrashedMending: "a node crashed again before it had mended a damaged disk",
     Repaired: "a node that had lost entries held as much again as before",
     RepairedAmongChanges: "a node whose disk was damaged holds all again, where members change",
     LossTold: "a leader was told by a follower that it lost entries",

@@ -62,6 +62,8 @@ pub enum Occasion {
     Committed,
     /// A node has started again.
     Restarted,
+    /// A node's process begins: it looks at what its disk holds, and mends it.
+    Opening,
     /// Entries of a node's log were replaced by a leader's.
     Replaced,
 }

@@ -23,6 +23,7 @@ use crate::executor::{Ready, TaskId};
 use crate::history::History;
 use crate::lot::{Key, mix, nanos};
 use crate::markers::{Marker, Reached};
+use crate::nemesis::Occasion;
 use crate::network::{Network, node_id, node_number};
 use crate::node_log::LogMaker;
 use crate::plan::{FatePlan, Plan, RareSite};
@@ -492,6 +493,7 @@ impl<'a, S: Subject> World<'a, S> {
         node.start(&self.plan, &self.network, self.log.as_ref());
         self.tell(Some(number), format_args!("starts"));
         self.record(Some(number), || What::Started);
+        self.give(number, |occasion| occasion == Occasion::Opening);
     }
 
     /// Tells the trace, if there is one.

@@ -172,12 +172,27 @@ impl Draw<'_> {
         });
     }
 
-    /// Who has just come back crashes again.
+    /// Who has just come back crashes again, or who is about to: what it finds is mended by a few
+    /// writes, each of which may be the last.
     fn again(self, lot: &mut Lot) -> FaultPlan {
         let election = self.plan.tuning.election_timeout;
+        let disk = &self.plan.disk;
+        let (occasion, delay) = match lot.chance(500) {
+            true => {
+                let writes = disk.sync.draw(lot) * 8 + disk.other_most * 60;
+                (
+                    Occasion::Opening,
+                    lot.span_of_any_scale(disk.other_most, writes),
+                )
+            }
+            false => {
+                let delay = lot.span_of_any_scale(Duration::from_micros(200), election);
+                (Occasion::Restarted, delay)
+            }
+        };
         FaultPlan {
-            occasion: Occasion::Restarted,
-            delay: lot.span_of_any_scale(Duration::from_micros(200), election),
+            occasion,
+            delay,
             ..self.after(
                 Duration::ZERO,
                 self.crash(Target::Cause, election, false, lot),

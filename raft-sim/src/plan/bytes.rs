@@ -148,6 +148,7 @@ impl Record {
             8 | 9 => Occasion::Proposed,
             10 | 11 => Occasion::Committed,
             12 => Occasion::Restarted,
+            13 => Occasion::Opening,
             _ => Occasion::None,
         }
     }
@@ -324,6 +325,7 @@ mod tests {
             "Voted",
             "Elected",
             "Restarted",
+            "Opening",
             "Split",
             "Isolate",
             "Bridge",

@@ -242,6 +242,10 @@ impl<S: Subject> World<'_, S> {
         if !self.nodes.get(number).is_some_and(super::Node::is_up) {
             return Ok(());
         }
+        let mends = |node: &super::Node<S::Machine>| node.spoiled && node.hull().is_none();
+        if self.nodes.get(number).is_some_and(mends) {
+            self.checks.mark(Marker::CrashedMending);
+        }
         self.take_down(number, loss)?;
         if rot {
             self.rot(number);

@@ -225,9 +225,6 @@ impl<S: Subject> World<'_, S> {
 
     /// Lets faults strike that waited for what this step did.
     fn give_occasions(&mut self, number: usize, before: Option<Glimpse>, after: Glimpse) {
-        let now = self.schedule.now();
-        let plan = self.plan.clone();
-        let schedule = self.schedule.clone();
         let hull = self.nodes.get(number).and_then(Node::hull);
         let replaced = before.is_some_and(|before| {
             let there = |hull: &Hull| {
@@ -237,6 +234,17 @@ impl<S: Subject> World<'_, S> {
             // What a snapshot took the place of was not replaced entry by entry.
             hull.is_some_and(|hull| hull.forgotten().index < before.last && !there(hull))
         });
+        self.give(number, |occasion| match occasion {
+            Occasion::Replaced => replaced,
+            occasion => gives(occasion, before, after),
+        });
+    }
+
+    /// Lets faults strike that waited for any of these occasions, of which a node gives some.
+    pub(super) fn give(&mut self, number: usize, given: impl Fn(Occasion) -> bool) {
+        let now = self.schedule.now();
+        let plan = self.plan.clone();
+        let schedule = self.schedule.clone();
         self.armed.retain(|&place| {
             let Some(fault) = plan.faults.get(place) else {
                 return false;
@@ -245,10 +253,7 @@ impl<S: Subject> World<'_, S> {
             if now.as_nanos() > crate::lot::nanos(patience) {
                 return false;
             }
-            let given = match fault.occasion {
-                Occasion::Replaced => replaced,
-                occasion => gives(occasion, before, after),
-            };
+            let given = given(fault.occasion);
             if given {
                 let cause = Some(number);
                 schedule.after(
@@ -392,7 +397,7 @@ fn gives(occasion: Occasion, before: Option<Glimpse>, after: Glimpse) -> bool {
     match occasion {
         Occasion::None => true,
         // Whether entries were replaced, only the log tells.
-        Occasion::Restarted | Occasion::Replaced => false,
+        Occasion::Restarted | Occasion::Replaced | Occasion::Opening => false,
         Occasion::TermRaised => after.term > before.term,
         Occasion::Voted => {
             after.role == Role::Follower && after.vote.is_some() && after.vote != before.vote
