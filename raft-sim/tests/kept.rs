@@ -165,3 +165,10 @@ fn liveness_holds_in_a_world_of_seed_191185() {
 fn liveness_holds_in_a_world_of_seed_31248() {
     holds(include_str!("kept/seed-31248.plan"));
 }
+
+/// Violated membership when a new voter that had caught up lost its log before it counted: its leader took
+/// it for caught up still.
+#[test]
+fn membership_holds_in_a_world_of_seed_11257() {
+    holds(include_str!("kept/seed-11257.plan"));
+}

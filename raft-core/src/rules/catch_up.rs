@@ -206,6 +206,22 @@ mod tests {
         assert_eq!(rounds.still(now), Duration::from_millis(70));
     }
 
+    /// [T4.2.1.22] Its disk was damaged: what it was found to hold says nothing any more.
+    #[test]
+    fn who_loses_what_it_held_begins_anew() {
+        let mut rounds = Rounds::begin(&seen(0, 10, 0));
+        assert_eq!(
+            rounds.observe(&seen(10, 10, 50), &PATIENCE),
+            Verdict::CaughtUp
+        );
+        assert_eq!(rounds.observe(&seen(0, 10, 60), &PATIENCE), Verdict::Behind);
+        assert_eq!(rounds.observe(&seen(9, 12, 90), &PATIENCE), Verdict::Behind);
+        assert_eq!(
+            rounds.observe(&seen(10, 12, 110), &PATIENCE),
+            Verdict::CaughtUp
+        );
+    }
+
     /// [T4.2.1.25]
     #[test]
     fn ten_long_rounds_in_a_row_are_enough() {
