@@ -70,6 +70,15 @@ impl Rounds {
 
     /// Looks at the member again.
     pub fn observe(&mut self, seen: &Seen, patience: &Patience) -> Verdict {
+        // [T4.2.1.22] Who loses what it held has this round before it again, whatever it was like
+        // before.
+        if seen.matched < self.matched {
+            *self = Self {
+                moved: self.moved,
+                long_rounds: self.long_rounds,
+                ..Self::begin(seen)
+            };
+        }
         if seen.matched > self.matched {
             self.matched = seen.matched;
             self.moved = seen.now;
