@@ -70,8 +70,8 @@ impl Rounds {
 
     /// Looks at the member again.
     pub fn observe(&mut self, seen: &Seen, patience: &Patience) -> Verdict {
-        // [T4.2.1.22] Who loses what it held has this round before it again, whatever it was like
-        // before.
+        // Who loses what it held has its round before it again, however the last ones were: what they
+        // said was said of a log that is gone.
         if seen.matched < self.matched {
             *self = Self {
                 moved: self.moved,
