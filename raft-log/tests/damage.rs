@@ -306,6 +306,38 @@ fn no_single_frame_is_all_that_says_who_the_node_is() {
     }
 }
 
+/// Who a node is may change while there is nothing else to keep: at first only its name and its
+/// life, then its cluster (found by a world in which disks rot and nodes join, seed 88787).
+#[test]
+fn no_single_frame_is_all_that_says_who_the_node_has_become() {
+    for opened_anew in [false, true] {
+        let mut fs = MemFs::new();
+        let (mut log, _) = open(&fs);
+        write(&mut log, append_as("nobody yet", 1, Vec::new()));
+        settle(&mut log);
+        if opened_anew {
+            fs = fs.crash(Crash::KeepAll);
+            log = open(&fs).0;
+        }
+        write(&mut log, append_as("who", 2, Vec::new()));
+        for number in 3..=5 {
+            write(&mut log, append(number, vec![chunk(1, number - 2, &[10])]));
+        }
+        settle(&mut log);
+        let image = fs.image();
+        let (_, whole) = open(&MemFs::of(image.clone()));
+        assert_eq!(whole.identity, Some(Bytes::from("who")));
+        for (name, content) in &image {
+            for byte in 0..content.len() {
+                let mut damaged = image.clone();
+                damaged.get_mut(name).unwrap()[byte] ^= 4;
+                let (_, recovered) = open(&MemFs::of(damaged));
+                assert_eq!(recovered.identity, whole.identity, "{name} {byte}");
+            }
+        }
+    }
+}
+
 /// So long as a log that began anew says once who the node is, the note says it, too.
 #[test]
 fn a_note_stays_until_the_log_says_twice_who_the_node_is() {
