@@ -151,6 +151,9 @@ fn a_refused_log_is_left_as_it_is() {
     settle(&mut log);
     let mut image = fs.image();
     image.values_mut().next().unwrap()[200] ^= 1;
+    let once = try_open(&MemFs::of(image.clone()));
+    assert!(once.is_ok(), "the second frame says it, too");
+    image.values_mut().next().unwrap()[256 + 200] ^= 1;
     let fs = MemFs::of(image.clone());
     assert!(try_open(&fs).is_err());
     assert_eq!(fs.image(), image);

@@ -43,7 +43,7 @@ pub(super) struct Tail {
     pub(super) length: u64,
     /// The number of the newest frame.
     pub(super) batch: u64,
-    /// Whether the newest segment repeats who the node is in its first frame alone so far.
+    /// Whether the newest segment says in one frame alone so far who the node is.
     pub(super) says_once: bool,
 }
 
@@ -273,14 +273,15 @@ fn place(
         body.repeat_identity(contents);
     }
     if tail.take(bytes(body)?)? {
-        tail.says_once = false;
+        // Who it has become stands here alone, whatever was said of it before.
+        tail.says_once = own;
         return Some((offset, None));
     }
     body.repeat_identity(contents);
     body.repeat_mark(contents);
     let length = bytes(body)?.max(settings.segment_bytes);
     tail.roll(length)?;
-    tail.says_once = !own && body.identity.is_some();
+    tail.says_once = body.identity.is_some();
     tail.take(bytes(body)?)?.then_some((0, Some(length)))
 }
 

@@ -144,8 +144,11 @@ impl<F: Fs> Folder<'_, F> {
         let survey = self
             .survey(end, &chain.rest, &chain.expected, before)
             .await?;
+        // Who it has become behind the damage, it was not before: what stands there is of another's
+        // beginnings.
+        let is_another = survey.identity.is_some() && survey.identity != chain.replay.identity();
         let mut note = survey.merged_with(note);
-        if chain.replay.may_go_on() {
+        if chain.replay.may_go_on() && !is_another {
             self.write_note(&note, names).await?;
             self.set_aside(end, &chain.rest, names).await?;
             return Ok(note);

@@ -52,7 +52,11 @@ impl Replay {
         if header.head {
             self.segments.push(header.segment);
         }
-        if header.head != header.body.has_identity {
+        let repeats = contents.identity.as_ref() == Some(&body.identity);
+        if match header.body.has_identity {
+            true => !header.head && repeats,
+            false => header.head,
+        } {
             self.segments.note_safe();
         }
         if let Some(from) = header.truncate_from {
