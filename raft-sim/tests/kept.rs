@@ -172,3 +172,24 @@ fn liveness_holds_in_a_world_of_seed_31248() {
 fn membership_holds_in_a_world_of_seed_11257() {
     holds(include_str!("kept/seed-11257.plan"));
 }
+
+/// Violated monotonic when a node said that it had lost entries, and lost its whole disk before its leader
+/// heard that: who began anew is not damaged, and yet was.
+#[test]
+fn monotonic_holds_in_a_world_of_seed_78174() {
+    holds(include_str!("kept/seed-78174.plan"));
+}
+
+/// Violated idle when the frame rotted in which a node that had joined said so: it took itself for one that
+/// had not, and asked for ever how the cluster began.
+#[test]
+fn idle_holds_in_a_world_of_seed_88787() {
+    holds(include_str!("kept/seed-88787.plan"));
+}
+
+/// Violated no_panic when a log rotted again, and its note of the first time as well: the note was written
+/// twice in one opening, beside what a crash had left of one before.
+#[test]
+fn no_panic_holds_in_a_world_of_seed_158470() {
+    holds(include_str!("kept/seed-158470.plan"));
+}
