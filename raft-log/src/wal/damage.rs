@@ -17,7 +17,7 @@ use super::replay;
 use super::scan::{self, Expected};
 use super::segment;
 use crate::error::WalError;
-use crate::fs::{Fs, Operation};
+use crate::fs::{Fs, FsError, Operation};
 
 /// What must be remembered of a log that was damaged, until it reaches as far again.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -305,8 +305,16 @@ impl<F: Fs> Folder<'_, F> {
         let action = "write beside a damaged log";
         let name = String::from(name);
         if names.iter().any(|(other, _)| *other == name) {
-            let name = name.clone();
-            self.run(action, Operation::Remove { name }).await?;
+            let remove = Operation::Remove { name: name.clone() };
+            match self.run(action, remove).await {
+                // It was there when the folder was listed, and may have become what it was to be since.
+                Ok(_)
+                | Err(WalError::Fs {
+                    cause: FsError::NotFound { .. },
+                    ..
+                }) => {}
+                Err(error) => return Err(error),
+            }
         }
         let create = Operation::Create {
             name: name.clone(),
