@@ -193,3 +193,10 @@ fn idle_holds_in_a_world_of_seed_88787() {
 fn no_panic_holds_in_a_world_of_seed_158470() {
     holds(include_str!("kept/seed-158470.plan"));
 }
+
+/// Violated durability when a folder's sync made a later change of a name durable without an earlier one,
+/// which came true long after it: no file system does that.
+#[test]
+fn durability_holds_in_a_world_of_seed_177864() {
+    holds(include_str!("kept/seed-177864.plan"));
+}

@@ -288,3 +288,23 @@ fn a_sync_of_the_folder_covers_what_was_answered_before_it_started() {
         assert_eq!(names.len(), found, "waits: {waits}");
     }
 }
+
+/// What happens to one name happens in order, on a platter, too: an earlier change that nobody waited for
+/// must not come true after later ones.
+#[test]
+fn changes_of_one_name_become_durable_in_order() {
+    let mut folder = Folder::default();
+    let draft = || String::from("draft");
+    folder.create(draft(), 1, 1).unwrap();
+    folder.remove(draft(), 2).unwrap();
+    folder.folder_synced(&[2]);
+    folder.create(draft(), 3, 3).unwrap();
+    folder.folder_synced(&[3]);
+    folder.rename("draft", String::from("kept"), 4).unwrap();
+    folder.folder_synced(&[1, 4]);
+    let mut lot = Key::Crash.lot(1, &[]);
+    folder.synced(0, 5);
+    folder.synced(1, 5);
+    folder.crash(Loss::All, 512, &mut lot);
+    assert_eq!(folder.list(), [(String::from("kept"), 3)]);
+}
