@@ -4,7 +4,7 @@
 //! any part of those changes: this is all that is assumed of a file system (no order between
 //! files, none between writes of one file, sectors whole).
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Range;
 
 use bytes::Bytes;
@@ -213,10 +213,20 @@ impl Folder {
         done.map(|pending| pending.number).collect()
     }
 
-    /// A sync of the folder that covers these changes is done.
+    /// A sync of the folder that covers these changes is done. Earlier ones of the same names are made
+    /// with them: what happens to one name happens in order.
     pub(crate) fn folder_synced(&mut self, numbers: &[u64]) {
+        let mut names = BTreeSet::new();
+        let mut covered = BTreeSet::new();
+        for pending in self.pending.iter().rev() {
+            let own = pending.renaming.names();
+            if numbers.contains(&pending.number) || own.clone().any(|name| names.contains(name)) {
+                covered.insert(pending.number);
+                names.extend(own);
+            }
+        }
         for pending in std::mem::take(&mut self.pending) {
-            match numbers.contains(&pending.number) {
+            match covered.contains(&pending.number) {
                 true => pending.renaming.make(&mut self.durable_names),
                 false => self.pending.push(pending),
             }
@@ -471,6 +481,15 @@ fn make_in_part(
 }
 
 impl Renaming {
+    /// The names that it changes.
+    fn names(&self) -> impl Iterator<Item = &str> + Clone {
+        let (one, other) = match self {
+            Self::Create(name, _) | Self::Remove(name) => (name, None),
+            Self::Rename(from, to) => (from, Some(to)),
+        };
+        [Some(one), other].into_iter().flatten().map(String::as_str)
+    }
+
     fn make(self, names: &mut BTreeMap<String, usize>) {
         match self {
             Self::Create(name, place) => {
