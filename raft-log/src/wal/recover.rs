@@ -144,8 +144,8 @@ impl<F: Fs> Folder<'_, F> {
         let survey = self
             .survey(end, &chain.rest, &chain.expected, before)
             .await?;
-        // Who it has become behind the damage, it was not before: what stands there is of another's
-        // beginnings.
+        // Where a frame behind the damage says anew who the node is, what stands before it is from the
+        // time before that, and is no log to go on with.
         let is_another = survey.identity.is_some() && survey.identity != chain.replay.identity();
         let mut note = survey.merged_with(note);
         if chain.replay.may_go_on() && !is_another {
