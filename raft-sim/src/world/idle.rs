@@ -22,6 +22,8 @@ pub(super) struct Idle {
     entries: Vec<u64>,
     /// How often processes were started.
     starts: u64,
+    /// Where the longest log ended.
+    last: u64,
 }
 
 impl<S: Subject> World<'_, S> {
@@ -31,7 +33,14 @@ impl<S: Subject> World<'_, S> {
             sent: self.network.sent(),
             entries: self.network.entries_sent(),
             starts: self.counters.starts,
+            last: self.longest_log(),
         }
+    }
+
+    /// Where the longest log ends.
+    fn longest_log(&self) -> u64 {
+        let hulls = self.nodes.iter().filter_map(Node::hull);
+        hulls.map(|hull| hull.last().index.get()).max().unwrap_or(0)
     }
 
     /// Whether a process was started since, such as one that was to be down for longer than the
@@ -47,6 +56,8 @@ impl<S: Subject> World<'_, S> {
         let fastest = self.plan.nodes.iter().map(|node| node.clock_drift).max();
         let rounds = rounds(self.speaks(lasted), interval, fastest.unwrap_or(0));
         let (sent, entries) = (self.network.sent(), self.network.entries_sent());
+        // What nodes had asked for themselves when the rest began, such as their sessions.
+        let appended = self.longest_log().saturating_sub(before.last);
         for link in 0..count * count {
             let (from, to) = (link / count, link % count);
             // Who lost its disk answers to no letter that was meant for the life before.
@@ -61,7 +72,7 @@ impl<S: Subject> World<'_, S> {
             cost.extend(entries_of(&entries, &before.entries, link));
             let dear = (cost.into_iter()).find(|&(what, times)| {
                 let asks = joins && what == "Genesis" || removed && what == "Forward";
-                !asks && times > most_of(what, rounds, there)
+                !asks && times > most_of(what, rounds, there, appended)
             });
             if let Some((what, times)) = dear {
                 let text = format!(
@@ -69,7 +80,7 @@ impl<S: Subject> World<'_, S> {
                      are more than enough: a heartbeat goes out every {interval:?}",
                     node_id(from),
                     node_id(to),
-                    most_of(what, rounds, there),
+                    most_of(what, rounds, there, appended),
                 );
                 return Err(self.violation(property::IDLE, text));
             }
@@ -177,8 +188,9 @@ fn entries_of(sent: &[u64], before: &[u64], link: usize) -> Option<(&'static str
     Some((ENTRIES, sent - was))
 }
 
-/// How many messages of this kind one node may send another in so many rounds.
-fn most_of(kind: &str, rounds: u64, there: bool) -> u64 {
+/// How many messages of this kind one node may send another in so many rounds, in which so many
+/// entries were appended.
+fn most_of(kind: &str, rounds: u64, there: bool, appended: u64) -> u64 {
     match kind {
         // The paper's heartbeats are AppendEntries without entries.
         "Heartbeat" | "AppendEntries" => rounds * QUICKER * DOUBLED,
@@ -187,6 +199,7 @@ fn most_of(kind: &str, rounds: u64, there: bool) -> u64 {
         // Who is not there may be offered entries or a snapshot as often as it is told who leads. Who is there
         // holds them all.
         ENTRIES | "InstallSnapshot" if !there => rounds * QUICKER * DOUBLED,
+        ENTRIES | "Forward" | "ForwardReply" => FEW + appended * DOUBLED,
         _ => FEW,
     }
 }
@@ -238,6 +251,7 @@ mod tests {
     #[test]
     fn a_busy_cluster_is_not_taken_for_one_at_rest() {
         let never = Idle {
+            last: u64::MAX,
             sent: vec![[0; KINDS.len()]; 9],
             entries: vec![0; 9],
             starts: 0,
@@ -263,15 +277,16 @@ mod tests {
     #[test]
     fn what_is_doubled_and_answered_doubly_is_not_too_much_and_an_echo_is() {
         let rounds = 40;
-        assert!(most_of("Heartbeat", rounds, true) >= 2 * rounds);
-        assert!(most_of("HeartbeatReply", rounds, true) >= 4 * rounds);
-        assert!(most_of("HeartbeatReply", rounds, true) < 20 * rounds);
-        assert!(most_of("AppendEntries", rounds, true) >= 2 * rounds);
-        assert!(most_of("AppendEntriesReply", rounds, true) >= 4 * rounds);
-        assert!(most_of(ENTRIES, rounds, true) < rounds);
-        assert!(most_of("InstallSnapshot", rounds, true) < rounds);
-        assert!(most_of("InstallSnapshot", rounds, false) >= 2 * rounds);
-        assert!(most_of(ENTRIES, rounds, false) >= 2 * rounds);
-        assert!(most_of("RequestVote", rounds, true) < rounds);
+        assert!(most_of("Heartbeat", rounds, true, 0) >= 2 * rounds);
+        assert!(most_of("HeartbeatReply", rounds, true, 0) >= 4 * rounds);
+        assert!(most_of("HeartbeatReply", rounds, true, 0) < 20 * rounds);
+        assert!(most_of("AppendEntries", rounds, true, 0) >= 2 * rounds);
+        assert!(most_of("AppendEntriesReply", rounds, true, 0) >= 4 * rounds);
+        assert!(most_of(ENTRIES, rounds, true, 0) < rounds);
+        assert!(most_of("InstallSnapshot", rounds, true, 0) < rounds);
+        assert!(most_of("InstallSnapshot", rounds, false, 0) >= 2 * rounds);
+        assert!(most_of(ENTRIES, rounds, false, 0) >= 2 * rounds);
+        assert!(most_of("RequestVote", rounds, true, 0) < rounds);
+        assert!(most_of(ENTRIES, rounds, true, 12) >= 12);
     }
 }
