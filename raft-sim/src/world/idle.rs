@@ -7,6 +7,8 @@
 
 use std::time::Duration;
 
+use raft_core::ids::LogIndex;
+
 use super::World;
 use crate::checkers::{Violation, property};
 use crate::network::{KINDS, node_id};
@@ -22,8 +24,9 @@ pub(super) struct Idle {
     entries: Vec<u64>,
     /// How often processes were started.
     starts: u64,
-    /// Where the longest log ended.
-    last: u64,
+    /// Where the longest log ended, if some node had still asked for something of its own, such as its
+    /// session: that may be on its way for long.
+    asked_at: Option<LogIndex>,
 }
 
 impl<S: Subject> World<'_, S> {
@@ -33,14 +36,21 @@ impl<S: Subject> World<'_, S> {
             sent: self.network.sent(),
             entries: self.network.entries_sent(),
             starts: self.counters.starts,
-            last: self.longest_log(),
+            asked_at: self.asks().then(|| self.longest_log()),
         }
     }
 
+    /// Whether some node has asked for something and not heard of it.
+    fn asks(&self) -> bool {
+        let mut statuses = self.nodes.iter().filter_map(Node::status);
+        statuses.any(|status| status.requests > 0)
+    }
+
     /// Where the longest log ends.
-    fn longest_log(&self) -> u64 {
+    fn longest_log(&self) -> LogIndex {
         let hulls = self.nodes.iter().filter_map(Node::hull);
-        hulls.map(|hull| hull.last().index.get()).max().unwrap_or(0)
+        let ends = hulls.map(|hull| hull.last().index);
+        ends.max().unwrap_or_default()
     }
 
     /// Whether a process was started since, such as one that was to be down for longer than the
@@ -56,8 +66,9 @@ impl<S: Subject> World<'_, S> {
         let fastest = self.plan.nodes.iter().map(|node| node.clock_drift).max();
         let rounds = rounds(self.speaks(lasted), interval, fastest.unwrap_or(0));
         let (sent, entries) = (self.network.sent(), self.network.entries_sent());
-        // What nodes had asked for themselves when the rest began, such as their sessions.
-        let appended = self.longest_log().saturating_sub(before.last);
+        let appended = before
+            .asked_at
+            .map_or(0, |last| self.longest_log().distance_from(last));
         for link in 0..count * count {
             let (from, to) = (link / count, link % count);
             // Who lost its disk answers to no letter that was meant for the life before.
@@ -189,7 +200,7 @@ fn entries_of(sent: &[u64], before: &[u64], link: usize) -> Option<(&'static str
 }
 
 /// How many messages of this kind one node may send another in so many rounds, in which so many
-/// entries were appended.
+/// entries were appended that had been asked for before.
 fn most_of(kind: &str, rounds: u64, there: bool, appended: u64) -> u64 {
     match kind {
         // The paper's heartbeats are AppendEntries without entries.
@@ -251,7 +262,7 @@ mod tests {
     #[test]
     fn a_busy_cluster_is_not_taken_for_one_at_rest() {
         let never = Idle {
-            last: u64::MAX,
+            asked_at: None,
             sent: vec![[0; KINDS.len()]; 9],
             entries: vec![0; 9],
             starts: 0,
