@@ -69,6 +69,7 @@ impl Model {
                 journal: model.journal.clone(),
                 lives_before: former.len(),
                 former,
+                damages: model.damages,
                 ..NodeModel::default()
             };
         }
@@ -271,7 +272,8 @@ pub struct NodeModel {
     pub me: Option<Peer>,
     /// Whether it is a witness: the payloads in its logs here are those of other nodes.
     pub witness: bool,
-    /// How often it was found damaged, or not yet repaired, in this life of the folder.
+    /// How often it was found damaged, or not yet repaired, in all its lives: what it said of that may
+    /// come late.
     pub damages: u32,
     /// The entry of the last command that the node's state machine has applied.
     pub last_applied: Option<EntryId>,

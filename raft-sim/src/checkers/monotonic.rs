@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use raft_core::ids::{Boot, EntryId, NodeId, Term};
 use raft_core::log::HardState;
 
-use super::{Checker, LogModel, NodeModel, Observation, Sight, View, Violation, property, words};
+use super::{Checker, LogModel, Observation, Sight, View, Violation, property, words};
 use crate::spy::{EntryFact, Fact, Promise};
 
 /// See the module.
@@ -64,9 +64,7 @@ impl Checker for Monotonic {
         let Some(after) = view.after else {
             return Ok(());
         };
-        // What an earlier life of it said that lost something may come late.
-        let lost = |node: &NodeModel| node.damages > 0 || node.lives_before > 0;
-        let damaged = |id: NodeId| view.model.node(id).is_some_and(lost);
+        let damaged = |id: NodeId| view.model.node(id).is_some_and(|node| node.damages > 0);
         let fell = match view.before.filter(|before| before.boot == after.boot) {
             Some(before) => fell_within_a_boot(before, after, damaged),
             None => self.fell_between_boots(after),
