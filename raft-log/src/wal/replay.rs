@@ -52,11 +52,12 @@ impl Replay {
         if header.head {
             self.segments.push(header.segment);
         }
-        let repeats = contents.identity.as_ref() == Some(&body.identity);
-        if match header.body.has_identity {
-            true => !header.head && repeats,
+        let says_again = contents.identity.as_ref() == Some(&body.identity);
+        let is_safe = match header.body.has_identity {
+            true => !header.head && says_again,
             false => header.head,
-        } {
+        };
+        if is_safe {
             self.segments.note_safe();
         }
         if let Some(from) = header.truncate_from {

@@ -353,11 +353,14 @@ impl Knowledge {
         }
         let views = &views[..self.nodes()];
         let past = self.pasts.get(after.past);
-        let late = after.spent.of(Bound::Ticks) > 0;
-        let joint = joint_violation(past, node, views);
-        let lost = || nobody_could_lead(views, late).filter(|_| self.world.witnesses > 0);
-        if let Some(breach) = joint.or_else(lost) {
+        if let Some(breach) = joint_violation(past, node, views) {
             return Err(breach);
+        }
+        if self.world.witnesses > 0 {
+            let late = after.spent.of(Bound::Ticks) > 0;
+            if let Some(breach) = nobody_could_lead(views, late) {
+                return Err(breach);
+            }
         }
         let own_before = &self.table.local(before.locals[node]).view;
         let known = self.pasts.get(before.past);

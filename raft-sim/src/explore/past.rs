@@ -232,8 +232,8 @@ pub(super) fn joint_violation(past: &Past, node: usize, views: &[&View]) -> Opti
             let text = format!("{entry} is committed, and not on the disks of a majority");
             return Some(Breach::new(property::DURABILITY, text));
         }
-        let with_content = |view: &&View| !view.witness && holds(&view.durable, entry);
-        if !views.iter().copied().any(|view| with_content(&view)) {
+        let mut others = views.iter().filter(|view| !view.witness);
+        if !others.any(|view| holds(&view.durable, entry)) {
             let text = format!("{entry} is committed, and only witnesses hold it");
             return Some(Breach::new(property::DURABILITY, text));
         }

@@ -39,9 +39,11 @@ pub(super) fn draw(plan: &Plan, lot: &mut Lot, drawn: &mut Vec<FaultPlan>) {
             },
         });
     }
-    let held = plan.families.hold && nodes > 2;
-    for _ in 0..lot.below(4) * u64::from(held && lot.chance(400)) {
-        there_and_back(plan, lot, drawn);
+    let times = lot.below(4);
+    if plan.families.hold && nodes > 2 && lot.chance(400) {
+        for _ in 0..times {
+            there_and_back(plan, lot, drawn);
+        }
     }
 }
 
