@@ -251,36 +251,44 @@ pub(super) fn joint_violation(past: &Past, node: usize, views: &[&View]) -> Opti
     None
 }
 
-/// Whether witnesses know of so much that there is nobody whom they would elect: by what is on the
-/// disks of those that are left when the nodes at some places, as many as a cluster does without, are
-/// gone. Nobody may be missed as long as no voter was late; all together must always do.
+/// Whether witnesses know of so much that nobody could be elected with them, by what is on the disks.
+///
+/// As long as no voter was late, the nodes that a cluster can spare may be gone, whichever they are.
+/// Whoever is late is not waited for: without it somebody has to hold all that any witness knows of.
 pub(super) fn nobody_could_lead(views: &[&View], late: bool) -> Option<Breach> {
-    let end = |view: &View| view.durable.last().map(|last| (last.term, last.index));
-    let gone = match late {
-        true => 0,
-        false => (views.len() as u32).saturating_sub(1) / 2,
-    };
-    let some_gone = (0..1_u32 << views.len()).filter(|set| set.count_ones() == gone);
-    for set in some_gone {
-        let is_left = |at: &usize| set & (1 << at) == 0;
-        let left = || (0..views.len()).filter(is_left).map(|at| views[at]);
-        let could = |view: &View| {
-            let voters = left().filter(|other| end(other) <= end(view));
-            !view.witness && voters.count() * 2 > views.len()
-        };
-        if !left().any(could) {
-            let names: Vec<String> = (0..views.len())
-                .filter(|at| !is_left(at))
-                .map(|at| format!("n{}", at + 1))
-                .collect();
-            let text = format!(
-                "by what is on the disks, nobody could be elected without [{}]",
-                names.join(", ")
-            );
-            return Some(Breach::new(property::WITNESSES, text));
-        }
+    if late {
+        let witnesses = views.iter().filter(|view| view.witness);
+        let known = witnesses.map(|view| end(view)).max().flatten();
+        let mut others = views.iter().filter(|view| !view.witness);
+        let text = "by what is on the disks, witnesses know of more than anybody holds";
+        let lost = !others.any(|view| end(view) >= known);
+        return lost.then(|| Breach::new(property::WITNESSES, text.into()));
     }
-    None
+    let spare = (views.len() as u32).saturating_sub(1) / 2;
+    let mut gone = (0..1_u32 << views.len()).filter(|set| set.count_ones() == spare);
+    let gone = gone.find(|gone| nobody_could_lead_without(views, *gone))?;
+    let names = (0..views.len()).filter(|at| gone & (1 << at) != 0);
+    let names: Vec<String> = names.map(|at| format!("n{}", at + 1)).collect();
+    let text = format!(
+        "by what is on the disks, nobody could be elected without {}",
+        names.join(" and ")
+    );
+    Some(Breach::new(property::WITNESSES, text))
+}
+
+/// Whether none of those that are left could be elected by them.
+fn nobody_could_lead_without(views: &[&View], gone: u32) -> bool {
+    let left = || (0..views.len()).filter(|at| gone & (1 << at) == 0);
+    !left().any(|at| {
+        let candidate = views[at];
+        let voters = left().filter(|at| end(views[*at]) <= end(candidate));
+        !candidate.witness && voters.count() * 2 > views.len()
+    })
+}
+
+/// Where a node's log ends on its disk, as votes compare it.
+fn end(view: &View) -> Option<(u64, u64)> {
+    view.durable.last().map(|last| (last.term, last.index))
 }
 
 /// What must hold of one step of one node, whatever the others do.
