@@ -161,8 +161,8 @@ impl Vigil {
         let hangs = now.since(self.written) * 2 >= step.pace.stalled_write_after;
         let removed = self.removed_by > is.configured_by.index || !is.may_lead;
         let gave_vote = (was.term, was.vote) != (is.term, is.vote);
-        if is.role != Role::Follower || is.quiet || hangs || removed || gave_vote || !outlook.whole
-        {
+        let slept = was.quiet || is.quiet;
+        if is.role != Role::Follower || slept || hangs || removed || gave_vote || !outlook.whole {
             self.patient = now;
         }
         self.stand = is;

@@ -273,6 +273,15 @@ fn a_follower_that_hears_nobody_campaigns() {
 }
 
 #[test]
+fn a_follower_that_slept_for_long_waits_from_when_it_wakes() {
+    let mut tale = Tale::new();
+    tale.sleeps().at(10, &[taken(LEADER, heartbeat(7, true))]);
+    tale.wakes(5_000).at(5_000, &[]);
+    tale.runs(5_010, 5_600).is_right();
+    tale.runs(5_610, 5_610).is_wrong("does not campaign");
+}
+
+#[test]
 fn who_may_not_lead_or_lacks_something_need_not_campaign() {
     let removed = Says::Removed {
         configuration: LogIndex::new(4),
