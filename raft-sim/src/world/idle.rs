@@ -104,7 +104,12 @@ impl<S: Subject> World<'_, S> {
     /// For how much of a rest a leader may go on speaking: for all of it, unless it may fall silent
     /// and everybody is there to be told so.
     fn speaks(&self, lasted: Duration) -> Duration {
-        let all = self.nodes.iter().all(Node::is_up);
+        // Who lost its disk is not the member that it was: nobody can tell that one.
+        let is_told = |node: &Node<S::Machine>| {
+            let lost = !self.is_member(node.number) && self.checks.belongs(node.id(), None);
+            node.is_up() && !lost
+        };
+        let all = self.nodes.iter().all(is_told);
         let silence = self.plan.tuning.quiescent_after.filter(|_| all);
         silence.map_or(lasted, |after| {
             lasted.min(after + self.plan.tuning.election_timeout * 2)
