@@ -160,6 +160,12 @@ impl Receipt {
         Self { boot, batch }
     }
 
+    /// The receipt of the `number`th write of a log that is tested without a hull. What it proves means
+    /// nothing to any hull.
+    pub const fn of_no_hull(number: u64) -> Self {
+        Self::new(Boot::new(0), BatchNumber(number))
+    }
+
     /// The number of the write it came with, for logs that tell several acknowledgements apart.
     pub const fn batch(&self) -> BatchNumber {
         self.batch

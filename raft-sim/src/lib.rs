@@ -4,6 +4,7 @@ mod by_node;
 pub mod checkers;
 mod client;
 mod clock;
+pub mod conformance;
 pub mod directed;
 pub mod disk;
 mod executor;

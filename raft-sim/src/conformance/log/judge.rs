@@ -1,0 +1,136 @@
+//! Whether what opening a log found is what may be there.
+
+use raft_core::chunk::Chunk;
+use raft_core::log::Recovered;
+
+use super::life::{Found, spans};
+use super::{Broken, Clause};
+
+/// Whether this is one of the states that a log was in, none before `durable`: which one.
+pub(super) fn is_one_of(found: &Found, states: &[Found], durable: usize) -> Result<usize, Broken> {
+    let is_it = |state: &Found| state == found;
+    if let Some(number) = states.iter().rposition(is_it) {
+        if number >= durable {
+            return Ok(number);
+        }
+        let text = format!(
+            "write {durable} was called durable, and it was opened as it was after write {number}"
+        );
+        return Err(Broken::new(Clause::Durable, text));
+    }
+    Err(explained(found, states, durable))
+}
+
+/// Which clause is broken by a state in which the log never was.
+fn explained(found: &Found, expected: &[Found], durable: usize) -> Broken {
+    let parts: Vec<(&str, Vec<usize>)> = PARTS
+        .iter()
+        .map(|(name, same)| {
+            let fitting = expected
+                .iter()
+                .enumerate()
+                .filter(|(_, state)| same(found, state));
+            (*name, fitting.map(|(number, _)| number).collect())
+        })
+        .collect();
+    let mut lines: Vec<String> = Vec::new();
+    for (name, writes) in &parts {
+        lines.push(match writes.as_slice() {
+            [] => format!("its {name} is as after no write"),
+            some => format!("its {name} is as after writes {some:?}"),
+        });
+    }
+    lines.push(format!(
+        "writes {durable} to {} may be there",
+        expected.len() - 1
+    ));
+    lines.push(format!("it says {}", shown(&found.recovered)));
+    lines.push(format!("and holds {}", spans(&found.entries)));
+    let each_was_once = parts.iter().all(|(_, writes)| !writes.is_empty());
+    let (clause, what) = match () {
+        () if each_was_once => (
+            Clause::Atomic,
+            "it holds a part of a write and not the rest",
+        ),
+        () if revived(found, expected) => (
+            Clause::TruncationFirst,
+            "it holds an entry that was removed",
+        ),
+        () => (
+            Clause::InOrder,
+            "it was opened in a state in which it never was",
+        ),
+    };
+    let mut broken = Broken::new(clause, what);
+    broken.after = lines;
+    broken
+}
+
+/// Whether an entry is there that the last state does not have and an earlier one had.
+fn revived(found: &Found, expected: &[Found]) -> bool {
+    let held_by = |state: &Found, entry: &Chunk| state.entries.contains(entry);
+    let newest = expected.last();
+    found.entries.iter().any(|entry| {
+        let was_there = expected.iter().any(|state| held_by(state, entry));
+        was_there && !newest.is_some_and(|newest| held_by(newest, entry))
+    })
+}
+
+/// A part of what is found, and whether it is the same in two states.
+type Part = (&'static str, fn(&Found, &Found) -> bool);
+
+const PARTS: [Part; 5] = [
+    ("hard state", |one, other| {
+        one.recovered.hard == other.recovered.hard
+    }),
+    ("identity", |one, other| {
+        one.recovered.identity == other.recovered.identity
+    }),
+    ("snapshot mark", |one, other| {
+        one.recovered.snapshot == other.recovered.snapshot
+    }),
+    ("list of entries", |one, other| one.entries == other.entries),
+    ("account of its entries", |one, other| {
+        let account = |found: &Found| {
+            let Recovered {
+                stored,
+                runs,
+                last,
+                time,
+                holds_ids_only,
+                configurations,
+                ..
+            } = found.recovered.clone();
+            (
+                stored,
+                runs,
+                last,
+                time,
+                holds_ids_only,
+                configurations,
+                found.recovered.lost_through,
+            )
+        };
+        account(one) == account(other)
+    }),
+];
+
+/// What opening said, without what is long.
+fn shown(recovered: &Recovered) -> String {
+    let Recovered {
+        hard,
+        snapshot,
+        runs,
+        last,
+        time,
+        holds_ids_only,
+        lost_through,
+        ..
+    } = recovered;
+    let snapshot = snapshot.as_ref().map(|mark| mark.last);
+    let configurations: Vec<_> = recovered.configurations.iter().map(|(at, _)| *at).collect();
+    format!(
+        "{hard:?}, snapshot {snapshot:?}, runs {runs:?}, last {last}, {time:?}, without payloads: \
+         {holds_ids_only}, configurations at {configurations:?}, lost through {lost_through:?}"
+    )
+}
