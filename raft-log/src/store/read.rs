@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use bytes::Bytes;
-use raft_core::snapshot::Snapshot;
+use raft_core::snapshot::{Snapshot, SnapshotId};
 
 use super::folder::Folder;
 use super::format::{self, HeaderError, Layout};
@@ -102,6 +102,36 @@ pub(super) async fn read_header<F: Fs>(
     let front = folder.read(name, 0, format::FRONT_BYTES).await?;
     let bytes = folder.read(name, 0, format::header_bytes(&front)).await?;
     Ok(format::decode_header(&bytes))
+}
+
+/// Reads the header of a snapshot that counts, whose file is so long, and checks that it is of this
+/// one and fits the file.
+pub(super) async fn check_header<F: Fs>(
+    folder: &Folder<F>,
+    id: SnapshotId,
+    length: u64,
+) -> Result<(Snapshot, Layout), StoreError> {
+    let file = format::name(id);
+    let header = read_header(folder, &file).await?;
+    let (snapshot, layout) = header.map_err(|error| damaged_header(&file, error))?;
+    let corrupt = |expected: String, found: String| StoreError::Corrupt {
+        file: file.clone(),
+        offset: 0,
+        expected,
+        found,
+    };
+    if snapshot.id != id {
+        let found = format!("the header of {}", format::name(snapshot.id));
+        return Err(corrupt(String::from("the header of this file"), found));
+    }
+    let expected = layout.file_bytes(id.length).unwrap_or(u64::MAX);
+    if length != expected {
+        return Err(corrupt(
+            format!("a file of {expected} bytes"),
+            format!("one of {length}"),
+        ));
+    }
+    Ok((snapshot, layout))
 }
 
 pub(super) fn damaged_block(file: &str, offset: u64) -> StoreError {

@@ -14,7 +14,7 @@ use super::StoreSettings;
 use super::draft::Draft;
 use super::folder::Folder;
 use super::format::{self, Layout};
-use super::read::{BlockFile, damaged_block, damaged_header, read_header};
+use super::read::{BlockFile, check_header, damaged_block, read_header};
 use crate::error::StoreError;
 use crate::fs::{Fs, Operation};
 
@@ -353,25 +353,7 @@ impl<F: Fs> Shelf<F> {
         reader: &mut dyn StartReader,
     ) -> Result<(Snapshot, Layout), StoreError> {
         let file = format::name(id);
-        let header = read_header(&self.folder, &file).await?;
-        let (snapshot, layout) = header.map_err(|error| damaged_header(&file, error))?;
-        let corrupt = |expected: String, found: String| StoreError::Corrupt {
-            file: file.clone(),
-            offset: 0,
-            expected,
-            found,
-        };
-        if snapshot.id != id {
-            let found = format!("the header of {}", format::name(snapshot.id));
-            return Err(corrupt(String::from("the header of this file"), found));
-        }
-        let expected = layout.file_bytes(id.length).unwrap_or(u64::MAX);
-        if length != expected {
-            return Err(corrupt(
-                format!("a file of {expected} bytes"),
-                format!("one of {length}"),
-            ));
-        }
+        let (snapshot, layout) = check_header(&self.folder, id, length).await?;
         let blocks = BlockFile {
             name: &file,
             layout: &layout,

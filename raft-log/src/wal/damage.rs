@@ -14,7 +14,7 @@ use raft_core::log::HardState;
 use super::format::{self, BodyShape, HEADER_BYTES, Header};
 use super::recover::{End, File, Folder};
 use super::replay;
-use super::scan::{self, Expected};
+use super::scan::{self, Expected, Survivor};
 use super::segment;
 use crate::error::WalError;
 use crate::fs::{Fs, FsError, Operation};
@@ -202,6 +202,20 @@ impl<F: Fs> Folder<'_, F> {
         &self,
         names: &[(String, u64)],
     ) -> Result<Option<Note>, WalError> {
+        let Some((note, whole)) = self.find_note(names).await? else {
+            return Ok(None);
+        };
+        if !whole {
+            self.write_note(&note, names).await?;
+        }
+        Ok(Some(note))
+    }
+
+    /// The same as it is found, and whether both copies of it are whole.
+    pub(super) async fn find_note(
+        &self,
+        names: &[(String, u64)],
+    ) -> Result<Option<(Note, bool)>, WalError> {
         let Some((_, length)) = names.iter().find(|(name, _)| name == NOTE) else {
             return Ok(None);
         };
@@ -212,11 +226,7 @@ impl<F: Fs> Folder<'_, F> {
             expected: String::from("what a damaged log had promised"),
             found: format!("{} bytes that are not that", bytes.len()),
         };
-        let (note, whole) = Note::decode(&bytes).ok_or_else(corrupt)?;
-        if !whole {
-            self.write_note(&note, names).await?;
-        }
-        Ok(Some(note))
+        Note::decode(&bytes).ok_or_else(corrupt).map(Some)
     }
 
     /// What must be remembered of the frames behind a damage.
@@ -340,9 +350,9 @@ fn take_all(
     offset: usize,
     (segment, expected): (u64, &Expected),
 ) -> Result<(), WalError> {
-    for (header, frame) in scan::survivors(bytes, offset, segment, expected)? {
+    for Survivor { header, frame, .. } in scan::survivors(bytes, offset, segment, expected)? {
         if header.batch > survey.batch {
-            let told = frame.as_ref().and_then(replay::told);
+            let told = frame.as_ref().ok().and_then(replay::told);
             if let Some(identity) = told.as_ref().and_then(|told| told.identity.clone()) {
                 survey.identity = Some(identity);
             }

@@ -18,7 +18,7 @@ use super::contents::Contents;
 use super::damage::Note;
 use super::frame::Tail;
 use super::replay::Replay;
-use super::scan::{self, Break, Expected};
+use super::scan::{self, Break, Expected, Found};
 use super::segment::{self, Segments};
 use crate::error::WalError;
 use crate::fs::{Answer, Fs, FsError, Operation};
@@ -55,12 +55,12 @@ pub(super) async fn begin_anew<F: Fs>(
 }
 
 /// What was read of a log, and where that ends.
-struct ReadChain {
-    replay: Replay,
-    expected: Expected,
-    end: Option<End>,
+pub(super) struct ReadChain {
+    pub(super) replay: Replay,
+    pub(super) expected: Expected,
+    pub(super) end: Option<End>,
     /// The segments that do not follow.
-    rest: Vec<File>,
+    pub(super) rest: Vec<File>,
 }
 
 impl<F: Fs> Folder<'_, F> {
@@ -73,7 +73,7 @@ impl<F: Fs> Folder<'_, F> {
             .partition(|file| file.number <= given_up);
         self.set_all_aside(old.iter().map(|file| file.number))
             .await?;
-        let mut chain = self.read_chain(files, given_up).await?;
+        let mut chain = self.read_chain(files, given_up, |_| {}).await?;
         let mut damage = None;
         if let Some(end) = &chain.end {
             damage = find_damage(self, end, &chain.rest, &chain.expected).await?;
@@ -95,7 +95,13 @@ impl<F: Fs> Folder<'_, F> {
         Ok(survivors)
     }
 
-    async fn read_chain(&self, files: Vec<File>, given_up: u64) -> Result<ReadChain, WalError> {
+    /// Reads the frames that follow one another, and shows each.
+    pub(super) async fn read_chain(
+        &self,
+        files: Vec<File>,
+        given_up: u64,
+        mut each: impl FnMut(&Found),
+    ) -> Result<ReadChain, WalError> {
         let oldest = files.first().map(|file| file.number);
         let mut files = files.into_iter().peekable();
         let mut replay = Replay::new();
@@ -112,7 +118,11 @@ impl<F: Fs> Folder<'_, F> {
             if end.is_some() && !scan::continues(&bytes, file.number, &expected)? {
                 break;
             }
-            let broken = scan_segment(file.number, &bytes, &mut expected, &mut replay)?;
+            let broken = scan_segment(file.number, &bytes, &mut expected, |frame| {
+                replay.apply(frame)?;
+                each(frame);
+                Ok(())
+            })?;
             end = Some(End {
                 file: file.number,
                 bytes,
@@ -177,7 +187,7 @@ impl<F: Fs> Folder<'_, F> {
 #[derive(Clone, Copy)]
 pub(super) struct File {
     pub(super) number: u64,
-    length: u64,
+    pub(super) length: u64,
 }
 
 /// The last segment that holds frames of the chain, and where the chain breaks in it.
@@ -196,7 +206,7 @@ impl End {
 
 /// The folder, with errors that say what was tried.
 pub(super) struct Folder<'a, F: Fs> {
-    fs: &'a F,
+    pub(super) fs: &'a F,
 }
 
 impl<F: Fs> Folder<'_, F> {
@@ -210,7 +220,7 @@ impl<F: Fs> Folder<'_, F> {
     }
 
     /// All files in the folder, with their lengths.
-    async fn names(&self) -> Result<Vec<(String, u64)>, WalError> {
+    pub(super) async fn names(&self) -> Result<Vec<(String, u64)>, WalError> {
         match self.run("list the folder", Operation::List).await? {
             Answer::Names(names) => Ok(names),
             Answer::Done | Answer::Bytes(_) => Err(no_answer("list the folder")),
@@ -272,7 +282,7 @@ impl<F: Fs> Folder<'_, F> {
 }
 
 /// The segments among these files, oldest first. Other files are none of the log's business.
-fn segments(names: &[(String, u64)]) -> Vec<File> {
+pub(super) fn segments(names: &[(String, u64)]) -> Vec<File> {
     let file = |(name, length): &(String, u64)| {
         segment::number(name).map(|number| File {
             number,
@@ -284,18 +294,18 @@ fn segments(names: &[(String, u64)]) -> Vec<File> {
     files
 }
 
-/// Reads the frames of one segment into `replay`, up to where the chain breaks.
+/// Hands each frame of one segment to `take`, up to where the chain breaks.
 fn scan_segment(
     number: u64,
     bytes: &Bytes,
     expected: &mut Expected,
-    replay: &mut Replay,
+    mut take: impl FnMut(&Found) -> Result<(), WalError>,
 ) -> Result<Break, WalError> {
     let mut offset = 0;
     loop {
         match scan::frame_at(bytes, offset, number, expected)? {
             Ok(frame) => {
-                replay.apply(&frame)?;
+                take(&frame)?;
                 expected.follow(&frame);
                 offset = frame.end;
             }
@@ -305,7 +315,7 @@ fn scan_segment(
 }
 
 /// What broke the chain, if it was once durable.
-async fn find_damage<F: Fs>(
+pub(super) async fn find_damage<F: Fs>(
     folder: &Folder<'_, F>,
     end: &End,
     rest: &[File],
@@ -390,7 +400,10 @@ fn survivors(settings: WalSettings, chain: ReadChain, given_up: u64) -> Survivor
     }
 }
 
-fn recovered(contents: &Contents, configurations: Vec<(LogIndex, Configuration)>) -> Recovered {
+pub(super) fn recovered(
+    contents: &Contents,
+    configurations: Vec<(LogIndex, Configuration)>,
+) -> Recovered {
     Recovered {
         hard: contents.hard,
         identity: contents.identity.clone(),

@@ -160,10 +160,16 @@ pub(super) fn frame_at(
 }
 
 /// A frame whose header is right and whose body is not there.
-struct Torn {
+pub(super) struct Torn {
     /// Where the frame ends, if that is within the segment.
     end: Option<usize>,
-    found: String,
+    pub(super) found: String,
+}
+
+/// A frame behind a break, of which the header can be read.
+pub(super) struct Survivor {
+    pub(super) header: Header,
+    pub(super) frame: Result<Found, Torn>,
 }
 
 /// The frame with this header, if all of it is there.
@@ -203,7 +209,7 @@ pub(super) fn survivors(
     from: usize,
     segment: u64,
     expected: &Expected,
-) -> Result<Vec<(Header, Option<Found>)>, WalError> {
+) -> Result<Vec<Survivor>, WalError> {
     let mut found = Vec::new();
     let mut offset = from;
     while let Some(rest) = bytes.get(offset..).filter(|rest| !rest.is_empty()) {
@@ -215,7 +221,7 @@ pub(super) fn survivors(
                     Ok(frame) => frame.end,
                     Err(torn) => torn.end.unwrap_or(next),
                 };
-                found.push((header, frame.ok()));
+                found.push(Survivor { header, frame });
             }
             Err(HeaderError::Version(version)) => return Err(later_version(segment, version)),
             Ok(_) | Err(_) => {}
