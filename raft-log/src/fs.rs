@@ -10,6 +10,8 @@ use bytes::Bytes;
 
 use crate::rare::Site;
 
+#[cfg(all(feature = "cli", unix))]
+pub(crate) mod rehearsal;
 #[cfg(unix)]
 pub mod std_fs;
 

@@ -6,6 +6,7 @@
 //! | [`wal`] | the write-ahead log, an implementation of [`raft_core::log::Log`] |
 //! | [`store`] | snapshots in files, an implementation of [`raft_core::store::SnapshotStore`] |
 //! | [`error`] | why a log or a store could not be opened |
+//! | `examine` | with the feature `cli`: looking into a folder, for the command line `raft-log` |
 //!
 //! `docs/log-format.md` says what every byte on disk means, and `docs/assumptions.md` what the log
 //! takes for granted of a disk. Outside [`fs`]'s real files nothing here knows threads, clocks or
@@ -24,6 +25,8 @@
 )]
 
 pub mod error;
+#[cfg(all(feature = "cli", unix))]
+pub mod examine;
 pub mod fs;
 pub mod rare;
 mod reader;

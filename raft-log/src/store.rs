@@ -11,6 +11,8 @@
 mod draft;
 mod folder;
 mod format;
+#[cfg(all(feature = "cli", unix))]
+pub(crate) mod look;
 mod read;
 mod shelf;
 

@@ -11,6 +11,8 @@ mod damage;
 mod format;
 mod frame;
 mod load;
+#[cfg(all(feature = "cli", unix))]
+pub(crate) mod look;
 mod recover;
 mod replay;
 mod scan;

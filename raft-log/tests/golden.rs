@@ -89,25 +89,6 @@ fn to_hex(bytes: &[u8]) -> String {
     text
 }
 
-fn of_hex(text: &str) -> Vec<u8> {
-    let digits = |line: &str| {
-        line.chars()
-            .skip(5)
-            .filter(char::is_ascii_hexdigit)
-            .collect()
-    };
-    let digits: Vec<u8> = text
-        .lines()
-        .map(digits)
-        .collect::<Vec<String>>()
-        .concat()
-        .into();
-    digits
-        .chunks(2)
-        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
-        .collect()
-}
-
 #[test]
 fn version_1_is_written_as_it_is_read() {
     let log = log();

@@ -4,11 +4,7 @@
 
 mod support;
 
-use std::future::{Future, poll_fn};
-use std::pin::pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread};
+use std::future::poll_fn;
 
 use bytes::Bytes;
 use raft_core::hull::SnapshotAnswer;
@@ -17,25 +13,7 @@ use raft_core::log::{Durable, Log, Recovered, Write};
 use raft_core::store::{SnapshotStore, StoreJob, StoreWork};
 use raft_log::{FileStore, FsError, StdFs, Wal, WalError, WalSettings};
 use support::snapshots::{STORE_SETTINGS, content, receiving, snapshot, taking};
-use support::{append, chunk, empty, entries, hard, proof};
-
-/// Parks the thread until the disk thread wakes it.
-fn wait<T>(future: impl Future<Output = T>) -> T {
-    struct Unpark(Thread);
-    impl Wake for Unpark {
-        fn wake(self: Arc<Self>) {
-            self.0.unpark();
-        }
-    }
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
-    let mut future = pin!(future);
-    loop {
-        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
-            Poll::Ready(output) => return output,
-            Poll::Pending => thread::park(),
-        }
-    }
-}
+use support::{append, chunk, empty, entries, hard, proof, wait};
 
 fn open(folder: &tempfile::TempDir) -> Result<(Wal<StdFs>, Recovered), WalError> {
     wait(Wal::open(

@@ -18,6 +18,9 @@ use rustix::fs::FlockOperation;
 
 use super::{Answer, Completion, Fs, FsError, Operation};
 
+#[cfg(feature = "cli")]
+pub(crate) mod read_only;
+
 /// A folder of the operating system. Clones share the folder, its lock and its thread.
 ///
 /// Operations take effect one after the other, in the order in which they were started. Dropping

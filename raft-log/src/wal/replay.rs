@@ -171,6 +171,14 @@ pub(super) fn told(frame: &Found) -> Option<Told> {
     })
 }
 
+/// The first entry and the last that a whole frame appends.
+#[cfg(all(feature = "cli", unix))]
+pub(super) fn appended(frame: &Found) -> Option<(LogIndex, LogIndex)> {
+    let chunks = Body::split(frame)?.chunks;
+    let (first, last) = (chunks.first()?, chunks.last()?);
+    Some((first.0.first_index(), last.0.last_index()))
+}
+
 /// What stands behind a frame's header.
 struct Body {
     mark: Option<raft_core::log::SnapshotMark>,

@@ -168,6 +168,11 @@ pub(super) struct Torn {
 
 /// A frame behind a break, of which the header can be read.
 pub(super) struct Survivor {
+    #[cfg_attr(
+        not(all(feature = "cli", unix)),
+        expect(dead_code, reason = "only who looks at a log tells places")
+    )]
+    pub(super) offset: usize,
     pub(super) header: Header,
     pub(super) frame: Result<Found, Torn>,
 }
@@ -221,7 +226,11 @@ pub(super) fn survivors(
                     Ok(frame) => frame.end,
                     Err(torn) => torn.end.unwrap_or(next),
                 };
-                found.push(Survivor { header, frame });
+                found.push(Survivor {
+                    offset,
+                    header,
+                    frame,
+                });
             }
             Err(HeaderError::Version(version)) => return Err(later_version(segment, version)),
             Ok(_) | Err(_) => {}

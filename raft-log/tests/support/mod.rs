@@ -19,7 +19,9 @@ pub mod snapshots;
 
 use std::future::Future;
 use std::pin::pin;
-use std::task::{Context, Poll, Waker};
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
 
 use bytes::Bytes;
 use raft_core::chunk::{Chunk, ChunkBuilder};
@@ -49,6 +51,24 @@ pub fn run<T>(future: impl Future<Output = T>) -> Option<T> {
         }
     }
     None
+}
+
+/// Runs a future that waits for real files: parks the thread until the disk thread wakes it.
+pub fn wait<T>(future: impl Future<Output = T>) -> T {
+    struct Unpark(Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut future = pin!(future);
+    loop {
+        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(output) => return output,
+            Poll::Pending => thread::park(),
+        }
+    }
 }
 
 pub fn open(fs: &MemFs) -> (Wal<MemFs>, Recovered) {
@@ -220,4 +240,24 @@ pub fn mark(term: u64, last: u64) -> SnapshotMark {
         last: EntryId::new(Term::new(term), LogIndex::new(last)),
         configuration: configuration("somewhere"),
     }
+}
+
+/// The bytes of a golden file.
+pub fn of_hex(text: &str) -> Vec<u8> {
+    let digits = |line: &str| {
+        line.chars()
+            .skip(5)
+            .filter(char::is_ascii_hexdigit)
+            .collect()
+    };
+    let digits: Vec<u8> = text
+        .lines()
+        .map(digits)
+        .collect::<Vec<String>>()
+        .concat()
+        .into();
+    digits
+        .chunks(2)
+        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
+        .collect()
 }
