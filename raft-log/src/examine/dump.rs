@@ -86,7 +86,7 @@ fn line(entry: &Entry<'_>, payload: bool) -> String {
             let kind = match header.session {
                 0 => String::from("client, no session"),
                 session => format!(
-                    "client, session {session:016x}, serial {}, settled below {}",
+                    "client, session {session}, serial {}, settled below {}",
                     header.serial, header.settled
                 ),
             };

@@ -60,6 +60,7 @@ fn segment_line(segment: &SegmentLook) -> String {
         name,
         length,
         frames,
+        ..
     } = segment;
     let Some(frames) = frames else {
         return format!("{name}  {length} bytes, no frame that follows those before");

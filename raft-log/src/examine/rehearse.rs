@@ -48,7 +48,7 @@ pub(super) fn rehearsed(
         let folder = folders.log.display().to_string();
         let holder = holder.clone();
         let refused = FsError::Locked { folder, holder };
-        let refused = format!("opening would be refused: {refused}");
+        let refused = format!("it is refused: {refused}");
         return Ok((Vec::new(), vec![refused]));
     }
     let log = Rehearsal::of(ReadOnlyFs::open(folders.log)?)?;

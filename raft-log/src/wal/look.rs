@@ -31,6 +31,7 @@ pub(crate) struct Look {
 
 /// A segment file, and the frames of the chain in it.
 pub(crate) struct SegmentLook {
+    number: u64,
     pub(crate) name: String,
     pub(crate) length: u64,
     pub(crate) frames: Option<Frames>,
@@ -119,8 +120,9 @@ pub(crate) async fn look<F: Fs>(fs: &F) -> Result<Look, WalError> {
     let mut newest = None;
     let chain = folder.read_chain(files, given_up, |frame| {
         newest = Some(Newest::of(frame, newest));
-        let name = segment::name(frame.header.segment);
-        if let Some(segment) = segments.iter_mut().find(|segment| segment.name == name) {
+        let number = frame.header.segment;
+        let at = segments.partition_point(|segment| segment.number < number);
+        if let Some(segment) = segments.get_mut(at) {
             segment.take(frame);
         }
     });
@@ -208,6 +210,7 @@ impl Look {
 impl SegmentLook {
     fn of(file: &File) -> Self {
         Self {
+            number: file.number,
             name: segment::name(file.number),
             length: file.length,
             frames: None,

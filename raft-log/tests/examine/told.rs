@@ -5,8 +5,11 @@ use std::task::{Context, Waker};
 
 use bytes::Bytes;
 use expect_test::expect;
-use raft_core::ids::LogIndex;
+use raft_core::chunk::ChunkBuilder;
+use raft_core::ids::{LogIndex, Term};
 use raft_core::log::{Log, Write};
+use raft_core::record::ClientHeader;
+use raft_core::time::LogTime;
 use raft_log::examine::{self, Dump, ExamineError, Folders, Verdict};
 use raft_log::{StdFs, Wal, WalError};
 use tempfile::TempDir;
@@ -218,4 +221,45 @@ fn bytes_of_a_later_version_are_left_alone() {
         matches!(error, ExamineError::Log(WalError::UnknownVersion { .. })),
         "{error}"
     );
+}
+
+#[test]
+fn each_kind_of_entry_is_told_apart() {
+    let mut builder = ChunkBuilder::new();
+    builder.push_no_op().unwrap();
+    let header = ClientHeader {
+        session: 5,
+        serial: 9,
+        settled: 8,
+    };
+    builder.push_client(header, b"ab").unwrap();
+    builder.push_raw(9, b"later").unwrap();
+    let time = LogTime::from_millis(70);
+    let whole = builder.seal(Term::new(1), LogIndex::new(1), time, crc32c::crc32c_append);
+    let fs = MemFs::new();
+    let (mut log, _) = open(&fs);
+    let left_out = chunk(1, 4, &[4]).ids_only(crc32c::crc32c_append);
+    write(
+        &mut log,
+        append_as("who", 1, vec![whole.unwrap(), left_out]),
+    );
+    let folder = folder_of(&fs.image());
+    let (_, text) = dump(folder.path(), Dump::default()).unwrap();
+    expect![[r#"
+        1        term 1           0 bytes at 70 ms  no-op
+        2        term 1           2 bytes at 70 ms  client, session 5, serial 9, settled below 8
+        3        term 1           5 bytes at 70 ms  of unknown kind 9
+        4        term 1           0 bytes at 7 ms  of kind 2, payload left out
+    "#]].assert_eq(&text);
+    let json = Dump {
+        json: true,
+        ..Dump::default()
+    };
+    let (_, text) = dump(folder.path(), json).unwrap();
+    expect![[r#"
+        {"index":1,"term":1,"time":70,"kind":"no-op","bytes":0}
+        {"index":2,"term":1,"time":70,"kind":"client","session":5,"serial":9,"settled":8,"bytes":2}
+        {"index":3,"term":1,"time":70,"kind":"unknown","tag":9,"bytes":5}
+        {"index":4,"term":1,"time":7,"kind":"absent","tag":2}
+    "#]].assert_eq(&text);
 }
