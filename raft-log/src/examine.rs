@@ -98,27 +98,15 @@ struct Seen {
 }
 
 impl Seen {
-    /// Looks at all of it. While a node writes, a frame may be seen before the one before it is: so
-    /// damage counts if it is seen twice, and what vanishes while it is looked at is looked at again.
+    /// Looks at all of it.
     fn of(folders: &Folders<'_>) -> Result<Self, ExamineError> {
-        let mut last = None;
-        for _ in 1..MOST_LOOKS {
-            let seen = Self::once(folders);
-            let again = match &seen {
-                Ok(seen) if seen.in_use == InUse::No => false,
-                Ok(seen) => {
-                    let damage = seen.damage();
-                    let is_new = !damage.is_empty() && last.as_ref() != Some(&damage);
-                    last = Some(damage);
-                    is_new
-                }
-                Err(error) => is_gone(error),
-            };
-            if !again {
-                return seen;
-            }
-        }
-        Self::once(folders)
+        settled(
+            || Self::once(folders),
+            |seen| match seen.in_use {
+                InUse::No => Vec::new(),
+                InUse::By(_) | InUse::Unknown(_) => seen.damage(),
+            },
+        )
     }
 
     fn once(folders: &Folders<'_>) -> Result<Self, ExamineError> {
@@ -199,6 +187,30 @@ impl Seen {
     }
 }
 
+/// Looks until no damage is doubtful, or the same is seen twice: while a node writes, a frame may be
+/// seen before the one before it is. What vanishes while it is looked at is looked at again, too.
+fn settled<T>(
+    mut look: impl FnMut() -> Result<T, ExamineError>,
+    doubtful: impl Fn(&T) -> Vec<Place>,
+) -> Result<T, ExamineError> {
+    let mut before = None;
+    for _ in 1..MOST_LOOKS {
+        let seen = look();
+        match &seen {
+            Ok(found) => {
+                let damage = doubtful(found);
+                if damage.is_empty() || before.as_ref() == Some(&damage) {
+                    return seen;
+                }
+                before = Some(damage);
+            }
+            Err(error) if is_gone(error) => {}
+            Err(_) => return seen,
+        }
+    }
+    look()
+}
+
 /// Whether a file went while it was looked at.
 const fn is_gone(error: &ExamineError) -> bool {
     matches!(
@@ -256,3 +268,56 @@ impl fmt::Display for Lost {
 
 /// How often a folder in use is looked at until the same is seen twice.
 const MOST_LOOKS: u32 = 5;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn damage(offset: u64) -> Vec<Place> {
+        vec![Place {
+            file: String::from("0000000000000001.wal"),
+            offset,
+            what: String::from("expected frame 1, found none"),
+            lost: None,
+        }]
+    }
+
+    fn gone() -> ExamineError {
+        let name = String::from("0000000000000001.wal");
+        ExamineError::Log(WalError::Fs {
+            action: "read a file of the log",
+            cause: FsError::NotFound { name },
+        })
+    }
+
+    /// What is settled on after these looks, and how many there were.
+    fn settle(
+        looks: Vec<Result<Vec<Place>, ExamineError>>,
+    ) -> (Result<Vec<Place>, ExamineError>, usize) {
+        let all = looks.len();
+        let mut looks = looks.into_iter();
+        let settled = settled(|| looks.next().unwrap(), Clone::clone);
+        (settled, all - looks.len())
+    }
+
+    #[test]
+    fn damage_that_a_writing_node_feigns_is_looked_at_again() {
+        let (found, looks) = settle(vec![Ok(damage(256)), Ok(Vec::new())]);
+        assert_eq!((found.unwrap(), looks), (Vec::new(), 2));
+        let (found, looks) = settle(vec![Ok(damage(256)), Ok(damage(512)), Ok(damage(512))]);
+        assert_eq!((found.unwrap(), looks), (damage(512), 3));
+    }
+
+    #[test]
+    fn files_that_a_node_removes_are_looked_for_again_for_a_while() {
+        let (found, looks) = settle(vec![Err(gone()), Ok(Vec::new())]);
+        assert_eq!((found.unwrap(), looks), (Vec::new(), 2));
+        let (found, looks) = settle((0..9).map(|_| Err(gone())).collect());
+        assert!(found.is_err());
+        assert_eq!(looks, 5);
+        let no_log = ExamineError::NoLog {
+            folder: String::from("here"),
+        };
+        assert_eq!(settle(vec![Err(no_log), Ok(Vec::new())]).1, 1);
+    }
+}

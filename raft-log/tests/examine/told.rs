@@ -250,7 +250,8 @@ fn each_kind_of_entry_is_told_apart() {
         2        term 1           2 bytes at 70 ms  client, session 5, serial 9, settled below 8
         3        term 1           5 bytes at 70 ms  of unknown kind 9
         4        term 1           0 bytes at 7 ms  of kind 2, payload left out
-    "#]].assert_eq(&text);
+    "#]]
+    .assert_eq(&text);
     let json = Dump {
         json: true,
         ..Dump::default()
@@ -261,5 +262,6 @@ fn each_kind_of_entry_is_told_apart() {
         {"index":2,"term":1,"time":70,"kind":"client","session":5,"serial":9,"settled":8,"bytes":2}
         {"index":3,"term":1,"time":70,"kind":"unknown","tag":9,"bytes":5}
         {"index":4,"term":1,"time":7,"kind":"absent","tag":2}
-    "#]].assert_eq(&text);
+    "#]]
+    .assert_eq(&text);
 }
