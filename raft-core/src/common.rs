@@ -32,6 +32,7 @@ pub(crate) mod configurations;
 pub(crate) mod disk;
 pub(crate) mod entries;
 pub(crate) mod events;
+pub(crate) mod hard;
 pub(crate) mod loads;
 pub(crate) mod outbox;
 mod promises;
@@ -46,6 +47,7 @@ use configurations::Configurations;
 use disk::Disk;
 use entries::Entries;
 use events::Events;
+use hard::Hard;
 use loads::Loads;
 use outbox::{Outbox, Waiting};
 use repair::Repair;
@@ -66,7 +68,7 @@ pub(crate) struct Common {
     /// When something was last appended or committed.
     busy: Time,
     /// Figure 2's persistent state, as it stands in memory; `disk` knows how much is durable.
-    pub(crate) hard: HardState,
+    pub(crate) hard: Hard,
     pub(crate) entries: Entries,
     pub(crate) disk: Disk,
     /// Figure 2's commitIndex.
@@ -81,7 +83,7 @@ pub(crate) struct Common {
     pub(crate) events: Events,
     pub(crate) fault: Option<Box<Fault>>,
     /// What became of entries that were lost, until the log is whole again.
-    pub(crate) repair: Option<Repair>,
+    pub(crate) repair: Option<Box<Repair>>,
     /// Until when this node gives nobody its vote, unless its leader asks for it: it has promised.
     pub(crate) promised_until: Time,
 }
@@ -91,14 +93,16 @@ impl Common {
         let before = recovered.hard;
         let stored = recovered.stored.clone();
         let own = setup.settings.lease.map_or(Duration::ZERO, Lease::promise);
-        let hard = HardState {
+        let mut hard = Hard::new(before);
+        *hard.change() = HardState {
+            // What was read back is of the boot before: the first batch is pending from the start.
             boot: before.boot.next(),
             // Until what was promised before this start is over, it must not be forgotten either.
             promise: before.promise.max(own),
             ..before
         };
         let configurations = Configurations::new(setup.me, setup.founding, &recovered);
-        let repair = Repair::of(&recovered);
+        let repair = Repair::of(&recovered).map(Box::new);
         let entries = Entries::new(recovered);
         // [F2.STATE.5] [F2.STATE.6] Both begin at zero, or at the snapshot that stands for what
         // is before it.
@@ -112,7 +116,7 @@ impl Common {
             now,
             busy: now,
             hard,
-            disk: Disk::new(before, entries.last().index),
+            disk: Disk::new(entries.last().index),
             entries,
             commit_index: start,
             applying: Applying::new(start),
@@ -133,7 +137,7 @@ impl Common {
         common
     }
 
-    pub(crate) const fn term(&self) -> Term {
+    pub(crate) fn term(&self) -> Term {
         self.hard.term
     }
 
@@ -143,7 +147,7 @@ impl Common {
 
     /// How far the log reached, while it does not reach as far again.
     pub(crate) fn lost_through(&self) -> Option<EntryId> {
-        self.repair.as_ref().map(Repair::lost_through)
+        self.repair.as_deref().map(Repair::lost_through)
     }
 
     /// The last entry by which candidates are measured.
@@ -193,10 +197,11 @@ impl Common {
 
     /// Takes over a later term.
     pub(crate) fn adopt_term(&mut self, term: Term) {
+        let hard = self.hard.change();
         // [F2.STATE.1] The term only grows.
-        self.hard.term = self.hard.term.max(term);
+        hard.term = hard.term.max(term);
         // [F2.STATE.2] A new term has a new vote; nothing else clears it.
-        (self.hard.vote, self.hard.to_other_life) = (None, false);
+        (hard.vote, hard.to_other_life) = (None, false);
         self.outbox.clear();
         self.snapshots.forget_asker();
         self.event("F2.ALL.2", EventKind::UpdateTerm { term });
@@ -208,13 +213,14 @@ impl Common {
         let term = self.hard.term.next();
         self.adopt_term(term);
         // [F2.CAN.2] and vote for oneself.
-        self.hard.vote = Some(self.me.id);
+        self.hard.change().vote = Some(self.me.id);
     }
 
     /// Gives the vote of this term, which is durable before anyone hears of it.
     pub(crate) fn vote_for(&mut self, candidate: Peer) {
-        self.hard.vote = Some(candidate.id);
-        self.hard.to_other_life = self.is_other_life(candidate);
+        let to_other_life = self.is_other_life(candidate);
+        let hard = self.hard.change();
+        (hard.vote, hard.to_other_life) = (Some(candidate.id), to_other_life);
         self.event(
             "F2.RV.2",
             EventKind::VoteGranted {
@@ -313,7 +319,7 @@ impl Common {
     }
 
     /// A message from this node, in its current term.
-    pub(crate) const fn message(&self, to: Peer, body: Body) -> Message {
+    pub(crate) fn message(&self, to: Peer, body: Body) -> Message {
         // [S5.1.18] Every message carries its sender's term.
         Message {
             from: self.me,

@@ -500,7 +500,7 @@ impl Hull {
         let max_in_flight = common.settings.max_writes_in_flight;
         common
             .disk
-            .next_write(common.hard, common.now, max_in_flight)
+            .next_write(&mut common.hard, common.now, max_in_flight)
     }
 
     /// The next message for `to` in `lane`, given that the lane takes `room` more bytes. A request

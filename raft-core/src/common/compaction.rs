@@ -5,7 +5,7 @@
 use crate::common::Common;
 use crate::common::snapshots::Snapshots;
 use crate::ids::EntryId;
-use crate::log::{HardState, SnapshotMark};
+use crate::log::SnapshotMark;
 use crate::rules::snapshot::{self, Holds, OfferVerdict};
 use crate::settings::SnapshotPolicy;
 use crate::snapshot::{Snapshot, SnapshotId};
@@ -18,11 +18,8 @@ impl Common {
         let last = stored.id.last;
         // The snapshot may have become durable before the term that it was received in.
         if self.hard.term < last.term {
-            self.hard = HardState {
-                term: last.term,
-                vote: None,
-                ..self.hard
-            };
+            let hard = self.hard.change();
+            (hard.term, hard.vote) = (last.term, None);
         }
         if self.judge_offer(last) == OfferVerdict::Needed {
             // A crash came between the snapshot's becoming durable and the log's beginning after

@@ -9,11 +9,11 @@ use core::hash::{Hash, Hasher};
 use core::time::Duration;
 
 use super::aside::Aside;
-use super::rest::give_back;
+use super::hard::Hard;
 use crate::chunk::Chunk;
 use crate::few::Few;
 use crate::ids::{Boot, LogIndex};
-use crate::log::{BatchNumber, Durable, HardState, Receipt, SnapshotMark, Write};
+use crate::log::{BatchNumber, Durable, Receipt, SnapshotMark, Write};
 use crate::time::Time;
 
 /// The way to disk.
@@ -26,12 +26,16 @@ pub(crate) struct Disk {
     issued: BatchNumber,
     durable: BatchNumber,
     durable_index: LogIndex,
-    in_flight: VecDeque<InFlight>,
-    /// The hard state as of the last batch handed out.
-    written_hard: HardState,
     /// The last index of the log as of the last batch handed out.
     written_last: LogIndex,
-    next: Aside<Next>,
+    under_way: Aside<UnderWay>,
+}
+
+/// What is handed out and not durable yet, and what is not handed out.
+#[derive(Clone, Debug, Default)]
+struct UnderWay {
+    in_flight: VecDeque<InFlight>,
+    next: Next,
 }
 
 /// What goes with the next batch, beside the hard state.
@@ -55,57 +59,54 @@ struct InFlight {
 }
 
 impl Disk {
-    /// Nothing under way; `last` entries were recovered and are durable. The hard state read back
-    /// is of the boot before, so the first batch is pending from the start.
-    pub(crate) fn new(recovered: HardState, last: LogIndex) -> Self {
+    /// Nothing under way; `last` entries were recovered and are durable.
+    pub(crate) const fn new(last: LogIndex) -> Self {
         Self {
             issued: BatchNumber::ZERO,
             durable: BatchNumber::ZERO,
             durable_index: last,
-            in_flight: VecDeque::new(),
-            written_hard: recovered,
             written_last: last,
-            next: Aside::new(),
+            under_way: Aside::new(),
         }
     }
 
     pub(crate) fn append(&mut self, chunk: Chunk) {
-        self.next.needed().append.push(chunk);
+        self.next().append.push(chunk);
     }
 
     /// Removes `from` and all after it from what is pending, and from what was written.
     pub(crate) fn truncate(&mut self, from: LogIndex) {
         let last_kept = from.previous();
         let kept = |chunk: &Chunk| chunk.slice(LogIndex::ZERO..from);
-        let next = self.next.needed();
+        let UnderWay { in_flight, next } = self.under_way.needed();
         next.append = next.append.iter().filter_map(kept).collect();
         if self.written_last > last_kept {
             next.truncate_from = Some(next.truncate_from.map_or(from, |other| other.min(from)));
             self.written_last = last_kept;
         }
         self.durable_index = self.durable_index.min(last_kept);
-        for batch in &mut self.in_flight {
+        for batch in in_flight {
             batch.last = batch.last.min(last_kept);
         }
     }
 
     /// A snapshot stands for a part of the log that is durable.
     pub(crate) fn forget(&mut self, mark: SnapshotMark) {
-        self.next.needed().forget = Some(Box::new(mark));
+        self.next().forget = Some(Box::new(mark));
     }
 
     /// A snapshot takes the place of the whole log, of which it covers all up to `committed` and
     /// contradicts what comes after.
     pub(crate) fn begin_after(&mut self, mark: SnapshotMark, committed: LogIndex) {
         self.truncate(committed.next());
-        let next = self.next.needed();
+        let next = self.next();
         next.append = Few::new();
         next.forget = None;
         next.begin_after = Some(Box::new(mark));
     }
 
     /// The batch whose durability makes everything that holds now durable.
-    pub(crate) fn covering_batch(&self, hard: &HardState) -> BatchNumber {
+    pub(crate) fn covering_batch(&self, hard: &Hard) -> BatchNumber {
         let (first, second) = self.pending(hard);
         match (first, second) {
             (true, true) => self.issued.next().next(),
@@ -115,32 +116,33 @@ impl Disk {
     }
 
     /// Whether nothing is pending.
-    pub(crate) fn is_clean(&self, hard: &HardState) -> bool {
+    pub(crate) fn is_clean(&self, hard: &Hard) -> bool {
         self.pending(hard) == (false, false)
     }
 
     /// Everything pending, as one write.
     pub(crate) fn next_write(
         &mut self,
-        hard: HardState,
+        hard: &mut Hard,
         now: Time,
         max_in_flight: usize,
     ) -> Option<Write> {
-        if self.in_flight.len() >= max_in_flight || self.pending(&hard) == (false, false) {
+        if self.writes_in_flight() >= max_in_flight || self.is_clean(hard) {
             return None;
         }
         self.issued = self.issued.next();
-        self.written_hard = hard;
+        let hard = hard.write();
         let (append, snapshot) = self.take_pending();
         let (batch, last) = (self.issued, self.written_last);
-        self.in_flight.push_back(InFlight {
+        let UnderWay { in_flight, next } = self.under_way.needed();
+        in_flight.push_back(InFlight {
             batch,
             last,
             since: now,
         });
         Some(Write {
             hard,
-            truncate_from: self.next.needed().truncate_from.take(),
+            truncate_from: next.truncate_from.take(),
             append,
             drop_before: snapshot
                 .as_ref()
@@ -153,7 +155,7 @@ impl Disk {
 
     /// The entries and the snapshot of the next write.
     fn take_pending(&mut self) -> (Few<Chunk>, Option<Box<SnapshotMark>>) {
-        let next = self.next.needed();
+        let next = &mut self.under_way.needed().next;
         if let Some(mark) = next.begin_after.take() {
             self.written_last = mark.last.index;
             return (Few::new(), Some(mark));
@@ -165,10 +167,9 @@ impl Disk {
 
     /// Gives back the memory of what is empty.
     pub(crate) fn give_back(&mut self) {
-        give_back(&mut self.in_flight);
-        self.next.give_back(|next| {
+        self.under_way.give_back(|UnderWay { in_flight, next }| {
             let (pending, more) = next.pending();
-            !pending && !more && next.truncate_from.is_none()
+            in_flight.is_empty() && !pending && !more && next.truncate_from.is_none()
         });
     }
 
@@ -178,9 +179,12 @@ impl Disk {
         if durable.boot != boot || durable.batch > self.issued {
             return;
         }
-        while let Some(batch) = self.in_flight.pop_front() {
+        let Some(UnderWay { in_flight, .. }) = self.under_way.there_mut() else {
+            return;
+        };
+        while let Some(batch) = in_flight.pop_front() {
             if batch.batch > durable.batch {
-                self.in_flight.push_front(batch);
+                in_flight.push_front(batch);
                 break;
             }
             self.durable = batch.batch;
@@ -200,12 +204,13 @@ impl Disk {
 
     /// How many writes the log has not acknowledged.
     pub(crate) fn writes_in_flight(&self) -> usize {
-        self.in_flight.len()
+        self.under_way.there().map_or(0, |now| now.in_flight.len())
     }
 
     /// When the oldest of them was handed out.
     pub(crate) fn oldest_write(&self) -> Option<Time> {
-        self.in_flight.front().map(|batch| batch.since)
+        let oldest = self.under_way.there()?.in_flight.front();
+        oldest.map(|batch| batch.since)
     }
 
     /// When the oldest write in flight counts as stalled.
@@ -219,17 +224,21 @@ impl Disk {
     }
 
     /// What counts in [`crate::hull::Hull::fingerprint`].
-    pub(crate) fn fingerprint(&self, hard: &HardState, into: &mut impl Hasher) {
+    pub(crate) fn fingerprint(&self, hard: &Hard, into: &mut impl Hasher) {
         let Self {
             issued,
             durable: _,
             durable_index,
-            in_flight,
-            written_hard,
             written_last,
-            next,
+            under_way,
         } = self;
         self.batches_until(*issued).hash(into);
+        (durable_index, written_last).hash(into);
+        let written = hard.written();
+        (written.term, written.vote, self.pending(hard)).hash(into);
+        let Some(UnderWay { in_flight, next }) = under_way.there() else {
+            return Next::default().hash(into);
+        };
         for InFlight {
             batch,
             last,
@@ -238,16 +247,18 @@ impl Disk {
         {
             (self.batches_until(*batch), last).hash(into);
         }
-        (durable_index, written_last).hash(into);
-        (written_hard.term, written_hard.vote, self.pending(hard)).hash(into);
         next.hash(into);
+    }
+
+    fn next(&mut self) -> &mut Next {
+        &mut self.under_way.needed().next
     }
 
     /// Whether a snapshot in place of the log is pending, with all that goes with it, and whether
     /// there is more.
-    fn pending(&self, hard: &HardState) -> (bool, bool) {
-        let hard_is_new = *hard != self.written_hard;
-        let Some(next) = self.next.there() else {
+    fn pending(&self, hard: &Hard) -> (bool, bool) {
+        let hard_is_new = hard.is_new();
+        let Some(UnderWay { next, .. }) = self.under_way.there() else {
             return (false, hard_is_new);
         };
         match next.pending() {

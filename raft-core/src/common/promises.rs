@@ -26,7 +26,7 @@ impl Common {
     pub(crate) fn forget_old_promises(&mut self) {
         let own = self.own_promise();
         if self.hard.promise > own && !self.is_promised() {
-            self.hard.promise = own;
+            self.hard.change().promise = own;
         }
     }
 

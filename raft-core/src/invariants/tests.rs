@@ -93,7 +93,7 @@ fn a_way_that_figure_4_does_not_have_is_an_offence() {
 fn another_boot_is_an_offence() {
     let before = asked(hull(), 2, 5);
     let mut after = before.clone();
-    after.common_mut().hard.boot = Boot::new(9);
+    after.common_mut().hard.change().boot = Boot::new(9);
     let told = objection(after, &before).unwrap();
     assert!(told.contains("the boot stays"), "{told}");
 }
@@ -130,7 +130,7 @@ fn what_is_applied_grows_and_was_handed_out_and_might_be() {
     let too_early = told(2, |common| common.commit_index = LogIndex::new(1)).unwrap();
     assert!(too_early.contains("handed out i2 <= i1"), "{too_early}");
     let not_durable = told(2, |common| {
-        common.disk = Disk::new(common.hard, LogIndex::new(1));
+        common.disk = Disk::new(LogIndex::new(1));
     });
     assert!(not_durable.is_some());
 }
@@ -151,7 +151,7 @@ fn what_a_hull_says_of_its_log_must_lie_in_it() {
             "commit i9 lies in the log",
         ),
         (
-            |common| common.disk = Disk::new(common.hard, LogIndex::new(9)),
+            |common| common.disk = Disk::new(LogIndex::new(9)),
             "durable i9 lies in the log",
         ),
         (
@@ -159,7 +159,7 @@ fn what_a_hull_says_of_its_log_must_lie_in_it() {
             "applied i9 <= handed out i9 <= commit i2",
         ),
         (
-            |common| common.disk = Disk::new(common.hard, LogIndex::new(1)),
+            |common| common.disk = Disk::new(LogIndex::new(1)),
             "handed out i2 <= commit i2, durable i1",
         ),
     ];
@@ -169,7 +169,7 @@ fn what_a_hull_says_of_its_log_must_lie_in_it() {
     }
     // Compared with itself, so that only the present instant can be wrong.
     let mut hull = applied();
-    hull.common_mut().hard.term = Term::new(1);
+    hull.common_mut().hard.change().term = Term::new(1);
     let told = objection(hull.clone(), &hull).unwrap();
     assert!(
         told.contains("the term T1 is no less than the last entry's"),
@@ -195,11 +195,11 @@ fn a_leader_has_its_own_vote_and_a_log_that_ends_in_its_term() {
     let leader = leading();
     assert_eq!(objection(leader.clone(), &leader), None);
     let mut faithless = leader.clone();
-    faithless.common_mut().hard.vote = Some(NodeId::new(2));
+    faithless.common_mut().hard.change().vote = Some(NodeId::new(2));
     let told = objection(faithless.clone(), &faithless).unwrap();
     assert!(told.contains("a leader voted for itself"), "{told}");
     let mut ahead = leader;
-    ahead.common_mut().hard.term = Term::new(7);
+    ahead.common_mut().hard.change().term = Term::new(7);
     let told = objection(ahead.clone(), &ahead).unwrap();
     assert!(
         told.contains("a leader's log ends in its own term T7"),
@@ -253,7 +253,7 @@ fn the_first_offence_is_the_one_that_is_told() {
     let now = Before::of(&hull);
     check(&mut hull, &now);
     let first = hull.fault().cloned();
-    hull.common_mut().hard.term = Term::ZERO;
+    hull.common_mut().hard.change().term = Term::ZERO;
     check(&mut hull, &now);
     assert_eq!(hull.fault().cloned(), first);
 }
