@@ -458,7 +458,7 @@ impl Hull {
                     let candidate = PreCandidate::new(common, self.attempts, &self.state);
                     // Whoever is a majority alone need not wait for answers.
                     let following = candidate.count(common);
-                    (State::PreCandidate(candidate), following)
+                    (State::PreCandidate(Box::new(candidate)), following)
                 }
                 Next::Candidate => {
                     let candidate = Candidate::new(common, false);

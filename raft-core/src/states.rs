@@ -63,7 +63,8 @@ impl Role {
 #[derive(Clone, Debug)]
 pub(crate) enum State {
     Follower(Follower),
-    PreCandidate(PreCandidate),
+    /// Aside, because it is larger than a follower, which nearly all are nearly always.
+    PreCandidate(Box<PreCandidate>),
     Candidate(Candidate),
     /// Aside, because it is far larger than the others, and most nodes never lead.
     Leader(Box<Leader>),
@@ -89,7 +90,7 @@ impl State {
     }
 
     /// Who leads, as far as this node knows.
-    pub(crate) const fn leader(&self, common: &Common) -> Option<NodeId> {
+    pub(crate) fn leader(&self, common: &Common) -> Option<NodeId> {
         match self {
             Self::Follower(follower) => follower.leader(),
             // [T6.2.23] Who campaigns has given up on the leader.

@@ -1,6 +1,7 @@
 //! Followers: they answer leaders and candidates, and campaign when they hear neither
 //! (Figure 2 AppendEntries and Followers; paper 5.2, 5.3).
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::hash::{Hash, Hasher};
 
@@ -24,20 +25,33 @@ pub(crate) mod install;
 /// A follower.
 ///
 /// - `leader`, once known, stays the same until the term changes.
-/// - `heard` is only set while `leader` is.
 /// - Without a `deadline` there is a leader, which has taken leave.
 #[derive(Clone, Debug)]
 pub(crate) struct Follower {
-    leader: Option<NodeId>,
-    heard: Option<Time>,
+    leader: Option<Known>,
     /// The latest heartbeat round heard of this term's leader, and answered.
     round: Option<u64>,
     /// When to look for another leader; never, while nobody wants anything.
     deadline: Option<Time>,
-    /// Who refused this node's last attempt to be elected. Only to explain.
-    refused_by: Vec<NodeId>,
-    /// Whether this node led the current term itself, in this boot. Only to explain.
-    gave_up: bool,
+    /// How this node last failed to lead. Only to explain.
+    failed: Option<Box<Failed>>,
+}
+
+/// The leader of the current term.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    id: NodeId,
+    /// When it was last heard, unless the connection to it is lost since.
+    heard: Option<Time>,
+}
+
+/// How a node failed to lead.
+#[derive(Clone, Debug)]
+enum Failed {
+    /// These refused its last attempt to be elected.
+    RefusedBy(Vec<NodeId>),
+    /// It led the current term itself, in this boot.
+    GaveUp,
 }
 
 impl Follower {
@@ -45,25 +59,26 @@ impl Follower {
         let deadline = common.now.after(common.draw_election_timeout());
         Self {
             leader: None,
-            heard: None,
             round: None,
             deadline: Some(deadline),
-            refused_by: Vec::new(),
-            gave_up: false,
+            failed: None,
         }
     }
 
     /// A follower that was something else before.
     pub(crate) fn after(common: &mut Common, before: &State) -> Self {
         let mut follower = Self::new(common);
-        match before {
+        let failed = match before {
             State::PreCandidate(candidate) => {
-                follower.refused_by = candidate.refused_by();
                 follower.round = candidate.round_heard(common.term());
+                Some(candidate.refused_by())
+                    .filter(|refused_by| !refused_by.is_empty())
+                    .map(Failed::RefusedBy)
             }
-            State::Leader(leader) => follower.gave_up = leader.term() == common.term(),
-            State::Follower(_) | State::Candidate(_) => {}
-        }
+            State::Leader(leader) => (leader.term() == common.term()).then_some(Failed::GaveUp),
+            State::Follower(_) | State::Candidate(_) => None,
+        };
+        follower.failed = failed.map(Box::new);
         follower
     }
 
@@ -72,23 +87,26 @@ impl Follower {
         self.round
     }
 
-    pub(crate) const fn leader(&self) -> Option<NodeId> {
-        self.leader
+    pub(crate) fn leader(&self) -> Option<NodeId> {
+        self.leader.map(|leader| leader.id)
     }
 
     /// When a current leader was last heard.
-    pub(crate) const fn heard(&self) -> Option<Time> {
-        self.heard
+    pub(crate) fn heard(&self) -> Option<Time> {
+        self.leader?.heard
     }
 
     /// Who refused this node's last attempt to be elected, unless a leader was heard since.
     pub(crate) fn refused_by(&self) -> &[NodeId] {
-        &self.refused_by
+        match self.failed.as_deref() {
+            Some(Failed::RefusedBy(nodes)) => nodes,
+            Some(Failed::GaveUp) | None => &[],
+        }
     }
 
     /// Whether this node led the current term itself, in this boot.
-    pub(crate) const fn gave_up(&self) -> bool {
-        self.gave_up
+    pub(crate) fn gave_up(&self) -> bool {
+        matches!(self.failed.as_deref(), Some(Failed::GaveUp))
     }
 
     pub(crate) const fn deadline(&self) -> Option<Time> {
@@ -106,9 +124,11 @@ impl Follower {
         if !self.is_quiet() {
             return;
         }
-        self.heard = self.leader.map(|_| common.now);
+        if let Some(leader) = &mut self.leader {
+            leader.heard = Some(common.now);
+        }
         self.restart_timer(common);
-        let leader = self.leader.and_then(|id| {
+        let leader = self.leader().and_then(|id| {
             Some(Peer::new(
                 id,
                 common.configuration().member(id)?.incarnation,
@@ -136,21 +156,19 @@ impl Follower {
     /// What counts in [`crate::hull::Hull::fingerprint`].
     pub(crate) fn fingerprint(&self, into: &mut impl Hasher) {
         let Self {
-            leader,
-            heard: _,
+            leader: _,
             round,
             deadline,
-            refused_by: _,
-            gave_up: _,
+            failed: _,
         } = self;
-        (leader, round, deadline.is_none()).hash(into);
+        (self.leader(), round, deadline.is_none()).hash(into);
     }
 
     /// A new term has no leader yet. The timer runs on: a later term is no sign of life.
     pub(crate) fn forget_leader(&mut self, common: &mut Common) {
         self.leader = None;
-        self.heard = None;
-        self.gave_up = false;
+        self.failed
+            .take_if(|failed| matches!(**failed, Failed::GaveUp));
         self.round = None;
         if self.is_quiet() {
             self.restart_timer(common);
@@ -165,7 +183,7 @@ impl Follower {
     /// Recognises the sender of an append or a heartbeat of this term as the leader. A second
     /// leader in one term can't be: its message is dropped.
     fn recognise(&mut self, common: &mut Common, from: Peer) -> bool {
-        match self.leader {
+        match self.leader() {
             Some(leader) if leader != from.id => {
                 let why = Dropped::Impossible;
                 common.event("F3.ES", EventKind::MessageDropped { from: from.id, why });
@@ -173,7 +191,6 @@ impl Follower {
             }
             Some(_) => {}
             None => {
-                self.leader = Some(from.id);
                 let term = common.term();
                 common.event(
                     "F2.FOL.1",
@@ -182,10 +199,13 @@ impl Follower {
                         term,
                     },
                 );
-                self.refused_by = Vec::new();
+                self.failed = None;
             }
         }
-        self.heard = Some(common.now);
+        self.leader = Some(Known {
+            id: from.id,
+            heard: Some(common.now),
+        });
         self.restart_timer(common);
         true
     }
@@ -282,7 +302,7 @@ impl Follower {
         request: TimeoutNow,
     ) -> Next {
         let told = Told {
-            by_leader: self.leader == Some(from.id),
+            by_leader: self.leader() == Some(from.id),
             round: request.round,
             heard_round: self.round.unwrap_or_default(),
             leader_last: request.last,
@@ -358,8 +378,11 @@ impl Follower {
     /// The connection to a node is lost. If it leads, it may be dead: look sooner, each node after
     /// a wait of its own. PreVote makes a mistaken look harmless.
     pub(crate) fn on_connection_lost(&mut self, common: &mut Common, node: NodeId) {
-        if self.leader == Some(node) && common.settings.pre_vote {
-            self.heard = None;
+        let Some(leader) = self.leader.as_mut().filter(|leader| leader.id == node) else {
+            return;
+        };
+        if common.settings.pre_vote {
+            leader.heard = None;
             let soon = common.now.after(common.draw_stagger());
             self.deadline = self.deadline.map(|deadline| deadline.min(soon));
         }
