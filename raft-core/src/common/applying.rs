@@ -4,27 +4,27 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use super::aside::Aside;
-use super::rest::give_back;
 use crate::chunk::Chunk;
 use crate::ids::LogIndex;
 
 /// How far the log has been handed out and applied.
 ///
 /// - `applied <= handed_out`, and both only grow.
-/// - `portions` are those handed out and not yet applied, in order; `bytes` is their sum.
 #[derive(Clone, Hash, Debug)]
 pub(crate) struct Applying {
     applied: LogIndex,
     handed_out: LogIndex,
-    portions: VecDeque<(LogIndex, usize)>,
-    bytes: usize,
-    back: Aside<Back>,
+    under_way: Aside<UnderWay>,
 }
 
-/// Entries that are no longer in memory.
+/// What is handed out and not yet applied, and what is to be.
+///
+/// - `portions` are those handed out and not yet applied, in order; `bytes` is their sum.
 #[derive(Clone, Hash, Debug, Default)]
-struct Back {
-    /// The load under way for them.
+struct UnderWay {
+    portions: VecDeque<(LogIndex, usize)>,
+    bytes: usize,
+    /// The load under way for entries that are no longer in memory.
     loading: Option<u64>,
     /// What that load brought.
     loaded: Vec<Chunk>,
@@ -35,9 +35,7 @@ impl Applying {
         Self {
             applied: start,
             handed_out: start,
-            portions: VecDeque::new(),
-            bytes: 0,
-            back: Aside::new(),
+            under_way: Aside::new(),
         }
     }
 
@@ -50,15 +48,17 @@ impl Applying {
     }
 
     /// Payload bytes handed out and not yet applied.
-    pub(crate) const fn bytes(&self) -> usize {
-        self.bytes
+    pub(crate) fn bytes(&self) -> usize {
+        self.under_way.there().map_or(0, |now| now.bytes)
     }
 
     /// Those of entries before `first`, and those read back for it.
     pub(crate) fn bytes_before(&self, first: LogIndex) -> usize {
-        let portions = self.portions.iter();
-        let out = portions.take_while(|(last, _)| *last < first);
-        let loaded = self.loaded().iter().map(Chunk::pinned_bytes);
+        let Some(now) = self.under_way.there() else {
+            return 0;
+        };
+        let out = now.portions.iter().take_while(|(last, _)| *last < first);
+        let loaded = now.loaded.iter().map(Chunk::pinned_bytes);
         out.map(|(_, bytes)| *bytes)
             .chain(loaded)
             .fold(0, usize::saturating_add)
@@ -73,39 +73,39 @@ impl Applying {
             .fold(0, usize::saturating_add);
         // [F2.ALL.1] Each entry goes out once, right after the one before it.
         self.handed_out = last.last_index();
-        self.portions.push_back((self.handed_out, bytes));
-        self.bytes = self.bytes.saturating_add(bytes);
-        if let Some(back) = self.back.there_mut() {
-            let handed_out = self.handed_out;
-            back.loaded.retain(|chunk| chunk.last_index() > handed_out);
-        }
+        let handed_out = self.handed_out;
+        let now = self.under_way.needed();
+        now.portions.push_back((handed_out, bytes));
+        now.bytes = now.bytes.saturating_add(bytes);
+        now.loaded.retain(|chunk| chunk.last_index() > handed_out);
         bytes
     }
 
     /// What was read back, and is not all handed out.
     pub(crate) fn loaded(&self) -> &[Chunk] {
-        self.back.there().map_or(&[], |back| &back.loaded)
+        self.under_way.there().map_or(&[], |now| &now.loaded)
     }
 
     /// Whether a load is under way.
     pub(crate) fn is_loading(&self) -> bool {
-        self.back.there().is_some_and(|back| back.loading.is_some())
+        let now = self.under_way.there();
+        now.is_some_and(|now| now.loading.is_some())
     }
 
     /// Entries are being read back.
     pub(crate) fn await_load(&mut self, number: u64) {
-        self.back.needed().loading = Some(number);
+        self.under_way.needed().loading = Some(number);
     }
 
     /// A load is over. Whether it was the one under way.
     pub(crate) fn end_load(&mut self, number: u64) -> bool {
-        let back = self.back.there_mut();
-        back.is_some_and(|back| back.loading.take_if(|awaited| *awaited == number).is_some())
+        let now = self.under_way.there_mut();
+        now.is_some_and(|now| now.loading.take_if(|awaited| *awaited == number).is_some())
     }
 
     /// It brought these.
     pub(crate) fn on_loaded(&mut self, chunks: Vec<Chunk>) {
-        self.back.needed().loaded = chunks;
+        self.under_way.needed().loaded = chunks;
     }
 
     /// The state machine begins where it has applied all up to `index`.
@@ -118,25 +118,31 @@ impl Applying {
     pub(crate) fn skip_to(&mut self, index: LogIndex) {
         self.handed_out = self.handed_out.max(index);
         // What is on its way from the log is of entries that nobody needs any more.
-        self.back = Aside::new();
+        if let Some(now) = self.under_way.there_mut() {
+            now.loading = None;
+            now.loaded = Vec::new();
+        }
     }
 
     /// Gives back the memory of what is empty.
     pub(crate) fn give_back(&mut self) {
-        give_back(&mut self.portions);
-        self.back
-            .give_back(|back| back.loading.is_none() && back.loaded.is_empty());
+        self.under_way.give_back(|now| {
+            now.portions.is_empty() && now.loading.is_none() && now.loaded.is_empty()
+        });
     }
 
     /// The state machine has applied all up to `index`. More than was handed out can't be.
     pub(crate) fn on_applied(&mut self, index: LogIndex) {
         self.applied = self.applied.max(index.min(self.handed_out));
-        while let Some((last, bytes)) = self.portions.front().copied() {
+        let Some(now) = self.under_way.there_mut() else {
+            return;
+        };
+        while let Some((last, bytes)) = now.portions.front().copied() {
             if last > self.applied {
                 break;
             }
-            self.bytes = self.bytes.saturating_sub(bytes);
-            self.portions.pop_front();
+            now.bytes = now.bytes.saturating_sub(bytes);
+            now.portions.pop_front();
         }
     }
 }

@@ -6,6 +6,7 @@
 
 use crate::chunk::Chunk;
 use crate::common::Common;
+use crate::common::receiving::Receiving;
 use crate::ids::LogIndex;
 
 impl Common {
@@ -14,7 +15,7 @@ impl Common {
     pub(crate) fn window_bytes(&self) -> usize {
         let settings = &self.settings;
         let followers = self.configurations.standing().others;
-        let share = half_of(settings.max_memory_bytes).checked_div(followers);
+        let share = half_of(settings.max_memory_bytes).checked_div(followers as usize);
         // However many they are, a message must go to each.
         let share = share.unwrap_or(usize::MAX).max(settings.max_append_bytes);
         share.min(settings.max_bytes_in_flight)
@@ -47,8 +48,7 @@ impl Common {
     /// What this node itself keeps alive beside the entries in memory: what the state machine has not
     /// applied yet, and what is on its way here of a snapshot.
     pub(crate) fn bytes_beside_entries(&self) -> usize {
-        let receiving = self.snapshots.receiving.as_ref();
-        let receiving = receiving.map_or(0, |receiving| receiving.bytes());
+        let receiving = self.snapshots.receiving().map_or(0, Receiving::bytes);
         self.applying
             .bytes_before(self.first_in_memory())
             .saturating_add(receiving)

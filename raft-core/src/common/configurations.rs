@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 
+use super::aside::Aside;
 use crate::chunk::Chunk;
 use crate::configuration::Configuration;
 use crate::ids::{LogIndex, Peer};
@@ -9,14 +10,20 @@ use crate::log::Recovered;
 use crate::record::Record;
 
 /// The configurations in the log, the latest of which is in force.
-///
-/// - `in_log` ascends by index, and each index is that of a `Config` entry of the present log.
 #[derive(Clone, Hash, Debug)]
 pub(crate) struct Configurations {
     /// In force while the log holds none: the snapshot's, or the founding one.
     base: Kept,
     /// `base` is as of this index: what it was before that is of the past.
     base_index: LogIndex,
+    later: Aside<Later>,
+}
+
+/// What is known of configurations after the base.
+///
+/// - `in_log` ascends by index, and each index is that of a `Config` entry of the present log.
+#[derive(Clone, Hash, Debug, Default)]
+struct Later {
     in_log: Vec<(LogIndex, Kept)>,
     /// The last committed configuration of which others said that it does not hold this node.
     told_removed: LogIndex,
@@ -40,19 +47,17 @@ pub(crate) struct Standing {
     /// ([`Configuration::preferred_to`]).
     pub(crate) preferred: (u32, u32),
     /// How many others the log is sent to.
-    pub(crate) others: usize,
+    pub(crate) others: u32,
 }
 
 impl Kept {
     fn new(configuration: Configuration, me: Peer) -> Self {
+        let others = configuration.peers().filter(|peer| peer.id != me.id);
         let standing = Standing {
             admitted: configuration.admits(me),
             may_lead: configuration.may_lead(me),
             preferred: configuration.preferred_to(me.id),
-            others: configuration
-                .peers()
-                .filter(|peer| peer.id != me.id)
-                .count(),
+            others: u32::try_from(others.count()).unwrap_or(u32::MAX),
         };
         Self {
             configuration,
@@ -67,12 +72,13 @@ impl Configurations {
         let base = mark.map_or(founding, |mark| mark.configuration.clone());
         let in_log = recovered.configurations.iter();
         let in_log = in_log.map(|(index, one)| (*index, Kept::new(one.clone(), me)));
-        Self {
+        let mut new = Self {
             base: Kept::new(base, me),
             base_index: mark.map_or(LogIndex::ZERO, |mark| mark.last.index),
-            in_log: in_log.collect(),
-            told_removed: LogIndex::ZERO,
-        }
+            later: Aside::new(),
+        };
+        in_log.for_each(|kept| new.later.needed().in_log.push(kept));
+        new
     }
 
     /// The configuration in force.
@@ -87,7 +93,23 @@ impl Configurations {
 
     fn latest(&self) -> &Kept {
         // [S6.21] The latest in the log, whether it is committed or not.
-        self.in_log.last().map_or(&self.base, |(_, kept)| kept)
+        self.in_log().last().map_or(&self.base, |(_, kept)| kept)
+    }
+
+    /// Those that stand in the log.
+    fn in_log(&self) -> &[(LogIndex, Kept)] {
+        self.later.there().map_or(&[], |later| &later.in_log)
+    }
+
+    fn told_removed(&self) -> LogIndex {
+        let later = self.later.there();
+        later.map_or(LogIndex::ZERO, |later| later.told_removed)
+    }
+
+    /// Gives back the memory of what is empty.
+    pub(crate) fn give_back(&mut self) {
+        self.later
+            .give_back(|later| later.in_log.is_empty() && later.told_removed == LogIndex::ZERO);
     }
 
     /// Whether a committed configuration no earlier than all here is known not to hold this node:
@@ -95,19 +117,20 @@ impl Configurations {
     pub(crate) fn is_removed(&self, me: Peer) -> bool {
         let known_at = self.known_at();
         // The very one may stand in the log here, without its being known that it is committed.
-        let is_this = self.told_removed == known_at && known_at > LogIndex::ZERO;
-        self.told_removed > known_at || (is_this && !self.active().may_lead(me))
+        let is_this = self.told_removed() == known_at && known_at > LogIndex::ZERO;
+        self.told_removed() > known_at || (is_this && !self.active().may_lead(me))
     }
 
     /// The entry of that configuration.
     pub(crate) fn removed_at(&self, me: Peer) -> Option<LogIndex> {
-        Some(self.told_removed).filter(|_| self.is_removed(me))
+        Some(self.told_removed()).filter(|_| self.is_removed(me))
     }
 
     /// A committed configuration at this index does not hold this node. `false` if a later one is
     /// known here.
     pub(crate) fn on_removed(&mut self, me: Peer, configuration: LogIndex) -> bool {
-        self.told_removed = self.told_removed.max(configuration);
+        let later = self.later.needed();
+        later.told_removed = later.told_removed.max(configuration);
         self.is_removed(me)
     }
 
@@ -119,9 +142,10 @@ impl Configurations {
     /// Whether `peer` may lead in a configuration that may count: the last one known to be
     /// committed, and those after it.
     pub(crate) fn may_lead(&self, peer: Peer, commit: LogIndex) -> bool {
-        let committed = self.in_log.iter().rposition(|(index, _)| *index <= commit);
+        let in_log = self.in_log().iter();
+        let committed = in_log.clone().rposition(|(index, _)| *index <= commit);
         let base = committed.is_none().then_some(&self.base);
-        let later = self.in_log.iter().skip(committed.unwrap_or(0));
+        let later = in_log.skip(committed.unwrap_or(0));
         // [T4.2.2.16] Who is not in the latest one may still be needed, until that is committed:
         // its log may be the only one that lets the others have a leader.
         // [S6.15] In a joint one either half will do.
@@ -139,7 +163,7 @@ impl Configurations {
                 // The chunk's gate has decoded it once, so it decodes.
                 if let Ok(configuration) = Configuration::decode(bytes) {
                     let kept = Kept::new(configuration, me);
-                    self.in_log.push((entry.id.index, kept));
+                    self.later.needed().in_log.push((entry.id.index, kept));
                 }
             }
         }
@@ -147,7 +171,7 @@ impl Configurations {
 
     pub(crate) fn on_truncate(&mut self, from: LogIndex) {
         // [T4.1.35] What stood before an overwritten one is in force again.
-        self.in_log.retain(|(index, _)| *index < from);
+        self.retain(|index| index < from);
     }
 
     /// The configuration as of the entry at `index`, which is not before the ones kept.
@@ -156,7 +180,7 @@ impl Configurations {
     }
 
     fn kept_as_of(&self, index: LogIndex) -> &Kept {
-        let before = self.in_log.iter().rev().find(|(at, _)| *at <= index);
+        let before = self.in_log().iter().rev().find(|(at, _)| *at <= index);
         before.map_or(&self.base, |(_, kept)| kept)
     }
 
@@ -164,7 +188,7 @@ impl Configurations {
     pub(crate) fn forget_through(&mut self, index: LogIndex) {
         self.base = self.kept_as_of(index).clone();
         self.base_index = index;
-        self.in_log.retain(|(at, _)| *at > index);
+        self.retain(|at| at > index);
     }
 
     /// A snapshot with this configuration stands for all there is, up to `index`.
@@ -172,7 +196,14 @@ impl Configurations {
         // [F13.IS.8b] The snapshot's configuration is in force.
         self.base = Kept::new(configuration, me);
         self.base_index = index;
-        self.in_log.clear();
+        self.retain(|_| false);
+    }
+
+    /// Keeps only those in the log at whose index `keep` is true.
+    fn retain(&mut self, keep: impl Fn(LogIndex) -> bool) {
+        if let Some(later) = self.later.there_mut() {
+            later.in_log.retain(|(index, _)| keep(*index));
+        }
     }
 
     /// An index as of which the present configuration is in force: that of its entry, if that is in
@@ -183,6 +214,6 @@ impl Configurations {
 
     /// The index of the entry that put the present configuration in force, if it is in the log.
     pub(crate) fn active_since(&self) -> Option<LogIndex> {
-        self.in_log.last().map(|(index, _)| *index)
+        self.in_log().last().map(|(index, _)| *index)
     }
 }

@@ -15,6 +15,7 @@ impl Common {
         self.random.give_back();
         self.outbox.give_back();
         self.applying.give_back();
+        self.configurations.give_back();
         self.snapshots.give_back();
         self.entries.give_back();
         self.disk.give_back();

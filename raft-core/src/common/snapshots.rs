@@ -23,14 +23,10 @@ use crate::time::LogTime;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Snapshots {
     stored: Option<Box<Snapshot>>,
-    /// Whether one is wanted now, whatever the settings say.
-    wanted: bool,
-    taking: Option<Box<Taking>>,
     /// The last entry of the snapshot that was last tried here, or stored.
     tried: LogIndex,
     /// Bytes of payload handed out of what follows it.
     bytes: u64,
-    pub(crate) receiving: Option<Box<Receiving>>,
     last_number: u64,
     rare: Aside<Rare>,
 }
@@ -38,6 +34,10 @@ pub(crate) struct Snapshots {
 /// What there is to do once in a while.
 #[derive(Clone, Debug, Default)]
 struct Rare {
+    /// Whether one is wanted now, whatever the settings say.
+    wanted: bool,
+    taking: Option<Taking>,
+    receiving: Option<Box<Receiving>>,
     older: Vec<SnapshotId>,
     /// One that could not be read: it is taken again, though there is nothing new.
     doubted: Option<SnapshotId>,
@@ -99,44 +99,68 @@ impl Snapshots {
     pub(crate) fn give_back(&mut self) {
         self.rare.give_back(|rare| {
             let Rare {
+                wanted,
+                taking,
+                receiving,
                 older,
                 doubted,
                 restore,
                 queue,
             } = rare;
-            older.is_empty() && doubted.is_none() && restore.is_none() && queue.is_empty()
+            let is_idle = !wanted && taking.is_none() && receiving.is_none();
+            let has_none = older.is_empty() && doubted.is_none() && restore.is_none();
+            is_idle && has_none && queue.is_empty()
         });
+    }
+
+    /// The one that is on its way here.
+    pub(crate) fn receiving(&self) -> Option<&Receiving> {
+        self.rare.there()?.receiving.as_deref()
+    }
+
+    /// The same, to be changed.
+    pub(crate) fn receiving_mut(&mut self) -> Option<&mut Receiving> {
+        self.rare.there_mut()?.receiving.as_deref_mut()
+    }
+
+    /// This one is on its way here, in place of any other.
+    pub(crate) fn receive(&mut self, receiving: Receiving) {
+        self.rare.needed().receiving = Some(Box::new(receiving));
+    }
+
+    /// It is all here.
+    pub(crate) fn received(&mut self) -> Option<Receiving> {
+        let receiving = self.rare.there_mut()?.receiving.take()?;
+        Some(*receiving)
     }
 
     fn doubted(&self) -> Option<SnapshotId> {
         self.rare.there()?.doubted
     }
 
-    fn older(&self) -> &[SnapshotId] {
-        self.rare.there().map_or(&[], |rare| &rare.older)
-    }
-
     /// A snapshot is wanted at the next occasion.
-    pub(crate) const fn want(&mut self) {
-        self.wanted = true;
+    pub(crate) fn want(&mut self) {
+        self.rare.needed().wanted = true;
     }
 
     /// Whether one is wanted, whatever the settings say.
-    pub(crate) const fn is_wanted(&self) -> bool {
-        self.wanted
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.rare.there().is_some_and(|rare| rare.wanted)
     }
 
     /// It need not be wanted any longer.
-    pub(crate) const fn has_what_was_wanted(&mut self) {
-        self.wanted = false;
+    pub(crate) fn has_what_was_wanted(&mut self) {
+        if let Some(rare) = self.rare.there_mut() {
+            rare.wanted = false;
+        }
     }
 
     /// A stored one could not be read. If that is the newest, another has to take its place: nobody
     /// who needs it could ever be sent it.
     pub(crate) fn doubt(&mut self, id: SnapshotId) {
         if self.stored.as_ref().is_some_and(|stored| stored.id == id) {
-            self.rare.needed().doubted = Some(id);
-            self.wanted = true;
+            let rare = self.rare.needed();
+            (rare.doubted, rare.wanted) = (Some(id), true);
         }
     }
 
@@ -191,28 +215,34 @@ impl Snapshots {
             entries >= policy.after_entries || self.bytes >= policy.after_bytes
         });
         let useful = news || self.doubted().is_some();
-        self.taking.is_none() && useful && (due || self.wanted)
+        !self.is_taking() && useful && (due || self.is_wanted())
+    }
+
+    fn is_taking(&self) -> bool {
+        self.rare.there().is_some_and(|rare| rare.taking.is_some())
     }
 
     /// Takes one.
     pub(crate) fn take(&mut self, mark: SnapshotMark, time: LogTime) -> SnapshotJob {
         self.last_number = self.last_number.saturating_add(1);
         let number = self.last_number;
-        self.wanted = false;
         self.tried = mark.last.index;
         self.bytes = 0;
-        self.taking = Some(Box::new(Taking {
+        let rare = self.rare.needed();
+        rare.wanted = false;
+        rare.taking = Some(Taking {
             number,
             mark: mark.clone(),
             time,
-        }));
+        });
         let work = SnapshotWork::Take { mark, time };
         SnapshotJob { number, work }
     }
 
     /// One was taken; `None` when that answers nothing.
     pub(crate) fn on_taken(&mut self, number: u64, length: u64, digest: u64) -> Option<Snapshot> {
-        let taking = self.taking.take_if(|taking| taking.number == number)?;
+        let taking = &mut self.rare.there_mut()?.taking;
+        let taking = taking.take_if(|taking| taking.number == number)?;
         Some(Snapshot {
             // [S7.15] The last entry it stands for is part of its name, with its term.
             id: SnapshotId {
@@ -227,15 +257,15 @@ impl Snapshots {
 
     /// A job could not be done. Whether it was the one that took a snapshot.
     pub(crate) fn on_failed(&mut self, number: u64) -> bool {
-        if self
-            .taking
-            .take_if(|taking| taking.number == number)
-            .is_some()
-        {
+        let Some(rare) = self.rare.there_mut() else {
+            return false;
+        };
+        let taken = rare.taking.take_if(|taking| taking.number == number);
+        if taken.is_some() {
             return true;
         }
         // Whatever was received lies in the store; who offers it next finds out how much it is.
-        self.receiving.take_if(|receiving| receiving.awaits(number));
+        rare.receiving.take_if(|receiving| receiving.awaits(number));
         false
     }
 
@@ -293,12 +323,14 @@ impl Snapshots {
 
     /// Whether a stored one can still be sent.
     pub(crate) fn has(&self, id: SnapshotId) -> bool {
-        self.stored.as_ref().is_some_and(|stored| stored.id == id) || self.older().contains(&id)
+        let is_older = |rare: &Rare| rare.older.contains(&id);
+        self.stored.as_ref().is_some_and(|stored| stored.id == id)
+            || self.rare.there().is_some_and(is_older)
     }
 
     /// A new term: whoever asked in the old one is told nothing any more.
     pub(crate) fn forget_asker(&mut self) {
-        if let Some(receiving) = &mut self.receiving {
+        if let Some(receiving) = self.receiving_mut() {
             receiving.forget_asker();
         }
     }
@@ -307,21 +339,25 @@ impl Snapshots {
     pub(crate) fn fingerprint(&self, into: &mut impl Hasher) {
         let Self {
             stored,
-            wanted,
-            taking,
             tried,
             bytes,
-            receiving,
             last_number: _,
             rare,
         } = self;
-        let restore = rare.there().and_then(|rare| rare.restore.as_ref());
-        let (older, doubted) = (self.older(), self.doubted());
-        (stored, older, wanted, doubted, tried, bytes, restore).hash(into);
-        taking
-            .as_ref()
-            .map(|taking| (&taking.mark, taking.time))
-            .hash(into);
+        (stored, tried, bytes).hash(into);
+        let nothing = Rare::default();
+        let Rare {
+            wanted,
+            taking,
+            receiving,
+            older,
+            doubted,
+            restore,
+            queue: _,
+        } = rare.there().unwrap_or(&nothing);
+        (wanted, older, doubted, restore).hash(into);
+        let taking = taking.as_ref();
+        taking.map(|taking| (&taking.mark, taking.time)).hash(into);
         if let Some(receiving) = receiving {
             receiving.fingerprint(into);
         }

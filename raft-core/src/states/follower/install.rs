@@ -4,8 +4,6 @@
 //! where the last one ended is written, and any other is answered with where that is. Parts that
 //! follow each other are handed to the store as they come.
 
-use alloc::boxed::Box;
-
 use crate::common::Common;
 use crate::common::receiving::{Receiving, Stage};
 use crate::error::Dropped;
@@ -60,7 +58,7 @@ pub(super) fn receive(common: &mut Common, from: Peer, request: InstallSnapshot)
 
 fn take_part(common: &mut Common, from: Peer, request: InstallSnapshot) {
     let asker = (from, request.request);
-    let Some(receiving) = &mut common.snapshots.receiving else {
+    let Some(receiving) = common.snapshots.receiving_mut() else {
         return begin(common, asker, request.snapshot);
     };
     let is_later = |(peer, number): (Peer, u64)| peer == from && number > request.request;
@@ -82,7 +80,7 @@ fn take_part(common: &mut Common, from: Peer, request: InstallSnapshot) {
         // [F13.IS.3] Write the part where it belongs.
         let through = offset.saturating_add(part.len() as u64);
         let job = common.snapshots.ask(SnapshotWork::Write { offset, part });
-        if let Some(receiving) = &mut common.snapshots.receiving {
+        if let Some(receiving) = common.snapshots.receiving_mut() {
             receiving.on_write(job, request.request, through);
         }
     } else if let (Stage::Storing { stored }, false, false) =
@@ -99,7 +97,7 @@ fn begin(common: &mut Common, asker: (Peer, u64), snapshot: Snapshot) {
     common.snapshots.forget_writes();
     let job = common.snapshots.ask(SnapshotWork::Begin(snapshot.clone()));
     let receiving = Receiving::new(snapshot, asker, job);
-    common.snapshots.receiving = Some(Box::new(receiving));
+    common.snapshots.receive(receiving);
 }
 
 /// The store said how much it has.
@@ -113,7 +111,7 @@ pub(crate) fn on_begun(common: &mut Common, number: u64, stored: u64) {
 
 /// The store has written a part.
 pub(crate) fn on_written(common: &mut Common, number: u64) {
-    let Some(receiving) = &mut common.snapshots.receiving else {
+    let Some(receiving) = common.snapshots.receiving_mut() else {
         return;
     };
     let Some((request, stored)) = receiving.on_written(number) else {
@@ -144,12 +142,12 @@ pub(crate) fn on_finished(common: &mut Common, number: u64) {
     let Some(Stage::Finishing { .. }) = awaited(common, number) else {
         return;
     };
-    let Some(receiving) = common.snapshots.receiving.take() else {
+    let Some(Receiving {
+        snapshot, asker, ..
+    }) = common.snapshots.received()
+    else {
         return;
     };
-    let Receiving {
-        snapshot, asker, ..
-    } = *receiving;
     let last = snapshot.id.last;
     common.install(snapshot);
     if let Some(asker) = asker {
@@ -160,7 +158,7 @@ pub(crate) fn on_finished(common: &mut Common, number: u64) {
 
 /// So much is there: if that is all, the store makes a snapshot of it.
 fn is_stored(common: &mut Common, stored: u64) {
-    let receiving = common.snapshots.receiving.as_ref();
+    let receiving = common.snapshots.receiving();
     let snapshot = receiving.map(|now| &now.snapshot);
     // [F13.IS.4] All parts are there; otherwise, wait for more.
     let Some(whole) = snapshot.filter(|snapshot| stored >= snapshot.id.length) else {
@@ -173,19 +171,19 @@ fn is_stored(common: &mut Common, stored: u64) {
 
 /// The stage that waits for this job, if it is still the present one.
 fn awaited(common: &Common, number: u64) -> Option<Stage> {
-    let receiving = common.snapshots.receiving.as_ref()?;
+    let receiving = common.snapshots.receiving()?;
     receiving.awaits(number).then_some(receiving.stage)
 }
 
 fn set_stage(common: &mut Common, stage: Stage) {
-    if let Some(receiving) = &mut common.snapshots.receiving {
+    if let Some(receiving) = common.snapshots.receiving_mut() {
         receiving.stage = stage;
     }
 }
 
 /// Answers the request that waits, if it is of the present term.
 fn answer(common: &mut Common, verdict: InstallVerdict) {
-    let receiving = common.snapshots.receiving.as_ref();
+    let receiving = common.snapshots.receiving();
     if let Some(asker) = receiving.and_then(|receiving| receiving.asker) {
         reply(common, asker, verdict);
     }
