@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use clap::{Args, value_parser};
 
-use crate::clusters::quorate::Quorate;
+use crate::clusters::quorate::{Quorate, Shared};
 use crate::clusters::{Cluster, Failure, Shape};
 use crate::meter::{Cost, cost_of, median};
 use crate::report::{Figure, Report};
@@ -98,8 +98,8 @@ fn with_log_of(entries: u32) -> Result<Quorate, Failure> {
 
 /// So many groups, each with a log that is hardly begun.
 fn groups(count: u32) -> Result<Sample, Failure> {
-    let settings = Arc::default();
-    let found = |_| Quorate::found_with(SHAPE, &settings);
+    let shared = Shared::new(SHAPE, Arc::default());
+    let found = |_| Quorate::found_with(&shared);
     let clusters: Result<_, Failure> = (0..count).map(found).collect();
     Ok(Sample {
         name: format!("{count} groups"),

@@ -10,7 +10,7 @@ use std::time::Duration;
 use clap::{Args, value_parser};
 use raft_core::settings::Settings;
 
-use crate::clusters::quorate::{Quorate, Rest};
+use crate::clusters::quorate::{Quorate, Rest, Shared};
 use crate::clusters::{Cluster, Shape};
 use crate::report::{Figure, Report};
 
@@ -42,7 +42,10 @@ pub(crate) fn run(options: &IdleOptions) -> Result<Report, Box<dyn Error>> {
         ),
         format!("quiescent: with `quiescent_after` at {QUIESCENT_AFTER:?}, and once that is over"),
         "heap: bytes that dropping the hull gives back; payloads in memory belong to the log as well \
-         and are not counted, nor are the settings, which all hulls share"
+         and are not counted, nor are the settings and the members, which all hulls share"
+            .to_owned(),
+        "members: what they take, once for all hulls that are founded with the same ones; a hull that \
+         has members of its own takes as much more"
             .to_owned(),
         "raft-rs 0.7 takes 3,769 B a replica (measured elsewhere, not in this run)".to_owned(),
     ];
@@ -58,7 +61,8 @@ fn measure(
     mode: &str,
     settings: &Arc<Settings>,
 ) -> Result<Vec<Figure>, Box<dyn Error>> {
-    let mut cluster = Quorate::found_with(Shape { voters: 3, at: 1 }, settings)?;
+    let shared = Shared::new(Shape { voters: 3, at: 1 }, Arc::clone(settings));
+    let mut cluster = Quorate::found_with(&shared)?;
     for _ in 0..options.commands {
         cluster.commit(&[7; 256], 1)?;
     }
@@ -76,6 +80,12 @@ fn measure(
         let case = format!("{role}{mode}");
         figures.extend(figures_of(&case, memory, &rest, options.seconds));
     }
+    figures.push(Figure {
+        case: format!("members{mode}"),
+        system: "quorate".to_owned(),
+        value: shared.bytes_of_members() as f64,
+        unit: "bytes of heap",
+    });
     Ok(figures)
 }
 

@@ -140,6 +140,7 @@ impl Next {
 #[cfg(test)]
 mod tests {
     use super::Role::{self, Candidate, Follower, Leader, PreCandidate};
+    use super::{State, follower};
 
     /// [F4.1]
     #[test]
@@ -163,6 +164,13 @@ mod tests {
             (Leader, Follower),
         ];
         assert_eq!(arrows, expected);
+    }
+
+    /// Nearly all are followers: what makes room for others costs each of those.
+    #[test]
+    fn no_state_takes_more_room_than_a_follower() {
+        assert_eq!(size_of::<State>(), size_of::<follower::Follower>());
+        assert!(size_of::<State>() <= 64);
     }
 
     use alloc::vec::Vec;

@@ -32,6 +32,26 @@ pub(crate) struct Quorate {
     stepped: Vec<Rest>,
 }
 
+/// What all hulls of a process may share.
+pub(crate) struct Shared {
+    settings: Arc<Settings>,
+    founding: Configuration,
+}
+
+impl Shared {
+    pub(crate) fn new(shape: Shape, settings: Arc<Settings>) -> Self {
+        Self {
+            settings,
+            founding: Configuration::of_voters((1..=shape.voters).map(peer)),
+        }
+    }
+
+    /// What the members take, once for all that share them.
+    pub(crate) fn bytes_of_members(self) -> usize {
+        freed_by_dropping(self.founding)
+    }
+}
+
 struct Node {
     hull: Hull,
     log: MemoryLog,
@@ -44,7 +64,7 @@ struct Node {
 
 impl Cluster for Quorate {
     fn found(shape: Shape) -> Result<Self, Failure> {
-        Self::found_with(shape, &Arc::default())
+        Self::found_with(&Shared::new(shape, Arc::default()))
     }
 
     fn commit(&mut self, payload: &[u8], count: usize) -> Result<(), Failure> {
@@ -78,10 +98,11 @@ pub(crate) struct Rest {
 }
 
 impl Quorate {
-    /// Founds a cluster with these settings, and elects a leader.
-    pub(crate) fn found_with(shape: Shape, settings: &Arc<Settings>) -> Result<Self, Failure> {
+    /// Founds a cluster of these members with these settings, and elects a leader.
+    pub(crate) fn found_with(shared: &Shared) -> Result<Self, Failure> {
         let now = Time::from_millis(1_000);
-        let nodes = (1..=shape.voters).map(|id| Node::open(id, shape.voters, settings, now));
+        let ids = shared.founding.members.keys();
+        let nodes = ids.map(|id| Node::open(id.get(), shared, now));
         let nodes: Result<Vec<_>, Failure> = nodes.collect();
         let nodes = nodes?;
         let stepped = vec![Rest::default(); nodes.len()];
@@ -174,17 +195,12 @@ impl Quorate {
 }
 
 impl Node {
-    fn open(
-        id: u64,
-        voters: u64,
-        settings: &Arc<Settings>,
-        now: Time,
-    ) -> Result<Self, Failure> {
+    fn open(id: u64, shared: &Shared, now: Time) -> Result<Self, Failure> {
         let log = MemoryLog::new();
         let setup = Setup {
             me: peer(id),
-            founding: Configuration::of_voters((1..=voters).map(peer)),
-            settings: Arc::clone(settings),
+            founding: shared.founding.clone(),
+            settings: Arc::clone(&shared.settings),
             seed: id,
             checksum: crc32c::crc32c_append,
             witness: false,

@@ -69,7 +69,11 @@ impl Kept {
 impl Configurations {
     pub(crate) fn new(me: Peer, founding: Configuration, recovered: &Recovered) -> Self {
         let mark = recovered.snapshot.as_ref();
-        let base = mark.map_or(founding, |mark| mark.configuration.clone());
+        let base = match mark.map(|mark| &mark.configuration) {
+            Some(other) if *other != founding => other.clone(),
+            // Of two that are equal, other hulls may share the founding one.
+            Some(_) | None => founding,
+        };
         let in_log = recovered.configurations.iter();
         let in_log = in_log.map(|(index, one)| (*index, Kept::new(one.clone(), me)));
         let mut new = Self {

@@ -1,6 +1,7 @@
 //! A set of members, in one piece of memory.
 
 use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
 use alloc::vec;
 use core::{fmt, slice};
 
@@ -14,29 +15,30 @@ use crate::ids::NodeId;
 /// written as one.
 ///
 /// A cluster has few members, and each message asks who is one: a look at each of them costs less
-/// than a search, and a hull at rest keeps no room for more.
+/// than a search, and a hull at rest keeps no room for more. Clones share what they hold until one of
+/// them is changed: hulls that are opened with clones of one set keep it once.
 #[derive(Clone, PartialEq, Eq, Hash, Default)]
-pub struct Members(ById<Member>);
+pub struct Members(Arc<ById<Member>>);
 
 impl Members {
     /// Nobody.
-    pub const fn new() -> Self {
-        Self(ById::new())
+    pub fn new() -> Self {
+        Self::default()
     }
 
     /// Adds a member, or puts it in the place of the one of that name, which is given back.
     pub fn insert(&mut self, id: NodeId, member: Member) -> Option<Member> {
-        self.0.insert(id, member)
+        self.change().insert(id, member)
     }
 
     /// Takes out the member of that name, if there is one.
     pub fn remove(&mut self, id: &NodeId) -> Option<Member> {
-        self.0.remove(id)
+        self.change().remove(id)
     }
 
     /// Keeps only the members of which `keep` is true.
     pub fn retain(&mut self, mut keep: impl FnMut(&NodeId, &Member) -> bool) {
-        self.0.retain(|id, member| keep(id, member));
+        self.change().retain(|id, member| keep(id, member));
     }
 
     /// The member of that name, if there is one.
@@ -46,7 +48,7 @@ impl Members {
 
     /// The member of that name, if there is one, to be changed.
     pub fn named_mut(&mut self, id: &NodeId) -> Option<&mut Member> {
-        self.0.find_mut(id)
+        self.change().find_mut(id)
     }
 
     /// Whether there is a member of that name.
@@ -83,7 +85,12 @@ impl Members {
 
     /// What is known of each, to be changed.
     pub fn values_mut(&mut self) -> impl DoubleEndedIterator<Item = &mut Member> {
-        self.0.values_mut()
+        self.change().values_mut()
+    }
+
+    /// The set, to be changed in this place alone.
+    fn change(&mut self) -> &mut ById<Member> {
+        Arc::make_mut(&mut self.0)
     }
 }
 
@@ -103,8 +110,9 @@ impl<const N: usize> From<[(NodeId, Member); N]> for Members {
 
 impl Extend<(NodeId, Member)> for Members {
     fn extend<I: IntoIterator<Item = (NodeId, Member)>>(&mut self, members: I) {
+        let set = self.change();
         for (id, member) in members {
-            self.insert(id, member);
+            set.insert(id, member);
         }
     }
 }
@@ -114,7 +122,7 @@ impl IntoIterator for Members {
     type IntoIter = vec::IntoIter<(NodeId, Member)>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.0.into_iter()
+        Arc::unwrap_or_clone(self.0).into_iter()
     }
 }
 
@@ -132,7 +140,7 @@ impl<'a> IntoIterator for &'a mut Members {
     type IntoIter = IterMut<'a>;
 
     fn into_iter(self) -> IterMut<'a> {
-        IterMut(self.0.as_mut_slice().iter_mut())
+        IterMut(self.change().as_mut_slice().iter_mut())
     }
 }
 
@@ -206,12 +214,18 @@ mod tests {
         assert!(set.keys().eq(map.keys()) && set.values().eq(map.values()));
         assert_eq!(format!("{set:?}"), format!("{map:?}"));
         assert_eq!((set.len(), set.is_empty()), (3, false));
+        let before = set.clone();
+        assert!(
+            Arc::ptr_eq(&before.0, &set.0),
+            "clones share what they hold"
+        );
         let of_map: Members = map.into_iter().collect();
         assert_eq!(set, of_map);
         set.retain(|id, _| id.get() < 9);
         assert_eq!(set.get(&NodeId::new(9)), None);
         let kept: Vec<u64> = set.into_iter().map(|(id, _)| id.get()).collect();
         assert_eq!(kept, [1, 3]);
+        assert_eq!(before, of_map, "and are changed apart");
         assert!(Members::new().is_empty());
     }
 }

@@ -13,7 +13,8 @@ use crate::states::leader::progress::Progress;
 pub struct Setup {
     /// This node in this life of its data folder.
     pub me: Peer,
-    /// The configuration the cluster was founded with: in force until the log says otherwise.
+    /// The configuration the cluster was founded with: in force until the log says otherwise. Hulls of
+    /// one process that are given clones of one configuration share its members.
     pub founding: Configuration,
     /// The tunables. Hulls of one process may share them.
     pub settings: Arc<Settings>,
