@@ -195,6 +195,19 @@ impl Common {
         self.configurations.is_committed(self.commit_index)
     }
 
+    /// An index as of which the present configuration is in force: that of its entry, if that is in
+    /// the log, or of the last one forgotten.
+    pub(crate) fn configured_at(&self) -> LogIndex {
+        let since = self.configurations.active_since();
+        since.unwrap_or(self.entries.snapshot().index)
+    }
+
+    /// Whether this node knows that it is removed.
+    pub(crate) fn is_removed(&self) -> bool {
+        let known_at = self.configured_at();
+        self.configurations.is_removed(self.me, known_at)
+    }
+
     /// Takes over a later term.
     pub(crate) fn adopt_term(&mut self, term: Term) {
         let hard = self.hard.change();
@@ -375,7 +388,7 @@ impl Common {
     pub(crate) fn may_lead(&self) -> bool {
         !self.witness
             && self.configurations.may_lead(self.me, self.commit_index)
-            && !self.configurations.is_removed(self.me)
+            && !self.is_removed()
     }
 
     pub(crate) fn is_disk_stalled(&self) -> bool {

@@ -100,8 +100,7 @@ impl Common {
         self.disk.begin_after(snapshot.mark(), self.commit_index);
         self.entries.begin_after(snapshot.id.last, snapshot.time);
         let configuration = snapshot.configuration.clone();
-        self.configurations
-            .begin_with(self.me, configuration, snapshot.id.last.index);
+        self.configurations.begin_with(self.me, configuration);
     }
 
     /// What a snapshot taken now stands for: all that was handed out.

@@ -14,8 +14,6 @@ use crate::record::Record;
 pub(crate) struct Configurations {
     /// In force while the log holds none: the snapshot's, or the founding one.
     base: Kept,
-    /// `base` is as of this index: what it was before that is of the past.
-    base_index: LogIndex,
     later: Aside<Later>,
 }
 
@@ -78,7 +76,6 @@ impl Configurations {
         let in_log = in_log.map(|(index, one)| (*index, Kept::new(one.clone(), me)));
         let mut new = Self {
             base: Kept::new(base, me),
-            base_index: mark.map_or(LogIndex::ZERO, |mark| mark.last.index),
             later: Aside::new(),
         };
         in_log.for_each(|kept| new.later.needed().in_log.push(kept));
@@ -105,11 +102,6 @@ impl Configurations {
         self.later.there().map_or(&[], |later| &later.in_log)
     }
 
-    fn told_removed(&self) -> LogIndex {
-        let later = self.later.there();
-        later.map_or(LogIndex::ZERO, |later| later.told_removed)
-    }
-
     /// Gives back the memory of what is empty.
     pub(crate) fn give_back(&mut self) {
         self.later
@@ -117,25 +109,23 @@ impl Configurations {
     }
 
     /// Whether a committed configuration no earlier than all here is known not to hold this node:
-    /// it is on a majority, which can do without it.
-    pub(crate) fn is_removed(&self, me: Peer) -> bool {
-        let known_at = self.known_at();
+    /// it is on a majority, which can do without it. The present one is known as of `known_at`.
+    pub(crate) fn is_removed(&self, me: Peer, known_at: LogIndex) -> bool {
         // The very one may stand in the log here, without its being known that it is committed.
         let is_this = self.told_removed() == known_at && known_at > LogIndex::ZERO;
         self.told_removed() > known_at || (is_this && !self.active().may_lead(me))
     }
 
-    /// The entry of that configuration.
-    pub(crate) fn removed_at(&self, me: Peer) -> Option<LogIndex> {
-        Some(self.told_removed()).filter(|_| self.is_removed(me))
+    /// The last committed configuration of which others said that it does not hold this node.
+    pub(crate) fn told_removed(&self) -> LogIndex {
+        let later = self.later.there();
+        later.map_or(LogIndex::ZERO, |later| later.told_removed)
     }
 
-    /// A committed configuration at this index does not hold this node. `false` if a later one is
-    /// known here.
-    pub(crate) fn on_removed(&mut self, me: Peer, configuration: LogIndex) -> bool {
+    /// A committed configuration at this index does not hold this node.
+    pub(crate) fn on_removed(&mut self, configuration: LogIndex) {
         let later = self.later.needed();
         later.told_removed = later.told_removed.max(configuration);
-        self.is_removed(me)
     }
 
     /// Whether the configuration in force is known to be committed.
@@ -191,15 +181,13 @@ impl Configurations {
     /// A snapshot stands for all entries up to `index`, which are still known here.
     pub(crate) fn forget_through(&mut self, index: LogIndex) {
         self.base = self.kept_as_of(index).clone();
-        self.base_index = index;
         self.retain(|at| at > index);
     }
 
-    /// A snapshot with this configuration stands for all there is, up to `index`.
-    pub(crate) fn begin_with(&mut self, me: Peer, configuration: Configuration, index: LogIndex) {
+    /// A snapshot with this configuration stands for all there is.
+    pub(crate) fn begin_with(&mut self, me: Peer, configuration: Configuration) {
         // [F13.IS.8b] The snapshot's configuration is in force.
         self.base = Kept::new(configuration, me);
-        self.base_index = index;
         self.retain(|_| false);
     }
 
@@ -208,12 +196,6 @@ impl Configurations {
         if let Some(later) = self.later.there_mut() {
             later.in_log.retain(|(index, _)| keep(*index));
         }
-    }
-
-    /// An index as of which the present configuration is in force: that of its entry, if that is in
-    /// the log, or of the last one forgotten.
-    pub(crate) fn known_at(&self) -> LogIndex {
-        self.active_since().unwrap_or(self.base_index)
     }
 
     /// The index of the entry that put the present configuration in force, if it is in the log.

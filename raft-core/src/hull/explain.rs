@@ -183,7 +183,8 @@ fn unable(common: &Common, now: Time) -> Vec<NoLeader> {
     if !left.is_zero() {
         why.push(NoLeader::Promised { left });
     }
-    if let Some(configuration) = common.configurations.removed_at(common.me) {
+    if common.is_removed() {
+        let configuration = common.configurations.told_removed();
         why.push(NoLeader::Removed { configuration });
     } else if !common.may_lead() {
         let role = member_role(common);

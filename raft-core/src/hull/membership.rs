@@ -28,7 +28,7 @@ impl Hull {
     /// It is answered all the same: it may have been added again in one that is not known here.
     pub(super) fn tell_removed(&mut self, candidate: Peer) {
         let common = &mut self.common;
-        let configuration = common.configurations.known_at();
+        let configuration = common.configured_at();
         if configuration == LogIndex::ZERO {
             // The founding one: who is not in it was never a member.
             return;
@@ -46,7 +46,8 @@ impl Hull {
             return self.drop_message(from, Dropped::Stranger, "T4.2.2.16");
         }
         let Removed { configuration } = removed;
-        if !common.configurations.on_removed(common.me, configuration) {
+        common.configurations.on_removed(configuration);
+        if !common.is_removed() {
             // It came late: this node knows of a later configuration.
             return self.drop_message(from, Dropped::StaleReply, "T4.2.2.16");
         }

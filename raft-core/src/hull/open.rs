@@ -145,7 +145,7 @@ impl Hull {
     /// The entry that put that configuration in force, or the last one of the snapshot that it is
     /// from; [`EntryId::ORIGIN`] for the founding one.
     pub fn configured_by(&self) -> EntryId {
-        let index = self.common.configurations.known_at();
+        let index = self.common.configured_at();
         EntryId::new(self.term_at(index).unwrap_or_default(), index)
     }
 
