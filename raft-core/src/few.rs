@@ -69,6 +69,15 @@ impl<T> Few<T> {
         }
     }
 
+    /// Gives back the memory that is kept for more items than there are.
+    pub fn shrink_to_fit(&mut self) {
+        match &mut self.0 {
+            Kept::Many(items) if items.len() <= 1 => self.0 = Kept::One(items.pop()),
+            Kept::Many(items) => items.shrink_to_fit(),
+            Kept::One(_) => {}
+        }
+    }
+
     /// The items, one by one.
     pub fn iter(&self) -> slice::Iter<'_, T> {
         self[..].iter()
@@ -245,6 +254,10 @@ mod tests {
         few.push(1);
         assert!(matches!(few.0, Kept::One(Some(1))));
         few.push(2);
+        few.shrink_to_fit();
         assert!(matches!(few.0, Kept::Many(_)));
+        few.retain(|number| *number == 2);
+        few.shrink_to_fit();
+        assert!(matches!(few.0, Kept::One(Some(2))));
     }
 }

@@ -4,7 +4,7 @@
 //! payloads are kept only while something needs them, then as a bounded cache.
 
 use alloc::collections::VecDeque;
-use alloc::vec::Vec;
+use core::mem;
 
 use crate::chunk::Chunk;
 use crate::few::Few;
@@ -23,7 +23,7 @@ use crate::time::LogTime;
 #[derive(Clone, Hash, Debug)]
 pub(crate) struct Entries {
     snapshot: EntryId,
-    runs: Vec<EntryId>,
+    runs: Few<EntryId>,
     last: EntryId,
     /// The highest log time seen: what the next leader's stamps continue from.
     time: LogTime,
@@ -37,7 +37,7 @@ impl Entries {
         Self {
             snapshot,
             last: last_of(snapshot, &recovered.runs, recovered.last),
-            runs: recovered.runs,
+            runs: recovered.runs.into_iter().collect(),
             time: recovered.time,
             chunks: VecDeque::new(),
             cached_bytes: 0,
@@ -95,9 +95,7 @@ impl Entries {
         if self.chunks.capacity() > self.chunks.len() {
             self.chunks.shrink_to_fit();
         }
-        if self.runs.capacity() > self.runs.len() {
-            self.runs.shrink_to_fit();
-        }
+        self.runs.shrink_to_fit();
     }
 
     /// Whether the entries after `durable`, which can't be let go of, fit into `max_bytes` together
@@ -116,14 +114,10 @@ impl Entries {
 
     /// Forgets all entries up to `last`, which the log holds: a snapshot stands for them.
     pub(crate) fn forget_through(&mut self, last: EntryId) {
-        let after = last.index.next();
-        let term_after = self.term_at(after);
-        self.runs.retain(|run| run.index >= after);
-        if let Some(term) = term_after {
-            if self.runs.first().is_none_or(|run| run.index > after) {
-                self.runs.insert(0, EntryId::new(term, after));
-            }
-        }
+        let first = self.id_at(last.index.next());
+        let runs = mem::take(&mut self.runs).into_iter();
+        let later = runs.filter(|run| first.is_some_and(|first| run.index > first.index));
+        self.runs = first.into_iter().chain(later).collect();
         self.snapshot = last;
         while let Some(front) = self.chunks.front() {
             if front.last_index() > last.index {
@@ -137,7 +131,7 @@ impl Entries {
     /// Forgets all entries: a snapshot stands for all there were up to `last`, whose log time
     /// was at most `time`.
     pub(crate) fn begin_after(&mut self, last: EntryId, time: LogTime) {
-        self.runs.clear();
+        self.runs = Few::new();
         self.chunks.clear();
         self.cached_bytes = 0;
         self.snapshot = last;
