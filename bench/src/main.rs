@@ -7,6 +7,8 @@ mod clusters;
 mod core_case;
 mod growth_case;
 mod idle_case;
+mod log_case;
+mod logs;
 mod meter;
 mod report;
 
@@ -19,6 +21,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use core_case::CoreOptions;
 use growth_case::GrowthOptions;
 use idle_case::IdleOptions;
+use log_case::LogOptions;
 use report::Report;
 
 /// Measures what Quorate costs, beside its peers in the same run.
@@ -47,6 +50,9 @@ enum Case {
     /// The cost of a proposal after thousands and millions of entries, and in one and in thousands of
     /// groups.
     Growth(GrowthOptions),
+    /// Durable appends to one log on a disk, as a share of what the disk takes for the same bytes, beside
+    /// raft-engine, redb and fjall.
+    Log(LogOptions),
 }
 
 fn main() -> ExitCode {
@@ -90,5 +96,6 @@ fn measure(arguments: &Arguments) -> Result<Report, Box<dyn Error>> {
         Case::Core(options) => core_case::run(options),
         Case::Idle(options) => idle_case::run(options),
         Case::Growth(options) => growth_case::run(options),
+        Case::Log(options) => log_case::run(options),
     }
 }

@@ -1,0 +1,218 @@
+//! Case `log`: what a durable append costs, as a share of what the disk takes for the same bytes.
+//!
+//! Each append is durable before the next begins. Rounds alternate between the systems, so that a slow
+//! moment of the disk falls on all, and every round has a folder of its own. The time is the wall's:
+//! most of it is the disk's.
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use clap::{Args, value_parser};
+
+use crate::clusters::Failure;
+use crate::logs::{Appender, fjall, floor, quorate, raft_engine, redb};
+use crate::meter::median;
+use crate::report::{Figure, Report};
+
+/// What can be chosen.
+#[derive(Debug, Args)]
+pub(crate) struct LogOptions {
+    /// Bytes of each entry's payload.
+    #[arg(long, default_value_t = 256, value_parser = value_parser!(u32).range(1..=1 << 20))]
+    payload: u32,
+    /// Entries in one durable append, separated by commas.
+    #[arg(
+        long,
+        value_delimiter = ',',
+        default_value = "1,16,256,1024,4096",
+        value_parser = value_parser!(u32).range(1..=65_536)
+    )]
+    at: Vec<u32>,
+    /// Rounds, each of which measures each system.
+    #[arg(long, default_value_t = 7, value_parser = value_parser!(u32).range(1..=1000))]
+    rounds: u32,
+    /// A folder on the disk to be measured: a new one in it is used, and removed.
+    #[arg(long, default_value = "target")]
+    folder: PathBuf,
+    /// Measure one system only, besides the floor.
+    #[arg(long, value_enum)]
+    only: Option<System>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
+enum System {
+    Floor,
+    DirectFloor,
+    Quorate,
+    RaftEngine,
+    Redb,
+    Fjall,
+}
+
+impl System {
+    const ALL: [Self; SYSTEMS] = [
+        Self::Floor,
+        Self::DirectFloor,
+        Self::Quorate,
+        Self::RaftEngine,
+        Self::Redb,
+        Self::Fjall,
+    ];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Floor => "the disk: write, fdatasync",
+            Self::DirectFloor => "the disk: O_DIRECT, O_DSYNC",
+            Self::Quorate => "quorate",
+            Self::RaftEngine => "raft-engine 0.4",
+            Self::Redb => "redb 4",
+            Self::Fjall => "fjall 3",
+        }
+    }
+
+    fn open(self, folder: &Path, load: &Load) -> Result<Box<dyn Appender>, Failure> {
+        Ok(match self {
+            Self::Floor => Box::new(floor::Floor::open(folder, load, false)?),
+            Self::DirectFloor => Box::new(floor::Floor::open(folder, load, true)?),
+            Self::Quorate => Box::new(quorate::Log::open(folder)?),
+            Self::RaftEngine => Box::new(raft_engine::Log::open(folder)?),
+            Self::Redb => Box::new(redb::Log::open(folder)?),
+            Self::Fjall => Box::new(fjall::Log::open(folder)?),
+        })
+    }
+}
+
+/// What one round appends.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Load {
+    pub(crate) payload: usize,
+    pub(crate) at: usize,
+    /// How often, and how often before it is measured.
+    pub(crate) times: usize,
+    pub(crate) before: usize,
+}
+
+impl Load {
+    fn new(payload: u32, at: u32) -> Self {
+        let (payload, at) = (payload as usize, at as usize);
+        let times = (MOST_BYTES / (payload * at)).clamp(32, 1_000);
+        let before = times / 8 + 1;
+        Self {
+            payload,
+            at,
+            times,
+            before,
+        }
+    }
+
+    /// How many bytes of whole blocks one append has, with what a log must keep beside a payload.
+    pub(crate) const fn bytes(&self) -> usize {
+        let bytes = FRAME_BYTES + self.at * (self.payload + ENTRY_BYTES);
+        bytes.next_multiple_of(BLOCK_BYTES)
+    }
+}
+
+/// Measures all systems.
+pub(crate) fn run(options: &LogOptions) -> Result<Report, Box<dyn Error>> {
+    std::fs::create_dir_all(&options.folder)?;
+    let folder = options
+        .folder
+        .join(format!("bench-log-{}", std::process::id()));
+    let mut figures = Vec::new();
+    for at in &options.at {
+        let measured = measure(options, &folder, Load::new(options.payload, *at));
+        // Whatever came of it, nothing is left behind.
+        let _ = std::fs::remove_dir_all(&folder);
+        figures.extend(measured?);
+    }
+    let notes = vec![
+        format!(
+            "durable appends of {} B entries to one log, each durable before the next begins; medians of {} \
+             alternated rounds in {}",
+            options.payload,
+            options.rounds,
+            options.folder.display()
+        ),
+        "share: of the disk's own time for one write and fdatasync of as many bytes, in whole blocks, to a file \
+         that was written before, in the same round"
+            .to_owned(),
+        "checksums: quorate CRC-32C over all bytes; raft-engine without compression; redb durability \
+         Immediate; fjall SyncData"
+            .to_owned(),
+    ];
+    Ok(Report {
+        bench: "log",
+        notes,
+        figures,
+    })
+}
+
+fn measure(options: &LogOptions, folder: &Path, load: Load) -> Result<Vec<Figure>, Failure> {
+    let mut rounds: [Vec<f64>; SYSTEMS] = Default::default();
+    let mut shares: [Vec<f64>; SYSTEMS] = Default::default();
+    for _ in 0..options.rounds {
+        let mut floor = None;
+        let measured = rounds.iter_mut().zip(&mut shares);
+        for (system, (rounds, shares)) in System::ALL.into_iter().zip(measured) {
+            let wanted = options.only.is_none_or(|only| only == system);
+            if !wanted && system != System::Floor {
+                continue;
+            }
+            let nanoseconds = round(system, folder, &load)?;
+            let floor = *floor.get_or_insert(nanoseconds);
+            rounds.push(nanoseconds);
+            shares.push(floor / nanoseconds * 100.0);
+        }
+    }
+    let case = format!("{} B, {} at a time", load.payload, load.at);
+    let mut figures = Vec::new();
+    for (system, (rounds, shares)) in System::ALL.into_iter().zip(rounds.into_iter().zip(shares)) {
+        if rounds.is_empty() {
+            continue;
+        }
+        let figure = |value, unit| Figure {
+            case: case.clone(),
+            system: system.name().to_owned(),
+            value,
+            unit,
+        };
+        let nanoseconds = median(rounds);
+        figures.push(figure(nanoseconds / 1_000.0, "us/append"));
+        figures.push(figure(load.at as f64 * 1e9 / nanoseconds, "entries/s"));
+        figures.push(figure(median(shares), "% of the disk"));
+    }
+    Ok(figures)
+}
+
+/// Nanoseconds of one append.
+fn round(system: System, folder: &Path, load: &Load) -> Result<f64, Failure> {
+    let folder = folder.join("log");
+    std::fs::create_dir_all(&folder)?;
+    let payload = vec![7; load.payload];
+    let mut log = system.open(&folder, load)?;
+    for _ in 0..load.before {
+        log.append(&payload, load.at)?;
+    }
+    let start = Instant::now();
+    for _ in 0..load.times {
+        log.append(&payload, load.at)?;
+    }
+    let taken = start.elapsed();
+    let entries = ((load.before + load.times) * load.at) as u64;
+    let found = log.last()?;
+    drop(log);
+    std::fs::remove_dir_all(&folder)?;
+    if found != entries {
+        return Err(format!("{}: {found} entries, of {entries}", system.name()).into());
+    }
+    Ok(taken.as_nanos() as f64 / load.times as f64)
+}
+
+const SYSTEMS: usize = 6;
+/// About so many bytes are appended in a round.
+const MOST_BYTES: usize = 48 << 20;
+const BLOCK_BYTES: usize = 4_096;
+/// What stands beside the entries of an append, and beside each of them.
+const FRAME_BYTES: usize = 128 + 64;
+const ENTRY_BYTES: usize = 24 + 8;

@@ -1,0 +1,18 @@
+//! The logs that are measured, each driven as its documentation has it.
+
+pub(crate) mod fjall;
+pub(crate) mod floor;
+pub(crate) mod quorate;
+pub(crate) mod raft_engine;
+pub(crate) mod redb;
+
+use crate::clusters::Failure;
+
+/// Something that takes entries and makes them durable.
+pub(crate) trait Appender {
+    /// Appends so many entries of this payload, and returns when they are durable.
+    fn append(&mut self, payload: &[u8], count: usize) -> Result<(), Failure>;
+
+    /// The index of the last entry that it has.
+    fn last(&mut self) -> Result<u64, Failure>;
+}

@@ -1,0 +1,101 @@
+//! Our write-ahead log, over files.
+
+use std::path::Path;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
+
+use raft_core::chunk::ChunkBuilder;
+use raft_core::ids::{Boot, LogIndex, NodeId, Term};
+use raft_core::log::{HardState, Log as _, Receipt, Write};
+use raft_core::record::ClientHeader;
+use raft_core::time::LogTime;
+use raft_log::{StdFs, Wal, WalSettings};
+
+use super::Appender;
+use crate::clusters::Failure;
+
+pub(crate) struct Log {
+    wal: Wal<StdFs>,
+    last: u64,
+    number: u64,
+    waker: Waker,
+}
+
+impl Log {
+    pub(crate) fn open(folder: &Path) -> Result<Self, Failure> {
+        let waker = Waker::from(Arc::new(Unpark(thread::current())));
+        let mut open = pin!(Wal::open(StdFs::open(folder)?, WalSettings::default()));
+        let wal = loop {
+            match open.as_mut().poll(&mut Context::from_waker(&waker)) {
+                Poll::Ready(opened) => break opened?.0,
+                Poll::Pending => thread::park(),
+            }
+        };
+        Ok(Self {
+            wal,
+            last: 0,
+            number: 0,
+            waker,
+        })
+    }
+}
+
+impl Appender for Log {
+    fn append(&mut self, payload: &[u8], count: usize) -> Result<(), Failure> {
+        let mut builder = ChunkBuilder::with_capacity(count, count * payload.len());
+        for _ in 0..count {
+            builder.push_client(ClientHeader::default(), payload)?;
+        }
+        let (term, first) = (Term::new(1), LogIndex::new(self.last + 1));
+        let chunk = builder.seal(term, first, LogTime::from_millis(1), crc32c::crc32c_append);
+        let chunk = chunk.ok_or("an append of no entries")?;
+        let hard = HardState {
+            boot: Boot::new(1),
+            term,
+            vote: Some(NodeId::new(1)),
+            ..HardState::default()
+        };
+        self.number += 1;
+        let receipt = Receipt::of_no_hull(self.number);
+        let durable = Receipt::of_no_hull(self.number).synced();
+        let mut write = Write::of_identity(hard, bytes::Bytes::new());
+        (write.identity, write.append, write.receipt) = (None, chunk.into(), receipt);
+        self.wal.begin(write);
+        loop {
+            match self.wal.poll_durable(&mut Context::from_waker(&self.waker)) {
+                Poll::Pending => thread::park(),
+                Poll::Ready(found) => {
+                    if found? == durable {
+                        break;
+                    }
+                }
+            }
+        }
+        self.last += count as u64;
+        Ok(())
+    }
+
+    fn last(&mut self) -> Result<u64, Failure> {
+        let mut load = self
+            .wal
+            .load(LogIndex::new(self.last)..LogIndex::new(u64::MAX), 1);
+        loop {
+            match load.as_mut().poll(&mut Context::from_waker(&self.waker)) {
+                Poll::Ready(found) => {
+                    return Ok(found?.last().map_or(0, |one| one.last_index().get()));
+                }
+                Poll::Pending => thread::park(),
+            }
+        }
+    }
+}
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
