@@ -48,6 +48,8 @@ pub mod memory;
 ///    least one entry if there is one, and stops at about `max_bytes`. A range below the first
 ///    kept entry answers [`LogError::Compacted`]; one past the last answers what there is.
 ///
+/// `raft_sim::conformance` asks a log for all of this, with the power failing at every change of its disk.
+///
 /// Boundary cases:
 ///
 /// | the log holds | `load(1..5)` | `append` starts at | `truncate_from` |
