@@ -10,13 +10,18 @@ use crate::message::{Lane, Message};
 /// The contract, numbered so that tests can name its clauses:
 ///
 /// 1. A message may be lost, doubled, delayed for any time and overtaken by others. Nothing else
-///    may happen to it: what arrives is what was sent.
+///    may happen to it: what arrives is what was sent, whole, and at the node it was sent to.
 /// 2. `send` never blocks and never fails. A message that finds no room is dropped.
 /// 3. `room` says how many bytes the lane to that node would take now; zero means that a message
-///    sent now would be dropped. When room comes back after zero, [`CommsEvent::Room`] tells.
-/// 4. What waits in one lane never holds up what is sent in another.
+///    sent now would be dropped. When room comes back after zero, [`CommsEvent::Room`] tells. What
+///    waits in a lane is bounded, however long its receiver takes nothing in.
+/// 4. What waits in one lane never holds up what is sent in another, and what waits for one node
+///    never what is sent to another.
 /// 5. `poll_event` returns what arrived, in any order, and registers the waker when there is
-///    nothing.
+///    nothing: that of the latest call is woken when there is something.
+/// 6. Not everything is lost: of what is sent again and again while both nodes run and can reach
+///    each other, something arrives, after a lost connection as before it.
+/// 7. That a connection was lost may be told, and is told only of one that was.
 ///
 /// `M` is what is carried: a bare hull's [`Message`], or what a node wraps around it.
 pub trait Comms<M = Message> {
