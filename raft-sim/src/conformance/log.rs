@@ -6,6 +6,7 @@ use std::fmt;
 use raft_core::log::memory::MemoryLog;
 use raft_core::log::{Log, Recovered};
 
+use super::broken::{Broken, Contract};
 use super::disk::TestDisk;
 use crate::lot::Lot;
 
@@ -167,57 +168,11 @@ pub enum Clause {
     Bounded = 8,
 }
 
-/// What a log did that the contract does not allow.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Broken {
-    /// The clause; `None` if the kit itself is at fault.
-    pub clause: Option<Clause>,
-    /// What the log did.
-    pub what: String,
-    /// What had been done to it: how to get there again.
-    pub after: Vec<String>,
-}
+impl Contract for Clause {
+    const OF: &'static str = "Log";
 
-impl Broken {
-    fn new(clause: Clause, what: impl Into<String>) -> Self {
-        let (clause, what) = (Some(clause), what.into());
-        Self {
-            clause,
-            what,
-            after: Vec::new(),
-        }
-    }
-
-    /// The kit is at fault.
-    fn kit(what: String) -> Self {
-        Self {
-            clause: None,
-            what,
-            after: Vec::new(),
-        }
-    }
-
-    /// The same, after this.
-    #[must_use]
-    fn after(mut self, what: impl Into<String>) -> Self {
-        self.after.insert(0, what.into());
-        self
-    }
-}
-
-impl Error for Broken {}
-
-impl fmt::Display for Broken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.clause {
-            Some(clause) => write!(f, "clause {} of Log ({clause:?}) is broken: ", clause as u8)?,
-            None => f.write_str("the kit is at fault: ")?,
-        }
-        f.write_str(&self.what)?;
-        for after in &self.after {
-            write!(f, "\n  {after}")?;
-        }
-        Ok(())
+    fn number(self) -> u8 {
+        self as u8
     }
 }
 

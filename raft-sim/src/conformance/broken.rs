@@ -1,0 +1,71 @@
+//! What a kit finds: a clause of a contract that does not hold, and how to get there again.
+
+use std::error::Error;
+use std::fmt;
+
+use super::log::Clause;
+
+/// What a part under test did that its contract does not allow.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Broken<C = Clause> {
+    /// The clause; `None` if the kit itself is at fault, or what opens the part for it.
+    pub clause: Option<C>,
+    /// What the part did.
+    pub what: String,
+    /// What had been done to it: how to get there again.
+    pub after: Vec<String>,
+}
+
+/// The numbered clauses of a trait.
+pub trait Contract: Copy + fmt::Debug {
+    /// The trait's name.
+    const OF: &'static str;
+
+    /// The clause's number there.
+    fn number(self) -> u8;
+}
+
+impl<C> Broken<C> {
+    pub(super) fn new(clause: C, what: impl Into<String>) -> Self {
+        Self {
+            clause: Some(clause),
+            what: what.into(),
+            after: Vec::new(),
+        }
+    }
+
+    /// The kit is at fault.
+    pub(super) const fn kit(what: String) -> Self {
+        Self {
+            clause: None,
+            what,
+            after: Vec::new(),
+        }
+    }
+
+    /// The same, after this.
+    #[must_use]
+    pub(super) fn after(mut self, what: impl Into<String>) -> Self {
+        self.after.insert(0, what.into());
+        self
+    }
+}
+
+impl<C: Contract> Error for Broken<C> {}
+
+impl<C: Contract> fmt::Display for Broken<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.clause {
+            Some(clause) => {
+                let (number, of) = (clause.number(), C::OF);
+                write!(f, "clause {number} of {of} ({clause:?}) is broken: ")?;
+            }
+            None => f.write_str("the kit is at fault: ")?,
+        }
+        f.write_str(&self.what)?;
+        for after in &self.after {
+            write!(f, "\n  {after}")?;
+        }
+        Ok(())
+    }
+}
