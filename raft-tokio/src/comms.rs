@@ -20,6 +20,7 @@ use raft_node::frame::{self, FrameLimits};
 use raft_node::letter::Letter;
 use raft_node::settings::{NodeSettings, SettingsProblem};
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 
 use crate::handshake::{Caller, Hello};
 use crate::identity::Identity;
@@ -27,12 +28,14 @@ use crate::metrics::{Counters, Mishap};
 use incoming::Incoming;
 use outgoing::{LinkEvent, Outgoing};
 
+mod alone;
 mod backoff;
 mod incoming;
 mod outgoing;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use alone::ACCEPTED_WAITING;
 pub(crate) use backoff::Backoff;
 pub(crate) use incoming::Accepted;
 pub(crate) use outgoing::{DialError, introduce};
@@ -54,6 +57,8 @@ pub struct TcpComms {
     /// Who polls us, so that what is sent between two polls is written soon.
     waker: Option<Waker>,
     counters: Arc<Counters>,
+    /// Who accepts connections, where no node does: ends with the comms.
+    door: JoinSet<()>,
 }
 
 /// How much the network may hold, and how patient it is.
@@ -142,6 +147,7 @@ impl TcpComms {
             events: VecDeque::new(),
             waker: None,
             counters,
+            door: JoinSet::new(),
         }
     }
 

@@ -16,6 +16,7 @@ use crate::comms::Accepted;
 use crate::handshake::{
     CHECKSUM_BYTES, Caller, HELLO_BYTES, HandshakeError, Hello, Refusal, decode_address,
 };
+use crate::identity::Identity;
 use crate::metrics::Mishap;
 use crate::serve::{Desk, Service};
 
@@ -69,7 +70,10 @@ impl<S: StateMachine> Door<S> {
     }
 
     async fn receive(self: Arc<Self>, mut stream: TcpStream, permit: OwnedSemaphorePermit) {
-        let shaken = timeout(self.handshake_timeout, self.shake_hands(&mut stream)).await;
+        let desk = &self.desk;
+        let judge = |hello: &Hello| self.judge(hello);
+        let shaking = shake_hands(&mut stream, &desk.identity, judge);
+        let shaken = timeout(self.handshake_timeout, shaking).await;
         drop(permit);
         match shaken {
             Ok(Ok(Guest::Peer { peer, lane })) => {
@@ -87,42 +91,6 @@ impl<S: StateMachine> Door<S> {
             }
             Ok(Err(mishap)) => self.desk.counters.count(mishap),
             Err(_) => self.desk.counters.count(Mishap::SlowHandshake),
-        }
-    }
-
-    async fn shake_hands(&self, stream: &mut TcpStream) -> Result<Guest, Mishap> {
-        let mut bytes = [0; HELLO_BYTES];
-        if stream.set_nodelay(true).is_err() || stream.read_exact(&mut bytes).await.is_err() {
-            return Err(Mishap::NotOurProtocol);
-        }
-        let (verdict, guest) = match Hello::decode(&bytes) {
-            Ok(hello) => {
-                let address = read_address(stream, hello.address_bytes).await?;
-                match self.judge(&hello) {
-                    Ok(guest) => {
-                        if let Guest::Peer { peer, .. } = &guest {
-                            self.desk.identity.heard(*peer, &address);
-                        }
-                        (Ok(()), Ok(guest))
-                    }
-                    Err(refusal) => (Err(refusal), Err(mishap(refusal))),
-                }
-            }
-            Err(HandshakeError::Version(_)) => (Err(Refusal::Version), Err(Mishap::NotOurProtocol)),
-            // Whoever this is would not understand an answer.
-            Err(error) => {
-                tracing::warn!(%error, "a stranger knocked");
-                return Err(Mishap::NotOurProtocol);
-            }
-        };
-        let welcome = self.desk.identity.welcome(verdict).encode();
-        let answered = stream.write_all(&welcome).await;
-        if let Err(refusal) = verdict {
-            tracing::warn!(why = %refusal, "a caller was refused");
-        }
-        match answered {
-            Ok(()) => guest,
-            Err(_) => guest.and(Err(Mishap::ConnectionLost)),
         }
     }
 
@@ -146,8 +114,45 @@ impl<S: StateMachine> Door<S> {
     }
 }
 
+/// Hears who calls, and answers as `judge` says.
+pub(crate) async fn shake_hands<G>(
+    stream: &mut TcpStream,
+    identity: &Identity,
+    judge: impl FnOnce(&Hello) -> Result<G, Refusal>,
+) -> Result<G, Mishap> {
+    let mut bytes = [0; HELLO_BYTES];
+    if stream.set_nodelay(true).is_err() || stream.read_exact(&mut bytes).await.is_err() {
+        return Err(Mishap::NotOurProtocol);
+    }
+    let judged = match Hello::decode(&bytes) {
+        Ok(hello) => {
+            let address = read_address(stream, hello.address_bytes).await?;
+            let judged = judge(&hello);
+            if let (Caller::Peer { from, .. }, true) = (hello.caller, judged.is_ok()) {
+                identity.heard(from.id, &address);
+            }
+            judged
+        }
+        Err(HandshakeError::Version(_)) => Err(Refusal::Version),
+        // Whoever this is would not understand an answer.
+        Err(error) => {
+            tracing::warn!(%error, "a stranger knocked");
+            return Err(Mishap::NotOurProtocol);
+        }
+    };
+    let verdict = judged.as_ref().map(|_| ()).map_err(|refusal| *refusal);
+    let welcome = identity.welcome(verdict).encode();
+    let answered = stream.write_all(&welcome).await;
+    if let Err(refusal) = verdict {
+        tracing::warn!(why = %refusal, "a caller was refused");
+    }
+    let guest = judged.map_err(mishap)?;
+    answered.map_err(|_| Mishap::ConnectionLost)?;
+    Ok(guest)
+}
+
 /// The address that follows a hello which says so.
-pub(crate) async fn read_address(stream: &mut TcpStream, bytes: u16) -> Result<String, Mishap> {
+async fn read_address(stream: &mut TcpStream, bytes: u16) -> Result<String, Mishap> {
     if bytes == 0 {
         return Ok(String::new());
     }
@@ -175,5 +180,6 @@ const fn mishap(refusal: Refusal) -> Mishap {
 }
 
 /// Handshakes under way at once; more callers wait to be accepted.
-const MAX_HANDSHAKES: usize = 128;
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+pub(crate) const MAX_HANDSHAKES: usize = 128;
+/// Until a listener that could not accept tries again.
+pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(50);

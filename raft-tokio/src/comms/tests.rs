@@ -6,51 +6,27 @@ use raft_core::ids::{Boot, ClusterId, Incarnation, Peer};
 use raft_node::letter::{News, Packet};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::*;
-use crate::handshake::{HELLO_BYTES, Refusal, VERSION, WELCOME_BYTES, Welcome};
-use crate::listener::read_address;
+use crate::error::StartError;
+use crate::handshake::{Refusal, VERSION, WELCOME_BYTES, Welcome};
 
 const CLUSTER: ClusterId = ClusterId::new(77);
 
-/// One node's comms and whatever accepts for them.
+/// One node's comms.
 struct Side {
     comms: TcpComms,
-    counters: Arc<Counters>,
-    door: JoinHandle<()>,
     address: String,
-}
-
-impl Drop for Side {
-    fn drop(&mut self) {
-        self.door.abort();
-    }
 }
 
 impl Side {
     /// Node `id` among these members, on the listener it is named with.
     fn new(id: u64, listener: TcpListener, members: BTreeMap<NodeId, String>) -> Self {
         let address = listener.local_addr().unwrap().to_string();
-        let identity = Arc::new(Identity::new(
-            NodeId::new(id),
-            &address,
-            members,
-            1,
-            Some(CLUSTER),
-        ));
-        let counters = Arc::new(Counters::default());
-        let (peers, accepted) = mpsc::channel(8);
-        let door = tokio::spawn(accept(listener, Arc::clone(&identity), peers));
         let settings = CommsSettings::default();
-        let comms = TcpComms::new(identity, settings, accepted, Arc::clone(&counters));
-        Self {
-            comms,
-            counters,
-            door,
-            address,
-        }
+        let comms = TcpComms::alone(NodeId::new(id), listener, members, settings).unwrap();
+        Self { comms, address }
     }
 
     fn send(&mut self, to: u64, packet: Packet) {
@@ -75,33 +51,13 @@ impl Side {
     }
 
     fn count(&self, mishap: Mishap) -> u64 {
-        self.counters.snapshot().get(&mishap).copied().unwrap_or(0)
+        self.comms
+            .counters
+            .snapshot()
+            .get(&mishap)
+            .copied()
+            .unwrap_or(0)
     }
-}
-
-async fn accept(listener: TcpListener, identity: Arc<Identity>, peers: mpsc::Sender<Accepted>) {
-    while let Ok((mut stream, _)) = listener.accept().await {
-        let mut hello = [0; HELLO_BYTES];
-        if stream.read_exact(&mut hello).await.is_err() {
-            continue;
-        }
-        let hello = Hello::decode(&hello).unwrap();
-        let address = read_address(&mut stream, hello.address_bytes).await;
-        assert!(address.is_ok_and(|address| address.is_empty() == says_nothing(&hello)));
-        let verdict = identity.judge(&hello);
-        let welcome = identity.welcome(verdict).encode();
-        stream.write_all(&welcome).await.unwrap();
-        if let (Ok(()), Caller::Peer { from, lane, .. }) = (verdict, hello.caller) {
-            let peer = from.id;
-            let accepted = Accepted { peer, lane, stream };
-            peers.send(accepted).await.unwrap();
-        }
-    }
-}
-
-/// Whoever is made up in these tests says nothing of where it is reached.
-const fn says_nothing(hello: &Hello) -> bool {
-    hello.address_bytes == 0
 }
 
 async fn pair() -> (Side, Side) {
@@ -358,4 +314,32 @@ async fn a_listener_that_is_someone_else_is_refused_by_the_caller() {
     };
     let refused = introduce(&mut stream, hello, "").await;
     assert_eq!(refused, Err(DialError::Refused(Refusal::WrongCluster)));
+}
+
+#[tokio::test]
+async fn clients_are_turned_away_where_there_is_no_node() {
+    let (one, _two) = pair().await;
+    let mut stream = TcpStream::connect(&one.address).await.unwrap();
+    let hello = Hello {
+        cluster: None,
+        caller: Caller::Client,
+        address_bytes: 0,
+    };
+    let refused = introduce(&mut stream, hello, "").await;
+    assert_eq!(refused, Err(DialError::Refused(Refusal::Other)));
+}
+
+#[tokio::test]
+async fn senseless_settings_are_refused_by_name() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let settings = CommsSettings {
+        max_queued_bytes: 0,
+        ..CommsSettings::default()
+    };
+    let refused = TcpComms::alone(NodeId::new(1), listener, BTreeMap::new(), settings);
+    let Err(StartError::Settings { problems }) = refused else {
+        panic!("{refused:?}");
+    };
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    assert!(problems[0].to_string().contains("comms.max_queued_bytes"));
 }

@@ -20,7 +20,7 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
 use crate::clock::TokioClock;
-use crate::comms::{CommsSettings, TcpComms};
+use crate::comms::{ACCEPTED_WAITING, CommsSettings, TcpComms};
 use crate::error::StartError;
 use crate::identity::Identity;
 use crate::listener::Door;
@@ -293,9 +293,6 @@ impl NodeBuilder {
         })
     }
 }
-
-/// Peers' connections accepted and not yet taken over by the driver.
-const ACCEPTED_WAITING: usize = 64;
 
 /// The log and the snapshots, and what there is to start from, which goes to `state`. Damage is told.
 async fn opened<F: Fs>(
