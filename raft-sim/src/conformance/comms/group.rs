@@ -15,11 +15,12 @@ use super::{Broken, CommsClause, TestNetwork};
 
 /// The comms of three nodes.
 pub(super) struct Group<N: TestNetwork> {
+    // Before the network, so that comms end before what they stand on does.
+    ends: BTreeMap<NodeId, End<N::Comms>>,
     pub(super) network: N,
     pub(super) ledger: Ledger<N::Carried>,
     /// What nodes were told, in order.
     pub(super) told: Vec<Told>,
-    ends: BTreeMap<NodeId, End<N::Comms>>,
     /// Nodes that take nothing in.
     deaf: BTreeSet<NodeId>,
     bell: Bell,
@@ -72,10 +73,10 @@ type Checked<T> = Result<T, Broken<CommsClause>>;
 impl<N: TestNetwork> Group<N> {
     pub(super) fn new(network: N, bound: usize) -> Checked<Self> {
         let mut group = Self {
+            ends: BTreeMap::new(),
             network,
             ledger: Ledger::new(),
             told: Vec::new(),
-            ends: BTreeMap::new(),
             deaf: BTreeSet::new(),
             bell: Bell::default(),
             bound,

@@ -33,6 +33,9 @@ fn others_go_past<N: TestNetwork>(
     held: Lane,
 ) -> Result<(), Broken<CommsClause>> {
     let [from, to, _] = NODES;
+    // Opens the connections, if that is how it is.
+    let opening = Lane::ALL.map(|lane| group.ledger.message(from, to, body_for(lane, 1)));
+    group.deliver(&opening)?;
     group.deafen(to);
     let waiting = group.fill(from, to, held)?.numbers;
     let others = || Lane::ALL.into_iter().filter(|lane| *lane != held);
