@@ -23,6 +23,8 @@ use crate::message::{Lane, Message};
 ///    each other, something arrives, after a lost connection as before it.
 /// 7. That a connection was lost may be told, and is told only of one that was.
 ///
+/// The simulator's crate holds any comms to it: `raft_sim::conformance::CommsKit`.
+///
 /// `M` is what is carried: a bare hull's [`Message`], or what a node wraps around it.
 pub trait Comms<M = Message> {
     /// The bytes that the lane to `to` has room for.

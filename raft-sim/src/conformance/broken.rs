@@ -8,7 +8,7 @@ use super::log::Clause;
 /// What a part under test did that its contract does not allow.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Broken<C = Clause> {
-    /// The clause; `None` if the kit itself is at fault, or what opens the part for it.
+    /// The clause; `None` if it is not the part's fault but the kit's, or of what the kit was given to open it.
     pub clause: Option<C>,
     /// What the part did.
     pub what: String,
@@ -34,7 +34,7 @@ impl<C> Broken<C> {
         }
     }
 
-    /// The kit is at fault.
+    /// It is not the part's fault.
     pub(super) const fn kit(what: String) -> Self {
         Self {
             clause: None,
@@ -60,7 +60,7 @@ impl<C: Contract> fmt::Display for Broken<C> {
                 let (number, of) = (clause.number(), C::OF);
                 write!(f, "clause {number} of {of} ({clause:?}) is broken: ")?;
             }
-            None => f.write_str("the kit is at fault: ")?,
+            None => f.write_str("the kit, or what opens the part for it, is at fault: ")?,
         }
         f.write_str(&self.what)?;
         for after in &self.after {

@@ -24,7 +24,7 @@ use group::Group;
 /// Holds one kind of comms to the contract of [`Comms`].
 ///
 /// `network` makes a new network each time, in which the comms of three nodes, 1 to 3, can reach each other. All
-/// of them are polled on the calling thread. A `send` or a `poll_event` that blocks hangs the test.
+/// of them are polled on the calling thread. What blocks in `send` or `poll_event` hangs the test.
 ///
 /// Nothing that the contract leaves open is asked for: a message that is lost is sent again, and doubled ones and
 /// any order will do.
@@ -35,7 +35,8 @@ pub struct CommsKit<F> {
     bound: usize,
 }
 
-/// Where comms under test reach each other.
+/// Where comms under test reach each other. The repository's `tests/comms.rs` is one, for TCP on one machine through
+/// relays that can be cut.
 pub trait TestNetwork {
     /// What the comms carry.
     type Carried: Carried;

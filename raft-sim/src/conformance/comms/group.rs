@@ -12,6 +12,7 @@ use super::bell::{Bell, Call};
 use super::carried::{Carried, body_for};
 use super::ledger::Ledger;
 use super::{Broken, CommsClause, TestNetwork};
+use crate::panics::caught;
 
 /// The comms of three nodes.
 pub(super) struct Group<N: TestNetwork> {
@@ -23,6 +24,8 @@ pub(super) struct Group<N: TestNetwork> {
     pub(super) told: Vec<Told>,
     /// Nodes that take nothing in.
     deaf: BTreeSet<NodeId>,
+    /// What a `send` said when it panicked.
+    panic: Option<String>,
     bell: Bell,
     /// Bytes that may wait in a lane.
     bound: usize,
@@ -78,6 +81,7 @@ impl<N: TestNetwork> Group<N> {
             ledger: Ledger::new(),
             told: Vec::new(),
             deaf: BTreeSet::new(),
+            panic: None,
             bell: Bell::default(),
             bound,
         };
@@ -131,6 +135,9 @@ impl<N: TestNetwork> Group<N> {
     }
 
     pub(super) fn send_again(&mut self, number: u64) {
+        if self.panic.is_some() {
+            return;
+        }
         let Some(sent) = self.ledger.sent_mut(number) else {
             return;
         };
@@ -138,7 +145,9 @@ impl<N: TestNetwork> Group<N> {
             return;
         };
         sent.times += 1;
-        end.comms.send(sent.to, sent.lane, sent.what.clone());
+        let (to, lane, what) = (sent.to, sent.lane, sent.what.clone());
+        // Whoever panicked is not called again: the next turn says so and ends it.
+        self.panic = caught(|| end.comms.send(to, lane, what)).err();
         // A driver polls its comms after it has sent.
         end.is_due = true;
     }
@@ -241,10 +250,9 @@ impl<N: TestNetwork> Group<N> {
                 return Ok(true);
             }
             match self.turn()? {
-                Turn::Arrived => {}
+                Turn::Arrived | Turn::Stirred => patience -= 1,
                 // Comms whose peer is gone may try to connect for ever.
                 Turn::Told => patience = patience.saturating_sub(PATIENCE / 200),
-                Turn::Stirred => patience -= 1,
                 Turn::Quiet => left -= 1,
             }
         }
@@ -253,6 +261,10 @@ impl<N: TestNetwork> Group<N> {
 
     /// Polls whoever was woken; if nobody was, lets time pass.
     fn turn(&mut self) -> Checked<Turn> {
+        if let Some(panic) = &self.panic {
+            let text = format!("`send` panicked: {panic}");
+            return Err(Broken::new(CommsClause::SendNeverFails, text));
+        }
         let mut turn = Turn::Quiet;
         for node in NODES {
             for _ in 0..EVENTS_PER_TURN {
@@ -338,7 +350,7 @@ pub(super) const NODES: [NodeId; 3] = [NodeId::new(1), NodeId::new(2), NodeId::n
 pub(super) const FILLING_BYTES: usize = 32 << 10;
 /// How often something is sent before it counts as lost for good, and for how many quiet turns anything is waited for.
 const TRIES: u32 = 100;
-/// Turns in which something stirs and nothing comes of it.
+/// Turns in which something stirs or arrives: far more than anything takes, but some may double without end.
 const PATIENCE: u32 = 100_000;
 /// Quiet turns after which nothing is under way.
 const QUIET_AT_REST: u32 = 2;

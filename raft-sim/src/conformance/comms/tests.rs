@@ -6,7 +6,7 @@ use raft_core::message::{Body, Message};
 use raft_core::record::{ClientHeader, Record};
 use raft_core::time::LogTime;
 
-use super::CommsClause::{AsItWasSent, Lanes, NotAllLost, Room, TrueLosses, Woken};
+use super::CommsClause::{AsItWasSent, Lanes, NotAllLost, Room, SendNeverFails, TrueLosses, Woken};
 use super::*;
 use small::{Manners, Small};
 
@@ -31,6 +31,7 @@ enum Flaw {
     NeverSaysRoom,
     StaysFull,
     TakesWithoutRoom,
+    PanicsWithoutRoom,
     HasNoBound,
     TakesLessThanItSays,
     WakesNobody,
@@ -219,6 +220,7 @@ fn room_that_is_not_what_is_said_is_found() {
         (Flaw::NeverSaysRoom, Room, "never told"),
         (Flaw::StaysFull, Room, "there is none"),
         (Flaw::TakesWithoutRoom, Room, "to be no room"),
+        (Flaw::PanicsWithoutRoom, SendNeverFails, "panicked"),
         (Flaw::HasNoBound, Room, "still room"),
         (Flaw::TakesLessThanItSays, Room, "each time"),
     ] {

@@ -186,6 +186,7 @@ impl Wires {
             _ => {}
         }
         let is_full = self.room(from, to, lane) == 0;
+        assert!(!is_full || self.flaw != Flaw::PanicsWithoutRoom, "full");
         let is_open = self.nodes.contains_key(&to);
         let is_shut = self.cut.contains(&(from, to)) || self.dead.contains(&(from, to));
         let is_lost = self.lot.chance(self.manners.loses);
