@@ -1,5 +1,7 @@
 //! The kit for comms on TCP, over loopback, through relays that can be cut.
 
+#![cfg(feature = "tokio")]
+
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::io;
