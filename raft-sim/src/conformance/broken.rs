@@ -6,7 +6,7 @@ use std::fmt;
 use super::log::Clause;
 
 /// What a part under test did that its contract does not allow.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Broken<C = Clause> {
     /// The clause; `None` if it is not the part's fault but the kit's, or of what the kit was given to open it.
     pub clause: Option<C>,
@@ -52,6 +52,13 @@ impl<C> Broken<C> {
 }
 
 impl<C: Contract> Error for Broken<C> {}
+
+/// As it is displayed: a test that returns it shows it so.
+impl<C: Contract> fmt::Debug for Broken<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
 
 impl<C: Contract> fmt::Display for Broken<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

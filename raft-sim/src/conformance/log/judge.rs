@@ -52,6 +52,13 @@ fn explained(found: &Found, expected: &[Found], durable: usize) -> Broken {
             Clause::Atomic,
             "it holds a part of a write and not the rest",
         ),
+        () if found.recovered.lost_through.is_some() => {
+            (Clause::Durable, "it says that it lost what it had promised")
+        }
+        () if is_part_of_a_write(found, expected) => (
+            Clause::Atomic,
+            "it holds what a write left in place, and not all that the write put behind it",
+        ),
         () if revived(found, expected) => (
             Clause::TruncationFirst,
             "it holds an entry that was removed",
@@ -74,6 +81,22 @@ fn revived(found: &Found, expected: &[Found]) -> bool {
         let was_there = expected.iter().any(|state| held_by(state, entry));
         was_there && !newest.is_some_and(|newest| held_by(newest, entry))
     })
+}
+
+/// Whether a write removed what it was to remove, and only some of its entries are there, or none.
+fn is_part_of_a_write(found: &Found, expected: &[Found]) -> bool {
+    let held = &found.entries;
+    let was_once = expected.iter().any(|state| state.entries == *held);
+    let steps = expected.iter().zip(expected.iter().skip(1));
+    let mut steps = steps.map(|(before, after)| (&before.entries, &after.entries));
+    !was_once
+        && steps.any(|(before, after)| {
+            let same = before
+                .iter()
+                .zip(after)
+                .take_while(|(one, other)| one == other);
+            held.len() >= same.count() && after.starts_with(held)
+        })
 }
 
 /// A part of what is found, and whether it is the same in two states.

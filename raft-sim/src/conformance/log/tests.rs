@@ -34,7 +34,10 @@ enum Flaw {
     KeepsVotesApart,
     WritesEntriesAfterTheRest,
     ForgetsTruncation,
+    RemovesBeforeItReplaces,
+    ClearsBeforeASnapshot,
     ForgetsIdentity,
+    SaysThatItLost,
     TakesTornRecords,
     LeavesTheTornTail,
     OpensWithoutSync,
@@ -86,6 +89,9 @@ impl SmallLog {
         if flaw == Flaw::MiscountsTime {
             recovered.time = raft_core::time::LogTime::from_millis(3);
         }
+        if flaw == Flaw::SaysThatItLost {
+            recovered.lost_through = Some(held.last_id());
+        }
         let (end, written, failure) = (end as u64, None, None);
         Ok((
             Self {
@@ -113,10 +119,14 @@ impl SmallLog {
             write.append.retain(|_| false);
         }
         let (bytes, rest) = (record_of(&write), without_entries(&write));
+        let removes = write.truncate_from.is_some();
+        let cleared = self.cleared_for(&write);
         let hard = encoded(&write.hard);
         let durable = self.held.write(write).map_err(io::Error::other)?;
         match self.flaw {
             Flaw::WritesEntriesAfterTheRest => self.append(&rest)?,
+            Flaw::RemovesBeforeItReplaces if removes => self.append(&rest)?,
+            Flaw::ClearsBeforeASnapshot => self.append(&cleared)?,
             Flaw::KeepsVotesApart => {
                 self.votes.set_length(0)?;
                 self.votes.write(0, &hard)?;
@@ -126,6 +136,19 @@ impl SmallLog {
         }
         self.append(&bytes)?;
         Ok(durable)
+    }
+
+    /// The record of a removal of all that there is, if this write brings a snapshot beyond it.
+    fn cleared_for(&self, write: &Write) -> Vec<u8> {
+        let Recovered { hard, snapshot, .. } = self.held.recovered();
+        let first = snapshot.map_or(1, |mark| mark.last.index.get() + 1);
+        let mark = write.snapshot.as_ref().map(|mark| mark.last.index);
+        if mark <= Some(self.held.last_id().index) || !write.append.is_empty() {
+            return Vec::new();
+        }
+        let mut clearing = Write::of_identity(hard, Bytes::new());
+        clearing.truncate_from = Some(LogIndex::new(first));
+        without_entries(&clearing)
     }
 
     fn append(&mut self, record: &[u8]) -> io::Result<()> {
@@ -338,6 +361,7 @@ fn each_mistake_is_found_and_the_clause_named() {
             Clause::TruncationFirst,
         ),
         (Flaw::ForgetsIdentity, Part::Clauses, Clause::Atomic),
+        (Flaw::SaysThatItLost, Part::Clauses, Clause::Durable),
         (Flaw::MiscountsTime, Part::Clauses, Clause::InOrder),
         (
             Flaw::AcknowledgesAnotherWrite,
@@ -358,6 +382,16 @@ fn each_mistake_is_found_and_the_clause_named() {
             Flaw::WritesEntriesAfterTheRest,
             Part::CrashPoints,
             Clause::Atomic,
+        ),
+        (
+            Flaw::RemovesBeforeItReplaces,
+            Part::CrashPoints,
+            Clause::Atomic,
+        ),
+        (
+            Flaw::ClearsBeforeASnapshot,
+            Part::CrashPoints,
+            Clause::Durable,
         ),
         (Flaw::TakesTornRecords, Part::CrashPoints, Clause::Atomic),
         (Flaw::LeavesTheTornTail, Part::CrashPoints, Clause::InOrder),

@@ -78,7 +78,9 @@ pub(super) fn standard() -> Vec<Draft> {
         plain(6, vec![chunk(6, 11, &[700])]).compact(4, 9),
         plain(6, vec![chunk(6, 12, &[9; 40])]),
         plain(7, vec![]).truncate(10),
-        // A snapshot beyond all that there is, and entries after it.
+        plain(7, vec![chunk(7, 10, &[40; 2])]),
+        plain(7, vec![chunk(7, 12, &[40])]),
+        // A snapshot beyond all that there is, none of which is to be kept, and entries after it.
         plain(7, vec![]).compact(7, 20),
         plain(7, vec![ids_only(&chunk(7, 21, &[50])), chunk(7, 22, &[8])]),
         plain(8, vec![chunk(8, 23, &[20; 3])]),
