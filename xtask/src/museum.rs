@@ -3,7 +3,8 @@
 //!
 //! A find counts only if the same seed passes on the code as it is. How long one may search is
 //! counted in processor time, so that a busy machine doesn't change the verdict. What was found is
-//! kept for each patch and state of the code, and a run goes on from it.
+//! kept for each patch and state of the code, and a run goes on from it. With `--kit`, the
+//! conformance kit for logs is asked instead.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -18,6 +19,7 @@ mod docs;
 mod examination;
 mod exhibit;
 mod hunt;
+mod kit;
 mod record;
 mod report;
 mod simulator;
@@ -28,7 +30,7 @@ use examination::{Examination, Extent};
 use exhibit::Exhibit;
 use record::Record;
 use report::Report;
-use workshop::{Assertions, Workshop};
+use workshop::{Assertions, Bench, Workshop};
 
 const FOLDER: &str = "raft-sim/museum";
 
@@ -67,6 +69,9 @@ pub(crate) struct MuseumOptions {
     /// With `--legal`: how many seeds of each.
     #[arg(long, default_value_t = 20_000)]
     seeds: u64,
+    /// Ask the conformance kit for logs which clause each bug of the log breaks, and search nothing.
+    #[arg(long, conflicts_with_all = ["check", "legal", "shrink", "write_docs"])]
+    kit: bool,
     /// Make each kill small.
     #[arg(long)]
     shrink: bool,
@@ -109,6 +114,9 @@ impl MuseumOptions {
 
 /// Whether each patch applies, or with a search, whether each was found and no legal one was.
 pub(crate) fn run(tree: &Tree, options: &MuseumOptions) -> Result<bool, TaskError> {
+    if options.kit {
+        return kit::run(tree, options);
+    }
     let folder = options.folder(&tree.root);
     let exhibits = exhibit::all(&folder, &options.only)?;
     if options.check {
@@ -159,15 +167,30 @@ fn try_all<'a>(
     exhibits: &'a [Exhibit],
     (jobs, extent): (usize, Extent),
 ) -> Result<Vec<(&'a Exhibit, Record)>, TaskError> {
+    each(workshop, jobs, exhibits, |exhibit, bench| {
+        let record = examination.run(exhibit, bench, extent)?;
+        let line = progress(&record);
+        Ok((record, line))
+    })
+}
+
+/// Does `work` for each exhibit, several at a time, and says the line that it answers. Rows in order
+/// of id.
+fn each<'a, R: Send>(
+    workshop: &Workshop,
+    jobs: usize,
+    exhibits: &'a [Exhibit],
+    work: impl Fn(&Exhibit, &Bench<'_>) -> Result<(R, String), TaskError> + Sync,
+) -> Result<Vec<(&'a Exhibit, R)>, TaskError> {
     let next = AtomicUsize::new(0);
     let rows = Mutex::new(Vec::new());
     let work = |place: usize| -> Result<(), TaskError> {
         let bench = workshop.bench(place);
         while let Some(exhibit) = exhibits.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let record = examination.run(exhibit, &bench, extent)?;
+            let (row, line) = work(exhibit, &bench)?;
             if let Ok(mut rows) = rows.lock() {
-                rows.push((exhibit, record.clone()));
-                eprintln!("museum: {}", progress(&record, rows.len(), exhibits.len()));
+                rows.push((exhibit, row));
+                eprintln!("museum: {} of {}: {line}", rows.len(), exhibits.len());
             }
         }
         Ok(())
@@ -187,7 +210,7 @@ fn try_all<'a>(
 }
 
 /// One line when one exhibit is over.
-fn progress(record: &Record, done: usize, all: usize) -> String {
+fn progress(record: &Record) -> String {
     let verdict = match (&record.unusable, record.score().or(record.score_outside())) {
         (Some(problem), _) => problem.clone(),
         (None, Some(score)) => format!("{} at seed {}", score.kill.property, score.kill.seed),
@@ -197,7 +220,7 @@ fn progress(record: &Record, done: usize, all: usize) -> String {
             format!("not found, {seeds} seeds")
         }
     };
-    format!("{done} of {all}: {} {verdict}", record.id)
+    format!("{} {verdict}", record.id)
 }
 
 fn tell(

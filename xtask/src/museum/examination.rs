@@ -241,7 +241,15 @@ fn patched(
     assertions: Assertions,
 ) -> Result<Simulator, Trouble> {
     let built = bench.patched(exhibit, &record.change, assertions);
-    built.map_err(|error| match error {
+    built.map_err(|error| match unusable(error) {
+        Ok(problem) => Trouble::Patch(problem),
+        Err(error) => Trouble::Task(error),
+    })
+}
+
+/// Why a patch could not be built, if it is the patch's fault.
+pub(super) fn unusable(error: TaskError) -> Result<String, TaskError> {
+    match error {
         TaskError::Command { command, output } => {
             let what = match command.contains("apply") {
                 true => "does not apply",
@@ -249,10 +257,10 @@ fn patched(
             };
             let mut lines = output.lines().filter(|line| line.contains("error"));
             let why = lines.next().unwrap_or("no reason was given");
-            Trouble::Patch(format!("{what}: {why}"))
+            Ok(format!("{what}: {why}"))
         }
-        error @ (TaskError::File { .. } | TaskError::Malformed { .. }) => Trouble::Task(error),
-    })
+        error @ (TaskError::File { .. } | TaskError::Malformed { .. }) => Err(error),
+    }
 }
 
 impl Record {

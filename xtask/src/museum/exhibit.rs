@@ -11,6 +11,10 @@
 //! …
 //! ```
 //!
+//! One that touches raft-log also says by which clause of `Log` the conformance kit names it, or
+//! why it does not: `# kit: clause 3`, `# kit: clauses 1, 3` (any of them) or
+//! `# kit: nothing, since …`.
+//!
 //! A patch whose property is `nothing` is a legal variation: a simulator that reports it is wrong.
 //! Patches of strangers need no header: their file's name is their id. Ours need all of it.
 
@@ -30,6 +34,9 @@ const MARKS: [&str; 13] = [
 /// The marks that must be found, each and every one.
 const SAFETY: usize = 7;
 
+/// The numbers of the clauses of `Log`.
+const CLAUSES: std::ops::RangeInclusive<u8> = 1..=8;
+
 /// One patch of a museum.
 #[derive(Debug)]
 pub(super) struct Exhibit {
@@ -43,6 +50,8 @@ pub(super) struct Exhibit {
     pub(super) properties: Vec<String>,
     /// What it breaks, in letters.
     pub(super) marks: Vec<String>,
+    /// What the conformance kit for logs names. Empty if nobody said.
+    pub(super) kit: String,
     /// Where the patch stands.
     pub(super) path: PathBuf,
     /// The change itself, without what stands before it.
@@ -66,6 +75,26 @@ impl Exhibit {
         self.marks.iter().any(|mark| safety.contains(&&**mark))
     }
 
+    /// Whether the conformance kit for logs is asked about it.
+    pub(super) fn is_for_kit(&self) -> bool {
+        !self.kit.is_empty() || self.touches_log()
+    }
+
+    /// The clauses of `Log` by which the kit names it, any one of them. None if it says that the
+    /// kit names nothing, or nothing of the kit.
+    pub(super) fn clauses(&self) -> Option<Vec<u8>> {
+        let list = self.kit.strip_prefix("clause")?;
+        let list = list.strip_prefix('s').unwrap_or(list);
+        let numbers = list.split(',').map(|number| number.trim().parse().ok());
+        let numbers: Option<Vec<u8>> = numbers.collect();
+        numbers.filter(|numbers| numbers.iter().all(|number| CLAUSES.contains(number)))
+    }
+
+    fn touches_log(&self) -> bool {
+        let mut lines = self.change.lines();
+        lines.any(|line| line.starts_with("+++ ") && line.contains("raft-log/"))
+    }
+
     /// What its header must still say to stand in our museum.
     pub(super) fn missing(&self) -> Vec<String> {
         let mut missing = Vec::new();
@@ -78,6 +107,13 @@ impl Exhibit {
         need("source", !self.source.is_empty());
         need("property", !self.properties.is_empty());
         need("marks", self.is_legal() || !self.marks.is_empty());
+        need("kit", !self.is_for_kit() || !self.kit.is_empty());
+        if self.clauses().is_none() && !self.kit.is_empty() && !self.kit.starts_with("nothing, ") {
+            let kit = &self.kit;
+            missing.push(format!(
+                "`# kit: {kit}` is neither `clause N`, of 1 to 8, nor `nothing, since …`"
+            ));
+        }
         let known = |mark: &&String| !MARKS.contains(&mark.as_str());
         for mark in self.marks.iter().filter(known) {
             missing.push(format!("mark `{mark}` is none of {}", MARKS.join(", ")));
@@ -100,6 +136,17 @@ pub(super) fn all(folder: &Path, only: &[String]) -> Result<Vec<Exhibit>, TaskEr
             exhibits.push(read(path)?);
         }
     }
+    select(&mut exhibits, only, folder)?;
+    Ok(exhibits)
+}
+
+/// Puts `exhibits`, which are from `folder`, in order of id; with names in `only`, keeps just
+/// those.
+pub(super) fn select(
+    exhibits: &mut Vec<Exhibit>,
+    only: &[String],
+    folder: &Path,
+) -> Result<(), TaskError> {
     exhibits.sort_by(|left, right| (&left.id, &left.path).cmp(&(&right.id, &right.path)));
     let missing = only
         .iter()
@@ -112,7 +159,7 @@ pub(super) fn all(folder: &Path, only: &[String]) -> Result<Vec<Exhibit>, TaskEr
     if exhibits.is_empty() {
         return Err(TaskError::malformed(folder, &"no patch in this folder"));
     }
-    Ok(exhibits)
+    Ok(())
 }
 
 fn read(path: PathBuf) -> Result<Exhibit, TaskError> {
@@ -161,6 +208,7 @@ fn parse(text: &str, path: PathBuf) -> Exhibit {
         source: field("source"),
         properties: list("property"),
         marks: list("marks"),
+        kit: field("kit"),
         change: change.collect::<Vec<_>>().join("\n"),
         path,
     }
@@ -202,6 +250,31 @@ mod tests {
         }
         let unknown = WHOLE.replace("LC, LV", "LC, QQ");
         assert!(parse(&unknown, PathBuf::from("x.patch")).missing()[0].contains("QQ"));
+    }
+
+    #[test]
+    fn a_bug_of_the_log_says_what_the_kit_names() {
+        let of = |kit: &str| {
+            let text = WHOLE.replace("diff --git a/x b/x", "+++ b/raft-log/src/wal.rs");
+            let text = text.replace("# marks", &format!("{kit}# marks"));
+            parse(&text, PathBuf::from("x.patch"))
+        };
+        assert!(!parse(WHOLE, PathBuf::from("x.patch")).is_for_kit());
+        assert!(of("").is_for_kit());
+        assert!(of("").missing()[0].contains("# kit:"));
+        for (kit, clauses) in [
+            ("clause 3", Some(vec![3])),
+            ("clauses 1, 3", Some(vec![1, 3])),
+            ("nothing, since it is of the store", None),
+        ] {
+            let exhibit = of(&format!("# kit: {kit}\n"));
+            assert_eq!(exhibit.clauses(), clauses, "{kit}");
+            assert!(exhibit.missing().is_empty(), "{kit}");
+        }
+        for kit in ["clause 9", "clause", "yes", "nothing"] {
+            let missing = of(&format!("# kit: {kit}\n")).missing();
+            assert!(missing[0].contains("neither"), "{kit}: {missing:?}");
+        }
     }
 
     #[test]

@@ -306,6 +306,7 @@ mod tests {
             source: String::new(),
             properties: vec!["durability".to_owned()],
             marks: vec![mark.to_owned()],
+            kit: String::new(),
             path: std::path::PathBuf::new(),
             change: String::new(),
         };

@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
 
+use serde_json::Value;
+
 use super::exhibit::Exhibit;
 use super::simulator::Simulator;
 use crate::error::TaskError;
@@ -29,6 +31,9 @@ const PROFILE: [&str; 5] = [
 
 /// How the simulator is built where few patches run for long.
 const WHOLE: [&str; 1] = ["profile.release.debug=0"];
+
+/// The test in raft-sim/tests that holds the write-ahead log to its contract.
+const KIT: &str = "conformance_log";
 
 /// Whether the code's own assertions are in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,15 +135,7 @@ impl Bench<'_> {
         if program.is_file() {
             return Ok(Simulator::new(&program));
         }
-        let copy = self.workshop.museum.join(format!("tree-{}", self.place));
-        restore(&self.workshop.root, &copy)?;
-        if code(&copy)? != self.workshop.code {
-            let problem = "the sources have changed since this run began: start it again";
-            return Err(TaskError::malformed(&self.workshop.root, &problem));
-        }
-        if let Some(exhibit) = exhibit {
-            apply(&copy, &exhibit.path, false)?;
-        }
+        let copy = self.copy(exhibit)?;
         let target = self.target(assertions);
         let mut cargo = Command::new("cargo");
         let (profile, settings) = match self.workshop.for_long {
@@ -150,10 +147,7 @@ impl Bench<'_> {
         for setting in settings {
             cargo.args(["--config", setting]);
         }
-        // Nobody else works while the code as it is is built.
-        let share = exhibit.map_or(1, |_| self.workshop.jobs);
-        let jobs = (self.workshop.cores / share).max(1);
-        cargo.args(["--jobs", &jobs.to_string()]);
+        cargo.args(["--jobs", &self.share(exhibit).to_string()]);
         cargo.arg("--target-dir").arg(&target).current_dir(&copy);
         cargo.env_remove("CARGO_INCREMENTAL");
         match assertions {
@@ -161,14 +155,75 @@ impl Bench<'_> {
             Assertions::Out => cargo.env("RUSTFLAGS", "--cfg no_invariants"),
         };
         output(&mut cargo)?;
-        // Under another name first: a program is there whole or not at all.
+        self.put(&target.join(profile).join("raft-sim"), program)
+    }
+
+    /// The conformance kit's tests on the write-ahead log, of the code as it is or with a patch
+    /// applied whose change has this number.
+    pub(super) fn kit(&self, patch: Option<(&Exhibit, &str)>) -> Result<Simulator, TaskError> {
+        let name = patch.map_or("unpatched", |(_, number)| number);
+        let folder = self.workshop.museum.join("programs");
+        let program = folder.join(&self.workshop.code).join(format!("{name}-kit"));
+        if program.is_file() {
+            return Ok(Simulator::new(&program));
+        }
+        let exhibit = patch.map(|(exhibit, _)| exhibit);
+        let copy = self.copy(exhibit)?;
+        let target = format!("target-kit-{}", self.place);
+        let mut cargo = Command::new("cargo");
+        cargo.args(["test", "--quiet", "--locked", "--no-run"]);
+        cargo.args(["--package", "quorate-sim", "--test", KIT]);
+        cargo.args([
+            "--message-format",
+            "json",
+            "--config",
+            "profile.dev.debug=0",
+        ]);
+        cargo.args(["--jobs", &self.share(exhibit).to_string()]);
+        cargo.arg("--target-dir");
+        cargo.arg(self.workshop.museum.join(target));
+        cargo.env_remove("RUSTFLAGS").current_dir(&copy);
+        let built = executable(&output(&mut cargo)?)
+            .ok_or_else(|| TaskError::malformed(&copy, &format!("cargo built no test `{KIT}`")))?;
+        self.put(&built, program)
+    }
+
+    /// This worker's copy, equal to the workspace but for a patch.
+    fn copy(&self, exhibit: Option<&Exhibit>) -> Result<PathBuf, TaskError> {
+        let copy = self.workshop.museum.join(format!("tree-{}", self.place));
+        restore(&self.workshop.root, &copy)?;
+        if code(&copy)? != self.workshop.code {
+            let problem = "the sources have changed since this run began: start it again";
+            return Err(TaskError::malformed(&self.workshop.root, &problem));
+        }
+        if let Some(exhibit) = exhibit {
+            apply(&copy, &exhibit.path, false)?;
+        }
+        Ok(copy)
+    }
+
+    /// How many cores a build may use. Nobody else works while the code as it is is built.
+    fn share(&self, exhibit: Option<&Exhibit>) -> usize {
+        let share = exhibit.map_or(1, |_| self.workshop.jobs);
+        (self.workshop.cores / share).max(1)
+    }
+
+    /// Keeps a program that was built, under another name first: it is there whole or not at all.
+    fn put(&self, built: &Path, program: PathBuf) -> Result<Simulator, TaskError> {
         let half = program.with_extension(format!("half-{}", self.place));
-        copy_file(&target.join(profile).join("raft-sim"), &half)?;
-        fs::rename(&half, &program).map_err(|source| TaskError::File {
-            path: program.clone(),
-            source,
-        })?;
-        Ok(Simulator::new(&program))
+        if let Some(folder) = half.parent() {
+            make_folder(folder)?;
+        }
+        // Another process writes it: what one of ours has open for writing, a program that another
+        // worker starts just now has open too, and then it can't be run.
+        output(Command::new("cp").arg(built).arg(&half))?;
+        match fs::rename(&half, &program) {
+            Ok(()) => Ok(Simulator::new(&program)),
+            Err(source) => Err(TaskError::File {
+                path: program,
+                source,
+            }),
+        }
     }
 
     /// Begins with what the first worker has built of the code as it is.
@@ -215,7 +270,8 @@ fn code(root: &Path) -> Result<String, TaskError> {
         let counts = match parts.as_slice() {
             [file] => file.starts_with("Cargo."),
             [folder, inner, ..] => {
-                folder.starts_with("raft-") && (*inner == "src" || *inner == "Cargo.toml")
+                let is_kit = path == format!("raft-sim/tests/{KIT}.rs");
+                folder.starts_with("raft-") && (*inner == "src" || *inner == "Cargo.toml" || is_kit)
             }
             [] => false,
         };
@@ -230,6 +286,13 @@ fn code(root: &Path) -> Result<String, TaskError> {
         }
     }
     number_of(&all)
+}
+
+/// The test that cargo says it has built.
+fn executable(said: &str) -> Option<PathBuf> {
+    let lines = said.lines().map(serde_json::from_str::<Value>);
+    let mut paths = lines.filter_map(|line| line.ok()?["executable"].as_str().map(PathBuf::from));
+    paths.next()
 }
 
 /// Makes the copy equal to the workspace again.
@@ -336,6 +399,13 @@ mod tests {
         let text = fs::read_to_string(folder.path().join("x")).unwrap();
         assert_eq!(applied, text == "one\nthree\n");
         applied
+    }
+
+    #[test]
+    fn the_program_is_what_cargo_says() {
+        let said = "{\"executable\":null}\nno json\n{\"executable\":\"/x/kit-1\"}\n";
+        assert_eq!(executable(said), Some(PathBuf::from("/x/kit-1")));
+        assert_eq!(executable("{}"), None);
     }
 
     #[test]
