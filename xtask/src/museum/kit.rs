@@ -12,7 +12,7 @@ use super::examination::unusable;
 use super::exhibit::{self, Exhibit};
 use super::simulator::Simulator;
 use super::workshop::{Bench, Workshop, make_folder, number_of};
-use super::{FOLDER, MuseumOptions, each};
+use super::{MuseumOptions, each};
 use crate::error::TaskError;
 use crate::tree::Tree;
 
@@ -50,16 +50,20 @@ pub(super) fn run(tree: &Tree, options: &MuseumOptions) -> Result<bool, TaskErro
 /// Those that the kit is asked about: of a folder that is given, or of ours and what stands there
 /// for the kit alone.
 fn exhibits(tree: &Tree, options: &MuseumOptions) -> Result<Vec<Exhibit>, TaskError> {
-    let ours = tree.root.join(FOLDER);
-    let mut exhibits = match &options.folder {
-        Some(folder) => exhibit::all(folder, &[])?,
-        None => exhibit::all(&ours, &[])?,
-    };
+    let folder = options.folder(&tree.root);
+    let mut exhibits = exhibit::all(&folder, &[])?;
     if options.folder.is_none() {
-        exhibits.extend(exhibit::all(&ours.join(KIT_FOLDER), &[])?);
+        exhibits.extend(exhibit::all(&folder.join(KIT_FOLDER), &[])?);
+    }
+    exhibit::select(&mut exhibits, &options.only, &folder)?;
+    let other = exhibits.iter().find(|exhibit| !exhibit.is_for_kit());
+    if let Some(other) = other.filter(|_| !options.only.is_empty()) {
+        return Err(TaskError::malformed(&other.path, &NOT_FOR_KIT));
     }
     exhibits.retain(Exhibit::is_for_kit);
-    exhibit::select(&mut exhibits, &options.only, &ours)?;
+    if exhibits.is_empty() {
+        return Err(TaskError::malformed(&folder, &NOT_FOR_KIT));
+    }
     Ok(exhibits)
 }
 
@@ -324,6 +328,10 @@ fn keep(verdict: &Verdict, kept: &Path) -> Result<(), TaskError> {
 
 /// What stands in our museum for the kit alone.
 const KIT_FOLDER: &str = "kit";
+
+/// What is wrong with those that the kit has nothing to say about.
+const NOT_FOR_KIT: &str = "nothing here touches raft-log or has a line `# kit: …`: search it \
+                           without --kit";
 
 /// The kit's parts, a test each.
 const PARTS: [&str; 4] = ["clauses", "crash_points", "late_answers", "faults"];
