@@ -45,6 +45,8 @@ pub enum Flaw {
     AcknowledgesEarly,
     /// Keeps what it finds when it is opened, and forgets that some of it was removed later.
     ForgetsTruncation,
+    /// Leaves what a crash left of a record behind the last whole one, where the next may make it whole.
+    LeavesTheTornTail,
 }
 
 /// One write on its way to the disk.
@@ -65,7 +67,7 @@ struct Record {
 }
 
 impl<F: Fs> FileLog<F> {
-    /// Reads what survived, and cuts off a record that a crash left unfinished.
+    /// Reads what survived, cuts off a record that a crash left unfinished, and makes the rest last.
     pub async fn open(fs: F) -> Result<(Self, Recovered), LogError> {
         Self::open_with(fs, None).await
     }
@@ -83,14 +85,15 @@ impl<F: Fs> FileLog<F> {
             replay(&mut entries, record, flaw)?;
             end += length;
         }
-        if end < bytes.len() {
+        if end < bytes.len() && flaw != Some(Flaw::LeavesTheTornTail) {
             let (name, length) = (NAME.to_owned(), end as u64);
             let cut = start(Operation::SetLength { name, length }).await;
             cut.map_err(failed("cut the tail"))?;
-            let name = NAME.to_owned();
-            start(Operation::Sync { name })
-                .await
-                .map_err(failed("sync the cut"))?;
+        }
+        // What is found may have been written by a process that was killed before its sync.
+        let name = NAME.to_owned();
+        for sync in [Operation::Sync { name }, Operation::SyncFolder] {
+            start(sync).await.map_err(failed("sync what was found"))?;
         }
         let recovered = entries.recovered();
         let log = Self {
@@ -192,18 +195,9 @@ async fn read_file<F: Fs>(fs: &F) -> Result<Bytes, LogError> {
     };
     let Some((_, length)) = names.into_iter().find(|(known, _)| *known == name) else {
         let length = 0;
-        for operation in [
-            Operation::Create {
-                name: name.clone(),
-                length,
-            },
-            Operation::Sync { name },
-            Operation::SyncFolder,
-        ] {
-            fs.start(operation)
-                .await
-                .map_err(failed("create the file"))?;
-        }
+        fs.start(Operation::Create { name, length })
+            .await
+            .map_err(failed("create the file"))?;
         return Ok(Bytes::new());
     };
     let (offset, length) = (0, length as usize);
