@@ -22,7 +22,8 @@
 //! ```
 //!
 //! In a test, [`log_conformance!`](crate::log_conformance) asks for all of it. What is checked of a log's disk
-//! is only seen if the log is on the kit's: take [`TestDisk`] for its files.
+//! is only seen if the log is on the kit's: take [`TestDisk`] for its files. A log that opens files by their paths
+//! can have a real folder ([`TestDisk::folder`]): then its process is killed, and the power never fails.
 //!
 //! [`CommsKit`] asks comms whether what arrives is what was sent, and where it was sent to; that what waits holds
 //! up nothing else; that there is the room that is said, and word of it when it is back; and that messages pass
@@ -35,6 +36,7 @@
 mod broken;
 mod comms;
 mod disk;
+mod folder;
 mod log;
 mod platter;
 

@@ -3,12 +3,14 @@
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 
 use bytes::Bytes;
 use raft_log::fs::{Answer, Completion, Fs, FsError, Operation};
 
+use super::folder::Folder;
 use super::platter::{Covered, Image, Platter};
 use crate::lot::Lot;
 
@@ -34,6 +36,8 @@ struct State {
     late: bool,
     waiting: VecDeque<Waiting>,
     wakers: Vec<Waker>,
+    /// The real folder, if the log writes there.
+    folder: Option<Folder>,
 }
 
 /// One thing that happened, for a power failure to come right after it.
@@ -99,7 +103,7 @@ impl TestDisk {
 
     /// All files as they are now.
     pub fn image(&self) -> Image {
-        self.state().platter.image(|_| true)
+        self.copied().platter.image(|_| true)
     }
 
     /// The file of this name, created if there is none: for logs that write files themselves. What is written
@@ -109,6 +113,21 @@ impl TestDisk {
             disk: self.clone(),
             name: name.to_owned(),
         }
+    }
+
+    /// A real folder with the files of this one, for logs that open files by their paths; it is removed with the
+    /// last clone. It is copied at each moment at which a write is begun or called durable, and the copy is what a
+    /// process leaves that is killed then: no power fails there, no answer is late, and no operation fails.
+    ///
+    /// # Errors
+    ///
+    /// The system's temporary folder can't be written.
+    pub fn folder(&self) -> io::Result<PathBuf> {
+        let mut state = self.state();
+        let folder = Folder::with(&state.platter.image(|_| true))?;
+        let path = folder.path();
+        state.folder = Some(folder);
+        Ok(path)
     }
 
     /// From now on notes what happens.
@@ -122,7 +141,11 @@ impl TestDisk {
     }
 
     pub(super) fn note(&self, step: Step) {
-        if let Some(tape) = &mut self.state().tape {
+        let mut state = self.copied();
+        if state.folder.is_some() {
+            state.note();
+        }
+        if let Some(tape) = &mut state.tape {
             tape.push(step);
         }
     }
@@ -138,12 +161,12 @@ impl TestDisk {
 
     /// What a power failure leaves now, of the undecided changes those that `keeps` says.
     pub(super) fn after_power_failure(&self, keeps: impl Fn(usize) -> bool) -> Image {
-        self.state().platter.image(keeps)
+        self.copied().platter.image(keeps)
     }
 
     /// The disk as it is.
     pub(super) fn platter(&self) -> Platter {
-        self.state().platter.clone()
+        self.copied().platter.clone()
     }
 
     /// A disk as a process left it that was killed: nothing is lost, and nothing more lasts.
@@ -186,6 +209,17 @@ impl TestDisk {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// With the real folder, if there is one, as it is now.
+    fn copied(&self) -> MutexGuard<'_, State> {
+        let mut state = self.state();
+        if let Some(folder) = &state.folder {
+            let copy = folder.image();
+            assert!(copy.is_ok(), "the folder can't be copied: {copy:?}");
+            state.platter = Platter::of(copy.unwrap_or_default());
+        }
+        state
     }
 
     /// Starts an operation that is answered at once.

@@ -29,6 +29,7 @@ pub struct LogKit<O> {
     open: O,
     seed: u64,
     samples: u32,
+    points: u32,
 }
 
 /// A log and what opening it found.
@@ -46,6 +47,7 @@ where
             open,
             seed: 0,
             samples: 64,
+            points: u32::MAX,
         }
     }
 
@@ -60,6 +62,13 @@ where
     #[must_use]
     pub fn samples(self, samples: u32) -> Self {
         Self { samples, ..self }
+    }
+
+    /// In each life of the log the power fails at so many moments, drawn, or at each where nothing is said: for
+    /// logs that do much to their disk, or take long to open.
+    #[must_use]
+    pub fn points(self, points: u32) -> Self {
+        Self { points, ..self }
     }
 
     /// Asks for each clause of the contract that can be asked for without a failure, and for the table of

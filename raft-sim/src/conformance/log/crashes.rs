@@ -123,6 +123,9 @@ where
                      called durable; seed {seed}"
                 ))
             };
+            if !self.is_drawn(number, tape.len(), self.kit.points) {
+                continue;
+            }
             let mut lot = self.kit.lot(&[PARTS_KEPT, number as u64]);
             for (place, image) in images(&platter, self.samples, &mut lot)
                 .into_iter()
@@ -137,6 +140,12 @@ where
         Ok(())
     }
 
+    /// Whether something fails at this one of so many steps, if it does at so many points.
+    fn is_drawn(&self, step: usize, of: usize, points: u32) -> bool {
+        let mut lot = self.kit.lot(&[POINTS, step as u64, of as u64]);
+        of as u64 <= u64::from(points) || lot.below(of as u64) < u64::from(points)
+    }
+
     /// The power has failed. With `twice`, it fails once more at each step of the opening that follows.
     fn after_power_failure(
         &self,
@@ -148,12 +157,21 @@ where
         let disk = TestDisk::of(image);
         disk.record();
         let (state, log) = self.open(&disk, moment, report)?;
-        for (number, step) in disk.tape().iter().enumerate() {
+        let tape = disk.tape();
+        let points = if twice {
+            self.kit.points / FEWER_OPENING
+        } else {
+            0
+        };
+        for (number, step) in tape.iter().enumerate() {
             let Step::Disk(platter) = step else {
                 continue;
             };
+            if !self.is_drawn(number, tape.len(), points) {
+                continue;
+            }
             let mut lot = self.kit.lot(&[OPENINGS, number as u64]);
-            for image in images(platter, 1, &mut lot).into_iter().filter(|_| twice) {
+            for image in images(platter, 1, &mut lot) {
                 self.open(&TestDisk::of(image), moment, report)
                     .map_err(|broken| {
                         broken.after(format!("and once more at step {number} of opening it"))
@@ -182,7 +200,8 @@ where
         report: &mut Report,
     ) -> Result<(), Broken> {
         let disk = TestDisk::left(platter);
-        let (state, _) = self.open(&disk, moment, report)?;
+        // Open until the power fails: one that is closed may sync.
+        let (state, _log) = self.open(&disk, moment, report)?;
         self.has_to_stay(&disk, state, report)
             .map_err(|broken| broken.after("(the process was killed, and opened the log again)"))
     }
@@ -248,6 +267,8 @@ pub(super) fn images(platter: &Platter, samples: u32, lot: &mut Lot) -> BTreeSet
 
 /// So many of the parts that a power failure may leave are followed by a second one.
 const TWICE: usize = 2;
+/// Where not every moment is tried, so much fewer of those in which a log is opened.
+const FEWER_OPENING: u32 = 8;
 /// Of more undecided changes than these, not every part is tried.
 const FEW_BITS: usize = 16;
 /// How many lives of drawn writes there are beside the standard one.
@@ -257,3 +278,4 @@ const DRAWN_LIVES: u64 = 16;
 const DRAWN: u64 = 1;
 const PARTS_KEPT: u64 = 2;
 const OPENINGS: u64 = 3;
+const POINTS: u64 = 6;

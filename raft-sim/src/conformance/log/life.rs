@@ -136,6 +136,21 @@ impl<L: Log> Life<L> {
         self.poll_idly()
     }
 
+    /// Waits for what it says next, as whoever drives it does; `None` if it says nothing.
+    pub(super) fn answer(&mut self) -> Option<Result<Durable, LogError>> {
+        let alarm = Arc::new(Alarm::default());
+        let waker = Waker::from(Arc::clone(&alarm));
+        let mut cx = Context::from_waker(&waker);
+        loop {
+            if let Poll::Ready(answer) = self.log.poll_durable(&mut cx) {
+                return Some(answer);
+            }
+            if !alarm.wait() {
+                return None;
+            }
+        }
+    }
+
     /// Polls a few times when there may be nothing to do.
     pub(super) fn poll_idly(&mut self) -> Result<Option<LogError>, Broken> {
         let mut cx = Context::from_waker(Waker::noop());

@@ -340,6 +340,17 @@ enum Part {
 }
 
 #[test]
+fn fewer_points_are_tried_when_asked_for() {
+    let kit = LogKit::new(|disk: TestDisk| SmallLog::open(&disk, Flaw::None)).samples(1);
+    let (all, some) = (
+        kit.crash_points().unwrap(),
+        kit.points(4).crash_points().unwrap(),
+    );
+    assert!((17..=17 * 8).contains(&some.points), "{some} of {all}");
+    assert!(all.points > 2 * some.points, "{some} of {all}");
+}
+
+#[test]
 fn a_log_without_a_mistake_passes() {
     for part in [
         Part::Clauses,
