@@ -38,9 +38,10 @@ const DIRECTION: [(&str, &[&str]); 7] = [
 const KNOWS_RUNTIME: [&str; 2] = ["quorate-tokio", "quorate"];
 
 /// Folders that are workspaces of their own, where everything may be used.
-const APART: [&str; 4] = [
+const APART: [&str; 5] = [
     "bench/",
     "examples/foreign/",
+    "examples/logs/",
     "fuzz/",
     "xtask/no_std_check/",
 ];
