@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`fs`] | what the log asks of a disk, as a trait: real files, or a simulator's disk |
 //! | [`wal`] | the write-ahead log, an implementation of [`raft_core::log::Log`] |
+//! | [`async_log`] | a log of your own in two asynchronous methods, and what makes a `Log` of it |
 //! | [`store`] | snapshots in files, an implementation of [`raft_core::store::SnapshotStore`] |
 //! | [`error`] | why a log or a store could not be opened |
 //! | `examine` | with the feature `cli`: looking into a folder, for the command line `raft-log` |
@@ -24,6 +25,7 @@
     )
 )]
 
+pub mod async_log;
 pub mod error;
 #[cfg(all(feature = "cli", unix))]
 pub mod examine;
@@ -33,6 +35,7 @@ mod reader;
 pub mod store;
 pub mod wal;
 
+pub use async_log::{Adapted, AsyncLog};
 pub use error::{StoreError, WalError};
 #[cfg(unix)]
 pub use fs::std_fs::StdFs;
