@@ -46,6 +46,8 @@ type Found = Result<Vec<Chunk>, LogError>;
 /// - Whoever polls, for durability or for entries, moves the queue on; when there is something to do, all who
 ///   polled are woken.
 /// - A write that fails is the last: its error answers all that is asked for after it.
+///
+/// A waker may not poll the log itself, but only see to it that it is polled: the queue is held meanwhile.
 pub struct Adapted<L> {
     queue: Arc<Mutex<Queue<L>>>,
 }
