@@ -240,23 +240,42 @@ mod tests {
     use crate::plan::{Plan, Swarm};
     use crate::subject::AppSubject;
 
+    use raft_core::ids::{Incarnation, Peer};
     use raft_core::time::Time;
 
-    /// What is said of a calm and busy world when `check` first says anything.
-    fn said_of(
-        check: impl Fn(&World<'static, AppSubject<KeyValue, KeyValueWorkload>>) -> Result<(), Violation>,
-    ) -> Option<Violation> {
+    type TestWorld = World<'static, AppSubject<KeyValue, KeyValueWorkload>>;
+
+    /// Three nodes, and nothing that happens to them.
+    fn plan() -> Plan {
         let swarm = Swarm {
             nodes: Some(3),
             faults: false,
             ..Swarm::default()
         };
-        let plan = Plan::draw(1, &swarm);
+        Plan::draw(1, &swarm)
+    }
+
+    /// Lets the next thing happen.
+    fn step(world: &mut TestWorld) {
+        let event = world.schedule.next().unwrap();
+        world.happen(event).unwrap();
+        world.run_woken().unwrap();
+    }
+
+    /// The world of this plan at some time.
+    fn at(plan: Plan, millis: u64) -> TestWorld {
         let mut world = World::new(plan, KeyValue::default, KeyValueWorkload::default());
+        while world.schedule.now() < Time::from_millis(millis) {
+            step(&mut world);
+        }
+        world
+    }
+
+    /// What is said of a busy world when `check` first says anything.
+    fn said_of(check: impl Fn(&TestWorld) -> Result<(), Violation>) -> Option<Violation> {
+        let mut world = at(plan(), 0);
         while world.schedule.now() < Time::from_millis(5_000) {
-            let event = world.schedule.next()?;
-            world.happen(event).unwrap();
-            world.run_woken().unwrap();
+            step(&mut world);
             if let Err(violation) = check(&world) {
                 return Some(violation);
             }
@@ -282,6 +301,23 @@ mod tests {
         let found = said_of(World::check_bytes_in_flight).unwrap();
         assert_eq!(found.property, property::IDLE);
         assert!(found.text.contains("bytes for answers of n"), "{found:?}");
+    }
+
+    #[test]
+    fn a_leader_may_speak_on_to_a_member_that_lost_its_disk() {
+        let mut plan = plan();
+        let quiescent_after = Duration::from_secs(1);
+        plan.tuning.quiescent_after = Some(quiescent_after);
+        let silent_after = quiescent_after + plan.tuning.election_timeout * 2;
+        let rest = Duration::from_secs(60);
+        let mut world = at(plan, 2_000);
+        assert_eq!(world.speaks(rest), silent_after);
+        // It runs, and it is another one.
+        let lost = world.nodes.last_mut().unwrap();
+        let another = Incarnation::new(99);
+        lost.me = lost.me.map(|me| Peer::new(me.id, another));
+        assert!(lost.is_up());
+        assert_eq!(world.speaks(rest), rest);
     }
 
     #[test]
