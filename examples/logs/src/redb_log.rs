@@ -14,7 +14,7 @@ use std::ops::Range;
 use bytes::Bytes;
 use quorate::LogIndex;
 use quorate::raft_core::chunk::Chunk;
-use quorate::raft_core::log::{Durable, LogError, Recovered, Write};
+use quorate::raft_core::log::{LogError, Recovered, Write};
 use quorate::raft_log::fs::{Answer, Fs, Operation};
 use quorate::raft_node::codec::{Codec, PostcardCodec};
 use redb::{
@@ -30,7 +30,6 @@ use crate::store::{Bounds, Portion, Store, account, chunk_of, row_of};
 /// [`Log`](quorate::raft_core::log::Log) of it.
 pub struct RedbStore {
     database: Database,
-    bounds: Bounds,
     /// How durable a write is when it is acknowledged. Anything but [`Durability::Immediate`] breaks the
     /// contract: a test shows that this is noticed.
     pub durability: Durability,
@@ -62,21 +61,17 @@ impl RedbStore {
         ask(fs, Operation::SyncFolder).await?;
         let database = open(NAME).map_err(failed("open the database"))?;
         let recovered = read_back(&database).map_err(failed("read the log"))?;
-        let snapshot = recovered.snapshot.as_ref();
-        let bounds = Bounds {
-            snapshot: snapshot.map_or(LogIndex::ZERO, |mark| mark.last.index),
-            last: recovered.last,
-        };
         let durability = Durability::Immediate;
-        let store = Self {
-            database,
-            bounds,
-            durability,
-        };
-        Ok((store, recovered))
+        Ok((
+            Self {
+                database,
+                durability,
+            },
+            recovered,
+        ))
     }
 
-    fn commit(&self, write: &Write, after: Bounds) -> Result<(), Error> {
+    fn transact(&self, write: &Write, after: Bounds) -> Result<(), Error> {
         let mut transaction = self.database.begin_write()?;
         transaction.set_durability(self.durability)?;
         keep_state(&transaction, write)?;
@@ -94,7 +89,7 @@ impl RedbStore {
         Ok(())
     }
 
-    fn found(&self, range: Range<LogIndex>, max_bytes: usize) -> Result<Vec<Chunk>, Error> {
+    fn select(&self, range: Range<LogIndex>, max_bytes: usize) -> Result<Vec<Chunk>, Error> {
         let mut portion = Portion::new(max_bytes);
         let entries = self.database.begin_read()?.open_table(ENTRIES)?;
         for row in entries.range(range.start.get()..)? {
@@ -109,17 +104,14 @@ impl RedbStore {
 }
 
 impl Store for RedbStore {
-    fn write(&mut self, write: Write) -> Result<Durable, LogError> {
-        let after = self.bounds.after(&write)?;
-        self.commit(&write, after)
-            .map_err(failed("commit a write"))?;
-        self.bounds = after;
-        Ok(write.receipt.synced())
+    fn commit(&mut self, write: &Write, after: Bounds) -> Result<(), LogError> {
+        self.transact(write, after)
+            .map_err(failed("commit a write"))
     }
 
-    fn read(&self, range: Range<LogIndex>, max_bytes: usize) -> Result<Vec<Chunk>, LogError> {
-        self.bounds.check(&range)?;
-        self.found(range, max_bytes).map_err(failed("read entries"))
+    fn found(&self, range: Range<LogIndex>, max_bytes: usize) -> Result<Vec<Chunk>, LogError> {
+        self.select(range, max_bytes)
+            .map_err(failed("read entries"))
     }
 }
 

@@ -9,7 +9,7 @@ use std::path::Path;
 use bytes::Bytes;
 use quorate::LogIndex;
 use quorate::raft_core::chunk::Chunk;
-use quorate::raft_core::log::{Durable, LogError, Recovered, Write};
+use quorate::raft_core::log::{LogError, Recovered, Write};
 use quorate::raft_core::record::Entry;
 use quorate::raft_node::codec::{Codec, PostcardCodec};
 use rusqlite::types::Type;
@@ -23,7 +23,6 @@ use crate::store::{Bounds, Portion, Store, account, chunk_of, row_of};
 /// [`Log`](quorate::raft_core::log::Log) of it.
 pub struct SqliteStore {
     connection: Connection,
-    bounds: Bounds,
 }
 
 impl SqliteStore {
@@ -38,15 +37,10 @@ impl SqliteStore {
             Ok((connection, recovered))
         });
         let (connection, recovered) = opened.map_err(failed("open the database"))?;
-        let snapshot = recovered.snapshot.as_ref();
-        let bounds = Bounds {
-            snapshot: snapshot.map_or(LogIndex::ZERO, |mark| mark.last.index),
-            last: recovered.last,
-        };
-        Ok((Self { connection, bounds }, recovered))
+        Ok((Self { connection }, recovered))
     }
 
-    fn commit(&mut self, write: &Write, after: Bounds) -> Result<(), Error> {
+    fn transact(&mut self, write: &Write, after: Bounds) -> Result<(), Error> {
         let transaction = begin(&mut self.connection)?;
         keep_state(&transaction, write)?;
         if let Some(from) = write.truncate_from {
@@ -60,7 +54,7 @@ impl SqliteStore {
         transaction.commit()
     }
 
-    fn found(&self, range: Range<LogIndex>, max_bytes: usize) -> Result<Vec<Chunk>, Error> {
+    fn select(&self, range: Range<LogIndex>, max_bytes: usize) -> Result<Vec<Chunk>, Error> {
         let mut portion = Portion::new(max_bytes);
         let mut rows = self.connection.prepare_cached(ENTRIES_FROM)?;
         let mut rows = rows.query([key(range.start)])?;
@@ -76,17 +70,14 @@ impl SqliteStore {
 }
 
 impl Store for SqliteStore {
-    fn write(&mut self, write: Write) -> Result<Durable, LogError> {
-        let after = self.bounds.after(&write)?;
-        self.commit(&write, after)
-            .map_err(failed("commit a write"))?;
-        self.bounds = after;
-        Ok(write.receipt.synced())
+    fn commit(&mut self, write: &Write, after: Bounds) -> Result<(), LogError> {
+        self.transact(write, after)
+            .map_err(failed("commit a write"))
     }
 
-    fn read(&self, range: Range<LogIndex>, max_bytes: usize) -> Result<Vec<Chunk>, LogError> {
-        self.bounds.check(&range)?;
-        self.found(range, max_bytes).map_err(failed("read entries"))
+    fn found(&self, range: Range<LogIndex>, max_bytes: usize) -> Result<Vec<Chunk>, LogError> {
+        self.select(range, max_bytes)
+            .map_err(failed("read entries"))
     }
 }
 

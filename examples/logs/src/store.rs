@@ -23,11 +23,12 @@ use quorate::raft_core::record::Record;
 
 /// A database that keeps a log, and blocks while it works.
 pub trait Store: Send + 'static {
-    /// Makes a write durable: all of it in one transaction.
-    fn write(&mut self, write: Write) -> Result<Durable, LogError>;
+    /// Makes a write durable, which is possible and leaves the log with these bounds: all of it in one
+    /// transaction.
+    fn commit(&mut self, write: &Write, after: Bounds) -> Result<(), LogError>;
 
-    /// Reads entries: see clause 8 of [`Log`].
-    fn read(&self, range: Range<LogIndex>, max_bytes: usize) -> Result<Vec<Chunk>, LogError>;
+    /// Reads entries of a range that begins with one that is kept: see clause 8 of [`Log`].
+    fn found(&self, range: Range<LogIndex>, max_bytes: usize) -> Result<Vec<Chunk>, LogError>;
 }
 
 /// A [`Store`] on a thread of its own: a [`Log`].
@@ -55,13 +56,14 @@ struct Answers {
 }
 
 impl Threaded {
-    /// Starts the thread.
-    pub fn start(store: impl Store) -> std::io::Result<Self> {
+    /// Starts the thread, for a store in which this was found.
+    pub fn start(store: impl Store, recovered: &Recovered) -> std::io::Result<Self> {
+        let bounds = Bounds::of(recovered);
         let (requests, inbox) = channel();
         let answers = Arc::new(Mutex::new(Answers::default()));
         let last_words = LastWords(Arc::clone(&answers));
         let thread = thread::Builder::new().name("log".to_owned());
-        let thread = thread.spawn(move || serve(store, &inbox, &last_words))?;
+        let thread = thread.spawn(move || serve((store, bounds), &inbox, &last_words))?;
         Ok(Self {
             requests: Some(requests),
             thread: Some(thread),
@@ -118,21 +120,34 @@ impl Drop for Threaded {
 }
 
 /// Serves requests until there are no more or a write fails: a failure is final (clause 6).
-fn serve(mut store: impl Store, inbox: &Receiver<Request>, last_words: &LastWords) {
+fn serve(
+    (mut store, mut bounds): (impl Store, Bounds),
+    inbox: &Receiver<Request>,
+    last_words: &LastWords,
+) {
     for request in inbox {
         match request {
             Request::Read(range, max_bytes, answer) => {
+                let checked = bounds.check(&range);
                 // Whoever asked may have gone.
-                let _ = answer.send(store.read(range, max_bytes));
+                let _ = answer.send(checked.and_then(|()| store.found(range, max_bytes)));
             }
-            Request::Write(write) => match store.write(write) {
-                Ok(durable) => last_words.say(|answers| answers.durable.push_back(durable)),
-                Err(error) => {
-                    // Closed before anybody hears of it: nothing is written after that.
-                    drop(store);
-                    return last_words.say(|answers| answers.failure = Some(error));
+            Request::Write(write) => {
+                let after = bounds.after(&write);
+                let committed = after.and_then(|after| store.commit(&write, after).map(|()| after));
+                match committed {
+                    Ok(after) => {
+                        bounds = after;
+                        let durable = write.receipt.synced();
+                        last_words.say(|answers| answers.durable.push_back(durable));
+                    }
+                    Err(error) => {
+                        // Closed before anybody hears of it: nothing is written after that.
+                        drop(store);
+                        return last_words.say(|answers| answers.failure = Some(error));
+                    }
                 }
-            },
+            }
         }
     }
 }
@@ -179,8 +194,17 @@ pub struct Bounds {
 }
 
 impl Bounds {
+    /// The bounds of a log in which this was found.
+    fn of(recovered: &Recovered) -> Self {
+        let mark = recovered.snapshot.as_ref();
+        Self {
+            snapshot: mark.map_or(LogIndex::ZERO, |mark| mark.last.index),
+            last: recovered.last,
+        }
+    }
+
     /// The bounds after a write, if it is possible: clauses 4 and 5.
-    pub fn after(self, write: &Write) -> Result<Self, LogError> {
+    fn after(self, write: &Write) -> Result<Self, LogError> {
         let impossible = |reason| Err(LogError::Impossible { reason });
         let mut last = self.last;
         if let Some(from) = write.truncate_from {
@@ -202,7 +226,7 @@ impl Bounds {
     }
 
     /// The first entry that may be read; one before it is not there any more.
-    pub fn check(self, range: &Range<LogIndex>) -> Result<(), LogError> {
+    fn check(self, range: &Range<LogIndex>) -> Result<(), LogError> {
         let first = self.snapshot.next();
         match range.start < first {
             true => Err(LogError::Compacted { first }),

@@ -41,7 +41,7 @@ fn open(disk: TestDisk, durability: Durability) -> Result<Opened, Box<dyn Error>
     let file = |name: &str| Ok(File(disk.file(name)));
     let (mut store, recovered) = wait(RedbStore::open(&disk, file))?;
     store.durability = durability;
-    Ok((Threaded::start(store)?, recovered))
+    Ok((Threaded::start(store, &recovered)?, recovered))
 }
 
 /// A database does much more to its disk than a log in one file: not every moment is tried.

@@ -19,7 +19,7 @@ use tempfile::TempDir;
 
 fn open(disk: TestDisk) -> Result<(Threaded, Recovered), Box<dyn Error>> {
     let (store, recovered) = SqliteStore::open(&disk.folder()?.join("log.sqlite"))?;
-    Ok((Threaded::start(store)?, recovered))
+    Ok((Threaded::start(store, &recovered)?, recovered))
 }
 
 #[test]
