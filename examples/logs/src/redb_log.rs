@@ -24,7 +24,8 @@ use redb::{
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::store::{Bounds, Portion, Store, account, chunk_of, row_of};
+use crate::rows::{account, chunk_of, row_of};
+use crate::store::{Bounds, Portion, Store};
 
 /// A log in a redb database, which has it for itself. [`Threaded`](crate::store::Threaded) makes a
 /// [`Log`](quorate::raft_core::log::Log) of it.

@@ -17,7 +17,8 @@ use rusqlite::{Connection, Error, ErrorCode, OptionalExtension, Transaction, Tra
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::store::{Bounds, Portion, Store, account, chunk_of, row_of};
+use crate::rows::{account, chunk_of, row_of};
+use crate::store::{Bounds, Portion, Store};
 
 /// A log in an SQLite database. [`Threaded`](crate::store::Threaded) makes a
 /// [`Log`](quorate::raft_core::log::Log) of it.
