@@ -13,8 +13,7 @@
 //! takes for granted of a disk. Outside [`fs`]'s real files nothing here knows threads, clocks or
 //! operating-system files, so that a simulator runs the very code that users run.
 //!
-//! What is left out: one sync runs at a time (several at once would hide more of its latency),
-//! and segments are made anew rather than recycled.
+//! What is left out: one sync runs at a time; several at once would hide more of its latency.
 
 #![cfg_attr(
     not(test),

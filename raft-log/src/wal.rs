@@ -17,6 +17,7 @@ mod recover;
 mod replay;
 mod scan;
 mod segment;
+mod spares;
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -36,6 +37,7 @@ use damage::Note;
 use frame::{Frame, Tail};
 use recover::Survivors;
 use segment::Segments;
+use spares::Spares;
 
 /// A durable log in one folder.
 ///
@@ -56,7 +58,7 @@ pub struct Wal<F: Fs> {
     group: Option<Group>,
     chain: Chain,
     closing: Closing,
-    dropping: Option<Stages>,
+    spares: Spares,
     /// How far the log reached before it was damaged, until it does so again.
     lost_through: Option<EntryId>,
     forgetting: Option<Stages>,
@@ -150,7 +152,10 @@ impl<F: Fs> Wal<F> {
             group: None,
             chain: survivors.chain,
             closing: Closing::NotNeeded,
-            dropping: None,
+            spares: Spares::new(
+                survivors.settings.segment_bytes,
+                survivors.settings.spare_segments,
+            ),
             lost_through: survivors.recovered.lost_through,
             forgetting: None,
             damage: survivors.damage,
@@ -176,10 +181,13 @@ impl<F: Fs> Wal<F> {
 
     /// Starts the next group, if the last one is over.
     fn flush(&mut self) {
-        if self.group.is_some() {
+        let next = self.queue.front().and_then(|frame| frame.creates);
+        let waits = next.is_some_and(|length| self.spares.is_worth_waiting_for(length));
+        if self.group.is_some() || waits {
             return;
         }
-        self.group = commit::start_group(&self.fs, &mut self.queue, &mut self.chain);
+        let (queue, chain) = (&mut self.queue, &mut self.chain);
+        self.group = commit::start_group(&self.fs, queue, chain, &mut self.spares);
         let Some(group) = &mut self.group else {
             return;
         };
@@ -201,8 +209,8 @@ impl<F: Fs> Wal<F> {
     fn complete(&mut self, group: Group) -> Option<Durable> {
         self.chain.durable = group.batch;
         self.contents.settle(group.batch);
-        if group.creates {
-            self.segments.push(group.segment);
+        if let Some(length) = group.creates {
+            self.segments.push(group.segment, Some(length));
         }
         if let Some(last) = group.appended {
             self.segments.note_entries(last);
@@ -211,6 +219,10 @@ impl<F: Fs> Wal<F> {
             self.segments.note_safe();
         }
         self.drop_segments(group.needed_from);
+        // Not before: a log that hardly grows needs no second segment.
+        if self.tail.offset > self.tail.length / 2 {
+            self.spares.make_ahead(&self.fs);
+        }
         let whole = self.lost_through.is_some_and(|lost| group.end >= lost);
         // Until then the note says who the node is, where the log says it once.
         if whole && self.segments.are_safe() {
@@ -220,24 +232,14 @@ impl<F: Fs> Wal<F> {
         group.receipts.into_iter().map(Receipt::synced).next_back()
     }
 
-    /// Removes the segments before `needed_from`, one after the other, each durably.
+    /// Lets the segments before `needed_from` go.
     fn drop_segments(&mut self, needed_from: LogIndex) {
-        if self.dropping.is_some() {
+        if self.spares.are_dropping() {
             return;
         }
-        let unneeded = std::iter::from_fn(|| self.segments.pop_unneeded(needed_from));
-        let stages: Vec<_> = unneeded
-            .flat_map(|number| {
-                let name = segment::name(number);
-                [
-                    vec![("remove a segment", Operation::Remove { name })],
-                    vec![("sync the folder", Operation::SyncFolder)],
-                ]
-            })
-            .collect();
-        if !stages.is_empty() {
-            self.dropping = Some(Stages::start(&self.fs, stages));
-        }
+        let segments = &mut self.segments;
+        let unneeded = std::iter::from_fn(|| segments.pop_unneeded(needed_from));
+        self.spares.drop_segments(&self.fs, unneeded);
     }
 
     fn poll_group(&mut self, cx: &mut Context<'_>) -> Poll<Result<Durable, LogError>> {
@@ -257,18 +259,22 @@ impl<F: Fs> Wal<F> {
                 return Poll::Ready(Ok(durable));
             }
         }
-        self.close_when_idle();
+        if self.queue.is_empty() {
+            self.close_when_idle();
+        }
         Poll::Pending
     }
 
-    fn poll_dropping(&mut self, cx: &mut Context<'_>) -> Result<(), LogError> {
-        for work in [&mut self.dropping, &mut self.forgetting] {
-            if let Some(stages) = work {
-                if let Poll::Ready(result) = stages.poll(&self.fs, cx) {
-                    *work = None;
-                    result?;
-                }
+    /// Goes on with what nobody waits for.
+    fn poll_housekeeping(&mut self, cx: &mut Context<'_>) -> Result<(), LogError> {
+        if let Some(stages) = &mut self.forgetting {
+            if let Poll::Ready(result) = stages.poll(&self.fs, cx) {
+                self.forgetting = None;
+                result?;
             }
+        }
+        if self.spares.poll(&self.fs, cx)? {
+            self.flush();
         }
         Ok(())
     }
@@ -296,7 +302,6 @@ impl<F: Fs> Wal<F> {
     fn latch(&mut self, failure: LogError) -> LogError {
         self.queue.clear();
         self.group = None;
-        self.dropping = None;
         self.forgetting = None;
         self.failure.get_or_insert(failure).clone()
     }
@@ -325,8 +330,8 @@ impl<F: Fs> Log for Wal<F> {
         if let Some(failure) = &self.failure {
             return Poll::Ready(Err(failure.clone()));
         }
-        let dropped = self.poll_dropping(cx);
-        match dropped.map_or_else(|error| Poll::Ready(Err(error)), |()| self.poll_group(cx)) {
+        let kept = self.poll_housekeeping(cx);
+        match kept.map_or_else(|error| Poll::Ready(Err(error)), |()| self.poll_group(cx)) {
             Poll::Ready(Err(error)) => Poll::Ready(Err(self.latch(error))),
             other => other,
         }
@@ -381,6 +386,11 @@ pub struct WalSettings {
     /// Bytes of one segment file. A frame that is longer gets a segment of its own. At least one
     /// block. Smaller ones let space be freed earlier; larger ones cost fewer creations.
     pub segment_bytes: u64,
+    /// How many segments are kept at most, beside those in use, to be written anew. The next segment is
+    /// then ready before it is needed; without any, each is made while its first write waits. They take
+    /// their room on the disk. As many as are filled between two snapshots, if the disk has room; one
+    /// where many logs share it.
+    pub spare_segments: u32,
     /// Bytes of one block, which belongs to one frame and is never written twice: at least the
     /// unit the disk writes at once. A power of two from 256 to 65536. May change between openings.
     pub block_bytes: u32,
@@ -409,6 +419,7 @@ impl Default for WalSettings {
     fn default() -> Self {
         Self {
             segment_bytes: 16 << 20,
+            spare_segments: 2,
             block_bytes: 4096,
             log_id: 0,
         }

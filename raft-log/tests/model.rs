@@ -8,6 +8,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use raft_core::ids::LogIndex;
 use raft_core::log::memory::MemoryLog;
+use raft_log::WalSettings;
 use support::modelled::{Modelled, Spec};
 use support::*;
 
@@ -115,8 +116,8 @@ impl Draft {
     }
 }
 
-fn live(steps: Vec<Step>) {
-    let mut life = Modelled::open(MemFs::new(), &[MemoryLog::new()])
+fn live(steps: Vec<Step>, settings: WalSettings) {
+    let mut life = Modelled::open(MemFs::new(), settings, &[MemoryLog::new()])
         .unwrap()
         .unwrap();
     life.fs.hold();
@@ -150,8 +151,9 @@ proptest! {
 
     #[test]
     fn what_a_crash_leaves_is_a_state_between_the_last_durable_and_the_last_begun(
-        steps in prop::collection::vec(step(), 1..80)
+        steps in prop::collection::vec(step(), 1..80),
+        spare_segments in 0..3_u32,
     ) {
-        live(steps);
+        live(steps, WalSettings { spare_segments, ..SETTINGS });
     }
 }

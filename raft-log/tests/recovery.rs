@@ -10,7 +10,7 @@ use bytes::Bytes;
 use raft_core::ids::LogIndex;
 use raft_core::log::memory::MemoryLog;
 use raft_core::log::{Log, LogError, Write};
-use raft_log::{FsError, Wal, WalError};
+use raft_log::{FsError, Wal, WalError, WalSettings};
 use support::idle::{Image, closed};
 use support::modelled::{Modelled, Spec};
 use support::*;
@@ -55,6 +55,15 @@ fn workload() -> Vec<Spec> {
             ..plain(5, vec![chunk(5, 10, &[700])])
         },
         plain(5, vec![chunk(5, 11, &[700])]),
+        // What was dropped is written anew, over and over.
+        plain(5, vec![chunk(5, 12, &[900])]),
+        Spec {
+            snapshot: Some(mark(5, 11)),
+            drop_before: LogIndex::new(12),
+            ..plain(5, vec![chunk(5, 13, &[900])])
+        },
+        plain(5, vec![chunk(5, 14, &[900])]),
+        plain(5, vec![chunk(5, 15, &[10])]),
     ]
 }
 
@@ -79,10 +88,20 @@ fn crashes() -> impl Iterator<Item = Crash> {
 /// that was durable, and can be written again.
 #[test]
 fn a_crash_at_each_operation_leaves_a_state_that_was_begun() {
+    crash_at_each_operation(SETTINGS);
+}
+
+/// As above, where segments are written anew and made ahead: nothing of what they were comes back.
+#[test]
+fn a_crash_at_each_operation_brings_back_nothing_of_a_segment_written_anew() {
+    crash_at_each_operation(WITH_SPARES);
+}
+
+fn crash_at_each_operation(settings: WalSettings) {
     for operation in 0.. {
         let fs = MemFs::new();
         fs.crash_at(operation);
-        let opened = Modelled::open(fs.clone(), &[MemoryLog::new()]);
+        let opened = Modelled::open(fs.clone(), settings, &[MemoryLog::new()]);
         let mut possible = vec![MemoryLog::new()];
         if let Some(life) = opened {
             let mut life = life.unwrap();
@@ -90,7 +109,7 @@ fn a_crash_at_each_operation_leaves_a_state_that_was_begun() {
             possible = life.possible().to_vec();
         }
         for crash in crashes() {
-            crash_while_opening(&fs, crash, &possible);
+            crash_while_opening(&fs, settings, crash, &possible);
         }
         if fs.started() <= operation {
             assert!(operation > 30, "only {operation} operations");
@@ -99,18 +118,20 @@ fn a_crash_at_each_operation_leaves_a_state_that_was_begun() {
     }
 }
 
-fn crash_while_opening(fs: &MemFs, first: Crash, possible: &[MemoryLog]) {
+fn crash_while_opening(fs: &MemFs, settings: WalSettings, first: Crash, possible: &[MemoryLog]) {
     for operation in 0.. {
         let torn = fs.crash(first);
         torn.crash_at(operation);
-        let opened = Modelled::open(torn.clone(), possible);
+        let opened = Modelled::open(torn.clone(), settings, possible);
         let again = torn.crash(Crash::Some(operation as u64));
         let candidates = match &opened {
             // Once it was opened, what was found has to stay.
             Some(Ok(life)) => life.possible(),
             _ => possible,
         };
-        let mut life = Modelled::open(again, candidates).unwrap().unwrap();
+        let mut life = Modelled::open(again, settings, candidates)
+            .unwrap()
+            .unwrap();
         if opened.is_some() {
             let last = life.newest().recovered().last.get();
             life.begin(&Spec {
@@ -234,7 +255,7 @@ fn a_log_of_a_later_version_is_left_alone() {
 /// A log of two frames of one block each.
 fn two_frames(log_id: u64, first_length: usize) -> Image {
     let fs = MemFs::new();
-    let settings = raft_log::WalSettings { log_id, ..SETTINGS };
+    let settings = WalSettings { log_id, ..SETTINGS };
     let (mut log, _) = run(Wal::open(fs.clone(), settings)).unwrap().unwrap();
     write(&mut log, append(1, vec![chunk(1, 1, &[first_length])]));
     write(&mut log, append(2, vec![chunk(1, 2, &[10])]));

@@ -7,6 +7,7 @@ mod support;
 use std::task::Poll;
 
 use bytes::Bytes;
+use raft_core::chunk::Chunk;
 use raft_core::ids::LogIndex;
 use raft_core::log::{Log, LogError, Write};
 use raft_log::{FsError, Wal, WalError, WalSettings};
@@ -14,12 +15,17 @@ use support::*;
 
 /// A log of five segments with an entry each, and its disk.
 fn five_segments() -> (MemFs, Wal<MemFs>) {
+    let (fs, log) = five_segments_with(SETTINGS);
+    assert_eq!(fs.image().len(), 5);
+    (fs, log)
+}
+
+fn five_segments_with(settings: WalSettings) -> (MemFs, Wal<MemFs>) {
     let fs = MemFs::new();
-    let (mut log, _) = open(&fs);
+    let (mut log, _) = open_with(&fs, settings);
     for number in 1..=5 {
         write(&mut log, append(number, vec![chunk(1, number, &[1_500])]));
     }
-    assert_eq!(fs.image().len(), 5);
     fs.drain_log();
     (fs, log)
 }
@@ -75,10 +81,118 @@ fn segments_go_only_when_the_snapshot_for_them_is_durable_and_nobody_asks_for_th
     assert_eq!(oldest(&fs), "0000000000000004.wal");
 }
 
+/// The story of a spare: a segment that nobody needs is kept, and is the next but one.
+#[test]
+fn a_segment_that_nobody_needs_is_written_anew() {
+    let fs = MemFs::new();
+    let (mut log, _) = open_with(&fs, WITH_SPARES);
+    for number in 1..=4 {
+        write(&mut log, append(number, vec![chunk(1, number, &[1_500])]));
+    }
+    write(&mut log, compaction(5, 2));
+    settle(&mut log);
+    let kept = names(&fs);
+    assert_eq!(kept.len(), 4, "two segments, two spares: {kept:?}");
+    fs.drain_log();
+    write(&mut log, append(6, vec![chunk(1, 5, &[1_500])]));
+    assert_eq!(names(&fs).len(), 4, "no file is made");
+    let done = fs.drain_log();
+    assert!(!done.contains(&"create"), "{done:?}");
+    let (log, recovered) = open(&fs.crash(Crash::LoseAll));
+    assert_eq!(recovered.last, LogIndex::new(5));
+    let indices: Vec<_> = load_all(&log, &recovered)
+        .iter()
+        .map(Chunk::last_index)
+        .collect();
+    assert_eq!(indices, [3, 4, 5].map(LogIndex::new));
+}
+
+/// Whoever fills a segment does not wait for the next one to be made.
+#[test]
+fn the_next_segment_is_made_while_there_is_room_in_this_one() {
+    let fs = MemFs::new();
+    let (mut log, _) = open_with(&fs, WITH_SPARES);
+    write(&mut log, append(1, vec![chunk(1, 1, &[100])]));
+    settle(&mut log);
+    assert_eq!(names(&fs).len(), 1, "it is far from full");
+    write(&mut log, append(2, vec![chunk(1, 2, &[900])]));
+    settle(&mut log);
+    assert_eq!(names(&fs).len(), 2);
+    fs.drain_log();
+    write(&mut log, append(3, vec![chunk(1, 3, &[900])]));
+    let done = fs.drain_log();
+    assert_eq!(done[..4], ["rename", "write", "sync", "sync folder"]);
+}
+
+/// What waits for a spare is written when it is there, and nothing before it or instead of it.
+#[test]
+fn a_write_waits_for_a_segment_that_is_being_made() {
+    let fs = MemFs::new();
+    let (mut log, _) = open_with(&fs, WITH_SPARES);
+    write(&mut log, append(1, vec![chunk(1, 1, &[1_500])]));
+    fs.hold();
+    fs.drain_log();
+    log.begin(append(2, vec![chunk(1, 2, &[1_500])]));
+    for _ in 0..20 {
+        assert!(poll(&mut log).is_pending());
+    }
+    let done = fs.drain_log();
+    assert!(
+        !done.contains(&"write"),
+        "not even a closing frame: {done:?}"
+    );
+    fs.unhold();
+    assert_eq!(finish(&mut log), Ok(proof(2)));
+    let recovered = open(&fs.crash(Crash::LoseAll)).1;
+    assert_eq!(recovered.last, LogIndex::new(2));
+}
+
+/// A log of an earlier life, even of another log, may have left what it kept to be written.
+#[test]
+fn spares_of_an_earlier_life_go() {
+    let (fs, mut log) = five_segments();
+    settle(&mut log);
+    let mut image = fs.crash(Crash::LoseAll).image();
+    let first = image["0000000000000001.wal"].clone();
+    image.insert(String::from("spare-1.wal"), first);
+    image.insert(String::from("spare-my.wal"), Vec::new());
+    let fs = MemFs::of(image);
+    let (mut log, _) = open_with(&fs, WITH_SPARES);
+    let names = |fs: &MemFs| {
+        names(fs)
+            .into_iter()
+            .filter(|name| name.starts_with("spare"))
+    };
+    assert!(names(&fs).eq(["spare-my.wal"]), "only its own");
+    let fs = fs.crash(Crash::LoseAll);
+    assert!(names(&fs).eq(["spare-my.wal"]), "durably");
+    write(&mut log, append(6, vec![chunk(1, 6, &[1_500])]));
+}
+
+/// One of an odd length would make the next segment too short.
+#[test]
+fn only_segments_of_the_usual_length_are_kept() {
+    let fs = MemFs::new();
+    let (mut log, _) = open_with(&fs, WITH_SPARES);
+    for (number, bytes) in [(1, 5_000), (2, 1_500), (3, 1_500)] {
+        write(&mut log, append(number, vec![chunk(1, number, &[bytes])]));
+    }
+    write(&mut log, compaction(4, 1));
+    settle(&mut log);
+    let lengths: Vec<_> = fs.image().into_values().map(|bytes| bytes.len()).collect();
+    assert_eq!(lengths, [2_048; 3]);
+}
+
 #[test]
 fn a_segment_that_can_not_be_removed_stops_the_log() {
-    for kind in ["remove", "sync folder"] {
-        let (fs, mut log) = five_segments();
+    for (kind, settings) in [
+        ("remove", SETTINGS),
+        ("sync folder", SETTINGS),
+        ("rename", WITH_SPARES),
+        ("sync folder", WITH_SPARES),
+    ] {
+        let (fs, mut log) = five_segments_with(settings);
+        settle(&mut log);
         let detail = String::from("broken");
         log.begin(compaction(6, 3));
         fs.fail_next(kind, FsError::Io { detail });

@@ -138,6 +138,11 @@ impl Disk {
         self.platter().folder.cut_tails()
     }
 
+    /// How often a spare segment that something stood in became a segment.
+    pub(crate) fn taken_spares(&self) -> u64 {
+        self.platter().folder.taken_spares()
+    }
+
     /// Ends all faults, and works at full speed from now on. Answers whether it is of use to the process
     /// that has it mounted.
     pub(crate) fn heal(&self) -> bool {

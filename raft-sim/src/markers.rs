@@ -167,6 +167,7 @@ markers! {
     EntriesKeptByCrash: "a crash kept entries that nobody had called durable",
     HardStateLostByCrash: "a crash took a term or a vote that was not durable",
     TornTailCut: "a torn tail was cut at recovery",
+    SegmentWrittenAnew: "a segment of a log was written over an older one",
     LogFailed: "a log failed for good",
     DamageFound: "a node started on a damaged disk, without entries that it had held",
     CrashedMending: "a node crashed again before it had mended a damaged disk",

@@ -219,8 +219,10 @@ impl<M: StateMachine> Node<M> {
         self.starts += 1;
         self.rest = REST;
         self.reacting = false;
+        let name = [self.key, self.starts];
         let settings = WalSettings {
             segment_bytes: plan.tuning.segment_bytes,
+            spare_segments: Key::Spares.lot(plan.seed, &name).pick(2, &[0, 1]),
             block_bytes: plan.tuning.limits.block_bytes,
             ..WalSettings::default()
         };
@@ -229,7 +231,6 @@ impl<M: StateMachine> Node<M> {
             || open_wal(disk.clone(), settings),
             |log| log.open(disk.clone()),
         );
-        let name = [self.key, self.starts];
         let dialect = Dialect {
             codec: plan.codecs.wire(&mut Key::Wire.lot(plan.seed, &name)),
             version: self.build.map_or(FORMAT_VERSION, |(_, version)| version),

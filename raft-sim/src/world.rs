@@ -304,6 +304,9 @@ impl<'a, S: Subject> World<'a, S> {
         if self.nodes.iter().any(|node| node.disk.cut_tails() > 0) {
             self.checks.mark(Marker::TornTailCut);
         }
+        if self.nodes.iter().any(|node| node.disk.taken_spares() > 0) {
+            self.checks.mark(Marker::SegmentWrittenAnew);
+        }
         for (marker, times) in self.nodes.iter().flat_map(|node| node.rare.struck()) {
             self.checks.mark_times(marker, times);
         }

@@ -27,6 +27,7 @@ impl AsyncLog for OneByOne {
 fn open(disk: TestDisk) -> Result<(Adapted<OneByOne>, Recovered), WalError> {
     let settings = WalSettings {
         segment_bytes: 8_192,
+        spare_segments: 0,
         block_bytes: 1_024,
         log_id: 7,
     };

@@ -9,6 +9,7 @@ mod write_ahead_log {
     fn open(disk: TestDisk) -> Result<(impl Log, Recovered), WalError> {
         let settings = WalSettings {
             segment_bytes: 8_192,
+            spare_segments: 1,
             block_bytes: 1_024,
             log_id: 7,
         };

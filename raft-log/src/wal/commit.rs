@@ -9,6 +9,7 @@ use raft_core::log::{LogError, Receipt};
 
 use super::frame::Frame;
 use super::segment;
+use super::spares::Spares;
 use crate::fs::{Completion, Fs, FsError, Operation};
 use crate::rare::Site;
 
@@ -25,8 +26,8 @@ pub(super) type Task = (&'static str, Operation);
 pub(super) struct Group {
     pub(super) stages: Stages,
     pub(super) segment: u64,
-    /// Whether the segment is new with this group.
-    pub(super) creates: bool,
+    /// The length of the segment, if it is new with this group.
+    pub(super) creates: Option<u64>,
     /// The newest frame in it.
     pub(super) batch: u64,
     pub(super) receipts: Vec<Receipt>,
@@ -98,6 +99,7 @@ pub(super) fn start_group<F: Fs>(
     fs: &F,
     queue: &mut VecDeque<Frame>,
     chain: &mut Chain,
+    spares: &mut Spares,
 ) -> Option<Group> {
     let first = queue.front()?;
     let (segment, offset, creates) = (first.header.segment, first.offset, first.creates);
@@ -116,7 +118,7 @@ pub(super) fn start_group<F: Fs>(
             running: Vec::new(),
         },
         segment,
-        creates: creates.is_some(),
+        creates,
         batch: chain.written,
         receipts: Vec::new(),
         appended: None,
@@ -143,7 +145,8 @@ pub(super) fn start_group<F: Fs>(
     chain.written = group.batch;
     let write = ("write", write(segment, offset, parts));
     let apart = fs.rarely(Site::SyncApart);
-    group.stages = Stages::start(fs, stages(segment, creates, write, apart));
+    let begin = creates.map(|length| begin_segment(segment, length, spares));
+    group.stages = Stages::start(fs, stages(segment, begin, write, apart));
     Some(group)
 }
 
@@ -168,20 +171,28 @@ pub(super) struct Chain {
 
 /// A write to the newest segment is synced; a new one must also be in its folder, and what the
 /// segment before it ends with must be durable first.
-fn stages(segment: u64, creates: Option<u64>, write: Task, apart: bool) -> Vec<Vec<Task>> {
+fn stages(segment: u64, begin: Option<Task>, write: Task, apart: bool) -> Vec<Vec<Task>> {
     let name = segment::name(segment);
     let sync = ("sync", Operation::Sync { name: name.clone() });
-    let Some(length) = creates else {
+    let Some(begin) = begin else {
         return match apart {
             true => vec![vec![write], vec![sync]],
             false => vec![vec![write, sync]],
         };
     };
-    let create = ("create a segment", Operation::Create { name, length });
     vec![
-        vec![create],
+        vec![begin],
         vec![write, sync, ("sync the folder", Operation::SyncFolder)],
     ]
+}
+
+/// A spare becomes the segment, if there is one.
+fn begin_segment(segment: u64, length: u64, spares: &mut Spares) -> Task {
+    let to = segment::name(segment);
+    match spares.take(length) {
+        Some(from) => ("take a spare segment", Operation::Rename { from, to }),
+        None => ("create a segment", Operation::Create { name: to, length }),
+    }
 }
 
 fn write(segment: u64, offset: u64, parts: Vec<Bytes>) -> Operation {

@@ -8,7 +8,7 @@ use super::contents::Contents;
 use super::damage::{self, Note};
 use super::load;
 use super::recover::{self, End, File, Folder, ReadChain};
-use super::scan::Found;
+use super::scan::{self, Found};
 use super::segment;
 use crate::error::WalError;
 use crate::fs::Fs;
@@ -85,7 +85,7 @@ pub(crate) struct Newest {
 pub(crate) enum Ending {
     /// There is no segment.
     Nothing,
-    /// With the last frame: only zeros follow, or nothing.
+    /// With the last frame: only zeros follow, or nothing, or what an older segment left.
     Whole,
     /// With what a crash tore; nobody was promised it.
     Torn {
@@ -183,7 +183,7 @@ async fn ending<F: Fs>(
         return Ok(Ending::Damaged(vec![Place::of(&error)]));
     }
     let behind = end.bytes.get(end.broken.offset..).unwrap_or_default();
-    let is_end = behind.iter().all(|byte| *byte == 0);
+    let is_end = behind.iter().all(|byte| *byte == 0) || scan::is_left_over(behind, end.file);
     if is_end && chain.rest.is_empty() {
         return Ok(Ending::Whole);
     }

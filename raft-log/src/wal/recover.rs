@@ -20,6 +20,7 @@ use super::frame::Tail;
 use super::replay::Replay;
 use super::scan::{self, Break, Expected, Found};
 use super::segment::{self, Segments};
+use super::spares;
 use crate::error::WalError;
 use crate::fs::{Answer, Fs, FsError, Operation};
 
@@ -66,6 +67,7 @@ pub(super) struct ReadChain {
 impl<F: Fs> Folder<'_, F> {
     async fn survivors(&self, settings: WalSettings) -> Result<Survivors, WalError> {
         let names = self.names().await?;
+        self.remove_spares(&names).await?;
         let mut note = self.read_note(&names).await?;
         let given_up = note.as_ref().map_or(0, |note| note.given_up);
         let (old, files): (Vec<File>, Vec<File>) = segments(&names)
@@ -225,6 +227,14 @@ impl<F: Fs> Folder<'_, F> {
             Answer::Names(names) => Ok(names),
             Answer::Done | Answer::Bytes(_) => Err(no_answer("list the folder")),
         }
+    }
+
+    /// Removes what was kept to be written: an earlier life knew what is in it, this one does not.
+    async fn remove_spares(&self, names: &[(String, u64)]) -> Result<(), WalError> {
+        for (action, operation) in spares::removals(names) {
+            self.run(action, operation).await?;
+        }
+        Ok(())
     }
 
     pub(super) async fn read(&self, file: &File) -> Result<Bytes, WalError> {

@@ -50,7 +50,7 @@ impl Replay {
         }
         let body = Body::split(frame).ok_or_else(|| impossible(String::from(MALFORMED)))?;
         if header.head {
-            self.segments.push(header.segment);
+            self.segments.push(header.segment, None);
         }
         let says_again = contents.identity.as_ref() == Some(&body.identity);
         let is_safe = match header.body.has_identity {

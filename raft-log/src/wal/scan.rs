@@ -36,7 +36,7 @@ pub(super) struct Break {
     pub(super) offset: usize,
     /// From where on to look for a witness.
     pub(super) resume: usize,
-    /// Whether nothing was written there, as at the end of a segment.
+    /// Whether nothing was written there since the segment began, as at its end.
     pub(super) is_end: bool,
     pub(super) found: String,
 }
@@ -135,16 +135,16 @@ pub(super) fn frame_at(
     segment: u64,
     expected: &Expected,
 ) -> Result<Result<Found, Break>, WalError> {
+    let rest = bytes.get(offset..).unwrap_or(&[]);
     let broken = |resume: usize, found: String| {
         Ok(Err(Break {
             offset,
             resume,
-            is_end: found == NOTHING,
+            is_end: found == NOTHING || is_left_over(rest, segment),
             found,
         }))
     };
     let next = offset.saturating_add(MIN_BLOCK_BYTES as usize);
-    let rest = bytes.get(offset..).unwrap_or(&[]);
     let (header, checksum) = match Header::decode(rest) {
         Ok(decoded) => decoded,
         Err(HeaderError::Version(version)) => return Err(later_version(segment, version)),
@@ -157,6 +157,11 @@ pub(super) fn frame_at(
         Ok(frame) => Ok(Ok(frame)),
         Err(Torn { end, found }) => broken(end.unwrap_or(next), found),
     }
+}
+
+/// Whether a frame of an older segment stands here, in a file that is written anew.
+pub(super) fn is_left_over(bytes: &[u8], segment: u64) -> bool {
+    Header::decode(bytes).is_ok_and(|(header, _)| header.segment < segment)
 }
 
 /// A frame whose header is right and whose body is not there.

@@ -12,22 +12,33 @@ pub(super) struct Segments {
     segments: VecDeque<Segment>,
 }
 
+/// A segment that nobody needs any more.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Unneeded {
+    pub(super) number: u64,
+    /// The length it was made with; not known of one of an earlier life.
+    pub(super) length: Option<u64>,
+}
+
 /// What is known of one segment file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Segment {
     number: u64,
     /// The highest index of any entry ever written to it, also of one since truncated.
     highest: LogIndex,
+    /// The length it was made with; not known of one of an earlier life.
+    length: Option<u64>,
     /// Whether what it repeats of older ones stands in it twice.
     is_safe: bool,
 }
 
 impl Segments {
-    /// Adds the next segment.
-    pub(super) fn push(&mut self, number: u64) {
+    /// Adds the next segment, and the length it was made with in this life.
+    pub(super) fn push(&mut self, number: u64, length: Option<u64>) {
         self.segments.push_back(Segment {
             number,
             highest: LogIndex::ZERO,
+            length,
             is_safe: false,
         });
     }
@@ -55,7 +66,7 @@ impl Segments {
     /// Takes the oldest segment off, if all its entries are before `first`, and what it says beside
     /// them is said twice in what is left: one damaged frame must not hide who the node is. Only the
     /// oldest, so that a crash never leaves a gap between segments.
-    pub(super) fn pop_unneeded(&mut self, first: LogIndex) -> Option<u64> {
+    pub(super) fn pop_unneeded(&mut self, first: LogIndex) -> Option<Unneeded> {
         let oldest = self.segments.front()?;
         let newest_is_safe = self.segments.back().is_some_and(|newest| newest.is_safe);
         let said = match self.segments.len() {
@@ -65,7 +76,10 @@ impl Segments {
         };
         let unneeded = said && oldest.highest < first;
         if unneeded {
-            self.segments.pop_front().map(|segment| segment.number)
+            self.segments.pop_front().map(|segment| Unneeded {
+                number: segment.number,
+                length: segment.length,
+            })
         } else {
             None
         }
@@ -92,7 +106,7 @@ pub(super) fn number(file: &str) -> Option<u64> {
     (name(number) == file).then_some(number)
 }
 
-const SUFFIX: &str = ".wal";
+pub(super) const SUFFIX: &str = ".wal";
 
 /// How long a name is: the digits and the suffix.
 const NAME_BYTES: usize = 16 + SUFFIX.len();
@@ -114,21 +128,25 @@ mod tests {
         }
     }
 
+    fn pop(segments: &mut Segments, first: LogIndex) -> Option<u64> {
+        segments.pop_unneeded(first).map(|segment| segment.number)
+    }
+
     #[test]
     fn only_the_oldest_segments_wholly_before_the_first_entry_go() {
         let mut segments = Segments::default();
         for (number, last) in [(1, 9), (2, 5), (3, 20), (4, 0)] {
-            segments.push(number);
+            segments.push(number, Some(4096));
             segments.note_entries(LogIndex::new(last));
         }
-        assert_eq!(segments.pop_unneeded(LogIndex::new(9)), None);
-        assert_eq!(segments.pop_unneeded(LogIndex::new(10)), Some(1));
-        assert_eq!(segments.pop_unneeded(LogIndex::new(10)), Some(2));
-        assert_eq!(segments.pop_unneeded(LogIndex::new(10)), None);
+        assert_eq!(pop(&mut segments, LogIndex::new(9)), None);
+        assert_eq!(pop(&mut segments, LogIndex::new(10)), Some(1));
+        assert_eq!(pop(&mut segments, LogIndex::new(10)), Some(2));
+        assert_eq!(pop(&mut segments, LogIndex::new(10)), None);
         let last = LogIndex::new(21);
-        assert_eq!(segments.pop_unneeded(last), None, "the next is not safe");
+        assert_eq!(pop(&mut segments, last), None, "the next is not safe");
         segments.note_safe();
-        assert_eq!(segments.pop_unneeded(last), Some(3));
-        assert_eq!(segments.pop_unneeded(LogIndex::new(99)), None, "newest");
+        assert_eq!(pop(&mut segments, last), Some(3));
+        assert_eq!(pop(&mut segments, LogIndex::new(99)), None, "newest");
     }
 }

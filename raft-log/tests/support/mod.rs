@@ -37,8 +37,15 @@ pub use mem_fs::{Crash, MemFs, mix};
 /// Small segments and blocks, so that a test meets many.
 pub const SETTINGS: WalSettings = WalSettings {
     segment_bytes: 2048,
+    spare_segments: 0,
     block_bytes: 256,
     log_id: 0x1234_5678_9abc_def0,
+};
+
+/// The same, with segments that are written anew and made ahead.
+pub const WITH_SPARES: WalSettings = WalSettings {
+    spare_segments: 2,
+    ..SETTINGS
 };
 
 /// Runs a future that only ever waits for a disk in memory.
@@ -73,6 +80,11 @@ pub fn wait<T>(future: impl Future<Output = T>) -> T {
 
 pub fn open(fs: &MemFs) -> (Wal<MemFs>, Recovered) {
     try_open(fs).unwrap()
+}
+
+pub fn open_with(fs: &MemFs, settings: WalSettings) -> (Wal<MemFs>, Recovered) {
+    let opened = run(Wal::open(fs.clone(), settings));
+    opened.expect("opening hangs").unwrap()
 }
 
 pub fn try_open(fs: &MemFs) -> Result<(Wal<MemFs>, Recovered), WalError> {

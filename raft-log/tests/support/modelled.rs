@@ -7,9 +7,9 @@ use raft_core::chunk::Chunk;
 use raft_core::ids::LogIndex;
 use raft_core::log::memory::MemoryLog;
 use raft_core::log::{HardState, Recovered, SnapshotMark, Write};
-use raft_log::{Wal, WalError};
+use raft_log::{Wal, WalError, WalSettings};
 
-use super::{Crash, Entries, MemFs, SETTINGS, empty, entries, load_all, poll, proof, run};
+use super::{Crash, Entries, MemFs, empty, entries, load_all, poll, proof, run};
 
 /// A write that can be made more than once.
 #[derive(Clone, Debug, Default)]
@@ -41,6 +41,7 @@ impl Spec {
 pub struct Modelled {
     pub fs: MemFs,
     pub log: Wal<MemFs>,
+    settings: WalSettings,
     /// The model when the log was opened, and after each write since.
     states: Vec<MemoryLog>,
     /// How many writes are durable.
@@ -49,8 +50,12 @@ pub struct Modelled {
 
 impl Modelled {
     /// Opens a log that must be in one of these states. `None` if the power fails meanwhile.
-    pub fn open(fs: MemFs, candidates: &[MemoryLog]) -> Option<Result<Self, WalError>> {
-        let (log, recovered) = match run(Wal::open(fs.clone(), SETTINGS))? {
+    pub fn open(
+        fs: MemFs,
+        settings: WalSettings,
+        candidates: &[MemoryLog],
+    ) -> Option<Result<Self, WalError>> {
+        let (log, recovered) = match run(Wal::open(fs.clone(), settings))? {
             Ok(opened) => opened,
             Err(error) => return Some(Err(error)),
         };
@@ -66,6 +71,7 @@ impl Modelled {
         Some(Ok(Self {
             fs,
             log,
+            settings,
             states: vec![state.clone()],
             durable: 0,
         }))
@@ -131,13 +137,17 @@ impl Modelled {
     /// Kills the process and opens the log again. What is found has to stay: others are told.
     pub fn kill(self) -> Self {
         let fs = self.fs.kill();
-        Self::open(fs, self.possible()).unwrap().unwrap()
+        Self::open(fs, self.settings, self.possible())
+            .unwrap()
+            .unwrap()
     }
 
     /// Fails the power and opens the log again.
     pub fn crash(self, crash: Crash) -> Self {
         let fs = self.fs.crash(crash);
-        Self::open(fs, self.possible()).unwrap().unwrap()
+        Self::open(fs, self.settings, self.possible())
+            .unwrap()
+            .unwrap()
     }
 }
 

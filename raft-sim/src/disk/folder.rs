@@ -30,6 +30,8 @@ pub(crate) struct Folder {
     settled: VecDeque<Settled>,
     /// How often something that was written was cut off the end of a file.
     cut_tails: u64,
+    /// How often a spare segment that something stood in became a segment.
+    taken_spares: u64,
     /// Whether a sync has failed since the machine started: the cache shows what no disk has.
     lying: bool,
 }
@@ -84,6 +86,10 @@ impl Folder {
 
     pub(crate) const fn cut_tails(&self) -> u64 {
         self.cut_tails
+    }
+
+    pub(crate) const fn taken_spares(&self) -> u64 {
+        self.taken_spares
     }
 
     pub(crate) fn create(&mut self, name: String, length: u64, number: u64) -> Result<(), FsError> {
@@ -151,6 +157,10 @@ impl Folder {
         let place = self.names.remove(from).ok_or_else(|| FsError::NotFound {
             name: from.to_owned(),
         })?;
+        let file = self.files.get(place);
+        let is_taken = from.starts_with("spare-") && !to.starts_with("spare-");
+        let says_something = file.is_some_and(|file| file.cache.says_something_from(0));
+        self.taken_spares += u64::from(is_taken && says_something);
         self.names.insert(to.clone(), place);
         self.note(number, Renaming::Rename(from.to_owned(), to));
         Ok(())
@@ -276,6 +286,7 @@ impl Folder {
     pub(crate) fn wipe(&mut self) {
         *self = Self {
             cut_tails: self.cut_tails,
+            taken_spares: self.taken_spares,
             ..Self::default()
         };
     }

@@ -97,6 +97,8 @@ pub(crate) enum Key {
     Replacements = 58,
     /// Whether disks rot one after the other in a plan, and when.
     Rots = 50,
+    /// How many spare segments a log keeps.
+    Spares = 60,
 }
 
 impl Key {

@@ -1,0 +1,174 @@
+//! Spare segments: files that are ready to become the next segment, so that nobody waits for one to be
+//! made.
+//!
+//! Most are segments that nobody needs any more, which are written anew; one is made ahead where there
+//! are none. A segment that is written anew still holds its old frames. None of them can be taken for a
+//! frame of the new one: each says which segment it belongs to, and numbers are never given twice. A
+//! spare has a name of its own, which says nothing to whoever opens the folder but that it can go.
+
+use std::collections::VecDeque;
+use std::task::{Context, Poll};
+
+use raft_core::log::LogError;
+
+use super::commit::{Stages, Task};
+use super::segment::{self, Unneeded};
+use crate::fs::{Fs, Operation};
+
+/// The spare segments of a log, ready or on their way.
+///
+/// - Those that are `ready` are whole, and no crash brings their old names back.
+/// - There are never more than `most` in all, unless it is that one is being made.
+pub(super) struct Spares {
+    /// Bytes of each.
+    length: u64,
+    most: usize,
+    /// How many were named so far.
+    named: u64,
+    ready: VecDeque<u64>,
+    making: Option<(u64, Stages)>,
+    /// Segments that go, and those among them that become spares.
+    dropping: Option<(Vec<u64>, Stages)>,
+}
+
+impl Spares {
+    /// No spares yet, of a log with segments of this many bytes that keeps at most `most`.
+    pub(super) fn new(length: u64, most: u32) -> Self {
+        Self {
+            length,
+            most: usize::try_from(most).unwrap_or(usize::MAX),
+            named: 0,
+            ready: VecDeque::new(),
+            making: None,
+            dropping: None,
+        }
+    }
+
+    /// Whether a segment of this length should wait for a spare that is on its way.
+    pub(super) fn is_worth_waiting_for(&self, length: u64) -> bool {
+        length == self.length && self.ready.is_empty() && self.coming() > 0
+    }
+
+    /// Takes a spare for a segment of this length.
+    pub(super) fn take(&mut self, length: u64) -> Option<String> {
+        if length != self.length {
+            return None;
+        }
+        self.ready.pop_front().map(name)
+    }
+
+    /// Begins to make a spare, unless there is one or will be, or none are kept.
+    pub(super) fn make_ahead<F: Fs>(&mut self, fs: &F) {
+        if self.most == 0 || !self.ready.is_empty() || self.coming() > 0 {
+            return;
+        }
+        let number = self.next_number();
+        let create = Operation::Create {
+            name: name(number),
+            length: self.length,
+        };
+        let sync = Operation::Sync { name: name(number) };
+        // The folder is synced with the segment that the spare becomes.
+        let stages = [
+            vec![("create a segment ahead", create)],
+            vec![("sync a segment made ahead", sync)],
+        ];
+        self.making = Some((number, Stages::start(fs, stages)));
+    }
+
+    /// Whether segments are on their way out; others must wait until they are gone.
+    pub(super) const fn are_dropping(&self) -> bool {
+        self.dropping.is_some()
+    }
+
+    /// Lets segments go that nobody needs, oldest first, each durably before the next. Of those that
+    /// can be written anew, as many as may be kept become spares.
+    pub(super) fn drop_segments<F: Fs>(
+        &mut self,
+        fs: &F,
+        unneeded: impl Iterator<Item = Unneeded>,
+    ) {
+        let mut kept = Vec::new();
+        let mut stages = Vec::new();
+        for segment in unneeded {
+            let there = self.ready.len().saturating_add(self.coming());
+            let room = there.saturating_add(kept.len()) < self.most;
+            let from = segment::name(segment.number);
+            stages.push(vec![if room && segment.length == Some(self.length) {
+                let number = self.next_number();
+                kept.push(number);
+                let to = name(number);
+                (
+                    "keep a segment to write it anew",
+                    Operation::Rename { from, to },
+                )
+            } else {
+                ("remove a segment", Operation::Remove { name: from })
+            }]);
+            // Before it is written to: a crash must not bring back the segment it was.
+            stages.push(vec![("sync the folder", Operation::SyncFolder)]);
+        }
+        if !stages.is_empty() {
+            self.dropping = Some((kept, Stages::start(fs, stages)));
+        }
+    }
+
+    /// Goes on with what is under way. Whether a spare became ready.
+    pub(super) fn poll<F: Fs>(&mut self, fs: &F, cx: &mut Context<'_>) -> Result<bool, LogError> {
+        let before = self.ready.len();
+        if let Some((number, stages)) = &mut self.making {
+            if let Poll::Ready(result) = stages.poll(fs, cx) {
+                result?;
+                self.ready.push_back(*number);
+                self.making = None;
+            }
+        }
+        if let Some((kept, stages)) = &mut self.dropping {
+            if let Poll::Ready(result) = stages.poll(fs, cx) {
+                result?;
+                self.ready.extend(kept.drain(..));
+                self.dropping = None;
+            }
+        }
+        Ok(self.ready.len() > before)
+    }
+
+    /// How many will be ready by and by.
+    fn coming(&self) -> usize {
+        let kept = self.dropping.as_ref().map_or(0, |(kept, _)| kept.len());
+        kept.saturating_add(usize::from(self.making.is_some()))
+    }
+
+    fn next_number(&mut self) -> u64 {
+        self.named = self.named.saturating_add(1);
+        self.named
+    }
+}
+
+/// What removes the spares among these files, which an earlier life left.
+pub(super) fn removals(names: &[(String, u64)]) -> Vec<Task> {
+    let spares = names.iter().filter(|(name, _)| is_spare(name));
+    let mut tasks: Vec<Task> = spares
+        .map(|(name, _)| {
+            let name = name.clone();
+            ("remove a spare segment", Operation::Remove { name })
+        })
+        .collect();
+    if !tasks.is_empty() {
+        tasks.push(("sync the folder", Operation::SyncFolder));
+    }
+    tasks
+}
+
+fn name(number: u64) -> String {
+    format!("{PREFIX}{number}{}", segment::SUFFIX)
+}
+
+fn is_spare(file: &str) -> bool {
+    let number = file
+        .strip_prefix(PREFIX)
+        .and_then(|rest| rest.strip_suffix(segment::SUFFIX));
+    number.is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+const PREFIX: &str = "spare-";
