@@ -12,8 +12,6 @@
 //! `docs/log-format.md` says what every byte on disk means, and `docs/assumptions.md` what the log
 //! takes for granted of a disk. Outside [`fs`]'s real files nothing here knows threads, clocks or
 //! operating-system files, so that a simulator runs the very code that users run.
-//!
-//! What is left out: one sync runs at a time; several at once would hide more of its latency.
 
 #![cfg_attr(
     not(test),

@@ -44,7 +44,9 @@ use spares::Spares;
 /// It has no task of its own: [`Log::poll_durable`] moves it on, and must be polled after each
 /// [`Log::begin`].
 ///
-/// - At most one group of frames is being written; what is begun meanwhile waits in `queue`.
+/// - `groups` are being written, at most as many as the settings allow; what is begun meanwhile waits in
+///   `queue`. One that begins a segment is written alone. They count as durable in their order, whichever
+///   the disk finished first.
 /// - `segments` are those whose first frame is durable, so that none is dropped for one that a
 ///   crash could lose.
 /// - Once `failure` is set, nothing is started any more.
@@ -55,7 +57,7 @@ pub struct Wal<F: Fs> {
     segments: Segments,
     tail: Tail,
     queue: VecDeque<Frame>,
-    group: Option<Group>,
+    groups: VecDeque<Group>,
     chain: Chain,
     closing: Closing,
     spares: Spares,
@@ -149,7 +151,7 @@ impl<F: Fs> Wal<F> {
             segments: survivors.segments,
             tail: survivors.tail,
             queue: VecDeque::new(),
-            group: None,
+            groups: VecDeque::new(),
             chain: survivors.chain,
             closing: Closing::NotNeeded,
             spares: Spares::new(
@@ -179,16 +181,33 @@ impl<F: Fs> Wal<F> {
         &self.fs
     }
 
-    /// Starts the next group, if the last one is over.
+    /// Starts what can be started of the queue.
     fn flush(&mut self) {
-        let next = self.queue.front().and_then(|frame| frame.creates);
-        let waits = next.is_some_and(|length| self.spares.is_worth_waiting_for(length));
-        if self.group.is_some() || waits {
-            return;
+        while self.may_start_group() {
+            self.start_group();
         }
+    }
+
+    /// Whether the frame at the front of the queue need not wait for anything.
+    fn may_start_group(&self) -> bool {
+        let Some(next) = self.queue.front() else {
+            return false;
+        };
+        match (next.creates, self.groups.back()) {
+            (Some(length), None) => !self.spares.is_worth_waiting_for(length),
+            (None, None) => true,
+            // All before it must be durable first: its first frame says so.
+            (Some(_), Some(_)) => false,
+            (None, Some(newest)) => {
+                newest.creates.is_none() && self.groups.len() < self.settings.groups_in_flight()
+            }
+        }
+    }
+
+    fn start_group(&mut self) {
         let (queue, chain) = (&mut self.queue, &mut self.chain);
-        self.group = commit::start_group(&self.fs, queue, chain, &mut self.spares);
-        let Some(group) = &mut self.group else {
+        let group = commit::start_group(&self.fs, queue, chain, &mut self.spares);
+        let Some(mut group) = group else {
             return;
         };
         // The closing frame before it was not synced. In the same segment this group's sync
@@ -203,6 +222,7 @@ impl<F: Fs> Wal<F> {
                 group.stages.join("sync the segment before", sync);
             }
         }
+        self.groups.push_back(group);
     }
 
     /// Takes note that a group is durable. Returns its last proof, if it has any.
@@ -243,7 +263,7 @@ impl<F: Fs> Wal<F> {
     }
 
     fn poll_group(&mut self, cx: &mut Context<'_>) -> Poll<Result<Durable, LogError>> {
-        while let Some(group) = &mut self.group {
+        while let Some(group) = self.groups.front_mut() {
             if self.fs.rarely(Site::AckLater) {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
@@ -251,7 +271,7 @@ impl<F: Fs> Wal<F> {
             let Poll::Ready(result) = group.stages.poll(&self.fs, cx) else {
                 return Poll::Pending;
             };
-            let group = self.group.take();
+            let group = self.groups.pop_front();
             result?;
             let durable = group.and_then(|group| self.complete(group));
             self.flush();
@@ -301,7 +321,7 @@ impl<F: Fs> Wal<F> {
 
     fn latch(&mut self, failure: LogError) -> LogError {
         self.queue.clear();
-        self.group = None;
+        self.groups.clear();
         self.forgetting = None;
         self.failure.get_or_insert(failure).clone()
     }
@@ -358,7 +378,7 @@ impl<F: Fs> fmt::Debug for Wal<F> {
             .field("last", &self.contents.last())
             .field("tail", &self.tail)
             .field("queued", &self.queue.len())
-            .field("writing", &self.group.is_some())
+            .field("writing", &self.groups.len())
             .field("failure", &self.failure)
             .finish_non_exhaustive()
     }
@@ -391,6 +411,10 @@ pub struct WalSettings {
     /// their room on the disk. As many as are filled between two snapshots, if the disk has room; one
     /// where many logs share it.
     pub spare_segments: u32,
+    /// How many groups of writes are under way at most. Writes that are begun while one group is written
+    /// gather in the next: with one they share syncs best, and each waits for the sync before its own. More
+    /// pay where the folder can carry out several at once. At least one.
+    pub groups_in_flight: u32,
     /// Bytes of one block, which belongs to one frame and is never written twice: at least the
     /// unit the disk writes at once. A power of two from 256 to 65536. May change between openings.
     pub block_bytes: u32,
@@ -406,12 +430,21 @@ impl WalSettings {
                 reason: "block_bytes must be a power of two from 256 to 65536",
             });
         }
+        if self.groups_in_flight == 0 {
+            return Err(WalError::Settings {
+                reason: "groups_in_flight must be at least one",
+            });
+        }
         if self.segment_bytes < u64::from(self.block_bytes) {
             return Err(WalError::Settings {
                 reason: "segment_bytes must be at least block_bytes",
             });
         }
         Ok(())
+    }
+
+    fn groups_in_flight(&self) -> usize {
+        usize::try_from(self.groups_in_flight).unwrap_or(usize::MAX)
     }
 }
 
@@ -420,6 +453,7 @@ impl Default for WalSettings {
         Self {
             segment_bytes: 16 << 20,
             spare_segments: 2,
+            groups_in_flight: 1,
             block_bytes: 4096,
             log_id: 0,
         }

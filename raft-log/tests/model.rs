@@ -153,7 +153,8 @@ proptest! {
     fn what_a_crash_leaves_is_a_state_between_the_last_durable_and_the_last_begun(
         steps in prop::collection::vec(step(), 1..80),
         spare_segments in 0..3_u32,
+        groups_in_flight in 1..4_u32,
     ) {
-        live(steps, WalSettings { spare_segments, ..SETTINGS });
+        live(steps, WalSettings { spare_segments, groups_in_flight, ..SETTINGS });
     }
 }

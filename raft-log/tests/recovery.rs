@@ -97,6 +97,12 @@ fn a_crash_at_each_operation_brings_back_nothing_of_a_segment_written_anew() {
     crash_at_each_operation(WITH_SPARES);
 }
 
+/// As above, where a later group may be on the disk and an earlier one not.
+#[test]
+fn a_crash_at_each_operation_keeps_no_group_without_those_before_it() {
+    crash_at_each_operation(WITH_GROUPS);
+}
+
 fn crash_at_each_operation(settings: WalSettings) {
     for operation in 0.. {
         let fs = MemFs::new();

@@ -147,6 +147,65 @@ fn a_write_waits_for_a_segment_that_is_being_made() {
     assert_eq!(recovered.last, LogIndex::new(2));
 }
 
+/// Writes that do not wait for each other's sync are still acknowledged in their order.
+#[test]
+fn several_groups_are_written_at_once_and_no_more_than_allowed() {
+    let fs = MemFs::new();
+    let settings = WalSettings {
+        spare_segments: 0,
+        ..WITH_GROUPS
+    };
+    let (mut log, _) = open_with(&fs, settings);
+    write(&mut log, empty(1));
+    fs.hold();
+    fs.drain_log();
+    for number in 2..=6 {
+        log.begin(empty(number));
+    }
+    assert!(poll(&mut log).is_pending());
+    assert_eq!(fs.drain_log(), ["write", "sync"].repeat(3));
+    fs.release();
+    assert_eq!(poll(&mut log), Poll::Ready(Ok(proof(2))));
+    assert_eq!(
+        fs.drain_log(),
+        ["write", "sync"],
+        "the two that waited share one"
+    );
+    assert_eq!(poll(&mut log), Poll::Ready(Ok(proof(3))));
+    assert_eq!(poll(&mut log), Poll::Ready(Ok(proof(4))));
+    assert!(poll(&mut log).is_pending());
+    fs.release();
+    assert_eq!(poll(&mut log), Poll::Ready(Ok(proof(6))));
+}
+
+/// The first frame of a segment says that all before it is durable, and the file must be there.
+#[test]
+fn a_group_that_begins_a_segment_is_under_way_alone() {
+    let fs = MemFs::new();
+    let (mut log, _) = open_with(&fs, WITH_GROUPS);
+    write(&mut log, append(1, vec![chunk(1, 1, &[600])]));
+    settle(&mut log);
+    fs.hold();
+    fs.drain_log();
+    for (number, bytes) in [(2, 10), (3, 1_500), (4, 10)] {
+        log.begin(append(number, vec![chunk(1, number, &[bytes])]));
+    }
+    assert!(poll(&mut log).is_pending());
+    let first = fs.drain_log();
+    assert_eq!(first, ["write", "sync"], "the second begins a segment");
+    fs.release();
+    assert_eq!(poll(&mut log), Poll::Ready(Ok(proof(2))));
+    let second = fs.drain_log();
+    assert!(
+        second.contains(&"create") && !second.contains(&"write"),
+        "{second:?}"
+    );
+    fs.unhold();
+    assert_eq!(finish(&mut log), Ok(proof(4)));
+    let recovered = open(&fs.crash(Crash::LoseAll)).1;
+    assert_eq!(recovered.last, LogIndex::new(4));
+}
+
 /// A log of an earlier life, even of another log, may have left what it kept to be written.
 #[test]
 fn spares_of_an_earlier_life_go() {
@@ -285,6 +344,12 @@ fn settings_that_no_log_can_keep_are_refused() {
     for (segment_bytes, block_bytes) in [(256, 256), (1 << 20, 65_536), (65_536, 65_536)] {
         assert_eq!(try_open(segment_bytes, block_bytes), Ok(()));
     }
+    let none = WalSettings {
+        groups_in_flight: 0,
+        ..SETTINGS
+    };
+    let refused = run(Wal::open(MemFs::new(), none)).unwrap().map(|_| ());
+    assert!(matches!(refused, Err(WalError::Settings { .. })));
     let bad = [
         (4096, 0),
         (4096, 128),

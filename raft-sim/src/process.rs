@@ -223,6 +223,7 @@ impl<M: StateMachine> Node<M> {
         let settings = WalSettings {
             segment_bytes: plan.tuning.segment_bytes,
             spare_segments: Key::Spares.lot(plan.seed, &name).pick(2, &[0, 1]),
+            groups_in_flight: Key::Groups.lot(plan.seed, &name).pick(1, &[1, 2, 4]),
             block_bytes: plan.tuning.limits.block_bytes,
             ..WalSettings::default()
         };

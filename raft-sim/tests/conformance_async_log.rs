@@ -28,6 +28,7 @@ fn open(disk: TestDisk) -> Result<(Adapted<OneByOne>, Recovered), WalError> {
     let settings = WalSettings {
         segment_bytes: 8_192,
         spare_segments: 0,
+        groups_in_flight: 1,
         block_bytes: 1_024,
         log_id: 7,
     };

@@ -10,6 +10,7 @@ mod write_ahead_log {
         let settings = WalSettings {
             segment_bytes: 8_192,
             spare_segments: 1,
+            groups_in_flight: 2,
             block_bytes: 1_024,
             log_id: 7,
         };

@@ -38,6 +38,7 @@ pub use mem_fs::{Crash, MemFs, mix};
 pub const SETTINGS: WalSettings = WalSettings {
     segment_bytes: 2048,
     spare_segments: 0,
+    groups_in_flight: 1,
     block_bytes: 256,
     log_id: 0x1234_5678_9abc_def0,
 };
@@ -46,6 +47,12 @@ pub const SETTINGS: WalSettings = WalSettings {
 pub const WITH_SPARES: WalSettings = WalSettings {
     spare_segments: 2,
     ..SETTINGS
+};
+
+/// The same, with several groups under way.
+pub const WITH_GROUPS: WalSettings = WalSettings {
+    groups_in_flight: 3,
+    ..WITH_SPARES
 };
 
 /// Runs a future that only ever waits for a disk in memory.

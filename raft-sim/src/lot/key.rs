@@ -99,6 +99,8 @@ pub(crate) enum Key {
     Rots = 50,
     /// How many spare segments a log keeps.
     Spares = 60,
+    /// How many groups of writes a log has under way.
+    Groups = 61,
 }
 
 impl Key {
