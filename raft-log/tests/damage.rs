@@ -12,41 +12,6 @@ use support::crashes::crash_twice;
 use support::idle::{Image, closed};
 use support::*;
 
-/// Each bit of a closed log is flipped in turn. It is harmless, or the log says how far it reached:
-/// then it holds the beginning of what it held, or nothing, and remembers who it is and for whom it
-/// voted.
-#[test]
-fn a_flipped_bit_is_harmless_or_found_and_nothing_promised_is_forgotten() {
-    let (image, expected, held) = closed();
-    let (mut cut, mut empty) = (0, 0);
-    for (name, content) in &image {
-        for at in 0..content.len() {
-            for bit in 0..8 {
-                let mut damaged = image.clone();
-                damaged.get_mut(name).unwrap()[at] ^= 1 << bit;
-                match try_open(&MemFs::of(damaged)) {
-                    Ok((log, recovered)) if log.damage().is_none() => {
-                        assert_eq!(recovered, expected, "{name} {at} {bit}");
-                        let found = entries(&load_all(&log, &recovered));
-                        assert_eq!(found, held, "{name} {at} {bit}");
-                    }
-                    Ok((log, recovered)) => {
-                        let mut found = entries(&load_all(&log, &recovered));
-                        // Where the snapshot is among what was lost, what it stood for is there.
-                        found.retain(|(_, index, _)| *index >= held[0].1);
-                        assert!(held.starts_with(&found), "{name} {at} {bit}");
-                        assert_kept(&recovered, &expected);
-                        cut += usize::from(!found.is_empty());
-                        empty += usize::from(found.is_empty());
-                    }
-                    Err(error) => panic!("{name} {at} {bit}: {error}"),
-                }
-            }
-        }
-    }
-    assert!(empty > 8 * 300 && cut > 8 * 1000, "{empty} {cut}");
-}
-
 /// A damaged log remembers what it promised, whatever else it lost.
 fn assert_kept(recovered: &Recovered, whole: &Recovered) {
     assert_eq!(recovered.hard, whole.hard);
@@ -276,34 +241,6 @@ fn dropped(frames: &[usize], left: usize) -> (Image, Recovered) {
     assert_eq!(image.len(), left);
     let (_, recovered) = open(&MemFs::of(image.clone()));
     (image, recovered)
-}
-
-/// Where older segments went, the first frame of the newest would be all that says who the node is
-/// (found by asking for each bit of such a log).
-#[test]
-fn no_single_frame_is_all_that_says_who_the_node_is() {
-    for (frames, left) in [
-        (&[1500, 1500][..], 2),
-        (&[1500, 200], 2),
-        (&[1500, 200, 100], 1),
-    ] {
-        let (image, whole) = dropped(frames, left);
-        let mut given_up = 0;
-        for (name, content) in &image {
-            for at in 0..content.len() {
-                let mut damaged = image.clone();
-                damaged.get_mut(name).unwrap()[at] ^= 4;
-                let (log, recovered) = open(&MemFs::of(damaged));
-                assert_eq!(recovered.identity, whole.identity, "{name} {at}");
-                match log.damage() {
-                    None => assert_eq!(recovered, whole, "{name} {at}"),
-                    Some(_) => assert_kept(&recovered, &whole),
-                }
-                given_up += usize::from(recovered.last == LogIndex::ZERO);
-            }
-        }
-        assert!(given_up > 100, "{frames:?}: {given_up}");
-    }
 }
 
 /// Who a node is may change while there is nothing else to keep: at first only its name and its

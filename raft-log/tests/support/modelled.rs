@@ -91,6 +91,19 @@ impl Modelled {
         self.log.begin(spec.write(number));
     }
 
+    /// Begins a write and polls until it is durable, on a disk that answers.
+    pub fn write(&mut self, spec: &Spec) {
+        self.fs.unhold();
+        self.begin(spec);
+        for _ in 0..1_000 {
+            if self.undecided() == 0 {
+                return;
+            }
+            self.poll();
+        }
+        panic!("the log never answers");
+    }
+
     /// Polls once for an acknowledgement.
     pub fn poll(&mut self) {
         if let Poll::Ready(durable) = poll(&mut self.log) {
@@ -129,6 +142,11 @@ impl Modelled {
         &self.states[self.durable..]
     }
 
+    /// What opening found, and would have found after each write since.
+    pub fn history(&self) -> Vec<State> {
+        self.states.iter().map(found_in).collect()
+    }
+
     /// How many writes were begun and are not known to be durable.
     pub fn undecided(&self) -> usize {
         self.possible().len() - 1
@@ -151,8 +169,11 @@ impl Modelled {
     }
 }
 
-/// What opening a log in this state finds, and its entries.
-fn found_in(model: &MemoryLog) -> (Recovered, Entries) {
+/// What opening a log finds, and its entries.
+pub type State = (Recovered, Entries);
+
+/// What opening a log in this state finds.
+fn found_in(model: &MemoryLog) -> State {
     let mut recovered = model.recovered();
     let chunks = load_all(model, &recovered);
     recovered.time = chunks.iter().map(Chunk::time).max().unwrap_or_default();
