@@ -1,6 +1,6 @@
 //! A disk in memory that can crash, fail and hold its answers back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::Poll;
@@ -22,6 +22,8 @@ struct Disk {
     names: BTreeMap<String, usize>,
     synced_names: BTreeMap<String, usize>,
     name_changes: Vec<NameChange>,
+    /// How many changes of names were made durable and forgotten.
+    forgotten_names: usize,
     locked: bool,
     /// Operations started so far.
     started: usize,
@@ -29,6 +31,8 @@ struct Disk {
     crash_at: Option<usize>,
     /// Answers to operations from `held` on are held back.
     held: Option<usize>,
+    /// Those among them that were let go all the same.
+    let_go: BTreeSet<usize>,
     /// Syncs that were asked for and not yet answered: operation, file, changes covered.
     syncs: Vec<(usize, Sync)>,
     failure: Option<(&'static str, FsError)>,
@@ -144,6 +148,16 @@ impl MemFs {
         }
     }
 
+    /// The disk for whoever opens it next without a power failure. After a failed sync of the folder that
+    /// takes one (assumption 7).
+    pub fn restart(&self) -> Self {
+        let folder_failed = self.disk().folder_failed;
+        match folder_failed {
+            true => self.crash(Crash::LoseAll),
+            false => self.kill(),
+        }
+    }
+
     /// From now on answers come only when they are released.
     pub fn hold(&self) {
         let mut disk = self.disk();
@@ -155,7 +169,17 @@ impl MemFs {
         let mut disk = self.disk();
         let started = disk.started;
         disk.held = Some(started);
-        disk.finish_syncs(started);
+        disk.finish_syncs(|number| number < started);
+    }
+
+    /// Lets some of the answers go that are held back, by this seed.
+    pub fn release_some(&self, seed: u64) {
+        let mut disk = self.disk();
+        let held = disk.held.unwrap_or(disk.started)..disk.started;
+        let chosen = held.filter(|number| mix(seed ^ mix(*number as u64)) & 1 == 1);
+        let chosen: BTreeSet<usize> = chosen.collect();
+        disk.finish_syncs(|number| chosen.contains(&number));
+        disk.let_go.extend(chosen);
     }
 
     /// Lets all answers go, from now on at once.
@@ -163,7 +187,7 @@ impl MemFs {
         let mut disk = self.disk();
         let started = disk.started;
         disk.held = None;
-        disk.finish_syncs(started);
+        disk.finish_syncs(|number| number < started);
     }
 
     /// Fails the next operation of this kind.
@@ -181,11 +205,14 @@ impl MemFs {
         self.disk().crash_at = Some(operation);
     }
 
-    /// Runs something during which the power does not fail.
+    /// Runs something during which neither the power fails nor an operation.
     pub fn safely<T>(&self, run: impl FnOnce() -> T) -> T {
-        let crash_at = self.disk().crash_at.take();
+        let mut disk = self.disk();
+        let (crash_at, fail_at) = (disk.crash_at.take(), disk.fail_at.take());
+        drop(disk);
         let result = run();
-        self.disk().crash_at = crash_at;
+        let mut disk = self.disk();
+        (disk.crash_at, disk.fail_at) = (crash_at, fail_at);
         result
     }
 
@@ -240,13 +267,14 @@ impl Fs for MemFs {
             return Box::pin(std::future::pending());
         }
         if disk.held.is_none() {
-            disk.finish_syncs(number + 1);
+            disk.finish_syncs(|other| other <= number);
         }
         drop(disk);
         let fs = self.clone();
         Box::pin(poll_fn(move |_| {
-            let held = fs.disk().held.is_some_and(|held| number >= held);
-            if held {
+            let disk = fs.disk();
+            let held = disk.held.is_some_and(|held| number >= held);
+            if held && !disk.let_go.contains(&number) {
                 Poll::Pending
             } else {
                 Poll::Ready(result.clone())
@@ -309,7 +337,7 @@ impl Disk {
                 return Err(FsError::Io { detail });
             }
             Operation::SyncFolder => {
-                let changes = self.name_changes.len();
+                let changes = self.name_changes.len() + self.forgotten_names;
                 self.syncs.push((number, Sync::Folder { changes }));
             }
             Operation::Remove { name } => {
@@ -367,22 +395,24 @@ impl Disk {
 
     /// What was not durable before is taken for written from now on, and is not.
     fn fail_folder_sync(&mut self, number: usize) {
-        self.finish_syncs(number);
+        self.finish_syncs(|other| other < number);
+        self.forgotten_names += self.name_changes.len();
         self.name_changes.clear();
         self.folder_failed = true;
     }
 
-    /// Lets the syncs before operation `end` take effect.
-    fn finish_syncs(&mut self, end: usize) {
+    /// Lets these syncs take effect.
+    fn finish_syncs(&mut self, are_over: impl Fn(usize) -> bool) {
         for (number, sync) in std::mem::take(&mut self.syncs) {
             match sync {
-                _ if number >= end => self.syncs.push((number, sync)),
+                _ if !are_over(number) => self.syncs.push((number, sync)),
                 Sync::File { file, changes } => self.files[file].sync(changes),
                 Sync::Folder { changes } => {
-                    let changes = changes.min(self.name_changes.len());
-                    for change in self.name_changes.drain(..changes) {
+                    let now = changes.saturating_sub(self.forgotten_names);
+                    for change in self.name_changes.drain(..now) {
                         change.apply(&mut self.synced_names);
                     }
+                    self.forgotten_names += now;
                 }
             }
         }

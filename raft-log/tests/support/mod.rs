@@ -1,6 +1,6 @@
 //! A disk in memory, a model, and short ways to write.
 //!
-//! Used by this crate's tests and by the fuzz target of recovery. The simulator has a disk of its
+//! Used by this crate's tests and by the fuzz targets of the log and the snapshots. The simulator has a disk of its
 //! own; this one is here so that the log can be tested without a simulator.
 #![allow(
     dead_code,
@@ -15,6 +15,7 @@ pub mod crashes;
 pub mod idle;
 pub mod mem_fs;
 pub mod modelled;
+pub mod operations;
 pub mod snapshots;
 
 use std::future::Future;

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use raft_core::chunk::Chunk;
 use raft_core::ids::LogIndex;
 use raft_core::log::memory::MemoryLog;
-use raft_core::log::{HardState, Recovered, SnapshotMark, Write};
+use raft_core::log::{HardState, Log, LogError, Recovered, SnapshotMark, Write};
 use raft_log::{Wal, WalError, WalSettings};
 
 use super::{Crash, Entries, MemFs, empty, entries, load_all, poll, proof, run};
@@ -23,7 +23,8 @@ pub struct Spec {
 }
 
 impl Spec {
-    fn write(&self, number: u64) -> Write {
+    /// The write, as the `number`th of a log's life.
+    pub fn write(&self, number: u64) -> Write {
         let spec = self.clone();
         Write {
             hard: spec.hard,
@@ -46,6 +47,9 @@ pub struct Modelled {
     states: Vec<MemoryLog>,
     /// How many writes are durable.
     durable: usize,
+    /// Whether it was asked for a failure: then it may fail at any time.
+    pub may_fail: bool,
+    failure: Option<LogError>,
 }
 
 impl Modelled {
@@ -63,7 +67,7 @@ impl Modelled {
         let state = candidates
             .iter()
             .rev()
-            .find(|model| found_in(model) == (recovered.clone(), found.clone()));
+            .find(|model| is_found_in(model, &recovered, &found));
         let Some(state) = state else {
             let expected: Vec<_> = candidates.iter().map(found_in).collect();
             panic!("found {recovered:?} with {found:?}\nexpected one of {expected:#?}");
@@ -74,6 +78,8 @@ impl Modelled {
             settings,
             states: vec![state.clone()],
             durable: 0,
+            may_fail: false,
+            failure: None,
         }))
     }
 
@@ -82,9 +88,15 @@ impl Modelled {
         self.states.last().unwrap()
     }
 
+    /// Begins a write. One that failed starts nothing any more.
     pub fn begin(&mut self, spec: &Spec) {
-        use raft_core::log::Log;
         let number = self.states.len() as u64;
+        if self.failure.is_some() {
+            let started = self.fs.started();
+            self.log.begin(spec.write(number));
+            assert_eq!(self.fs.started(), started, "after a failure");
+            return;
+        }
         let mut model = self.newest().clone();
         model.write(spec.write(number)).unwrap();
         self.states.push(model);
@@ -104,14 +116,32 @@ impl Modelled {
         panic!("the log never answers");
     }
 
-    /// Polls once for an acknowledgement.
+    /// Polls once for an acknowledgement. A failure is final.
     pub fn poll(&mut self) {
-        if let Poll::Ready(durable) = poll(&mut self.log) {
-            let durable = durable.unwrap();
-            self.durable = (self.durable + 1..self.states.len())
-                .find(|number| proof(*number as u64) == durable)
-                .expect("a proof of a write that is under way");
+        let started = self.fs.started();
+        let answer = poll(&mut self.log);
+        if let Some(failure) = &self.failure {
+            assert_eq!(answer, Poll::Ready(Err(failure.clone())));
+            assert_eq!(self.fs.started(), started, "after a failure");
+            return;
         }
+        match answer {
+            Poll::Pending => {}
+            Poll::Ready(Ok(durable)) => {
+                self.durable = (self.durable + 1..self.states.len())
+                    .find(|number| proof(*number as u64) == durable)
+                    .expect("a proof of a write that is under way");
+            }
+            Poll::Ready(Err(error)) => {
+                assert!(self.may_fail, "{error}");
+                self.failure = Some(error);
+            }
+        }
+    }
+
+    /// Why it failed, if it did.
+    pub const fn failure(&self) -> Option<&LogError> {
+        self.failure.as_ref()
     }
 
     /// What is read back must be what the model has.
@@ -167,6 +197,14 @@ impl Modelled {
             .unwrap()
             .unwrap()
     }
+}
+
+/// Whether opening a log in this state may find this.
+fn is_found_in(model: &MemoryLog, recovered: &Recovered, found: &Entries) -> bool {
+    let (mut expected, entries) = found_in(model);
+    // The log says so for longer than it has to: see `tests/findings.rs`.
+    expected.holds_ids_only |= recovered.holds_ids_only;
+    (&expected, &entries) == (recovered, found)
 }
 
 /// What opening a log finds, and its entries.
