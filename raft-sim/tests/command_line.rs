@@ -198,10 +198,15 @@ fn who_gives_no_argument_is_told_all_that_could_be_given() {
     }
 }
 
+/// The story must be longer than what a pipe takes unread: a shorter one may be printed to its end before
+/// its reader is gone, and then nothing went wrong.
 #[test]
 fn a_replay_that_nobody_reads_ends_quietly() {
+    let words = ["replay", "1", "--for", "30s"];
+    let whole = printed(&raft_sim(&words)).len();
+    assert!(whole > 2 * PIPE_BYTES, "{whole} bytes");
     let mut child = Command::new(env!("CARGO_BIN_EXE_raft-sim"))
-        .args(["replay", "1", "--for", "2s"])
+        .args(words)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -302,3 +307,6 @@ fn an_exploration_says_whether_it_saw_everything() {
     let output = raft_sim(&["explore", "figure-8", "--nodes", "6"]);
     assert_eq!(output.status.code(), Some(2), "{output:?}");
 }
+
+/// What a pipe takes before somebody reads, on the systems there are.
+const PIPE_BYTES: usize = 65_536;
