@@ -8,8 +8,10 @@ mod core_case;
 mod growth_case;
 mod idle_case;
 mod log_case;
+mod log_growth_case;
 mod logs;
 mod meter;
+mod open_case;
 mod report;
 
 use std::error::Error;
@@ -22,6 +24,8 @@ use core_case::CoreOptions;
 use growth_case::GrowthOptions;
 use idle_case::IdleOptions;
 use log_case::LogOptions;
+use log_growth_case::LogGrowthOptions;
+use open_case::OpenOptions;
 use report::Report;
 
 /// Measures what Quorate costs, beside its peers in the same run.
@@ -53,6 +57,10 @@ enum Case {
     /// Durable appends to one log on a disk, as a share of what the disk takes for the same bytes, beside
     /// raft-engine, redb and fjall.
     Log(LogOptions),
+    /// The cost of an append and of a read after thousands and after millions of entries in the log.
+    LogGrowth(LogGrowthOptions),
+    /// Opening a long log, reading all of it and verifying it: time and memory, beside raft-engine.
+    Open(OpenOptions),
 }
 
 fn main() -> ExitCode {
@@ -97,5 +105,7 @@ fn measure(arguments: &Arguments) -> Result<Report, Box<dyn Error>> {
         Case::Idle(options) => idle_case::run(options),
         Case::Growth(options) => growth_case::run(options),
         Case::Log(options) => log_case::run(options),
+        Case::LogGrowth(options) => log_growth_case::run(options),
+        Case::Open(options) => open_case::run(options),
     }
 }
