@@ -151,3 +151,6 @@ impl Comms<Letter> for SimComms {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
