@@ -283,25 +283,6 @@ fn frames_that_followed_something_else_are_strangers() {
     assert_eq!(open(&MemFs::of(ours)).1.last, LogIndex::new(2));
 }
 
-/// Rot between two openings is found when the entries are read.
-#[test]
-fn rot_under_a_running_log_is_found_by_reading() {
-    let (image, recovered, _) = closed();
-    let at = 512 + 300;
-    let fs = MemFs::of(image);
-    let (log, _) = open(&fs);
-    let name = fs.image().keys().next().unwrap().clone();
-    let rot = raft_log::Operation::Write {
-        name: name.clone(),
-        offset: at as u64,
-        parts: vec![Bytes::from_static(&[0x55; 8])],
-    };
-    run(raft_log::Fs::start(&fs, rot)).unwrap().unwrap();
-    let range = LogIndex::new(4)..recovered.last;
-    let error = run(log.load(range, 10)).unwrap().unwrap_err();
-    assert!(matches!(error, LogError::Corrupt { file, .. } if file == name));
-}
-
 #[test]
 fn errors_of_the_disk_while_opening_say_what_was_tried() {
     for kind in ["lock", "list", "read", "set length", "sync", "sync folder"] {

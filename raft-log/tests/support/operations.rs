@@ -5,12 +5,13 @@
 //! so that every list of steps is a life.
 
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use bytes::Bytes;
 use raft_core::chunk::Chunk;
 use raft_core::ids::LogIndex;
 use raft_core::log::memory::MemoryLog;
-use raft_core::log::{Loading, Log, LogError};
+use raft_core::log::{HardState, Loading, Log, LogError};
 use raft_log::WalSettings;
 
 use super::modelled::{Modelled, Spec};
@@ -44,6 +45,7 @@ pub enum Step {
 pub struct Draft {
     /// Whether a new term begins with it.
     pub term: bool,
+    /// Who gets the vote, and what is promised with it.
     pub vote: Option<u8>,
     /// How many entries it removes.
     pub back: Option<u8>,
@@ -162,9 +164,13 @@ impl Life {
 
     fn write(&mut self, draft: Draft) {
         self.term += u64::from(draft.term);
-        let hard = hard(self.boot, self.term, draft.vote.map(u64::from));
+        let vote = draft.vote.map(u64::from);
         let spec = Spec {
-            hard,
+            hard: HardState {
+                to_other_life: vote == Some(2),
+                promise: Duration::from_millis(vote.unwrap_or(0) * 700),
+                ..hard(self.boot, self.term, vote)
+            },
             ..draft.spec(self.modelled.newest(), self.term)
         };
         self.modelled.begin(&spec);
