@@ -369,3 +369,23 @@ fn entries_without_payloads_are_found_as_they_were_and_the_log_says_so() {
     assert_eq!(loaded[1], stripped);
     assert!(loaded[1].is_ids_only());
 }
+
+/// What counts is what is kept: entries that are gone leave nothing behind that asks for a witness.
+#[test]
+fn a_log_that_holds_no_entry_without_its_payload_any_more_does_not_say_so() {
+    for compacted in [false, true] {
+        let fs = MemFs::new();
+        let (mut log, _) = open(&fs);
+        let entry = chunk(1, 1, &[10]).ids_only(crc32c::crc32c_append);
+        write(&mut log, append(1, vec![entry]));
+        let mut removal = empty(2);
+        match compacted {
+            true => removal.snapshot = Some(Box::new(mark(1, 1))),
+            false => removal.truncate_from = Some(LogIndex::new(1)),
+        }
+        write(&mut log, removal);
+        let (_, recovered) = open(&fs.crash(Crash::LoseAll));
+        assert!(recovered.runs.is_empty());
+        assert!(!recovered.holds_ids_only, "{compacted}");
+    }
+}

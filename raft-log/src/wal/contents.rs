@@ -27,8 +27,6 @@ pub(super) struct Contents {
     unsettled: VecDeque<(u64, Chunk)>,
     /// The last index of a log without extents.
     base: LogIndex,
-    /// Whether any chunk came without payloads.
-    holds_ids_only: bool,
 }
 
 /// A chunk in a file, and which of its entries count.
@@ -39,6 +37,8 @@ struct Extent {
     term: Term,
     time: LogTime,
     place: Place,
+    /// Whether it came without payloads.
+    is_ids_only: bool,
 }
 
 /// Where a chunk's bytes stand.
@@ -97,20 +97,21 @@ impl Contents {
                 reason: "clause 5: append leaves a gap",
             });
         }
-        self.holds_ids_only |= chunk.is_ids_only();
         self.extents.push_back(Extent {
             first: chunk.first_index(),
             last: chunk.last_index(),
             term: chunk.term(),
             time: chunk.time(),
             place,
+            is_ids_only: chunk.is_ids_only(),
         });
         Ok(())
     }
 
-    /// Whether any chunk came without payloads, as all but configurations do on a witness.
-    pub(super) const fn holds_ids_only(&self) -> bool {
-        self.holds_ids_only
+    /// Whether any entry that is kept came without its payload, as all but configurations do on a
+    /// witness.
+    pub(super) fn holds_ids_only(&self) -> bool {
+        self.extents.iter().any(|extent| extent.is_ids_only)
     }
 
     /// Keeps a chunk that was just appended in memory until its batch is durable. Either all
@@ -166,6 +167,9 @@ impl Contents {
         let first = self.first();
         if range.start < first {
             return Err(LogError::Compacted { first });
+        }
+        if range.is_empty() {
+            return Ok(Vec::new());
         }
         let stored = self.extents.len().saturating_sub(self.unsettled.len());
         let start = self

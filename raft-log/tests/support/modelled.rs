@@ -201,9 +201,7 @@ impl Modelled {
 
 /// Whether opening a log in this state may find this.
 fn is_found_in(model: &MemoryLog, recovered: &Recovered, found: &Entries) -> bool {
-    let (mut expected, entries) = found_in(model);
-    // The log says so for longer than it has to: see `tests/findings.rs`.
-    expected.holds_ids_only |= recovered.holds_ids_only;
+    let (expected, entries) = found_in(model);
     (&expected, &entries) == (recovered, found)
 }
 

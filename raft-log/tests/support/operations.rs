@@ -72,12 +72,10 @@ pub enum Impossible {
     IntoSnapshot,
 }
 
-/// The entries that are asked for, counted from the second before the first one kept: at least one (of
-/// none, see `tests/findings.rs`).
+/// The entries that are asked for, counted from the second before the first one kept.
 #[derive(Clone, Copy, Debug)]
 pub struct Span {
     pub first: u8,
-    /// How many more than one.
     pub count: u8,
     pub max_bytes: u16,
 }
@@ -213,7 +211,7 @@ impl Life {
         let first = model.recovered().snapshot;
         let first = first.map_or(1, |mark| mark.last.index.get() + 1);
         let from = (first + u64::from(span.first)).saturating_sub(2);
-        let range = LogIndex::new(from)..LogIndex::new(from + 1 + u64::from(span.count));
+        let range = LogIndex::new(from)..LogIndex::new(from + u64::from(span.count));
         let max_bytes = usize::from(span.max_bytes);
         let model = match self.modelled.failure() {
             Some(failure) => Err(failure.clone()),
