@@ -21,7 +21,9 @@ pub mod std_fs;
 /// goes on when the completion is dropped. Operations on one file take effect in the order in
 /// which they were started; operations on different files, and on the folder, in any order.
 pub trait Fs: Clone + Send + Sync + 'static {
-    /// Starts an operation. Never blocks.
+    /// Starts an operation. Does not wait for the disk, so that whoever starts one may have other
+    /// things to do; an implementation that does wait says so, and is for threads that may
+    /// (`RunOn::CallersThread` of real files).
     fn start(&self, operation: Operation) -> Completion;
 
     /// Whether to do the rare thing at this site, this time: never, but in a simulated world. One

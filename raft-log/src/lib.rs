@@ -35,7 +35,7 @@ pub mod wal;
 pub use async_log::{Adapted, AsyncLog};
 pub use error::{StoreError, WalError};
 #[cfg(unix)]
-pub use fs::std_fs::StdFs;
+pub use fs::std_fs::{FsSettings, RunOn, StdFs, WritePath, Writes};
 pub use fs::{Answer, Completion, Fs, FsError, Operation};
 pub use store::{FileStore, StoreSettings};
 pub use wal::{Wal, WalSettings};

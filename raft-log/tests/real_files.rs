@@ -11,15 +11,47 @@ use raft_core::hull::SnapshotAnswer;
 use raft_core::ids::LogIndex;
 use raft_core::log::{Durable, Log, Recovered, Write};
 use raft_core::store::{SnapshotStore, StoreJob, StoreWork};
-use raft_log::{FileStore, FsError, StdFs, Wal, WalError, WalSettings};
+use raft_log::{
+    FileStore, FsError, FsSettings, RunOn, StdFs, Wal, WalError, WalSettings, WritePath, Writes,
+};
 use support::snapshots::{STORE_SETTINGS, content, receiving, snapshot, taking};
 use support::{append, chunk, empty, entries, hard, proof, wait};
 
-fn open(folder: &tempfile::TempDir) -> Result<(Wal<StdFs>, Recovered), WalError> {
-    wait(Wal::open(
-        StdFs::open(folder.path()).unwrap(),
-        WalSettings::default(),
-    ))
+/// Runs a test on a new folder for each way of using one, as far as the disk here has it.
+fn each_way(test: impl Fn(&Place)) {
+    for (writes, path) in [
+        (Writes::Direct, WritePath::Direct),
+        (Writes::Buffered, WritePath::Buffered),
+    ] {
+        for run_on in [RunOn::OwnThread, RunOn::CallersThread] {
+            let folder = tempfile::tempdir().unwrap();
+            let settings = FsSettings { writes, run_on };
+            match StdFs::open_with(folder.path(), settings) {
+                Ok(fs) => assert_eq!(fs.writes(), path),
+                Err(error) => {
+                    println!("skipped {settings:?}: {error}");
+                    continue;
+                }
+            }
+            println!("{settings:?}");
+            test(&Place { folder, settings });
+        }
+    }
+}
+
+struct Place {
+    folder: tempfile::TempDir,
+    settings: FsSettings,
+}
+
+impl Place {
+    fn fs(&self) -> StdFs {
+        StdFs::open_with(self.folder.path(), self.settings).unwrap()
+    }
+
+    fn open(&self) -> Result<(Wal<StdFs>, Recovered), WalError> {
+        wait(Wal::open(self.fs(), WalSettings::default()))
+    }
 }
 
 fn write(log: &mut Wal<StdFs>, write: Write) -> Durable {
@@ -29,8 +61,11 @@ fn write(log: &mut Wal<StdFs>, write: Write) -> Durable {
 
 #[test]
 fn what_is_durable_is_found_again() {
-    let folder = tempfile::tempdir().unwrap();
-    let (mut log, recovered) = open(&folder).unwrap();
+    each_way(keeps_what_is_durable);
+}
+
+fn keeps_what_is_durable(place: &Place) {
+    let (mut log, recovered) = place.open().unwrap();
     assert_eq!(recovered, Recovered::default());
     let first = Write {
         identity: Some(Bytes::from("who")),
@@ -40,7 +75,7 @@ fn what_is_durable_is_found_again() {
     assert_eq!(write(&mut log, first), proof(1));
     drop(log);
     for boot in 2..5 {
-        let (mut log, recovered) = open(&folder).unwrap();
+        let (mut log, recovered) = place.open().unwrap();
         assert_eq!(recovered.hard.term.get(), 2);
         assert_eq!(recovered.identity, Some(Bytes::from("who")));
         assert_eq!(recovered.last, LogIndex::new(3));
@@ -58,11 +93,28 @@ fn what_is_durable_is_found_again() {
     }
 }
 
+/// In memory, whatever it makes of direct writes.
+#[test]
+fn what_is_written_is_found_again_on_another_file_system() {
+    let memory = std::path::Path::new("/dev/shm");
+    let Ok(folder) = tempfile::tempdir_in(memory) else {
+        println!("skipped: no folder can be made in {}", memory.display());
+        return;
+    };
+    let settings = FsSettings::default();
+    let place = Place { folder, settings };
+    println!("{}", place.fs().writes());
+    keeps_what_is_durable(&place);
+}
+
 /// A frame may be longer than a segment.
 #[test]
 fn large_writes_get_segments_of_their_own() {
-    let folder = tempfile::tempdir().unwrap();
-    let (mut log, _) = open(&folder).unwrap();
+    each_way(takes_large_writes);
+}
+
+fn takes_large_writes(place: &Place) {
+    let (mut log, _) = place.open().unwrap();
     let chunks = [
         chunk(1, 1, &[1 << 20]),
         chunk(1, 2, &[64 << 20]),
@@ -72,7 +124,7 @@ fn large_writes_get_segments_of_their_own() {
         write(&mut log, append(number, vec![chunk.clone()]));
     }
     drop(log);
-    let (log, recovered) = open(&folder).unwrap();
+    let (log, recovered) = place.open().unwrap();
     assert_eq!(recovered.last, LogIndex::new(3));
     for (chunk, index) in chunks.iter().zip(1..) {
         let range = LogIndex::new(index)..LogIndex::new(index + 1);
@@ -83,9 +135,12 @@ fn large_writes_get_segments_of_their_own() {
 
 #[test]
 fn a_folder_in_use_is_refused_and_says_by_whom() {
-    let folder = tempfile::tempdir().unwrap();
-    let held = open(&folder).unwrap();
-    let refused = open(&folder).unwrap_err();
+    each_way(refuses_a_second_opener);
+}
+
+fn refuses_a_second_opener(place: &Place) {
+    let held = place.open().unwrap();
+    let refused = place.open().unwrap_err();
     assert!(
         matches!(
             &refused,
@@ -102,15 +157,18 @@ fn a_folder_in_use_is_refused_and_says_by_whom() {
         "{text}"
     );
     drop(held);
-    assert!(open(&folder).is_ok());
+    assert!(place.open().is_ok());
 }
 
 /// Beside the log, in its folder.
 #[test]
 fn a_snapshot_is_found_again_and_a_half_received_one_goes_on() {
-    let folder = tempfile::tempdir().unwrap();
+    each_way(keeps_snapshots);
+}
+
+fn keeps_snapshots(place: &Place) {
     let start = || {
-        let fs = StdFs::open(folder.path()).unwrap();
+        let fs = place.fs();
         let log = wait(Wal::open(fs.clone(), WalSettings::default()))
             .unwrap()
             .0;
@@ -143,4 +201,37 @@ fn a_snapshot_is_found_again_and_a_half_received_one_goes_on() {
     assert_eq!(job(&mut store, read), part);
     let begun = job(&mut store, StoreWork::Receive(snapshot(9, &received)));
     assert_eq!(begun, SnapshotAnswer::Begun { stored: 2_772 });
+}
+
+/// Writes of every length, so that many fill blocks that the disk wrote directly before, and some roll
+/// to another segment; then what an idle log says at last, and all of it again from the disk.
+#[test]
+fn many_writes_are_found_again_in_order() {
+    each_way(|place| {
+        let settings = WalSettings {
+            segment_bytes: 256 << 10,
+            ..WalSettings::default()
+        };
+        let open = || wait(Wal::open(place.fs(), settings)).unwrap();
+        let (mut log, _) = open();
+        let length = |index: u64| usize::try_from(index * 997 % 9_000).unwrap();
+        for index in 1..=150 {
+            let entry = chunk(1, index, &[length(index)]);
+            assert_eq!(write(&mut log, append(index, vec![entry])), proof(index));
+        }
+        let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+        for _ in 0..20 {
+            assert!(log.poll_durable(&mut cx).is_pending());
+        }
+        drop(log);
+        let (log, recovered) = open();
+        assert_eq!(recovered.last, LogIndex::new(150));
+        assert_eq!(log.damage(), None);
+        let all = LogIndex::new(1)..LogIndex::new(151);
+        let loaded = wait(log.load(all, 4 << 20)).unwrap();
+        let written: Vec<_> = (1..=150)
+            .map(|index| chunk(1, index, &[length(index)]))
+            .collect();
+        assert!(entries(&loaded) == entries(&written));
+    });
 }

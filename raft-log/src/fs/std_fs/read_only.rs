@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use rustix::fs::FlockOperation;
 
-use super::{LOCK_FILE, fs_error, holder};
+use super::disk::{LOCK_FILE, holder};
+use super::fs_error;
 use crate::fs::{Answer, Completion, Fs, FsError, Operation};
 
 /// A folder for reading, without a thread of its own: every completion is ready at once.

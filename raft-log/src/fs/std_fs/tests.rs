@@ -1,9 +1,13 @@
 //! Operations on real files, one kind after the other.
 
+use std::fs;
 use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Poll, Wake, Waker};
 
+use bytes::Bytes;
+
+use super::disk::LOCK_FILE;
 use super::*;
 use crate::rare::Site;
 
@@ -50,44 +54,55 @@ fn bytes(content: &[u8]) -> Result<Answer, FsError> {
 
 #[test]
 fn files_are_created_written_read_cut_renamed_and_removed() {
-    let folder = tempfile::tempdir().unwrap();
-    let fs = StdFs::open(folder.path().join("a/b")).unwrap();
+    for run_on in [RunOn::OwnThread, RunOn::CallersThread] {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = FsSettings {
+            run_on,
+            ..FsSettings::default()
+        };
+        all_operations(&StdFs::open_with(folder.path().join("a/b"), settings).unwrap());
+    }
+}
+
+fn all_operations(fs: &StdFs) {
+    let run = |operation| run(fs, operation);
+    let read = |offset, length| read(fs, offset, length);
     let create = Operation::Create {
         name: name(),
         length: 8,
     };
-    assert_eq!(run(&fs, create.clone()), Ok(Answer::Done));
-    assert!(matches!(run(&fs, create), Err(FsError::Exists { .. })));
-    assert_eq!(read(&fs, 0, 100), bytes(&[0; 8]));
+    assert_eq!(run(create.clone()), Ok(Answer::Done));
+    assert!(matches!(run(create), Err(FsError::Exists { .. })));
+    assert_eq!(read(0, 100), bytes(&[0; 8]));
     let write = Operation::Write {
         name: name(),
         offset: 6,
         parts: vec![Bytes::from("ab"), Bytes::new(), Bytes::from("c")],
     };
-    assert_eq!(run(&fs, write), Ok(Answer::Done));
-    assert_eq!(run(&fs, Operation::Sync { name: name() }), Ok(Answer::Done));
-    assert_eq!(read(&fs, 5, 100), bytes(b"\0abc"));
-    assert_eq!(read(&fs, 50, 1), bytes(b""));
+    assert_eq!(run(write), Ok(Answer::Done));
+    assert_eq!(run(Operation::Sync { name: name() }), Ok(Answer::Done));
+    assert_eq!(read(5, 100), bytes(b"\0abc"));
+    assert_eq!(read(50, 1), bytes(b""));
     let cut = Operation::SetLength {
         name: name(),
         length: 7,
     };
-    assert_eq!(run(&fs, cut), Ok(Answer::Done));
-    assert_eq!(run(&fs, Operation::Sync { name: name() }), Ok(Answer::Done));
+    assert_eq!(run(cut), Ok(Answer::Done));
+    assert_eq!(run(Operation::Sync { name: name() }), Ok(Answer::Done));
     let rename = |from: &str, to: &str| Operation::Rename {
         from: String::from(from),
         to: String::from(to),
     };
-    assert_eq!(run(&fs, rename("file", "other")), Ok(Answer::Done));
-    assert!(matches!(read(&fs, 0, 1), Err(FsError::NotFound { .. })));
+    assert_eq!(run(rename("file", "other")), Ok(Answer::Done));
+    assert!(matches!(read(0, 1), Err(FsError::NotFound { .. })));
     let names = vec![(String::from("other"), 7)];
-    assert_eq!(run(&fs, Operation::List), Ok(Answer::Names(names)));
+    assert_eq!(run(Operation::List), Ok(Answer::Names(names)));
     let remove = Operation::Remove {
         name: String::from("other"),
     };
-    assert_eq!(run(&fs, remove), Ok(Answer::Done));
-    assert_eq!(run(&fs, Operation::SyncFolder), Ok(Answer::Done));
-    assert_eq!(run(&fs, Operation::List), Ok(Answer::Names(Vec::new())));
+    assert_eq!(run(remove), Ok(Answer::Done));
+    assert_eq!(run(Operation::SyncFolder), Ok(Answer::Done));
+    assert_eq!(run(Operation::List), Ok(Answer::Names(Vec::new())));
 }
 
 #[test]
@@ -185,24 +200,6 @@ fn a_file_is_no_folder() {
     assert!(matches!(StdFs::open(file.path()), Err(FsError::Io { .. })));
 }
 
-#[test]
-fn many_files_are_open_at_once_only_while_they_are_unsynced() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut disk = Disk {
-        folder: folder.path().to_owned(),
-        open: BTreeMap::new(),
-        lock: None,
-        failed_sync: None,
-    };
-    for number in 0..300 {
-        let name = number.to_string();
-        disk.create(&name, 1).unwrap();
-        disk.sync(&name).unwrap();
-        assert!(disk.open.len() <= MAX_OPEN_FILES);
-    }
-    assert!(disk.open.len() > 1, "those used last stay open");
-}
-
 /// The system says it once, and takes for written what is not.
 #[test]
 fn after_a_failed_sync_of_the_folder_they_all_fail_until_it_is_opened_anew() {
@@ -241,4 +238,133 @@ fn files_that_were_closed_are_still_there() {
         panic!("no names");
     };
     assert_eq!(names.len(), 300);
+}
+
+fn settings(writes: Writes, run_on: RunOn) -> FsSettings {
+    FsSettings { writes, run_on }
+}
+
+/// On a thread that may block nobody has to wait for a completion.
+#[test]
+fn on_the_callers_thread_an_operation_is_over_when_it_was_started() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = settings(Writes::Auto, RunOn::CallersThread);
+    let fs = StdFs::open_with(folder.path(), here).unwrap();
+    let mut cx = Context::from_waker(Waker::noop());
+    let create = Operation::Create {
+        name: name(),
+        length: 10,
+    };
+    let mut created = fs.start(create);
+    let mut read = fs.clone().start(Operation::Read {
+        name: name(),
+        offset: 8,
+        length: 9,
+    });
+    // Asked in any order, and done in that in which they were started.
+    assert_eq!(read.as_mut().poll(&mut cx), Poll::Ready(bytes(&[0; 2])));
+    let created = created.as_mut().poll(&mut cx);
+    assert_eq!(created, Poll::Ready(Ok(Answer::Done)));
+}
+
+#[test]
+fn the_lock_is_given_up_with_the_last_clone_on_the_callers_thread_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = settings(Writes::Auto, RunOn::CallersThread);
+    let open = || StdFs::open_with(folder.path(), here).unwrap();
+    let (first, other) = (open(), open());
+    assert_eq!(run(&first, Operation::Lock), Ok(Answer::Done));
+    let clone = first.clone();
+    drop(first);
+    let refused = run(&other, Operation::Lock);
+    assert!(matches!(refused, Err(FsError::Locked { .. })));
+    drop(clone);
+    assert_eq!(run(&other, Operation::Lock), Ok(Answer::Done));
+}
+
+/// No file can be made in this folder, so that nothing direct can be tried either.
+#[test]
+#[cfg(target_os = "linux")]
+fn where_direct_writes_are_refused_they_are_buffered_or_it_is_said() {
+    let open = |writes| StdFs::open_with("/proc/self", settings(writes, RunOn::OwnThread));
+    for writes in [Writes::Auto, Writes::Buffered] {
+        assert_eq!(open(writes).unwrap().writes(), WritePath::Buffered);
+    }
+    let refused = open(Writes::Direct).unwrap_err().to_string();
+    assert!(refused.contains("/proc/self"), "{refused}");
+    assert!(refused.contains("choose Writes::Auto"), "{refused}");
+}
+
+/// The probe leaves nothing behind, and what was chosen is told in words.
+#[test]
+fn the_way_of_writes_is_chosen_on_opening() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = |writes| StdFs::open_with(folder.path(), settings(writes, RunOn::OwnThread));
+    let buffered = open(Writes::Buffered).unwrap();
+    assert_eq!(buffered.writes(), WritePath::Buffered);
+    assert_eq!(buffered.writes().to_string(), "buffered, then fdatasync");
+    let expected = match open(Writes::Direct) {
+        Ok(fs) => fs.writes(),
+        Err(error) => {
+            println!("no direct writes here: {error}");
+            WritePath::Buffered
+        }
+    };
+    let chosen = open(Writes::Auto).unwrap();
+    assert_eq!(chosen.writes(), expected);
+    assert_eq!(StdFs::open(folder.path()).unwrap().writes(), expected);
+    assert_eq!(run(&chosen, Operation::List), Ok(Answer::Names(Vec::new())));
+}
+
+/// A renamed file goes on as it was, with both of its descriptors.
+#[test]
+fn whole_blocks_are_written_again_and_again_under_any_name() {
+    for writes in [Writes::Auto, Writes::Buffered] {
+        let folder = tempfile::tempdir().unwrap();
+        let fs = StdFs::open_with(folder.path(), settings(writes, RunOn::OwnThread)).unwrap();
+        let create = Operation::Create {
+            name: name(),
+            length: 3 * 4096,
+        };
+        assert_eq!(run(&fs, create), Ok(Answer::Done));
+        let mut now = name();
+        let mut expected = vec![0; 3 * 4096];
+        for (turn, at) in (1_u8..).zip([0, 4096, 4096, 8192, 0]) {
+            let write = Operation::Write {
+                name: now.clone(),
+                offset: at as u64,
+                parts: vec![Bytes::from(vec![turn; 96]), Bytes::from(vec![turn; 4000])],
+            };
+            assert_eq!(run(&fs, write), Ok(Answer::Done));
+            let sync = Operation::Sync { name: now.clone() };
+            assert_eq!(run(&fs, sync), Ok(Answer::Done));
+            expected[at..at + 4096].fill(turn);
+            let to = format!("file-{turn}");
+            let rename = Operation::Rename {
+                from: now,
+                to: to.clone(),
+            };
+            assert_eq!(run(&fs, rename), Ok(Answer::Done));
+            now = to;
+            assert!(fs::read(folder.path().join(&now)).unwrap() == expected);
+        }
+    }
+}
+
+/// What the system refuses is the operation's own failure.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_full_disk_is_told_as_such() {
+    let folder = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink("/dev/full", folder.path().join(name())).unwrap();
+    for run_on in [RunOn::OwnThread, RunOn::CallersThread] {
+        let fs = StdFs::open_with(folder.path(), settings(Writes::Auto, run_on)).unwrap();
+        let write = Operation::Write {
+            name: name(),
+            offset: 0,
+            parts: vec![Bytes::from(vec![1; 4096])],
+        };
+        let full = run(&fs, write).unwrap_err();
+        assert!(matches!(&full, FsError::NoSpace { detail } if detail.contains("file")));
+    }
 }

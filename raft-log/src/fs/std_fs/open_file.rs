@@ -1,0 +1,216 @@
+//! One open file, and what of it the disk may not have yet.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, IoSlice, Seek, SeekFrom, Write};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use bytes::{Buf, Bytes};
+
+use super::direct::{self, BLOCK_BYTES, Gathered, MOST_BYTES};
+
+/// An open file.
+///
+/// - Direct writes are for files of which nothing is unsynced. Else a sync comes anyway, so that
+///   they would save nothing; and so they never meet pages in the system's memory that the disk
+///   does not have.
+#[derive(Debug)]
+pub(super) struct OpenFile {
+    buffered: File,
+    direct: DirectFile,
+    unsynced: Unsynced,
+    /// The file is at least so long.
+    length: u64,
+}
+
+impl OpenFile {
+    /// One that was created, and filled up to this length.
+    pub(super) const fn created(file: File, length: u64) -> Self {
+        Self {
+            buffered: file,
+            direct: DirectFile::NotOpened,
+            unsynced: Unsynced::Content,
+            length,
+        }
+    }
+
+    /// Opens one that is there already.
+    pub(super) fn open(path: &Path) -> io::Result<Self> {
+        let buffered = OpenOptions::new().read(true).write(true).open(path)?;
+        Ok(Self {
+            length: buffered.metadata()?.len(),
+            buffered,
+            direct: DirectFile::NotOpened,
+            unsynced: Unsynced::Unknown,
+        })
+    }
+
+    pub(super) fn read(&self, offset: u64, length: usize) -> io::Result<Bytes> {
+        let size = self.buffered.metadata()?.len();
+        let there = usize::try_from(size.saturating_sub(offset)).unwrap_or(usize::MAX);
+        let mut bytes = vec![0; length.min(there)];
+        self.buffered.read_exact_at(&mut bytes, offset)?;
+        Ok(bytes.into())
+    }
+
+    pub(super) fn write_buffered(&mut self, offset: u64, parts: &[Bytes]) -> io::Result<()> {
+        self.unsynced = self.unsynced.max(Unsynced::Content);
+        self.buffered.seek(SeekFrom::Start(offset))?;
+        for parts in parts.chunks(MAX_PARTS) {
+            let mut slices: Vec<IoSlice<'_>> =
+                parts.iter().map(|part| IoSlice::new(part)).collect();
+            write_all_vectored(&mut self.buffered, &mut slices)?;
+        }
+        self.length = self.length.max(offset.saturating_add(bytes_of(parts)));
+        Ok(())
+    }
+
+    /// Whether a write is of whole blocks within the file, and nothing before it waits for a sync.
+    pub(super) fn takes_direct(&self, offset: u64, parts: &[Bytes]) -> bool {
+        let bytes = bytes_of(parts);
+        let whole = |count: u64| count % BLOCK_BYTES == 0;
+        let end = offset.checked_add(bytes);
+        self.unsynced == Unsynced::Nothing
+            && !matches!(self.direct, DirectFile::Refused)
+            && (1..=MOST_BYTES).contains(&bytes)
+            && whole(offset)
+            && whole(bytes)
+            && end.is_some_and(|end| end <= self.length)
+    }
+
+    /// Writes past the system's memory: what was written is durable. `path` is the file's.
+    pub(super) fn write_direct(
+        &mut self,
+        path: &Path,
+        offset: u64,
+        parts: &[Bytes],
+        gathered: &mut Gathered,
+    ) -> io::Result<()> {
+        let Some(direct) = self.direct.opened(path)? else {
+            return self.write_buffered(offset, parts);
+        };
+        let bytes = gathered.gather(parts);
+        let written = direct::write(direct, bytes, offset);
+        self.after_direct(offset, parts, written)
+    }
+
+    /// What follows from a direct write of these parts, of which so many bytes were written.
+    fn after_direct(
+        &mut self,
+        offset: u64,
+        parts: &[Bytes],
+        written: io::Result<usize>,
+    ) -> io::Result<()> {
+        if written.is_err() {
+            // What the disk has is not known: a later sync must not pass for done already.
+            self.unsynced = Unsynced::Content;
+        }
+        let written = written?;
+        if written as u64 == bytes_of(parts) {
+            return Ok(());
+        }
+        // Cut short, perhaps within a block: the rest can't go directly.
+        let rest = offset.saturating_add(written as u64);
+        self.write_buffered(rest, &without(parts, written))
+    }
+
+    /// Asks nothing of the system when all is durable already.
+    pub(super) fn sync(&mut self) -> io::Result<()> {
+        match self.unsynced {
+            Unsynced::Nothing => {}
+            Unsynced::Unknown | Unsynced::Content => self.buffered.sync_data()?,
+            Unsynced::Length => self.buffered.sync_all()?,
+        }
+        self.unsynced = Unsynced::Nothing;
+        Ok(())
+    }
+
+    pub(super) fn set_length(&mut self, length: u64) -> io::Result<()> {
+        self.unsynced = Unsynced::Length;
+        self.length = self.length.min(length);
+        self.buffered.set_len(length)?;
+        self.length = length;
+        Ok(())
+    }
+
+    /// Whether closing it could hide a failed write.
+    pub(super) const fn must_stay_open(&self) -> bool {
+        matches!(self.unsynced, Unsynced::Content | Unsynced::Length)
+    }
+}
+
+/// What of a file may not be on the disk; the later ones ask more of a sync.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Unsynced {
+    /// All was synced, or written so that it is durable.
+    Nothing,
+    /// Nothing was written since the file was opened; before that, who knows.
+    Unknown,
+    /// Something that was written, or the file itself.
+    Content,
+    /// And its length was set.
+    Length,
+}
+
+/// A second descriptor of a file, for direct writes.
+#[derive(Debug)]
+enum DirectFile {
+    NotOpened,
+    /// Not of this file, though others in the folder have it.
+    Refused,
+    Open(File),
+}
+
+impl DirectFile {
+    fn opened(&mut self, path: &Path) -> io::Result<Option<&File>> {
+        if matches!(self, Self::NotOpened) {
+            *self = match direct::open(path) {
+                Ok(file) => Self::Open(file),
+                Err(error) if error.kind() == io::ErrorKind::InvalidInput => Self::Refused,
+                Err(error) => return Err(error),
+            };
+        }
+        Ok(match self {
+            Self::Open(file) => Some(file),
+            Self::NotOpened | Self::Refused => None,
+        })
+    }
+}
+
+fn bytes_of(parts: &[Bytes]) -> u64 {
+    parts
+        .iter()
+        .fold(0, |sum: u64, part| sum.saturating_add(part.len() as u64))
+}
+
+/// The parts behind the first `written` bytes.
+fn without(parts: &[Bytes], written: usize) -> Vec<Bytes> {
+    let mut gone = written;
+    let mut left = parts.to_vec();
+    for part in &mut left {
+        let here = gone.min(part.len());
+        part.advance(here);
+        gone = gone.saturating_sub(here);
+    }
+    left
+}
+
+fn write_all_vectored(file: &mut File, mut slices: &mut [IoSlice<'_>]) -> io::Result<()> {
+    // Empty parts would make a finished write look like one that wrote nothing.
+    IoSlice::advance_slices(&mut slices, 0);
+    while !slices.is_empty() {
+        match file.write_vectored(slices) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => IoSlice::advance_slices(&mut slices, written),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// How many parts go into one system call.
+const MAX_PARTS: usize = 512;
+
+#[cfg(test)]
+mod tests;

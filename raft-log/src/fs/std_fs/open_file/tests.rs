@@ -1,0 +1,209 @@
+//! Which writes go directly, and what a sync then has to do.
+
+use std::fs;
+
+use super::*;
+
+/// A file of eight blocks of zeros that is synced, where direct writes can be had.
+struct Place {
+    _folder: tempfile::TempDir,
+    path: std::path::PathBuf,
+    file: OpenFile,
+    gathered: Gathered,
+}
+
+const BLOCK: usize = 4096;
+const LENGTH: usize = 8 * BLOCK;
+
+/// `None` where there are no direct writes, which is said.
+fn place() -> Option<Place> {
+    let folder = tempfile::tempdir().unwrap();
+    if let Err(error) = direct::probe(folder.path()) {
+        println!("skipped, as there are no direct writes here: {error}");
+        return None;
+    }
+    let path = folder.path().join("file");
+    fs::write(&path, vec![0; LENGTH]).unwrap();
+    let mut file = OpenFile::open(&path).unwrap();
+    file.sync().unwrap();
+    Some(Place {
+        _folder: folder,
+        path,
+        file,
+        gathered: Gathered::default(),
+    })
+}
+
+impl Place {
+    /// Writes directly if the file takes it. Returns whether it did.
+    fn write(&mut self, offset: usize, parts: &[Bytes]) -> io::Result<bool> {
+        let takes = self.file.takes_direct(offset as u64, parts);
+        if takes {
+            let (path, gathered) = (&self.path, &mut self.gathered);
+            self.file
+                .write_direct(path, offset as u64, parts, gathered)?;
+        } else {
+            self.file.write_buffered(offset as u64, parts)?;
+        }
+        Ok(takes)
+    }
+
+    /// What stands there, as this process and as another one reads it.
+    fn content(&self) -> Vec<u8> {
+        let read = self.file.read(0, usize::MAX).unwrap();
+        assert!(fs::read(&self.path).unwrap() == read);
+        read.to_vec()
+    }
+}
+
+fn part(fill: u8, length: usize) -> Bytes {
+    vec![fill; length].into()
+}
+
+#[test]
+fn whole_blocks_within_a_file_go_directly_and_no_others() {
+    let Some(Place { file, .. }) = place() else {
+        return;
+    };
+    let longest = usize::try_from(MOST_BYTES).unwrap();
+    for (offset, lengths, expected) in [
+        (0, vec![BLOCK], true),
+        (0, vec![1, 0, BLOCK - 1], true),
+        (BLOCK, vec![LENGTH - BLOCK], true),
+        (0, vec![], false),
+        (0, vec![0, 0], false),
+        (1, vec![BLOCK], false),
+        (512, vec![BLOCK], false),
+        (0, vec![BLOCK - 1], false),
+        (0, vec![512], false),
+        (BLOCK, vec![LENGTH], false),
+        (LENGTH, vec![BLOCK], false),
+        (0, vec![longest + BLOCK], false),
+        (usize::MAX - BLOCK + 1, vec![BLOCK], false),
+    ] {
+        let parts: Vec<Bytes> = lengths.iter().map(|length| part(1, *length)).collect();
+        let takes = file.takes_direct(offset as u64, &parts);
+        assert_eq!(takes, expected, "{lengths:?} at {offset}");
+    }
+}
+
+#[test]
+fn the_longest_direct_write_is_one() {
+    let Some(mut place) = place() else {
+        return;
+    };
+    let longest = usize::try_from(MOST_BYTES).unwrap();
+    place.file.set_length(MOST_BYTES).unwrap();
+    place.file.sync().unwrap();
+    assert!(place.write(0, &[part(3, longest)]).unwrap());
+    assert!(place.content() == vec![3; longest]);
+}
+
+/// Direct writes leave nothing to a sync; what goes another way does, and all after it until then.
+#[test]
+fn a_mix_of_writes_is_read_back_and_syncs_what_was_buffered() {
+    let Some(mut place) = place() else {
+        return;
+    };
+    let mut expected = vec![0; LENGTH];
+    for (offset, fill, length, direct, unsynced) in [
+        (0, 1, 2 * BLOCK, true, Unsynced::Nothing),
+        (BLOCK, 2, BLOCK, true, Unsynced::Nothing),
+        (BLOCK + 10, 3, 2 * BLOCK, false, Unsynced::Content),
+        (BLOCK, 4, BLOCK, false, Unsynced::Content),
+    ] {
+        let parts = [part(fill, length / 3), part(fill, length - length / 3)];
+        assert_eq!(place.write(offset, &parts).unwrap(), direct, "{fill}");
+        assert_eq!(place.file.unsynced, unsynced, "{fill}");
+        expected[offset..offset + length].fill(fill);
+        assert!(place.content() == expected, "{fill}");
+    }
+    place.file.sync().unwrap();
+    assert!(place.write(BLOCK, &[part(5, BLOCK)]).unwrap());
+    expected[BLOCK..2 * BLOCK].fill(5);
+    assert!(place.content() == expected);
+}
+
+#[test]
+fn what_may_not_be_on_the_disk_keeps_writes_from_going_directly_until_a_sync() {
+    let Some(mut place) = place() else {
+        return;
+    };
+    let whole = [part(1, BLOCK)];
+    let mut of_unknown_past = OpenFile::open(&place.path).unwrap();
+    assert!(!of_unknown_past.takes_direct(0, &whole));
+    assert!(!of_unknown_past.must_stay_open());
+    of_unknown_past.sync().unwrap();
+    assert!(of_unknown_past.takes_direct(0, &whole));
+
+    let new = File::create_new(place.path.with_extension("new")).unwrap();
+    new.set_len(LENGTH as u64).unwrap();
+    let mut created = OpenFile::created(new, LENGTH as u64);
+    assert!(!created.takes_direct(0, &whole));
+    assert!(created.must_stay_open());
+    created.sync().unwrap();
+    assert!(created.takes_direct(0, &whole));
+
+    place.file.set_length(BLOCK as u64).unwrap();
+    assert!(!place.file.takes_direct(0, &whole));
+    // A buffered write asks for no less than the length does.
+    assert!(!place.write(0, &whole).unwrap());
+    assert_eq!(place.file.unsynced, Unsynced::Length);
+    assert!(place.file.must_stay_open());
+    place.file.sync().unwrap();
+    assert!(place.file.takes_direct(0, &whole));
+    assert!(!place.file.takes_direct(BLOCK as u64, &whole));
+}
+
+#[test]
+fn a_failed_direct_write_is_told_and_leaves_something_to_sync() {
+    let Some(mut place) = place() else {
+        return;
+    };
+    // A descriptor that can only be read from.
+    place.file.direct = DirectFile::Open(File::open(&place.path).unwrap());
+    let error = place.write(0, &[part(1, BLOCK)]).unwrap_err();
+    assert_eq!(error.raw_os_error(), Some(9), "EBADF: {error}");
+    assert_eq!(place.file.unsynced, Unsynced::Content);
+    assert!(place.content() == vec![0; LENGTH]);
+}
+
+#[test]
+fn the_rest_of_a_write_that_was_cut_short_is_buffered() {
+    let parts = [part(1, 1000), Bytes::new(), part(2, 2 * BLOCK - 1000)];
+    for written in [0, 10, 1000, BLOCK, 2 * BLOCK - 1] {
+        let Some(mut place) = place() else {
+            return;
+        };
+        place
+            .file
+            .after_direct(BLOCK as u64, &parts, Ok(written))
+            .unwrap();
+        let mut expected = vec![0; LENGTH];
+        expected[BLOCK..3 * BLOCK].copy_from_slice(&parts.concat());
+        expected[BLOCK..BLOCK + written].fill(0);
+        assert!(place.content() == expected, "{written}");
+        assert_eq!(place.file.unsynced, Unsynced::Content);
+    }
+}
+
+/// Whatever the others in its folder do.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_file_that_refuses_direct_writes_is_written_buffered() {
+    let Some(mut place) = place() else {
+        return;
+    };
+    let (refusing, whole) = (Path::new("/dev/null"), [part(1, BLOCK)]);
+    let error = direct::open(refusing).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+    let gathered = &mut place.gathered;
+    place
+        .file
+        .write_direct(refusing, 0, &whole, gathered)
+        .unwrap();
+    assert_eq!(place.file.unsynced, Unsynced::Content);
+    assert!(place.content()[..BLOCK] == [1; BLOCK]);
+    place.file.sync().unwrap();
+    assert!(!place.file.takes_direct(0, &whole));
+}
