@@ -153,7 +153,12 @@ impl NodeBuilder {
     pub async fn start<A: App>(self, app: A) -> Result<Node<A>, StartError> {
         self.check()?;
         let folder = self.data_dir.clone().ok_or(StartError::NoDataDir)?;
-        let fs = StdFs::open(&folder).map_err(|cause| StartError::Folder { folder, cause })?;
+        let fs = match StdFs::open(&folder) {
+            Ok(fs) => fs,
+            Err(cause) => return Err(StartError::Folder { folder, cause }),
+        };
+        let (path, writes) = (folder.display(), fs.writes());
+        tracing::info!(node = %self.id, folder = %path, %writes, "opened the folder");
         self.start_on(fs, app).await
     }
 
