@@ -123,6 +123,16 @@ impl Disk {
     }
 }
 
+impl Drop for Disk {
+    fn drop(&mut self) {
+        if let Some(lock) = &self.lock {
+            // Closing the file is not enough while another thread starts a process, which has all
+            // files for a moment. If this fails, closing it does what it can.
+            let _ = rustix::fs::flock(lock, FlockOperation::Unlock);
+        }
+    }
+}
+
 fn done(result: io::Result<()>) -> io::Result<Answer> {
     result.map(|()| Answer::Done)
 }
@@ -164,3 +174,20 @@ pub(super) fn holder(file: &mut File) -> String {
 }
 
 pub(super) const LOCK_FILE: &str = "LOCK";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lock_is_given_up_even_if_somebody_else_has_its_file_still() {
+        let folder = tempfile::tempdir().unwrap();
+        let disk = || Disk::new(folder.path().to_owned(), WritePath::Buffered);
+        let mut first = disk();
+        assert_eq!(first.run(Operation::Lock), Ok(Answer::Done));
+        let as_a_new_process_has_it = first.lock.as_ref().unwrap().try_clone().unwrap();
+        drop(first);
+        assert_eq!(disk().run(Operation::Lock), Ok(Answer::Done));
+        drop(as_a_new_process_has_it);
+    }
+}
