@@ -155,6 +155,21 @@ fn what_may_not_be_on_the_disk_keeps_writes_from_going_directly_until_a_sync() {
     assert!(!place.file.takes_direct(BLOCK as u64, &whole));
 }
 
+/// It can be told from a file that the system can't sync. What failed stays to be synced.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_sync_asks_the_system_unless_all_is_durable_already() {
+    let mut file = OpenFile::open(Path::new("/dev/null")).unwrap();
+    for unsynced in [Unsynced::Unknown, Unsynced::Content, Unsynced::Length] {
+        file.unsynced = unsynced;
+        let error = file.sync().unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+        assert_eq!(file.unsynced, unsynced);
+    }
+    file.unsynced = Unsynced::Nothing;
+    file.sync().unwrap();
+}
+
 #[test]
 fn a_failed_direct_write_is_told_and_leaves_something_to_sync() {
     let Some(mut place) = place() else {
