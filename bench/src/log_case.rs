@@ -4,11 +4,13 @@
 //! moment of the disk falls on all, and every round has a folder of its own. The time is the wall's:
 //! most of it is the disk's.
 
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::{Args, value_parser};
+use raft_log::RunOn;
 
 use crate::clusters::Failure;
 use crate::logs::{Appender, fjall, floor, quorate, raft_engine, redb};
@@ -35,9 +37,9 @@ pub(crate) struct LogOptions {
     /// A folder on the disk to be measured: a new one in it is used, and removed.
     #[arg(long, default_value = "target")]
     folder: PathBuf,
-    /// Measure one system only, besides the floor.
-    #[arg(long, value_enum)]
-    only: Option<System>,
+    /// Measure these systems only, separated by commas, besides the floor.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    only: Vec<System>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
@@ -45,6 +47,7 @@ enum System {
     Floor,
     DirectFloor,
     Quorate,
+    QuorateCaller,
     RaftEngine,
     Redb,
     Fjall,
@@ -55,6 +58,7 @@ impl System {
         Self::Floor,
         Self::DirectFloor,
         Self::Quorate,
+        Self::QuorateCaller,
         Self::RaftEngine,
         Self::Redb,
         Self::Fjall,
@@ -65,6 +69,7 @@ impl System {
             Self::Floor => "the disk: write, fdatasync",
             Self::DirectFloor => "the disk: O_DIRECT, O_DSYNC",
             Self::Quorate => "quorate",
+            Self::QuorateCaller => "quorate, on the caller's thread",
             Self::RaftEngine => "raft-engine 0.4",
             Self::Redb => "redb 4",
             Self::Fjall => "fjall 3",
@@ -75,7 +80,8 @@ impl System {
         Ok(match self {
             Self::Floor => Box::new(floor::Floor::open(folder, load, false)?),
             Self::DirectFloor => Box::new(floor::Floor::open(folder, load, true)?),
-            Self::Quorate => Box::new(quorate::Log::open(folder)?),
+            Self::Quorate => Box::new(quorate::Log::open(folder, RunOn::OwnThread)?),
+            Self::QuorateCaller => Box::new(quorate::Log::open(folder, RunOn::CallersThread)?),
             Self::RaftEngine => Box::new(raft_engine::Log::open(folder)?),
             Self::Redb => Box::new(redb::Log::open(folder)?),
             Self::Fjall => Box::new(fjall::Log::open(folder)?),
@@ -120,13 +126,15 @@ pub(crate) fn run(options: &LogOptions) -> Result<Report, Box<dyn Error>> {
         .folder
         .join(format!("bench-log-{}", std::process::id()));
     let mut figures = Vec::new();
+    let mut ways = BTreeSet::new();
     for at in &options.at {
-        let measured = measure(options, &folder, Load::new(options.payload, *at));
+        let load = Load::new(options.payload, *at);
+        let measured = measure(options, &folder, load, &mut ways);
         // Whatever came of it, nothing is left behind.
         let _ = std::fs::remove_dir_all(&folder);
         figures.extend(measured?);
     }
-    let notes = vec![
+    let mut notes = vec![
         format!(
             "durable appends of {} B entries to one log, each durable before the next begins; medians of {} \
              alternated rounds in {}",
@@ -141,6 +149,7 @@ pub(crate) fn run(options: &LogOptions) -> Result<Report, Box<dyn Error>> {
          Immediate; fjall SyncData"
             .to_owned(),
     ];
+    notes.extend(ways);
     Ok(Report {
         bench: "log",
         notes,
@@ -148,18 +157,25 @@ pub(crate) fn run(options: &LogOptions) -> Result<Report, Box<dyn Error>> {
     })
 }
 
-fn measure(options: &LogOptions, folder: &Path, load: Load) -> Result<Vec<Figure>, Failure> {
+/// Puts what the systems say of their writes to `ways`.
+fn measure(
+    options: &LogOptions,
+    folder: &Path,
+    load: Load,
+    ways: &mut BTreeSet<String>,
+) -> Result<Vec<Figure>, Failure> {
     let mut rounds: [Vec<f64>; SYSTEMS] = Default::default();
     let mut shares: [Vec<f64>; SYSTEMS] = Default::default();
     for _ in 0..options.rounds {
         let mut floor = None;
         let measured = rounds.iter_mut().zip(&mut shares);
         for (system, (rounds, shares)) in System::ALL.into_iter().zip(measured) {
-            let wanted = options.only.is_none_or(|only| only == system);
+            let wanted = options.only.is_empty() || options.only.contains(&system);
             if !wanted && system != System::Floor {
                 continue;
             }
-            let nanoseconds = round(system, folder, &load)?;
+            let (nanoseconds, writes) = round(system, folder, &load)?;
+            ways.extend(writes.map(|way| format!("writes of {}: {way}", system.name())));
             let floor = *floor.get_or_insert(nanoseconds);
             rounds.push(nanoseconds);
             shares.push(floor / nanoseconds * 100.0);
@@ -185,8 +201,8 @@ fn measure(options: &LogOptions, folder: &Path, load: Load) -> Result<Vec<Figure
     Ok(figures)
 }
 
-/// Nanoseconds of one append.
-fn round(system: System, folder: &Path, load: &Load) -> Result<f64, Failure> {
+/// Nanoseconds of one append, and which way it went to the disk, if the system says so.
+fn round(system: System, folder: &Path, load: &Load) -> Result<(f64, Option<String>), Failure> {
     let folder = folder.join("log");
     std::fs::create_dir_all(&folder)?;
     let payload = vec![7; load.payload];
@@ -200,16 +216,16 @@ fn round(system: System, folder: &Path, load: &Load) -> Result<f64, Failure> {
     }
     let taken = start.elapsed();
     let entries = ((load.before + load.times) * load.at) as u64;
-    let found = log.last()?;
+    let (found, writes) = (log.last()?, log.writes());
     drop(log);
     std::fs::remove_dir_all(&folder)?;
     if found != entries {
         return Err(format!("{}: {found} entries, of {entries}", system.name()).into());
     }
-    Ok(taken.as_nanos() as f64 / load.times as f64)
+    Ok((taken.as_nanos() as f64 / load.times as f64, writes))
 }
 
-const SYSTEMS: usize = 6;
+const SYSTEMS: usize = 7;
 /// About so many bytes are appended in a round.
 const MOST_BYTES: usize = 48 << 20;
 const BLOCK_BYTES: usize = 4_096;

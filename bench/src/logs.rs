@@ -13,6 +13,11 @@ pub(crate) trait Appender {
     /// Appends so many entries of this payload, and returns when they are durable.
     fn append(&mut self, payload: &[u8], count: usize) -> Result<(), Failure>;
 
+    /// Which way its writes go to the disk, if it says so.
+    fn writes(&self) -> Option<String> {
+        None
+    }
+
     /// The index of the last entry that it has.
     fn last(&mut self) -> Result<u64, Failure>;
 }

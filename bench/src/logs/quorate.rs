@@ -11,7 +11,7 @@ use raft_core::ids::{Boot, LogIndex, NodeId, Term};
 use raft_core::log::{HardState, Log as _, Receipt, Write};
 use raft_core::record::ClientHeader;
 use raft_core::time::LogTime;
-use raft_log::{StdFs, Wal, WalSettings};
+use raft_log::{FsSettings, RunOn, StdFs, Wal, WalSettings};
 
 use super::Appender;
 use crate::clusters::Failure;
@@ -24,9 +24,14 @@ pub(crate) struct Log {
 }
 
 impl Log {
-    pub(crate) fn open(folder: &Path) -> Result<Self, Failure> {
+    pub(crate) fn open(folder: &Path, run_on: RunOn) -> Result<Self, Failure> {
         let waker = Waker::from(Arc::new(Unpark(thread::current())));
-        let mut open = pin!(Wal::open(StdFs::open(folder)?, WalSettings::default()));
+        let settings = FsSettings {
+            run_on,
+            ..FsSettings::default()
+        };
+        let fs = StdFs::open_with(folder, settings)?;
+        let mut open = pin!(Wal::open(fs, WalSettings::default()));
         let wal = loop {
             match open.as_mut().poll(&mut Context::from_waker(&waker)) {
                 Poll::Ready(opened) => break opened?.0,
@@ -75,6 +80,10 @@ impl Appender for Log {
         }
         self.last += count as u64;
         Ok(())
+    }
+
+    fn writes(&self) -> Option<String> {
+        Some(self.wal.fs().writes().to_string())
     }
 
     fn last(&mut self) -> Result<u64, Failure> {
