@@ -141,7 +141,7 @@ pub enum WritePath {
 impl fmt::Display for WritePath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Direct => "direct (O_DIRECT and O_DSYNC)",
+            Self::Direct => "direct (O_DIRECT, RWF_DSYNC)",
             Self::Buffered => "buffered, then fdatasync",
         })
     }

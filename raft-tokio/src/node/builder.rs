@@ -162,7 +162,8 @@ impl NodeBuilder {
         self.start_on(fs, app).await
     }
 
-    /// [`Self::start`] on a file system of your own, in place of a folder.
+    /// [`Self::start`] on a file system of your own, in place of a folder; or in a folder that is used in
+    /// another way than by default ([`StdFs::open_with`]).
     ///
     /// # Errors
     ///
