@@ -1,8 +1,9 @@
-//! Real files: one folder, and one thread that does all its input and output in order.
+//! Real files: one folder, and one thread that does its input and output in order.
 //!
 //! Only this file and those below it know threads and operating-system files. Waking up a second
 //! thread costs more than most writes, so there is at most one; what overlaps is the driver's work
-//! with the disk's. Who drives a log on a thread that may block can do without ([`RunOn`]).
+//! with the disk's. Who drives a log on a thread that may block can do without ([`RunOn`]). Only
+//! files are made beside all that, each on a thread that ends with it: that takes long, and is rare.
 
 use std::fmt;
 use std::io;
@@ -16,6 +17,7 @@ use futures_channel::oneshot;
 use super::{Answer, Completion, Fs, FsError, Operation};
 use disk::Disk;
 
+mod creations;
 mod direct;
 mod disk;
 mod files;
@@ -25,8 +27,8 @@ pub(crate) mod read_only;
 
 /// A folder of the operating system. Clones share the folder, its lock and its thread.
 ///
-/// Operations take effect one after the other, in the order in which they were started. Dropping
-/// the last clone waits until all that was started is done, and gives up the lock.
+/// Operations take effect one after the other, in the order in which they were started; only a file that
+/// is made holds up nothing but what concerns it. Dropping the last clone waits until all that was started is done, and gives up the lock.
 #[derive(Clone, Debug)]
 pub struct StdFs {
     runner: Runner,
@@ -72,17 +74,18 @@ impl StdFs {
 
 impl Fs for StdFs {
     fn start(&self, operation: Operation) -> Completion {
+        let (reply, answer) = oneshot::channel();
+        // Where the disk is gone, so is the reply, and whoever waits is told.
         match &self.runner {
-            Runner::Thread(thread) => thread.start_job(operation),
+            Runner::Thread(thread) => thread.start_job(Job { operation, reply }),
             Runner::Caller(disk) => {
                 // One that panicked has left the files in a state that nobody knows.
-                let answer = match disk.lock() {
-                    Ok(mut disk) => disk.run(operation),
-                    Err(_) => Err(FsError::Stopped),
-                };
-                Box::pin(std::future::ready(answer))
+                if let Ok(mut disk) = disk.lock() {
+                    disk.start(operation, reply);
+                }
             }
         }
+        Box::pin(async move { answer.await.unwrap_or(Err(FsError::Stopped)) })
     }
 }
 
@@ -153,8 +156,8 @@ pub enum RunOn {
     /// One of the folder's own: whoever starts an operation never waits for the disk.
     #[default]
     OwnThread,
-    /// The one that starts them: [`Fs::start`] returns when the operation is over, and blocks its
-    /// thread until then, also for the operations that other threads started before. Saves handing
+    /// The one that starts them: [`Fs::start`] returns when the operation is over (but for making a
+    /// file), and blocks its thread until then, also for the operations that other threads started before. Saves handing
     /// each write over to another thread and waking up again. Only where the thread has nothing
     /// else to do meanwhile: never on that of an asynchronous runtime.
     CallersThread,
@@ -186,13 +189,10 @@ impl DiskThread {
         })
     }
 
-    fn start_job(&self, operation: Operation) -> Completion {
-        let (answer, answered) = oneshot::channel();
+    fn start_job(&self, job: Job) {
         if let Some(jobs) = &self.jobs {
-            // A thread that has ended drops the job, which the completion then reports.
-            let _ = jobs.send(Job { operation, answer });
+            let _ = jobs.send(job);
         }
-        Box::pin(async move { answered.await.unwrap_or(Err(FsError::Stopped)) })
     }
 }
 
@@ -211,14 +211,15 @@ impl Drop for DiskThread {
 
 struct Job {
     operation: Operation,
-    answer: oneshot::Sender<Result<Answer, FsError>>,
+    reply: Reply,
 }
 
+/// Where the answer to an operation goes.
+type Reply = oneshot::Sender<Result<Answer, FsError>>;
+
 fn serve(mut disk: Disk, jobs: &Receiver<Job>) {
-    while let Ok(Job { operation, answer }) = jobs.recv() {
-        let result = disk.run(operation);
-        // Whoever asked may no longer care.
-        let _ = answer.send(result);
+    while let Ok(Job { operation, reply }) = jobs.recv() {
+        disk.start(operation, reply);
     }
 }
 

@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::FlockOperation;
 
+use super::creations::Creations;
 use super::direct::Gathered;
 use super::files::Files;
 use super::open_file::OpenFile;
-use super::{WritePath, fs_error};
+use super::{Reply, WritePath, fs_error};
 use crate::fs::{Answer, FsError, Operation};
 
 /// A folder with its lock.
@@ -17,6 +18,7 @@ use crate::fs::{Answer, FsError, Operation};
 pub(super) struct Disk {
     folder: PathBuf,
     files: Files,
+    creations: Creations,
     lock: Option<File>,
     /// Why a sync of the folder failed: what it was to make durable is not known.
     failed_sync: Option<FsError>,
@@ -29,19 +31,26 @@ impl Disk {
         Self {
             files: Files::new(folder.clone()),
             folder,
+            creations: Creations::default(),
             lock: None,
             failed_sync: None,
             gathered: (writes == WritePath::Direct).then(Gathered::default),
         }
     }
 
-    pub(super) fn run(&mut self, operation: Operation) -> Result<Answer, FsError> {
+    /// Does an operation, and replies: at once, unless it is to make a file. That goes on beside whatever
+    /// comes next, but for what concerns that file.
+    pub(super) fn start(&mut self, operation: Operation, reply: Reply) {
+        self.wait_for_creation(&operation);
         let files = &mut self.files;
         let (result, name) = match operation {
-            Operation::Lock => return self.lock(),
-            Operation::SyncFolder => return self.sync_folder(),
+            Operation::Create { name, length } => match files.path(&name) {
+                Ok(path) => return self.creations.begin(name, path, length, reply),
+                Err(error) => (Err(error), name),
+            },
+            Operation::Lock => return answer(reply, self.lock()),
+            Operation::SyncFolder => return answer(reply, self.sync_folder()),
             Operation::List => (self.list().map(Answer::Names), String::new()),
-            Operation::Create { name, length } => (done(files.create(&name, length)), name),
             Operation::Read {
                 name,
                 offset,
@@ -69,7 +78,27 @@ impl Disk {
             Operation::Rename { from, to } => (done(files.rename(&from, &to)), from),
             Operation::Remove { name } => (done(files.remove(&name)), name),
         };
-        result.map_err(|error| fs_error(&self.folder.join(name), &error))
+        answer(
+            reply,
+            result.map_err(|error| fs_error(&self.folder.join(name), &error)),
+        );
+    }
+
+    /// What is done to one file is done in order.
+    fn wait_for_creation(&mut self, operation: &Operation) {
+        match operation {
+            Operation::Lock | Operation::List | Operation::SyncFolder => {}
+            Operation::Rename { from, to } => {
+                self.creations.finish(from);
+                self.creations.finish(to);
+            }
+            Operation::Create { name, .. }
+            | Operation::Read { name, .. }
+            | Operation::Write { name, .. }
+            | Operation::Sync { name }
+            | Operation::SetLength { name, .. }
+            | Operation::Remove { name } => self.creations.finish(name),
+        }
     }
 
     fn sync_folder(&mut self) -> Result<Answer, FsError> {
@@ -125,12 +154,18 @@ impl Disk {
 
 impl Drop for Disk {
     fn drop(&mut self) {
+        self.creations.finish_all();
         if let Some(lock) = &self.lock {
             // Closing the file is not enough while another thread starts a process, which has all
             // files for a moment. If this fails, closing it does what it can.
             let _ = rustix::fs::flock(lock, FlockOperation::Unlock);
         }
     }
+}
+
+/// Whoever asked may no longer care.
+fn answer(reply: Reply, result: Result<Answer, FsError>) {
+    let _ = reply.send(result);
 }
 
 fn done(result: io::Result<()>) -> io::Result<Answer> {
@@ -184,10 +219,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let disk = || Disk::new(folder.path().to_owned(), WritePath::Buffered);
         let mut first = disk();
-        assert_eq!(first.run(Operation::Lock), Ok(Answer::Done));
+        assert_eq!(first.lock(), Ok(Answer::Done));
         let as_a_new_process_has_it = first.lock.as_ref().unwrap().try_clone().unwrap();
         drop(first);
-        assert_eq!(disk().run(Operation::Lock), Ok(Answer::Done));
+        assert_eq!(disk().lock(), Ok(Answer::Done));
         drop(as_a_new_process_has_it);
     }
 }

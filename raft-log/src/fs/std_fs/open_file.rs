@@ -24,16 +24,6 @@ pub(super) struct OpenFile {
 }
 
 impl OpenFile {
-    /// One that was created, and filled up to this length.
-    pub(super) const fn created(file: File, length: u64) -> Self {
-        Self {
-            buffered: file,
-            direct: DirectFile::NotOpened,
-            unsynced: Unsynced::Content,
-            length,
-        }
-    }
-
     /// Opens one that is there already.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         let buffered = OpenOptions::new().read(true).write(true).open(path)?;

@@ -267,6 +267,57 @@ fn on_the_callers_thread_an_operation_is_over_when_it_was_started() {
     assert_eq!(created, Poll::Ready(Ok(Answer::Done)));
 }
 
+/// Files are made beside all else, but what concerns one waits until it is there.
+#[test]
+fn what_is_done_to_a_file_that_is_being_made_is_done_afterwards() {
+    for run_on in [RunOn::OwnThread, RunOn::CallersThread] {
+        let folder = tempfile::tempdir().unwrap();
+        let fs = StdFs::open_with(folder.path(), settings(Writes::Auto, run_on)).unwrap();
+        let create = |name: &str| Operation::Create {
+            name: String::from(name),
+            length: LONG,
+        };
+        // Nobody waits for these; the first two are of other names.
+        drop(fs.start(create("other")));
+        drop(fs.start(create("another")));
+        drop(fs.start(create("file")));
+        assert_eq!(read(&fs, LONG - 2, 9), bytes(&[0; 2]));
+        drop(fs.start(Operation::Rename {
+            from: String::from("other"),
+            to: String::from("another"),
+        }));
+        drop(fs.start(Operation::Remove { name: name() }));
+        drop(fs.start(create("file")));
+        let again = run(&fs, create("file"));
+        assert!(matches!(again, Err(FsError::Exists { .. })), "{again:?}");
+        drop(fs);
+        let found = fs::read_dir(folder.path()).unwrap().map(|entry| {
+            let entry = entry.unwrap();
+            (entry.file_name(), entry.metadata().unwrap().len())
+        });
+        let mut found: Vec<_> = found.collect();
+        found.sort();
+        assert_eq!(found, [("another".into(), LONG), ("file".into(), LONG)]);
+    }
+}
+
+/// Whoever drops the folder finds all of what was started.
+#[test]
+fn a_file_that_is_being_made_is_there_when_the_folder_is_dropped() {
+    for run_on in [RunOn::OwnThread, RunOn::CallersThread] {
+        let folder = tempfile::tempdir().unwrap();
+        let fs = StdFs::open_with(folder.path(), settings(Writes::Auto, run_on)).unwrap();
+        let length = LONG;
+        drop(fs.start(Operation::Create {
+            name: name(),
+            length,
+        }));
+        drop(fs);
+        let found = fs::metadata(folder.path().join(name())).unwrap().len();
+        assert_eq!(found, LONG);
+    }
+}
+
 #[test]
 fn the_lock_is_given_up_with_the_last_clone_on_the_callers_thread_too() {
     let folder = tempfile::tempdir().unwrap();
@@ -368,3 +419,6 @@ fn a_full_disk_is_told_as_such() {
         assert!(matches!(&full, FsError::NoSpace { detail } if detail.contains("file")));
     }
 }
+
+/// Long enough to be under way when the next operation is started.
+const LONG: u64 = 8 << 20;
