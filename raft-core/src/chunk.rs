@@ -54,11 +54,7 @@ pub struct Chunk {
     skipped: u32,
     /// How many bytes of payload stand before the table in the buffer.
     before_table: u32,
-    ids_only: bool,
-    /// Whether it is a single configuration entry.
-    config: bool,
-    /// Whether nothing of the buffer is trimmed away.
-    whole: bool,
+    form: Form,
 }
 
 impl Chunk {
@@ -138,12 +134,12 @@ impl Chunk {
 
     /// Whether the payloads were left out.
     pub const fn is_ids_only(&self) -> bool {
-        self.ids_only
+        self.form.has(Form::IDS_ONLY)
     }
 
     /// The bytes the view's payloads take.
     pub fn payload_bytes(&self) -> usize {
-        if self.whole && !self.ids_only {
+        if self.is_whole() && !self.is_ids_only() {
             return self.before_table as usize;
         }
         let Range { start, end } = self.payload_range();
@@ -157,7 +153,7 @@ impl Chunk {
 
     /// Whether the chunk is a single configuration entry, which is in force from its append on.
     pub const fn is_config(&self) -> bool {
-        self.config
+        self.form.has(Form::CONFIG)
     }
 
     /// The entries in `range` (start inclusive, end exclusive) as a view that shares the bytes;
@@ -174,7 +170,7 @@ impl Chunk {
             first,
             count,
             skipped: self.skipped.saturating_add(trimmed),
-            whole: self.whole && count == self.count,
+            form: self.form_of(count),
             ..self.clone()
         })
     }
@@ -196,7 +192,7 @@ impl Chunk {
         let count = u32::try_from(fitting).unwrap_or(self.count);
         Self {
             count,
-            whole: self.whole && count == self.count,
+            form: self.form_of(count),
             ..self.clone()
         }
     }
@@ -223,7 +219,7 @@ impl Chunk {
     /// kept whole, since they act on append.
     #[must_use]
     pub fn ids_only(&self, checksum: Checksum) -> Self {
-        if self.ids_only || self.is_config() {
+        if self.is_ids_only() || self.is_config() {
             return self.clone();
         }
         self.encoded_anew(true, checksum)
@@ -235,13 +231,22 @@ impl Chunk {
         if self.is_whole() {
             self.buffer.clone()
         } else {
-            self.encoded_anew(self.ids_only, checksum).buffer
+            self.encoded_anew(self.is_ids_only(), checksum).buffer
         }
     }
 
     /// Whether this is a whole chunk, not a trimmed view of one.
     pub const fn is_whole(&self) -> bool {
-        self.whole
+        self.form.has(Form::WHOLE)
+    }
+
+    /// The form of a view of so many of these entries.
+    const fn form_of(&self, count: u32) -> Form {
+        if count == self.count {
+            self.form
+        } else {
+            self.form.without(Form::WHOLE)
+        }
     }
 
     fn encoded_anew(&self, ids_only: bool, checksum: Checksum) -> Self {
@@ -319,7 +324,7 @@ impl Chunk {
 
     /// The payloads, where there are any, must be those that were sealed.
     fn check_payloads(&self, sealed: u32, checksum: Checksum) -> Result<(), ChunkError> {
-        if !self.ids_only && checksum(0, self.payloads()) != sealed {
+        if !self.is_ids_only() && checksum(0, self.payloads()) != sealed {
             return Err(ChunkError::PayloadChecksum);
         }
         self.check_records()
@@ -352,7 +357,7 @@ impl Chunk {
 
     fn record<'a>(&self, kind: u8, payload: &'a [u8]) -> Record<'a> {
         match kind {
-            _ if self.ids_only => Record::Absent { kind },
+            _ if self.is_ids_only() => Record::Absent { kind },
             kind::NO_OP if payload.is_empty() => Record::NoOp,
             kind::CLIENT => match ClientHeader::split(payload) {
                 Some((header, payload)) => Record::Client { header, payload },
@@ -407,6 +412,35 @@ impl Chunk {
             .unwrap_or(&[]);
         rows.chunks_exact(ROW_BYTES)
             .filter_map(|row| row.try_into().ok().map(TableRow))
+    }
+}
+
+/// What kind of chunk or view it is.
+///
+/// It is a number because chunks are handed on by value all the time: of truth values each, what may
+/// hold a chunk or something else would be told from one of their bytes, and copied around that byte in
+/// pieces that wait for each other.
+#[derive(Clone, Copy)]
+struct Form(u32);
+
+impl Form {
+    /// The payloads were left out.
+    const IDS_ONLY: Self = Self(1);
+    /// It is a single configuration entry.
+    const CONFIG: Self = Self(2);
+    /// Nothing of the buffer is trimmed away.
+    const WHOLE: Self = Self(4);
+
+    const fn has(self, part: Self) -> bool {
+        self.0 & part.0 != 0
+    }
+
+    const fn with(self, part: Self) -> Self {
+        Self(self.0 | part.0)
+    }
+
+    const fn without(self, part: Self) -> Self {
+        Self(self.0 & !part.0)
     }
 }
 

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use super::{Checksum, Chunk, ChunkError};
+use super::{Checksum, Chunk, ChunkError, Form};
 use crate::ids::{LogIndex, Term};
 use crate::record::{ClientHeader, kind};
 use crate::time::LogTime;
@@ -121,11 +121,14 @@ impl Header {
                 true => 0,
                 false => self.payload_length,
             },
-            ids_only: self.ids_only(),
-            config: false,
-            whole: true,
+            form: match self.ids_only() {
+                true => Form::WHOLE.with(Form::IDS_ONLY),
+                false => Form::WHOLE,
+            },
         };
-        chunk.config = self.count == 1 && chunk.row(0).kind() == kind::CONFIG;
+        if self.count == 1 && chunk.row(0).kind() == kind::CONFIG {
+            chunk.form = chunk.form.with(Form::CONFIG);
+        }
         chunk
     }
 }
