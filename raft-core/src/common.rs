@@ -15,7 +15,7 @@ use crate::configuration::Configuration;
 use crate::error::Fault;
 use crate::hull::Setup;
 use crate::ids::{EntryId, LogIndex, NodeId, Peer, Term};
-use crate::log::{BatchNumber, HardState, Recovered};
+use crate::log::{BatchNumber, Durable, HardState, Recovered};
 use crate::message::{Body, Message};
 use crate::random::Random;
 use crate::record::Record;
@@ -153,6 +153,19 @@ impl Common {
     /// The last entry by which candidates are measured.
     pub(crate) fn measure(&self) -> EntryId {
         rule::measure(self.last(), self.lost_through())
+    }
+
+    /// More is durable, and what waited for that may leave.
+    pub(crate) fn take_durable(&mut self, durable: Durable) {
+        self.disk.on_durable(durable, self.hard.boot);
+        let disk = &self.disk;
+        self.outbox.merge_ready(|batch| disk.is_durable(batch));
+    }
+
+    /// Whether a snapshot stands for entries that this node need not keep; for a witness, whatever
+    /// is durable does.
+    pub(crate) fn stands_on_snapshot(&self) -> bool {
+        self.witness || self.snapshots.stored().is_some()
     }
 
     /// Takes note of what is durable: a log that reaches as far as it once did is whole.

@@ -8,12 +8,11 @@ use alloc::boxed::Box;
 
 use crate::chunk::Chunk;
 use crate::common::Common;
-use crate::common::events::InputNote;
 use crate::configuration::Configuration;
 use crate::error::{Dropped, Fault, OpenError};
 use crate::ids::{Boot, EntryId, LogIndex, NodeId, Peer, Term};
 use crate::invariants::{self, Before};
-use crate::log::{LogError, Recovered, Write};
+use crate::log::{LogError, Recovered};
 use crate::message::{
     AppendEntriesReply, AppendVerdict, Body, HeartbeatReply, InstallSnapshotReply, InstallVerdict,
     Lane, Message, RequestVote, RequestVoteReply, TimeoutNow,
@@ -40,6 +39,7 @@ mod output;
 mod quiet;
 mod snapshot_job;
 mod snapshots;
+mod writes;
 
 pub use input::{Input, Loaded, Proposals, Reconfigure, Transfer};
 pub use open::Setup;
@@ -80,46 +80,24 @@ impl Hull {
     /// earlier one counts as that earlier one.
     pub fn step(&mut self, now: Time, input: Input) {
         self.common.now = self.common.now.max(now);
-        self.common
-            .events
-            .note_input(note_of(&input, self.common.now));
+        let note = input.note(self.common.now);
+        self.common.events.note_input(note);
         self.common.forget_old_promises();
-        if let Input::Applied(index) = input {
-            if self.on_applied(index) {
-                self.forget_old_payloads();
-                return;
-            }
+        // These mostly change so little that what they change is all there is to check.
+        let is_all = match input {
+            Input::Applied(index) => self.on_applied(index),
+            Input::Durable(durable) => self.follow_disk(durable),
+            _ => false,
+        };
+        if is_all {
+            return self.forget_old_payloads();
         }
         let before = Before::of(self);
         self.rouse_for(&input);
-        let next = match input {
-            _ if self.common.fault.is_some() => self.decline(input),
-            Input::Message(message) => self.on_message(message),
-            Input::ConnectionLost(node) => self.on_connection_lost(node),
-            Input::DeadlinePassed => self.on_deadline(),
-            Input::Rouse => Next::Stay,
-            Input::Propose(proposals) => self.on_propose(proposals),
-            Input::Read(tickets) => self.on_read(tickets),
-            Input::Transfer(request) => self.on_transfer(request),
-            Input::Reconfigure(wish) => self.on_reconfigure(wish),
-            Input::CancelReconfigure(ticket) => self.on_cancel_reconfigure(ticket),
-            Input::Durable(durable) => {
-                self.common.disk.on_durable(durable, self.common.hard.boot);
-                let disk = &self.common.disk;
-                self.common
-                    .outbox
-                    .merge_ready(|batch| disk.is_durable(batch));
-                self.common.check_repair();
-                self.on_durable()
-            }
-            Input::WriteFailed(error) => self.stop(error),
-            Input::Loaded(loaded) => self.on_loaded(loaded),
-            Input::Applied(_) => Next::Stay,
-            Input::TakeSnapshot => {
-                self.common.snapshots.want();
-                Next::Stay
-            }
-            Input::Snapshot(done) => self.on_snapshot_done(done),
+        let next = if self.common.fault.is_some() {
+            self.decline(input)
+        } else {
+            self.take(input)
         };
         if next != Next::Stay {
             self.transition(next);
@@ -129,6 +107,29 @@ impl Hull {
         invariants::check(self, &before);
         if self.common.fault.is_some() && self.role() != Role::Follower {
             self.transition(Next::Follower);
+        }
+    }
+
+    /// What a hull that goes on makes of an input.
+    fn take(&mut self, input: Input) -> Next {
+        match input {
+            Input::Message(message) => self.on_message(message),
+            Input::ConnectionLost(node) => self.on_connection_lost(node),
+            Input::DeadlinePassed => self.on_deadline(),
+            Input::Rouse | Input::Applied(_) => Next::Stay,
+            Input::Propose(proposals) => self.on_propose(proposals),
+            Input::Read(tickets) => self.on_read(tickets),
+            Input::Transfer(request) => self.on_transfer(request),
+            Input::Reconfigure(wish) => self.on_reconfigure(wish),
+            Input::CancelReconfigure(ticket) => self.on_cancel_reconfigure(ticket),
+            Input::Durable(durable) => self.on_durable(durable),
+            Input::WriteFailed(error) => self.stop(error),
+            Input::Loaded(loaded) => self.on_loaded(loaded),
+            Input::TakeSnapshot => {
+                self.common.snapshots.want();
+                Next::Stay
+            }
+            Input::Snapshot(done) => self.on_snapshot_done(done),
         }
     }
 
@@ -142,7 +143,7 @@ impl Hull {
         let before = common.applying.applied();
         common.applying.on_applied(index);
         invariants::applied(common, before);
-        common.fault.is_none() && !common.witness && common.snapshots.stored().is_none()
+        common.fault.is_none() && !common.stands_on_snapshot()
     }
 
     fn stop(&mut self, error: LogError) -> Next {
@@ -316,14 +317,6 @@ impl Hull {
         }
     }
 
-    fn on_durable(&mut self) -> Next {
-        match &mut self.state {
-            State::Candidate(candidate) => candidate.count(&self.common),
-            State::Leader(leader) => leader.advance_commit(&mut self.common),
-            State::Follower(_) | State::PreCandidate(_) => Next::Stay,
-        }
-    }
-
     fn on_loaded(&mut self, loaded: Loaded) -> Next {
         let applying = &mut self.common.applying;
         if applying.end_load(loaded.number) {
@@ -481,28 +474,6 @@ impl Hull {
 
 /// What is to be done.
 impl Hull {
-    /// All that has to be durable since the last write, as one atomic batch. Hand the batches to
-    /// the log in the order they come.
-    #[inline]
-    pub fn next_write(&mut self) -> Option<Write> {
-        if self.common.disk.is_clean(&self.common.hard) {
-            return None;
-        }
-        self.pull_write()
-    }
-
-    #[inline(never)]
-    fn pull_write(&mut self) -> Option<Write> {
-        let common = &mut self.common;
-        if common.fault.is_some() {
-            return None;
-        }
-        let max_in_flight = common.settings.max_writes_in_flight;
-        common
-            .disk
-            .next_write(&mut common.hard, common.now, max_in_flight)
-    }
-
     /// The next message for `to` in `lane`, given that the lane takes `room` more bytes. A request
     /// with entries may exceed the room by one entry, so that a large one gets through at all.
     #[inline]
@@ -589,12 +560,4 @@ impl Hull {
             State::Leader(leader) => leader.deadline(),
         }
     }
-}
-
-fn note_of(input: &Input, now: Time) -> InputNote {
-    let (name, from) = match input {
-        Input::Message(message) => (message.body.name(), Some((message.from.id, message.term))),
-        other => (other.name(), None),
-    };
-    InputNote { now, name, from }
 }

@@ -13,7 +13,7 @@ use crate::time::Time;
 macro_rules! require {
     ($holds:expr, $($statement:tt)+) => {
         if !$holds {
-            return Err(alloc::format!($($statement)+));
+            return Err(Telling::of(format_args!($($statement)+)));
         }
     };
 }
@@ -63,6 +63,9 @@ pub(crate) fn check(_hull: &mut Hull, _before: &Before) {}
 pub(crate) fn applied(_common: &mut crate::common::Common, _before: LogIndex) {}
 
 #[cfg(no_invariants)]
+pub(crate) fn durable(_common: &mut crate::common::Common, _before: LogIndex) {}
+
+#[cfg(no_invariants)]
 pub(crate) fn arrow(_common: &mut crate::common::Common, _from: Role, _to: Role) {}
 
 #[cfg(no_invariants)]
@@ -73,12 +76,13 @@ pub(crate) fn follows(
 }
 
 #[cfg(not(no_invariants))]
-pub(crate) use checks::{applied, arrow, check, follows};
+pub(crate) use checks::{applied, arrow, check, durable, follows};
 
 #[cfg(not(no_invariants))]
 mod checks {
     use alloc::string::String;
     use alloc::vec::Vec;
+    use core::fmt;
 
     use super::Before;
     use crate::chunk::Chunk;
@@ -95,8 +99,36 @@ mod checks {
 
     /// Checks everything after a step. The first statement that does not hold stops the hull.
     pub(crate) fn check(hull: &mut Hull, before: &Before) {
-        if let Err(statement) = all_holds(hull, before) {
-            stop(hull.common_mut(), statement);
+        if all_holds::<Unsaid>(hull, before).is_err() {
+            tell(hull, before);
+        }
+    }
+
+    /// Stops the hull, and says what it was that does not hold.
+    #[cold]
+    fn tell(hull: &mut Hull, before: &Before) {
+        let statement = all_holds::<String>(hull, before).err().unwrap_or_default();
+        stop(hull.common_mut(), statement);
+    }
+
+    /// What is made of a statement that does not hold.
+    trait Telling {
+        fn of(statement: fmt::Arguments<'_>) -> Self;
+    }
+
+    /// Nothing. Each step is checked like this: of values that may have to be put into words, none
+    /// could stay where a comparison needs it. What is broken is looked for once more, to be told.
+    struct Unsaid;
+
+    impl Telling for Unsaid {
+        fn of(_statement: fmt::Arguments<'_>) -> Self {
+            Self
+        }
+    }
+
+    impl Telling for String {
+        fn of(statement: fmt::Arguments<'_>) -> Self {
+            alloc::fmt::format(statement)
         }
     }
 
@@ -109,6 +141,17 @@ mod checks {
                 "applied before {before} <= now {applied} <= handed out {handed_out} <= \
                  {applicable}"
             );
+            stop(common, statement);
+        }
+    }
+
+    /// What is durable grows, and lies in the log. Nothing else that is said of it could be broken by
+    /// its growing.
+    pub(crate) fn durable(common: &mut Common, before: LogIndex) {
+        let (durable, last) = (common.disk.durable_index(), common.last());
+        if !(before <= durable && durable <= last.index) {
+            let statement =
+                alloc::format!("durable before {before} <= now {durable}, in the log, to {last}");
             stop(common, statement);
         }
     }
@@ -143,7 +186,8 @@ mod checks {
         }));
     }
 
-    fn all_holds(hull: &Hull, before: &Before) -> Result<(), String> {
+    #[inline(never)]
+    fn all_holds<T: Telling>(hull: &Hull, before: &Before) -> Result<(), T> {
         let now = Before::of(hull);
         let (common, state) = hull.parts();
         between_instants(&now, before)?;
@@ -154,8 +198,8 @@ mod checks {
         memory_holds(common, state, &now)?;
         match state {
             State::Leader(leader) => {
-                leader_holds(common, leader, &now)?;
-                followers_hold(common, leader, &now)?;
+                leader_holds(common, leader, before)?;
+                followers_hold(common, leader)?;
                 reads_hold(common, leader)?;
                 lease_holds(common, leader)?;
             }
@@ -164,7 +208,7 @@ mod checks {
         quiet_holds(common, state)
     }
 
-    fn between_instants(now: &Before, before: &Before) -> Result<(), String> {
+    fn between_instants<T: Telling>(now: &Before, before: &Before) -> Result<(), T> {
         require!(
             now.boot == before.boot,
             "the boot stays {}: {}",
@@ -206,7 +250,7 @@ mod checks {
     }
 
     /// What is kept beside the log is what the log says, whenever either was touched.
-    fn last_holds(common: &Common, now: &Before, before: &Before) -> Result<(), String> {
+    fn last_holds<T: Telling>(common: &Common, now: &Before, before: &Before) -> Result<(), T> {
         if (now.last, now.forgotten) == (before.last, before.forgotten) {
             return Ok(());
         }
@@ -219,7 +263,7 @@ mod checks {
         Ok(())
     }
 
-    fn log_between_instants(now: &Before, before: &Before) -> Result<(), String> {
+    fn log_between_instants<T: Telling>(now: &Before, before: &Before) -> Result<(), T> {
         let (last, last_before) = (now.last.index, before.last.index);
         let led = before.role == Role::Leader && now.role == Role::Leader;
         let hands_over =
@@ -246,7 +290,7 @@ mod checks {
         Ok(())
     }
 
-    fn indexes_hold(common: &Common, now: &Before) -> Result<(), String> {
+    fn indexes_hold<T: Telling>(common: &Common, now: &Before) -> Result<(), T> {
         let &Before {
             commit,
             handed_out,
@@ -297,7 +341,7 @@ mod checks {
 
     /// What is kept of the log fits what the log is; and a witness leads nobody and applies
     /// nothing, and has no payload, where the others have all.
-    fn log_holds(common: &Common, now: &Before) -> Result<(), String> {
+    fn log_holds<T: Telling>(common: &Common, now: &Before) -> Result<(), T> {
         let last = now.last;
         let (chunks, _) = common.entries.cache();
         let newest = chunks.back();
@@ -326,7 +370,7 @@ mod checks {
 
     /// What is in memory beyond the budget waits for the disk; and there is one message of each
     /// kind for a peer, and an acknowledgement for each batch under way.
-    fn memory_holds(common: &Common, state: &State, now: &Before) -> Result<(), String> {
+    fn memory_holds<T: Telling>(common: &Common, state: &State, now: &Before) -> Result<(), T> {
         let (chunks, bytes) = common.entries.cache();
         let needed = |chunk: &Chunk| chunk.last_index() > now.durable;
         // What else is in memory need not be counted while entries are few.
@@ -346,25 +390,30 @@ mod checks {
         Ok(())
     }
 
-    fn leader_holds(common: &Common, leader: &Leader, now: &Before) -> Result<(), String> {
+    fn leader_holds<T: Telling>(
+        common: &Common,
+        leader: &Leader,
+        before: &Before,
+    ) -> Result<(), T> {
+        let (vote, term, last) = (common.hard.vote, common.hard.term, common.last());
         require!(
-            now.vote == Some(common.me.id),
-            "a leader voted for itself: {:?}",
-            now.vote
+            vote == Some(common.me.id),
+            "a leader voted for itself: {vote:?}"
         );
         require!(
-            now.last.term == now.term,
-            "a leader's log ends in its own term {}: {}",
-            now.term,
-            now.last
+            last.term == term,
+            "a leader's log ends in its own term {term}: {last}"
         );
-        let to = now.transferring_to;
+        let to = leader.transferring_to();
         require!(
             to.is_none_or(|to| leader.followers().contains_key(&to)),
             "who is handed over to is followed: {to:?}"
         );
+        // A leader's configuration changes as its log does, and whom it sends to with that.
+        let led = before.role == Role::Leader && before.last == last;
+        let others = common.configurations.standing().others as usize;
         require!(
-            sends_to_all(common, leader),
+            leader.followers().len() == others && (led || sends_to_all(common, leader)),
             "a leader sends to all of {:?} and nobody else: {:?}",
             common.configuration(),
             leader.followers().keys().collect::<Vec<_>>()
@@ -372,8 +421,9 @@ mod checks {
         Ok(())
     }
 
-    fn followers_hold(common: &Common, leader: &Leader, now: &Before) -> Result<(), String> {
-        let (last, round) = (now.last, leader.round());
+    fn followers_hold<T: Telling>(common: &Common, leader: &Leader) -> Result<(), T> {
+        let (last, round) = (common.last(), leader.round());
+        let durable = common.disk.durable_index();
         for progress in leader.followers().values() {
             let (matched, next) = (progress.matched(), progress.next());
             require!(
@@ -388,10 +438,9 @@ mod checks {
             // A witness is told of what is durable here and of nothing more.
             let (told, sent) = (progress.witness(), progress.sent_through());
             require!(
-                told.is_none() || sent <= now.durable,
-                "{:?}, a witness, may be told of {told:?}, was of {sent}; durable: {}",
-                progress.peer(),
-                now.durable
+                told.is_none() || sent <= durable,
+                "{:?}, a witness, may be told of {told:?}, was of {sent}; durable: {durable}",
+                progress.peer()
             );
             match progress.mode() {
                 Mode::Probe { .. } => {}
@@ -410,7 +459,7 @@ mod checks {
     }
 
     /// What is sent of a snapshot is stored here, and no more of it is under way than may be.
-    fn transfer_holds(common: &Common, transfer: &Transfer) -> Result<(), String> {
+    fn transfer_holds<T: Telling>(common: &Common, transfer: &Transfer) -> Result<(), T> {
         let (id, stored, bytes) = (transfer.id(), transfer.stored(), transfer.bytes());
         let limits = &common.settings;
         let most = limits.max_bytes_in_flight.max(limits.max_append_bytes);
@@ -453,7 +502,7 @@ mod checks {
     }
 
     /// Whoever waits for nothing has nothing to wait for.
-    fn quiet_holds(common: &Common, state: &State) -> Result<(), String> {
+    fn quiet_holds<T: Telling>(common: &Common, state: &State) -> Result<(), T> {
         let (commit, last) = (common.commit_index, common.last().index);
         let holds = match state {
             State::Leader(leader) if leader.is_quiet() => {
@@ -471,17 +520,16 @@ mod checks {
             | State::Candidate(_)
             | State::Leader(_) => true,
         };
-        match holds {
-            true => Ok(()),
-            false => Err(alloc::format!(
-                "who is quiet has committed {commit} of {last}, all its followers hold that, and \
-                 its leader took leave: {state:?}"
-            )),
-        }
+        require!(
+            holds,
+            "who is quiet has committed {commit} of {last}, all its followers hold that, and its \
+             leader took leave: {state:?}"
+        );
+        Ok(())
     }
 
     /// No lease lasts longer than what is promised, and none after the word to take over.
-    fn lease_holds(common: &Common, leader: &Leader) -> Result<(), String> {
+    fn lease_holds<T: Telling>(common: &Common, leader: &Leader) -> Result<(), T> {
         let told = leader.has_told_to_take_over() && !leader.gave_up_lease();
         if common.settings.lease.is_none() && !told {
             return Ok(());
@@ -492,36 +540,33 @@ mod checks {
             .values()
             .map(|one| one.promised().until());
         let longest = asked.max().unwrap_or_default();
-        if told || (end > longest && !is_quorum_alone(common)) {
-            return Err(alloc::format!(
-                "a lease until {end:?} stands on promises until {longest:?}; told another: {told}"
-            ));
-        }
+        require!(
+            !told && (end <= longest || is_quorum_alone(common)),
+            "a lease until {end:?} stands on promises until {longest:?}; told another: {told}"
+        );
         Ok(())
     }
 
     /// What is known of reads.
-    fn reads_hold(common: &Common, leader: &Leader) -> Result<(), String> {
+    fn reads_hold<T: Telling>(common: &Common, leader: &Leader) -> Result<(), T> {
         if leader.reads().pending() == 0 {
             return Ok(());
         }
         let (round, commit) = (leader.round(), common.commit_index);
         let asked = leader.reads().asked();
-        if !asked.clone().is_sorted_by(|one, next| one.0 < next.0) {
-            return Err("each round has one batch of reads, in their order".into());
-        }
+        require!(
+            asked.clone().is_sorted_by(|one, next| one.0 < next.0),
+            "each round has one batch of reads, in their order"
+        );
         let foreseen = asked
             .clone()
             .find(|(at, index)| *at > round || *index > commit);
-        if let Some((at, index)) = foreseen {
-            return Err(alloc::format!(
-                "reads wait for round {at} of {round}, at {index}, committed to {commit}"
-            ));
-        }
+        require!(
+            foreseen.is_none(),
+            "reads wait for round {round} at most, committed to {commit}: {foreseen:?}"
+        );
         let (pending, limit) = (leader.reads().pending(), common.settings.max_pending_reads);
-        if pending > limit {
-            return Err(alloc::format!("{pending} reads wait, of at most {limit}"));
-        }
+        require!(pending <= limit, "{pending} reads wait, of at most {limit}");
         Ok(())
     }
 }

@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::chunk::{Chunk, ChunkBuilder, PushError};
+use crate::common::events::InputNote;
 use crate::configuration::Members;
 use crate::few::Few;
 use crate::hull::SnapshotDone;
@@ -10,6 +11,7 @@ use crate::ids::{LogIndex, NodeId, Ticket};
 use crate::log::{Durable, LogError};
 use crate::message::Message;
 use crate::record::ClientHeader;
+use crate::time::Time;
 
 /// One thing that happened, or that is asked for.
 #[derive(Debug)]
@@ -71,6 +73,15 @@ impl Input {
             Self::TakeSnapshot => "TakeSnapshot",
             Self::Snapshot(_) => "Snapshot",
         }
+    }
+
+    /// What is remembered of it, for a report.
+    pub(super) const fn note(&self, now: Time) -> InputNote {
+        let (name, from) = match self {
+            Self::Message(message) => (message.body.name(), Some((message.from.id, message.term))),
+            other => (other.name(), None),
+        };
+        InputNote { now, name, from }
     }
 }
 

@@ -222,6 +222,27 @@ fn a_leader_sends_to_all_of_the_configuration_and_to_nobody_else() {
     }
 }
 
+/// Whom it sends to is looked at again when its log changes.
+#[test]
+fn a_leader_that_sends_to_another_life_is_told_with_its_next_entry() {
+    let leader = leading();
+    let mut later = leader.clone();
+    let last = later.last().index.next();
+    let mut builder = ChunkBuilder::new();
+    let lives = [
+        peer(1),
+        peer(2),
+        Peer::new(NodeId::new(3), Incarnation::new(9)),
+    ];
+    builder
+        .push_config(&Configuration::of_voters(lives))
+        .unwrap();
+    let chunk = builder.seal(Term::new(1), last, LogTime::ZERO, crc32c);
+    later.common_mut().append(chunk.unwrap());
+    let told = objection(later, &leader).unwrap();
+    assert!(told.contains("nobody else: [n2, n3]"), "{told}");
+}
+
 #[test]
 fn a_configuration_that_may_not_follow_is_an_offence() {
     let voters = |last| Configuration::of_voters((1..=last).map(peer));
@@ -256,6 +277,23 @@ fn the_first_offence_is_the_one_that_is_told() {
     hull.common_mut().hard.change().term = Term::ZERO;
     check(&mut hull, &now);
     assert_eq!(hull.fault().cloned(), first);
+}
+
+/// Nothing else is looked at when a follower's write is durable.
+#[test]
+fn what_is_durable_grows_and_lies_in_the_log() {
+    let told = |before: u64, durable: u64| {
+        let mut hull = applied();
+        hull.common_mut().disk = Disk::new(LogIndex::new(durable));
+        checks::durable(hull.common_mut(), LogIndex::new(before));
+        hull.fault().map(alloc::string::ToString::to_string)
+    };
+    assert_eq!(told(1, 2), None);
+    assert_eq!(told(2, 2), None);
+    let taken_back = told(2, 1).unwrap();
+    assert!(taken_back.contains("before i2 <= now i1"), "{taken_back}");
+    let beyond = told(2, 3).unwrap();
+    assert!(beyond.contains("now i3, in the log, to 2@T5"), "{beyond}");
 }
 
 /// What is told of this offence against what was before.
