@@ -344,7 +344,7 @@ impl Hull {
             // [T3.8.11] Another life of a member is not that member: it answers nothing in its place.
             // [T4.1.37] [T4.1.39] Who is no member here may be one already where it leads or
             // campaigns, also if this node still knows it by an earlier life.
-            || (self.common.is_other_life(from) && !message.body.is_request())
+            || (!message.body.is_request() && self.common.is_other_life(from))
         {
             Err(Dropped::Stranger)
         } else if !term::is_plausible(term) || boasts {
@@ -478,8 +478,11 @@ impl Hull {
     /// with entries may exceed the room by one entry, so that a large one gets through at all.
     #[inline]
     pub fn next_send(&mut self, to: NodeId, lane: Lane, room: usize) -> Option<Message> {
-        let leads = matches!(self.state, State::Leader(_));
-        if leads || (lane == Lane::Control && self.common.outbox.waiting() > 0) {
+        let speaks = match &self.state {
+            State::Leader(leader) => leader.may_send(&self.common, to, lane),
+            State::Follower(_) | State::PreCandidate(_) | State::Candidate(_) => false,
+        };
+        if speaks || (lane == Lane::Control && self.common.outbox.waiting() > 0) {
             return self.pull_send(to, lane, room);
         }
         None

@@ -197,8 +197,8 @@ impl Leader {
         self.followers
             .iter()
             .find(|(id, progress)| {
-                let something = progress.has_something(common);
-                is_later(**id) && (something || self.is_takeover_due(common, **id))
+                let something = || progress.has_something(common);
+                is_later(**id) && (something() || self.is_takeover_due(common, **id))
             })
             .map(|(id, _)| *id)
     }
@@ -356,6 +356,17 @@ impl Leader {
             Some(common.is_me(id) || self.followers.find(&id).is_some_and(recent))
         };
         quorum::tally(common.configuration(), heard) == Tally::Won
+    }
+
+    /// Whether there may be something to send to a follower in this lane.
+    #[inline]
+    pub(crate) fn may_send(&self, common: &Common, to: NodeId, lane: Lane) -> bool {
+        let progress = self.followers.find(&to);
+        progress.is_some_and(|progress| match lane {
+            Lane::Control => progress.may_speak(common) || self.is_takeover_due(common, to),
+            Lane::Entries => progress.may_append(common),
+            Lane::Snapshot => progress.may_send_part(common),
+        })
     }
 
     /// The next message for a follower.

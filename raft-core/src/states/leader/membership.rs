@@ -140,14 +140,20 @@ impl Leader {
 
     /// Does the next step of a change, if the one before it is committed.
     pub(crate) fn advance_membership(&mut self, common: &mut Common) -> Next {
+        let may_lead = common.configurations.standing().may_lead;
+        let is_settled = common.configuration().is_settled();
+        // Nearly always nobody changes anything.
+        if is_settled && may_lead && self.membership.is_idle() {
+            return Next::Stay;
+        }
         if !common.is_configuration_committed() || !self.has_committed(common) {
             return Next::Stay;
         }
-        let since = active_since(common);
-        if common.configuration().is_settled() {
+        if is_settled {
+            let since = active_since(common);
             let term = common.entries.term_at(since).unwrap_or_default();
             self.membership.settle(common, EntryId::new(term, since));
-            if common.configurations.standing().may_lead {
+            if may_lead {
                 return Next::Stay;
             }
             // [S6.36] The new members can do without this node now, and not before: until then

@@ -25,17 +25,12 @@ impl Progress {
         common: &mut Common,
         room: usize,
     ) -> Option<AppendEntries> {
+        if !self.may_append(common) {
+            return None;
+        }
         let wants_entries = match &self.mode {
-            Mode::Probe {
-                outstanding: Some(_),
-                ..
-            } => return None,
             Mode::Probe { with_entries, .. } => *with_entries,
-            Mode::Snapshot(_) => return None,
-            Mode::Replicate { .. } if self.is_window_full(common) => return None,
-            // [F2.LEAD.3] Send what the follower does not have.
-            Mode::Replicate { .. } if self.next > self.sendable(common) => return None,
-            Mode::Replicate { .. } => true,
+            Mode::Snapshot(_) | Mode::Replicate { .. } => true,
         };
         // [S5.3.24] The request names the entry right before its first.
         let Some(previous) = common.entries.id_at(self.next.previous()) else {
@@ -288,10 +283,9 @@ impl Progress {
         }
     }
 
-    /// The commit index to tell with a heartbeat, if one is to go now: in its turn, or because
-    /// there is news.
+    /// The commit index to tell with a heartbeat, if one is to go now.
     pub(crate) fn take_heartbeat(&mut self, common: &Common) -> Option<LogIndex> {
-        if !self.heartbeat_due && !self.has_news(common) {
+        if !self.may_speak(common) {
             return None;
         }
         let commit = common.commit_index.min(self.matched);
@@ -303,17 +297,35 @@ impl Progress {
     /// Whether there may be something to send to this follower now. What is on its way from the
     /// log may turn out to be missing still.
     pub(crate) fn has_something(&self, common: &Common) -> bool {
-        let append = match &self.mode {
+        self.may_append(common) || self.may_speak(common) || self.may_send_part(common)
+    }
+
+    /// Whether a request may go now, as far as can be said without looking for its entries.
+    pub(crate) fn may_append(&self, common: &Common) -> bool {
+        match &self.mode {
             Mode::Probe { outstanding, .. } => outstanding.is_none(),
+            // [F2.LEAD.3] Send what the follower does not have.
             Mode::Replicate { .. } => {
                 self.next <= self.sendable(common) && !self.is_window_full(common)
             }
+            Mode::Snapshot(_) => false,
+        }
+    }
+
+    /// Whether a part of a snapshot may go now, or be read for that.
+    pub(crate) fn may_send_part(&self, common: &Common) -> bool {
+        match &self.mode {
             Mode::Snapshot(transfer) => {
                 let next = transfer.next_step(&self.window_of_parts(common));
                 next != Step::Wait && self.may_offer()
             }
-        };
-        append || self.heartbeat_due || self.has_news(common)
+            Mode::Probe { .. } | Mode::Replicate { .. } => false,
+        }
+    }
+
+    /// Whether a heartbeat is to go now: in its turn, or because there is news.
+    pub(crate) fn may_speak(&self, common: &Common) -> bool {
+        self.heartbeat_due || self.has_news(common)
     }
 
     /// Whether more is committed than this follower was told, and no request with entries is
