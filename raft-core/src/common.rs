@@ -465,6 +465,7 @@ impl Common {
             .min(durable.max(self.entries.snapshot().index))
     }
 
+    #[inline]
     pub(crate) fn event(&mut self, rule: RuleKey, kind: EventKind) {
         self.events.push(rule, kind);
     }

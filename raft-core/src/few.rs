@@ -193,6 +193,15 @@ impl<T> Iterator for IntoIter<T> {
         }
     }
 
+    /// What `for_each` goes by: an item that is alone need not be looked for again.
+    fn fold<B, F: FnMut(B, T) -> B>(self, start: B, mut with: F) -> B {
+        match self.0 {
+            Left::One(None) => start,
+            Left::One(Some(item)) => with(start, item),
+            Left::Many(items) => items.fold(start, with),
+        }
+    }
+
     fn size_hint(&self) -> (usize, Option<usize>) {
         match &self.0 {
             Left::One(item) => (
@@ -222,6 +231,9 @@ mod tests {
             for few in both(count) {
                 assert_eq!(few[..], expected);
                 assert_eq!(few.clone().into_iter().collect::<Vec<u8>>(), expected);
+                let mut each = Vec::new();
+                few.clone().into_iter().for_each(|number| each.push(number));
+                assert_eq!(each, expected);
                 assert_eq!(alloc::format!("{few:?}"), alloc::format!("{expected:?}"));
                 assert_eq!(few, expected.iter().copied().collect::<Few<u8>>());
                 let mut even = few.clone();

@@ -31,6 +31,7 @@ pub(crate) struct InputNote {
 }
 
 impl Events {
+    #[inline]
     pub(crate) fn push(&mut self, rule: RuleKey, kind: EventKind) {
         let events = &mut self.0.needed().events;
         if events.len() >= MAX_EVENTS {

@@ -8,10 +8,17 @@ impl Common {
     /// Gives back the memory of queues in which nothing stands, once nothing was appended or
     /// committed for an election timeout: whoever holds many hulls at rest pays for each of them.
     /// While there is work it stays, or each proposal would ask for it anew. Whether it was at rest.
+    #[inline]
     pub(crate) fn rest(&mut self) -> bool {
-        if self.now.since(self.busy) < self.settings.election_timeout {
-            return false;
+        let is_at_rest = self.now >= self.busy.after(self.settings.election_timeout);
+        if is_at_rest {
+            self.give_back();
         }
+        is_at_rest
+    }
+
+    #[inline(never)]
+    fn give_back(&mut self) {
         self.random.give_back();
         self.outbox.give_back();
         self.applying.give_back();
@@ -22,7 +29,6 @@ impl Common {
         self.loads.give_back();
         self.resolved.give_back();
         self.events.give_back();
-        true
     }
 }
 

@@ -70,11 +70,13 @@ impl MemoryLog {
         if let Some(failure) = &self.failure {
             return Err(failure.clone());
         }
-        let written = self.apply(write);
-        if let Err(error) = &written {
-            self.failure = Some(error.clone());
+        match self.apply(write) {
+            Ok(durable) => Ok(durable),
+            Err(error) => {
+                self.failure = Some(error.clone());
+                Err(error)
+            }
         }
-        written
     }
 
     /// Reads entries: the synchronous way.
@@ -145,14 +147,18 @@ impl MemoryLog {
         if let Some(from) = truncate_from {
             self.truncate(from)?;
         }
-        for chunk in append {
-            if chunk.first_index() != self.last_index().next() {
+        let mut last = self.last_index();
+        for chunk in &append {
+            if chunk.first_index() != last.next() {
                 return Err(LogError::Impossible {
                     reason: "clause 5: append leaves a gap",
                 });
             }
-            self.chunks.push_back(chunk);
+            last = chunk.last_index();
         }
+        append
+            .into_iter()
+            .for_each(|chunk| self.chunks.push_back(chunk));
         if let Some(mark) = snapshot {
             self.drop_before(mark.last.index.next());
             self.snapshot = Some(*mark);

@@ -408,11 +408,15 @@ fn accept(common: &mut Common, from: Peer, request: AppendEntries) {
         .chunks
         .last()
         .map_or(request.previous.index, Chunk::last_index);
-    for chunk in request.chunks {
-        // [F2.AE.4] Only entries that are not in the log yet are appended: mostly all are new.
-        if chunk.first_index() == common.last().index.next() {
-            append(common, chunk);
-        } else if !append_missing(common, from, &chunk) {
+    // They follow each other: if the first is new, all are, and mostly it is.
+    let first = request.chunks.first().map(Chunk::first_index);
+    if first == Some(common.last().index.next()) {
+        let chunks = request.chunks.into_iter();
+        chunks.for_each(|chunk| append(common, chunk));
+    } else {
+        // [F2.AE.4] Only entries that are not in the log yet are appended.
+        let mut chunks = request.chunks.iter();
+        if !chunks.all(|chunk| append_missing(common, from, chunk)) {
             return;
         }
     }
