@@ -21,7 +21,7 @@ use crate::random::Random;
 use crate::record::Record;
 use crate::rules::repair as rule;
 use crate::settings::{Lease, Settings};
-use crate::time::{LogTime, Time};
+use crate::time::{LogTime, Millis, Time};
 use crate::trace::{EventKind, RuleKey};
 
 pub(crate) mod applying;
@@ -92,7 +92,7 @@ impl Common {
     pub(crate) fn new(setup: Setup, recovered: Recovered, now: Time) -> Self {
         let before = recovered.hard;
         let stored = recovered.stored.clone();
-        let own = setup.settings.lease.map_or(Duration::ZERO, Lease::promise);
+        let own = setup.settings.lease.map_or(Millis::ZERO, Lease::promise);
         let mut hard = Hard::new(before);
         *hard.change() = HardState {
             // What was read back is of the boot before: the first batch is pending from the start.
@@ -129,7 +129,7 @@ impl Common {
             fault: None,
             repair,
             // What was promised right before this start holds still.
-            promised_until: now.after(before.promise),
+            promised_until: now.after(before.promise.span()),
         };
         if let Some(snapshot) = stored {
             common.start_from(snapshot);

@@ -333,7 +333,7 @@ mod checks {
         );
         let (promised, kept) = (common.promised_until, common.hard.promise);
         require!(
-            promised <= common.now || promised <= common.now.after(kept),
+            promised <= common.now || promised <= common.now.after(kept.span()),
             "after a crash now, what is promised until {promised:?} would be kept: {kept:?}"
         );
         Ok(())

@@ -11,7 +11,6 @@ use core::future::Future;
 use core::ops::Range;
 use core::pin::Pin;
 use core::task::{Context, Poll};
-use core::time::Duration;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -22,7 +21,7 @@ use crate::few::Few;
 use crate::ids::{Boot, EntryId, LogIndex, NodeId, Term};
 use crate::snapshot::Snapshot;
 pub use crate::snapshot::SnapshotMark;
-use crate::time::LogTime;
+use crate::time::{LogTime, Millis};
 
 pub mod memory;
 
@@ -124,9 +123,9 @@ pub struct HardState {
     /// Whether it went to another life of that node than the one that the voter knew as a member.
     pub to_other_life: bool,
     /// For how long this boot may promise a leader at a time to give nobody else its vote (thesis
-    /// 6.4.1): the next one waits as long before it gives any. Whole milliseconds.
+    /// 6.4.1): the next one waits as long before it gives any.
     #[serde(default)]
-    pub promise: Duration,
+    pub promise: Millis,
 }
 
 /// The number of a write within one boot.

@@ -6,6 +6,7 @@ use core::time::Duration;
 use crate::chunk::ChunkLimits;
 use crate::record::ClientHeader;
 use crate::rules::lease;
+use crate::time::Millis;
 
 /// What can be tuned. All limits are checked together by [`Settings::validate`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -129,14 +130,13 @@ pub struct Lease {
 
 impl Lease {
     /// What is promised: whole milliseconds, which is what a log can keep.
-    pub(crate) fn promise(self) -> Duration {
-        let millis = self.duration.as_millis();
-        Duration::from_millis(u64::try_from(millis).unwrap_or(u64::MAX))
+    pub(crate) fn promise(self) -> Millis {
+        Millis::of(self.duration)
     }
 
     /// For how long that counts with a leader.
     fn counts_for(self) -> Duration {
-        lease::counts_for(self.promise(), self.max_drift_per_mille)
+        lease::counts_for(self.promise().span(), self.max_drift_per_mille)
     }
 }
 

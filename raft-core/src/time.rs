@@ -62,6 +62,40 @@ impl fmt::Debug for Time {
     }
 }
 
+/// A span of whole milliseconds: as much of one as a log keeps.
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct Millis(u32);
+
+impl Millis {
+    /// No time at all.
+    pub const ZERO: Self = Self(0);
+    /// The longest: 49 days.
+    pub const MAX: Self = Self(u32::MAX);
+
+    /// A span of so many milliseconds.
+    pub const fn new(milliseconds: u32) -> Self {
+        Self(milliseconds)
+    }
+
+    /// The whole milliseconds of a span, as many as there can be.
+    pub fn of(span: Duration) -> Self {
+        u32::try_from(span.as_millis()).map_or(Self::MAX, Self)
+    }
+
+    /// How many milliseconds.
+    pub const fn get(self) -> u32 {
+        self.0
+    }
+
+    /// The span.
+    pub const fn span(self) -> Duration {
+        Duration::from_millis(self.0 as u64)
+    }
+}
+
 /// The time written into entries, in milliseconds. It never falls along the log: a leader stamps
 /// the last entry's time plus what has passed on its own clock since it was elected. Anything that
 /// expires by time (client sessions) expires by this one, so that all replicas agree.
@@ -121,6 +155,21 @@ mod tests {
         assert_eq!(last.after(Duration::from_secs(1)), last);
         let next = LogTime::from_millis(7).after(Duration::from_micros(1_999));
         assert_eq!(next.as_millis(), 8, "whole milliseconds only");
+    }
+
+    #[test]
+    fn a_span_in_milliseconds_is_never_longer_than_it_was() {
+        let cut = Millis::of(Duration::from_micros(1_999));
+        assert_eq!(
+            (cut, cut.span()),
+            (Millis::new(1), Duration::from_millis(1))
+        );
+        assert_eq!(Millis::of(Duration::MAX), Millis::MAX);
+        assert_eq!(
+            Millis::MAX.span(),
+            Duration::from_millis(u64::from(u32::MAX))
+        );
+        assert_eq!(Millis::of(Duration::ZERO), Millis::ZERO);
     }
 
     #[test]

@@ -7,7 +7,6 @@ mod support;
 use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
 
 use bytes::Bytes;
 use raft_core::checksum::crc32c;
@@ -17,7 +16,7 @@ use raft_core::ids::{Boot, EntryId, LogIndex, NodeId, Term};
 use raft_core::log::memory::MemoryLog;
 use raft_core::log::{HardState, Log, LogError, SnapshotMark, Write};
 use raft_core::record::ClientHeader;
-use raft_core::time::LogTime;
+use raft_core::time::{LogTime, Millis};
 
 use support::{id, ids, ids_of, index, peer};
 
@@ -100,7 +99,7 @@ fn what_was_written_is_recovered() {
         term: Term::new(4),
         vote: Some(NodeId::new(2)),
         to_other_life: true,
-        promise: Duration::from_millis(700),
+        promise: Millis::new(700),
     };
     let mut log = MemoryLog::new();
     let identity = Bytes::from_static(b"who I am");

@@ -7,12 +7,13 @@ use core::time::Duration;
 
 use super::Common;
 use crate::settings::Lease;
+use crate::time::Millis;
 
 impl Common {
     /// Promises the leader that speaks to give nobody else its vote for a while. Says how long:
     /// not at all, unless the settings have leases.
     pub(crate) fn promise_silence(&mut self) -> Duration {
-        let promise = self.own_promise();
+        let promise = self.own_promise().span();
         self.promised_until = self.promised_until.max(self.now.after(promise));
         promise
     }
@@ -24,13 +25,16 @@ impl Common {
 
     /// Lets go of what only an earlier start may have promised, once that is over.
     pub(crate) fn forget_old_promises(&mut self) {
+        if self.hard.promise == Millis::ZERO || self.is_promised() {
+            return;
+        }
         let own = self.own_promise();
-        if self.hard.promise > own && !self.is_promised() {
+        if self.hard.promise > own {
             self.hard.change().promise = own;
         }
     }
 
-    fn own_promise(&self) -> Duration {
-        self.settings.lease.map_or(Duration::ZERO, Lease::promise)
+    fn own_promise(&self) -> Millis {
+        self.settings.lease.map_or(Millis::ZERO, Lease::promise)
     }
 }

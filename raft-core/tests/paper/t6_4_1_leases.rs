@@ -248,7 +248,7 @@ fn who_has_no_leases_in_its_settings_neither_promises_nor_trusts_promises() {
     let mut node = Node::holding(5, &[1]);
     node.receive(2, 5, heartbeat(1, 0));
     assert_eq!(node.sent_to(2), [heartbeat_reply(1)]);
-    assert_eq!(node.hard().promise, Duration::ZERO);
+    assert_eq!(node.hard().promise.span(), Duration::ZERO);
 }
 
 #[test]
@@ -305,7 +305,7 @@ fn a_lost_connection_ends_no_promise() {
 #[test]
 fn a_promise_outlives_a_restart_whatever_the_settings_are_then() {
     let first = promised();
-    assert_eq!(first.hard().promise, LEASE.duration);
+    assert_eq!(first.hard().promise.span(), LEASE.duration);
     for settings in [with_lease(), settings()] {
         let mut setup = lease_setup(3);
         setup.settings = Arc::new(settings);
@@ -327,14 +327,14 @@ fn a_promise_outlives_two_restarts_in_a_row_and_is_forgotten_in_the_end() {
     let first = promised();
     let mut node = Node::with_setup(setup(1, 3), first.log.clone());
     node.settle();
-    assert_eq!(node.hard().promise, LEASE.duration);
+    assert_eq!(node.hard().promise.span(), LEASE.duration);
     let mut node = Node::with_setup(setup(1, 3), node.log.clone());
     node.settle();
     node.receive(3, 6, request_vote(id(9, 5)));
     assert_eq!(node.sent_to(3), []);
     node.wait(millis(900));
     node.hear(2, 7);
-    assert_eq!(node.hard().promise, Duration::ZERO, "it is over");
+    assert_eq!(node.hard().promise.span(), Duration::ZERO, "it is over");
 }
 
 /// [T6.4.1.8]

@@ -70,7 +70,7 @@ pub(super) fn hard(hard: &HardState) -> String {
         (Some(vote), false) => format!("vote for node {}", vote.get()),
         (Some(vote), true) => format!("vote for another life of node {}", vote.get()),
     };
-    let promise = match hard.promise.as_millis() {
+    let promise = match hard.promise.get() {
         0 => String::from("no promise to leaders"),
         millis => format!("promises leaders to give no vote for {millis} ms"),
     };

@@ -1,11 +1,10 @@
 //! The bytes of a frame, as `docs/log-format.md` lays them down. Knows no files and no order of
 //! frames; what a frame may follow is [`super::recover`]'s.
 
-use std::time::Duration;
-
 use raft_core::configuration::Configuration;
 use raft_core::ids::{Boot, EntryId, LogIndex, NodeId, Term};
 use raft_core::log::{HardState, SnapshotMark};
+use raft_core::time::Millis;
 
 use crate::reader::Reader;
 
@@ -104,8 +103,7 @@ impl Header {
         writer.put(&self.body.total.to_le_bytes());
         writer.put(&self.previous.to_le_bytes());
         writer.put(&self.body_checksum.to_le_bytes());
-        let promise = u32::try_from(self.hard.promise.as_millis()).unwrap_or(u32::MAX);
-        writer.put(&promise.to_le_bytes());
+        writer.put(&self.hard.promise.get().to_le_bytes());
         let checksum = checksum(writer.bytes.get(..CHECKSUM_AT).unwrap_or(&[]));
         writer.put(&checksum.to_le_bytes());
         (writer.bytes, checksum)
@@ -172,7 +170,7 @@ impl Header {
             total: reader.u64()?,
         };
         let (previous, body_checksum) = (reader.u32()?, reader.u32()?);
-        let promise = Duration::from_millis(u64::from(reader.u32()?));
+        let promise = Millis::new(reader.u32()?);
         let votes = flags & FLAG_VOTE != 0 || flags & FLAG_OTHER_LIFE == 0;
         let known = flags & !KNOWN_FLAGS == 0 && votes;
         if !known || !is_block_size(block_bytes) || !body.is_sound() {

@@ -4,6 +4,7 @@ use core::fmt::Display;
 
 use raft_core::ids::{EntryId, LogIndex, NodeId, Term};
 use raft_core::log::HardState;
+use raft_core::time::Millis;
 
 use super::client::{Fate, SubmissionId};
 use crate::spy::{AppliedFact, Found, Promise};
@@ -17,9 +18,9 @@ pub(super) fn hard(hard: HardState) -> String {
         promise,
         ..
     } = hard;
-    let promise = match promise.is_zero() {
+    let promise = match promise == Millis::ZERO {
         true => String::new(),
-        false => format!(", promises {promise:?}"),
+        false => format!(", promises {:?}", promise.span()),
     };
     format!("boot {}, {}{promise}", boot.get(), vote_in((term, vote)))
 }

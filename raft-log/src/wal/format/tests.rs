@@ -14,7 +14,7 @@ fn header() -> Header {
             term: Term::new(5),
             vote: Some(NodeId::new(6)),
             to_other_life: false,
-            promise: Duration::from_millis(1_500),
+            promise: Millis::new(1_500),
         },
         truncate_from: Some(LogIndex::new(7)),
         drop_before: LogIndex::new(8),
@@ -86,7 +86,7 @@ fn whole_headers_that_say_what_none_of_ours_says_are_malformed() {
 fn a_promise_is_kept_to_the_millisecond() {
     let mut written = header();
     for millis in [0, 1, 999, u32::MAX] {
-        written.hard.promise = Duration::from_millis(u64::from(millis));
+        written.hard.promise = Millis::new(millis);
         let (bytes, sum) = written.encode();
         assert_eq!(Header::decode(&bytes), Ok((written, sum)));
         assert_eq!(bytes[120..124], millis.to_le_bytes());
