@@ -1,6 +1,7 @@
 //! Quorate: hulls over logs in memory, driven by the loop that stands on `Hull`.
 
 use std::collections::VecDeque;
+use std::iter;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -178,13 +179,13 @@ impl Quorate {
         while !self.messages.is_empty() {
             // All that is under way is handed over before anybody is asked what there is to do.
             std::mem::swap(&mut self.messages, &mut self.handed_over);
-            for message in self.handed_over.drain(..) {
+            self.handed_over.drain(..).for_each(|message| {
                 let to = message.to.id.get() as usize - 1;
                 let node = &mut self.nodes[to];
                 self.stepped[to].messages += 1;
                 node.hull.step(self.now, Input::Message(message));
                 node.stepped = true;
-            }
+            });
             for node in self.nodes.iter_mut().filter(|node| node.stepped) {
                 node.stepped = false;
                 self.answered += node.work(self.now, &mut self.messages)?;
@@ -238,9 +239,8 @@ impl Node {
             while let Some(to) = self.hull.next_destination(after) {
                 after = Some(to);
                 for lane in [Lane::Control, Lane::Entries] {
-                    while let Some(message) = self.hull.next_send(to, lane, usize::MAX) {
-                        messages.push(message);
-                    }
+                    let sent = || self.hull.next_send(to, lane, usize::MAX);
+                    messages.extend(iter::from_fn(sent));
                 }
             }
             while self.hull.next_event().is_some() {}
