@@ -544,7 +544,7 @@ impl Hull {
     /// The next thing that happened inside. The last 256 are kept.
     pub fn next_event(&mut self) -> Option<Event> {
         let next = self.common.events.next();
-        if next.is_none() {
+        if next.is_none() && self.common.is_at_rest() {
             self.rest();
         }
         next

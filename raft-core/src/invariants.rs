@@ -1,6 +1,7 @@
 //! What must hold of a hull at any instant, and between two instants.
 //!
-//! Checked after every step. A broken invariant is a bug of this library: the hull stops with a
+//! Checked after every step; after one that can change a single number, what is said of that
+//! ([`Hull::step`] says which). A broken invariant is a bug of this library: the hull stops with a
 //! report, it does not panic. `--cfg no_invariants` compiles all of this out, so that the
 //! simulator can be measured by its own checks alone.
 

@@ -5,20 +5,14 @@ use alloc::collections::VecDeque;
 use super::Common;
 
 impl Common {
-    /// Gives back the memory of queues in which nothing stands, once nothing was appended or
-    /// committed for an election timeout: whoever holds many hulls at rest pays for each of them.
-    /// While there is work it stays, or each proposal would ask for it anew. Whether it was at rest.
-    #[inline]
-    pub(crate) fn rest(&mut self) -> bool {
-        let is_at_rest = self.now >= self.busy.after(self.settings.election_timeout);
-        if is_at_rest {
-            self.give_back();
-        }
-        is_at_rest
+    /// Whether nothing was appended or committed for an election timeout.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        self.now >= self.busy.after(self.settings.election_timeout)
     }
 
-    #[inline(never)]
-    fn give_back(&mut self) {
+    /// Gives back the memory of queues in which nothing stands: whoever holds many hulls at rest pays
+    /// for each of them. While there is work it stays, or each proposal would ask for it anew.
+    pub(crate) fn give_back(&mut self) {
         self.random.give_back();
         self.outbox.give_back();
         self.applying.give_back();
@@ -47,7 +41,7 @@ mod tests {
     #[test]
     fn what_every_hull_has_is_small() {
         let bytes = size_of::<Common>();
-        assert!(bytes <= 488, "{bytes} bytes");
+        assert!(bytes <= 472, "{bytes} bytes");
     }
 
     #[test]

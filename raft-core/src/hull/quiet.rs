@@ -52,11 +52,11 @@ impl Hull {
     }
 
     /// Gives back what a hull at rest does not need: called whenever all of something was pulled.
+    #[inline(never)]
     pub(super) fn rest(&mut self) {
-        if self.common.rest() {
-            if let State::Leader(leader) = &mut self.state {
-                leader.give_back();
-            }
+        self.common.give_back();
+        if let State::Leader(leader) = &mut self.state {
+            leader.give_back();
         }
     }
 
