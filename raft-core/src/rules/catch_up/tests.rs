@@ -1,0 +1,125 @@
+//! A new member looked at again and again, as the leader does.
+
+use super::*;
+
+const PATIENCE: Patience = Patience {
+    short_round: Duration::from_millis(100),
+    standstill: Duration::from_millis(1_000),
+};
+
+fn seen(matched: u64, last: u64, now: u64) -> Seen {
+    Seen {
+        matched: LogIndex::new(matched),
+        last: LogIndex::new(last),
+        now: Time::from_millis(now),
+    }
+}
+
+/// [T4.2.1.22]
+#[test]
+fn a_round_ends_with_what_the_leader_held_when_it_began() {
+    let mut rounds = Rounds::begin(&seen(0, 10, 0));
+    assert_eq!(rounds.observe(&seen(9, 12, 50), &PATIENCE), Verdict::Behind);
+    assert_eq!(
+        rounds.observe(&seen(10, 14, 60), &PATIENCE),
+        Verdict::CaughtUp
+    );
+    // The next one began then, and is for what the leader held then.
+    assert_eq!(
+        rounds.observe(&seen(13, 20, 159), &PATIENCE),
+        Verdict::CaughtUp
+    );
+    assert_eq!(
+        rounds.observe(&seen(13, 20, 160), &PATIENCE),
+        Verdict::Behind
+    );
+    assert_eq!(
+        rounds.observe(&seen(14, 20, 161), &PATIENCE),
+        Verdict::Behind,
+        "that round was long"
+    );
+}
+
+/// [T4.2.1.26]
+#[test]
+fn a_round_of_an_election_timeout_is_long_and_one_of_less_is_short() {
+    let mut long = Rounds::begin(&seen(0, 10, 0));
+    assert_eq!(long.observe(&seen(10, 10, 100), &PATIENCE), Verdict::Behind);
+    // Nothing is missing: the next round is over at once.
+    assert_eq!(
+        long.observe(&seen(10, 10, 100), &PATIENCE),
+        Verdict::CaughtUp
+    );
+    let mut short = Rounds::begin(&seen(0, 10, 0));
+    assert_eq!(
+        short.observe(&seen(10, 15, 99), &PATIENCE),
+        Verdict::CaughtUp
+    );
+}
+
+#[test]
+fn who_asks_is_told_how_long_it_has_gone_on() {
+    let mut rounds = Rounds::begin(&seen(0, 10, 0));
+    for round in 1..=3 {
+        rounds.observe(&seen(round * 10, round * 10 + 10, round * 100), &PATIENCE);
+        assert_eq!(u64::from(rounds.long_rounds()), round);
+    }
+    rounds.observe(&seen(30, 40, 350), &PATIENCE);
+    let now = Time::from_millis(370);
+    assert_eq!(rounds.still(now), Duration::from_millis(70));
+}
+
+/// [T4.2.1.22] Its disk was damaged: what it was found to hold says nothing any more.
+#[test]
+fn who_loses_what_it_held_begins_anew() {
+    let mut rounds = Rounds::begin(&seen(0, 10, 0));
+    assert_eq!(
+        rounds.observe(&seen(10, 10, 50), &PATIENCE),
+        Verdict::CaughtUp
+    );
+    assert_eq!(rounds.observe(&seen(0, 10, 60), &PATIENCE), Verdict::Behind);
+    assert_eq!(rounds.observe(&seen(9, 12, 90), &PATIENCE), Verdict::Behind);
+    assert_eq!(
+        rounds.observe(&seen(10, 12, 110), &PATIENCE),
+        Verdict::CaughtUp
+    );
+}
+
+/// [T4.2.1.25]
+#[test]
+fn ten_long_rounds_in_a_row_are_enough() {
+    let mut rounds = Rounds::begin(&seen(0, 10, 0));
+    let mut verdicts = alloc::vec::Vec::new();
+    for round in 1..=10 {
+        let at = seen(round * 10, round * 10 + 10, round * 100);
+        verdicts.push(rounds.observe(&at, &PATIENCE));
+    }
+    assert_eq!(verdicts[..9], [Verdict::Behind; 9]);
+    assert_eq!(verdicts[9], Verdict::TooSlow);
+    // One short round begins the count anew.
+    let mut rounds = Rounds::begin(&seen(0, 10, 0));
+    for round in 1..=9 {
+        rounds.observe(&seen(round * 10, round * 10 + 10, round * 100), &PATIENCE);
+    }
+    rounds.observe(&seen(100, 110, 950), &PATIENCE);
+    let after = rounds.observe(&seen(110, 120, 1_050), &PATIENCE);
+    assert_eq!(after, Verdict::Behind);
+}
+
+/// [T4.2.1.15]
+#[test]
+fn who_stands_still_is_given_up_and_who_moves_is_not() {
+    let mut rounds = Rounds::begin(&seen(0, 10, 0));
+    assert_eq!(
+        rounds.observe(&seen(1, 10, 900), &PATIENCE),
+        Verdict::Behind
+    );
+    assert_eq!(
+        rounds.observe(&seen(1, 10, 1_899), &PATIENCE),
+        Verdict::Behind
+    );
+    assert_eq!(
+        rounds.observe(&seen(1, 10, 1_900), &PATIENCE),
+        Verdict::TooSlow
+    );
+}
