@@ -123,3 +123,67 @@ fn who_stands_still_is_given_up_and_who_moves_is_not() {
         Verdict::TooSlow
     );
 }
+
+/// [T4.2.1.22] The leader looks again whenever anything happens, and commands come faster than the
+/// member's answers: what the round is for stays what it was for.
+#[test]
+fn a_round_goes_on_while_the_leader_looks_and_finds_nothing_new() {
+    let mut rounds = Rounds::begin(&seen(0, 10, 0));
+    for (last, now) in [(20, 10), (30, 20), (40, 30)] {
+        assert_eq!(
+            rounds.observe(&seen(0, last, now), &PATIENCE),
+            Verdict::Behind
+        );
+    }
+    assert_eq!(
+        rounds.observe(&seen(10, 50, 40), &PATIENCE),
+        Verdict::CaughtUp
+    );
+}
+
+/// [T4.2.1.26] The round lasts since it began, and not since the leader looked in vain.
+#[test]
+fn a_round_is_no_shorter_for_being_looked_at() {
+    let mut rounds = Rounds::begin(&seen(0, 10, 0));
+    assert_eq!(rounds.observe(&seen(0, 10, 90), &PATIENCE), Verdict::Behind);
+    assert_eq!(
+        rounds.observe(&seen(10, 20, 100), &PATIENCE),
+        Verdict::Behind
+    );
+    assert_eq!(rounds.long_rounds(), 1);
+}
+
+/// [T4.2.1.25] The rounds it has had are counted whatever became of its log: who loses it again and
+/// again is not waited for without end.
+#[test]
+fn who_loses_its_log_gets_no_more_rounds_for_it() {
+    let mut rounds = Rounds::begin(&seen(0, 10, 0));
+    for round in 1..=9 {
+        let held = seen(10, 10, round * 200 - 100);
+        assert_eq!(rounds.observe(&held, &PATIENCE), Verdict::Behind, "{round}");
+        let lost = seen(0, 10, round * 200);
+        assert_eq!(rounds.observe(&lost, &PATIENCE), Verdict::Behind, "{round}");
+    }
+    assert_eq!(
+        rounds.observe(&seen(10, 10, 1_900), &PATIENCE),
+        Verdict::TooSlow
+    );
+}
+
+/// [T4.2.1.15] To lose what it held is not to move.
+#[test]
+fn who_loses_its_log_and_then_stands_still_is_given_up_as_soon() {
+    let mut rounds = Rounds::begin(&seen(0, 10, 0));
+    assert_eq!(
+        rounds.observe(&seen(9, 10, 100), &PATIENCE),
+        Verdict::Behind
+    );
+    assert_eq!(
+        rounds.observe(&seen(0, 10, 1_000), &PATIENCE),
+        Verdict::Behind
+    );
+    assert_eq!(
+        rounds.observe(&seen(0, 10, 1_100), &PATIENCE),
+        Verdict::TooSlow
+    );
+}

@@ -139,3 +139,17 @@ fn who_is_lost_is_late_until_it_holds_something_new() {
     pace.observe(LogIndex::new(6), LogIndex::new(6), at(30));
     assert!(!pace.is_late());
 }
+
+/// While no command comes there is nothing new to hold, however often the leader looks: a dead node
+/// held all that there was, too.
+#[test]
+fn who_is_lost_stays_late_while_there_is_nothing_new() {
+    let all = LogIndex::new(5);
+    let mut pace = Pace::begin(all, Time::ZERO);
+    pace.observe(all, all, at(10));
+    pace.lose(all, Time::from_millis(10));
+    for now in [20, 30, 5_000] {
+        pace.observe(all, all, at(now));
+        assert!(pace.is_late(), "{now}");
+    }
+}
