@@ -14,7 +14,7 @@ extern crate std;
 /// joint configuration or not at all, who is new to voting waits first, and the change ends.
 #[test]
 fn every_change_between_any_members_of_up_to_five_nodes_ends_where_it_should() {
-    let all = memberships();
+    let all = memberships(NODES, MemberRole::Learner);
     assert_eq!(
         all.len(),
         3_usize.pow(5) - 2_usize.pow(5),
@@ -61,6 +61,34 @@ fn in_every_change_of_up_to_five_voters_the_quorums_of_neighbours_intersect() {
         for phase in phases(&current, &target) {
             assert_eq!(split(&active, &phase), None, "{active:?} to {phase:?}");
             active = phase;
+        }
+    }
+}
+
+/// [S6.16] [S6.33a] Witnesses vote: they, too, come and go by way of a joint configuration, and are
+/// waited for before their votes count.
+#[test]
+fn in_every_change_of_witnesses_the_quorums_of_neighbours_intersect() {
+    let mut all = memberships(4, MemberRole::Witness);
+    all.retain(|members| objection(&Members::new(), members).is_none());
+    let votes = |members: &Members, id: &NodeId| {
+        let role = members.get(id).map(|member| member.role);
+        matches!(role, Some(MemberRole::Voter | MemberRole::Witness))
+    };
+    for current in &all {
+        for target in all
+            .iter()
+            .filter(|target| objection(current, target).is_none())
+        {
+            let phases = phases(current, target);
+            let is_new = |id: &&NodeId| votes(target, id) && !votes(current, id);
+            let new: BTreeSet<NodeId> = target.keys().filter(is_new).copied().collect();
+            assert_eq!(awaited(&phases[0]), new, "{current:?} to {target:?}");
+            let mut active = Configuration::new(current.clone());
+            for phase in phases {
+                assert_eq!(split(&active, &phase), None, "{active:?} to {phase:?}");
+                active = phase;
+            }
         }
     }
 }
@@ -114,6 +142,18 @@ fn a_target_is_refused_for_a_reason_that_names_the_node() {
     }
     assert_eq!(refused(&target), Some(TargetProblem::NobodyMayLead));
     assert_eq!(refused(&Members::new()), Some(TargetProblem::NobodyMayLead));
+    let witness = |id| Member {
+        role: MemberRole::Witness,
+        ..member(id)
+    };
+    let mut target = Members::from([4, 5].map(|id| (NodeId::new(id), witness(id))));
+    assert_eq!(refused(&target), Some(TargetProblem::NobodyMayLead));
+    target.insert(NodeId::new(1), member(1));
+    let witnesses = 2;
+    assert_eq!(
+        refused(&target),
+        Some(TargetProblem::TooManyWitnesses { witnesses })
+    );
     let node = NodeId::new(2);
     let mut target = voters_of(0b111);
     target.insert(node, Member::voter(Incarnation::new(99)));
@@ -174,11 +214,12 @@ fn decide(configuration: &Configuration, nodes: u32) -> bool {
     quorum::tally(configuration, agrees) == Tally::Won
 }
 
-/// All memberships of nodes 1 to 5, each absent, a voter or a learner, with a voter.
-fn memberships() -> Vec<Members> {
-    let roles = [None, Some(MemberRole::Voter), Some(MemberRole::Learner)];
+/// All memberships of nodes 1 to `nodes`, each absent, a voter or of the other role, of which anybody
+/// votes.
+fn memberships(nodes: u64, other: MemberRole) -> Vec<Members> {
+    let roles = [None, Some(MemberRole::Voter), Some(other)];
     let mut all: Vec<Members> = vec![Members::new()];
-    for id in 1..=NODES {
+    for id in 1..=nodes {
         let with_role = |members: &Members, role| {
             let mut members = members.clone();
             if let Some(role) = role {
