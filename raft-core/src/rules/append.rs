@@ -135,6 +135,20 @@ mod tests {
         assert_eq!(agree(2, 9, &[1, 2, 3]), 2, "never beyond what was asked");
     }
 
+    /// [S5.3.48] What a log has forgotten was committed: that is where logs agree.
+    #[test]
+    fn a_hint_does_not_go_back_behind_what_is_forgotten() {
+        let agree = |term, held: &'static [u64]| {
+            let held = move |index: LogIndex| {
+                let at = (index.get() as usize).checked_sub(7)?;
+                held.get(at).copied().map(Term::new)
+            };
+            could_agree(id(9, term), LogIndex::new(9), held).get()
+        };
+        assert_eq!(agree(4, &[4, 6, 6]), 7, "the first that is not forgotten");
+        assert_eq!(agree(4, &[6, 6, 6]), 6, "the last that is");
+    }
+
     /// [S5.3.48] Figure 7's logs and some more, each as leader and as follower: following hints, the
     /// leader finds the last common entry, in few rounds.
     #[test]

@@ -2,6 +2,8 @@
 
 use super::*;
 
+extern crate std;
+
 const PATIENCE: Patience = Patience {
     short_round: Duration::from_millis(100),
     standstill: Duration::from_millis(1_000),
@@ -186,4 +188,33 @@ fn who_loses_its_log_and_then_stands_still_is_given_up_as_soon() {
         rounds.observe(&seen(0, 10, 1_100), &PATIENCE),
         Verdict::TooSlow
     );
+}
+
+/// [T4.2.1.15] Who holds all that there is can not move.
+#[test]
+fn who_lacks_nothing_does_not_stand_still() {
+    let mut rounds = Rounds::begin(&seen(0, 10, 0));
+    rounds.observe(&seen(10, 10, 50), &PATIENCE);
+    let after_silence = rounds.observe(&seen(10, 10, 2_000), &PATIENCE);
+    assert_eq!(after_silence, Verdict::Behind, "and not given up");
+    assert_eq!(
+        rounds.observe(&seen(10, 11, 2_050), &PATIENCE),
+        Verdict::CaughtUp
+    );
+}
+
+/// What is told apart is what goes on differently: once a round is long, and once who stands still is
+/// given up, it is the same for how long.
+#[test]
+fn ages_count_up_to_where_they_change_nothing_any_more() {
+    let rounds = Rounds::begin(&seen(0, 10, 0));
+    let at = |now| {
+        let mut hasher = std::hash::DefaultHasher::new();
+        let ages = rounds.ages(Time::from_millis(now), &PATIENCE);
+        core::hash::Hash::hash(&ages, &mut hasher);
+        core::hash::Hasher::finish(&hasher)
+    };
+    assert_ne!(at(98), at(99), "a round ends in time, or not");
+    assert_ne!(at(998), at(999), "who stands still is waited for, or not");
+    assert_eq!(at(1_000), at(1_001));
 }

@@ -4,6 +4,8 @@ use super::*;
 use crate::configuration::Member;
 use crate::ids::Incarnation;
 
+extern crate std;
+
 fn cluster(full: u64, witnesses: u64) -> Configuration {
     let member = |id: u64| {
         let mut member = Member::voter(Incarnation::new(u128::from(id)));
@@ -140,16 +142,52 @@ fn who_is_lost_is_late_until_it_holds_something_new() {
     assert!(!pace.is_late());
 }
 
-/// While no command comes there is nothing new to hold, however often the leader looks: a dead node
-/// held all that there was, too.
+/// To catch up with what was lacking is not enough, and while no command comes there is nothing new to
+/// hold, however often the leader looks.
 #[test]
 fn who_is_lost_stays_late_while_there_is_nothing_new() {
-    let all = LogIndex::new(5);
-    let mut pace = Pace::begin(all, Time::ZERO);
-    pace.observe(all, all, at(10));
-    pace.lose(all, Time::from_millis(10));
-    for now in [20, 30, 5_000] {
-        pace.observe(all, all, at(now));
+    let last = LogIndex::new(5);
+    let mut pace = Pace::begin(last, Time::ZERO);
+    pace.observe(LogIndex::new(3), last, at(10));
+    pace.lose(last, Time::from_millis(10));
+    for (matched, now) in [(3, 20), (5, 30), (5, 40), (5, 5_000)] {
+        pace.observe(LogIndex::new(matched), last, at(now));
         assert!(pace.is_late(), "{now}");
     }
+}
+
+/// It is measured from when there was something to wait for: how long nothing came says nothing of
+/// how fast it is, nor does how long it was away.
+#[test]
+fn who_was_lost_is_waited_for_again_once_it_is_as_fast() {
+    let mut pace = Pace::begin(LogIndex::new(5), Time::ZERO);
+    pace.lose(LogIndex::new(5), Time::from_millis(10));
+    let mut look = |matched, last, now| {
+        pace.observe(LogIndex::new(matched), LogIndex::new(last), at(now));
+        pace.is_late()
+    };
+    assert!(look(3, 5, 9_000), "nothing new in all that time");
+    assert!(look(3, 6, 9_010), "here it is");
+    assert!(!look(6, 6, 9_050));
+}
+
+/// The leader's patience begins with its term, and not with what it first hears of the voter.
+#[test]
+fn who_was_never_looked_at_is_waited_for_no_longer_than_others() {
+    let mut pace = Pace::begin(LogIndex::new(5), Time::ZERO);
+    pace.observe(LogIndex::new(3), LogIndex::new(5), at(100));
+    assert!(pace.is_late());
+}
+
+/// What is told apart is what goes on differently: once a round is long, it is the same for how long.
+#[test]
+fn ages_count_up_to_where_they_change_nothing_any_more() {
+    let pace = Pace::begin(LogIndex::new(5), Time::ZERO);
+    let age = |now| {
+        let mut hasher = std::hash::DefaultHasher::new();
+        core::hash::Hash::hash(&pace.age(at(now)), &mut hasher);
+        core::hash::Hasher::finish(&hasher)
+    };
+    assert_ne!(age(98), age(99), "in time, or not");
+    assert_eq!(age(100), age(101));
 }
