@@ -54,7 +54,8 @@ pub struct HullStatus {
     pub last: EntryId,
     /// How far the log reached before entries of it were lost, until it does so again.
     pub lost_through: Option<EntryId>,
-    /// What this node takes part in; `None` when the configuration in force does not have it.
+    /// What this node takes part in; `None` when the configuration in force does not have it. Who is
+    /// to become a voter and has not caught up is a learner still.
     pub member: Option<MemberRole>,
     /// The entry that put the configuration in force, if it is in the log.
     pub configuration_index: Option<LogIndex>,

@@ -11,6 +11,7 @@ use core::time::Duration;
 
 use super::Hull;
 use crate::common::Common;
+use crate::configuration::{MemberRole, Members};
 use crate::explain::{
     Ballot, Half, HullStatus, Lag, NoLeader, NotCommitted, NotReadable, OldestWrite,
 };
@@ -219,7 +220,8 @@ fn of_follower(common: &Common, follower: &Follower, now: Time) -> Vec<NoLeader>
     let able = common.may_lead() && common.repair.is_none();
     let waits = able && !common.is_disk_stalled_at(now);
     if let Some(deadline) = follower.deadline().filter(|_| waits) {
-        let after = deadline.since(now);
+        // Whose promise lasts longer waits for its end.
+        let after = deadline.max(common.promised_until).since(now);
         why.push(NoLeader::Waits { after });
     }
     why
@@ -402,9 +404,22 @@ fn halves(common: &Common) -> Vec<Half> {
         .collect()
 }
 
-fn member_role(common: &Common) -> Option<crate::configuration::MemberRole> {
-    let member = common.configuration().member(common.me.id)?;
-    (member.incarnation == common.me.incarnation).then_some(member.role)
+/// What this node takes part in: it votes if either half counts its vote. Who is only to become a
+/// voter receives the log and counts for nothing, as a learner does.
+fn member_role(common: &Common) -> Option<MemberRole> {
+    let (me, configuration) = (common.me, common.configuration());
+    let role_in = |members: &Members| {
+        let member = members.get(&me.id)?;
+        (member.incarnation == me.incarnation).then_some(member.role)
+    };
+    let mut roles = configuration.halves().filter_map(role_in);
+    let first = roles.next();
+    let voting = first.into_iter().chain(roles).find(|role| role.votes());
+    let comes = || match configuration.target.as_ref().and_then(role_in)? {
+        MemberRole::Voter | MemberRole::Learner => Some(MemberRole::Learner),
+        MemberRole::Witness => Some(MemberRole::Witness),
+    };
+    voting.or(first).or_else(comes)
 }
 
 fn oldest_write(common: &Common, now: Time) -> OldestWrite {

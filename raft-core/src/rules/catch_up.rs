@@ -97,8 +97,7 @@ impl Rounds {
             self.began = seen.now;
             self.moved = seen.now;
         }
-        let behind_again = seen.now.since(self.began) >= patience.short_round;
-        if self.was_short && !behind_again {
+        if self.has_caught_up(seen.now, patience) {
             Verdict::CaughtUp
         // [T4.2.1.25] It gets so many rounds and no more,
         } else if self.long_rounds >= MAX_LONG_ROUNDS
@@ -109,6 +108,11 @@ impl Rounds {
         } else {
             Verdict::Behind
         }
+    }
+
+    /// Whether the last round that ended was short, and the one since then is not longer yet.
+    pub fn has_caught_up(&self, now: Time, patience: &Patience) -> bool {
+        self.was_short && now.since(self.began) < patience.short_round
     }
 
     /// How many rounds in a row were not short; at [`MAX_LONG_ROUNDS`] the member is too slow.

@@ -335,6 +335,41 @@ fn a_disk_is_stalled_from_the_limit_on_and_then_nobody_waits_to_campaign() {
     assert!(!said.iter().any(|why| matches!(why, NoLeader::Waits { .. })));
 }
 
+/// Its vote counts once it has caught up, and not before.
+#[test]
+fn who_is_to_become_a_voter_is_a_learner_still() {
+    let mut setup = support::setup(1, 3);
+    let target = std::mem::take(&mut setup.founding.members);
+    setup.founding = Configuration {
+        target: Some(target),
+        ..Configuration::of_voters([2, 3].map(peer))
+    };
+    let mut node = Node::with_setup(setup, MemoryLog::new());
+    node.settle();
+    let role = Some(MemberRole::Learner);
+    assert!(why(&node).contains(&NoLeader::MayNotLead { role }));
+    assert_eq!(node.hull.status(node.now).member, role);
+}
+
+/// One half is enough to lead, and to be called what one is there.
+#[test]
+fn who_votes_in_either_half_is_a_voter() {
+    let mut setup = support::setup(1, 3);
+    let outgoing = setup.founding.members.clone();
+    let learner = Member {
+        role: MemberRole::Learner,
+        ..Member::voter(peer(1).incarnation)
+    };
+    setup.founding.members.insert(node_id(1), learner);
+    setup.founding.outgoing = Some(outgoing);
+    let mut node = Node::with_setup(setup, MemoryLog::new());
+    node.settle();
+    let may_not = |why: &NoLeader| matches!(why, NoLeader::MayNotLead { .. });
+    assert!(!why(&node).iter().any(may_not));
+    let role = Some(MemberRole::Voter);
+    assert_eq!(node.hull.status(node.now).member, role);
+}
+
 #[test]
 fn who_may_not_lead_says_what_it_is() {
     let roles = [
@@ -428,6 +463,8 @@ fn who_has_promised_to_give_no_vote_says_for_how_long() {
     node.step(Input::ConnectionLost(node_id(2)));
     let left = millis(600);
     assert!(why(&node).contains(&NoLeader::Promised { left }));
+    // It would look for another leader sooner, and may not.
+    assert!(why(&node).contains(&NoLeader::Waits { after: left }));
     node.wait(millis(600));
     let promised = |why: &NoLeader| matches!(why, NoLeader::Promised { .. });
     assert!(!why(&node).iter().any(promised));

@@ -65,6 +65,44 @@ fn a_change_tells_in_each_phase_what_it_waits_for() {
     );
 }
 
+/// Whose only round took too long holds all there is, and is waited for until it is looked at again.
+#[test]
+fn who_caught_up_too_slowly_is_still_named() {
+    let mut node = Node::leading();
+    node.reconfigure(voters([1, 2, 3, 4]));
+    node.answer_all(&[2, 3]);
+    wait_among(&mut node, &[2, 3]);
+    node.answer_all(&[4]);
+    assert!(node.hull.configuration().target.is_some(), "it goes on");
+    let why = why(&node);
+    let [NotChanged::CatchingUp { matched, last, .. }] = &why[..] else {
+        panic!("{why:?}");
+    };
+    assert_eq!(matched, last);
+}
+
+#[test]
+fn nobody_catches_up_any_more_once_the_voters_are_touched() {
+    let mut node = Node::leading();
+    node.grow_to([1, 2, 3, 4]);
+    let index = node.hull.last().index;
+    wait_among(&mut node, &[2, 3]);
+    assert_eq!(why(&node), [NotChanged::NotCommitted { index }]);
+}
+
+/// An election timeout passes in which these nodes are heard.
+fn wait_among(node: &mut Node, nodes: &[u64]) {
+    let before = node.hull.commit_index().get();
+    for _ in 0..4 {
+        node.wait(settings().election_timeout / 4);
+        node.sent();
+        for from in nodes {
+            node.acknowledge(*from, before);
+        }
+    }
+    assert_eq!(node.hull.role(), Role::Leader);
+}
+
 #[test]
 fn a_change_that_is_given_up_says_why_until_that_is_committed() {
     let mut node = Node::leading();

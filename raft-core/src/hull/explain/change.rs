@@ -51,7 +51,7 @@ fn of_leader(common: &Common, leader: &Leader, now: Time) -> Vec<NotChanged> {
         why.push(NotChanged::NotCommitted { index });
     }
     let patience = common.settings.catch_up_timeout;
-    for (node, rounds) in leader.catching_up(common) {
+    for (node, rounds) in leader.catching_up(common, now) {
         why.push(NotChanged::CatchingUp {
             node,
             matched: leader.matched(common, node),

@@ -5,6 +5,7 @@
 //! members have come: a later leader begins with neither and goes on all the same.
 
 use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
 use core::hash::{Hash, Hasher};
 
 use crate::chunk::ChunkBuilder;
@@ -16,6 +17,7 @@ use crate::invariants;
 use crate::rules::catch_up::{Patience, Rounds, Seen, Verdict};
 use crate::rules::reconfigure;
 use crate::states::Next;
+use crate::time::Time;
 use crate::trace::EventKind;
 
 use super::Leader;
@@ -218,17 +220,18 @@ impl Leader {
         self.membership.withdrawn
     }
 
-    /// The new members that have not caught up, and how far each has come.
-    pub(crate) fn catching_up(&self, common: &Common) -> impl Iterator<Item = (NodeId, Rounds)> {
+    /// The new members that had not caught up when they were last looked at, and how far each has
+    /// come. Once the voters are touched, nobody is waited for any more.
+    pub(crate) fn catching_up(&self, common: &Common, now: Time) -> Vec<(NodeId, Rounds)> {
+        let awaited = reconfigure::awaited(common.configuration());
         let patience = patience(common);
-        self.membership
-            .rounds
-            .iter()
-            .filter_map(move |(&node, rounds)| {
-                let mut rounds = *rounds;
-                let verdict = rounds.observe(&self.seen(common, node), &patience);
-                (verdict != Verdict::CaughtUp).then_some((node, rounds))
+        let rounds = self.membership.rounds.iter();
+        rounds
+            .filter(|(node, rounds)| {
+                awaited.contains(*node) && !rounds.has_caught_up(now, &patience)
             })
+            .map(|(node, rounds)| (*node, *rounds))
+            .collect()
     }
 
     fn seen(&self, common: &Common, node: NodeId) -> Seen {
@@ -309,7 +312,7 @@ fn active_since(common: &Common) -> LogIndex {
 }
 
 fn too_large(common: &Common, configuration: &Configuration) -> Option<Refusal> {
-    let mut encoded = alloc::vec::Vec::new();
+    let mut encoded = Vec::new();
     configuration.encode(&mut encoded);
     let payload_bytes = encoded.len();
     let limit = common.settings.chunk_limits.max_payload_bytes as usize;
