@@ -16,6 +16,7 @@ use crate::clock::SimClock;
 use crate::markers::{Marker, Reached, Watch};
 use crate::spy::{Fact, Habits, Journal, Passing};
 
+mod answers;
 mod budgets;
 pub mod client;
 pub mod convergence;
@@ -52,6 +53,7 @@ mod vigils;
 mod witnesses;
 mod words;
 
+use answers::Answers;
 use budgets::Budgets;
 pub use client::{ClientFact, Fate, SubmissionId};
 use lives::Lives;
@@ -87,6 +89,7 @@ pub struct Checks {
     reads: Reads,
     sessions: Sessions,
     snapshots: Snapshots,
+    answers: Answers,
     budgets: Budgets,
     order: witnesses::Order,
     repairs: repairs::Repairs,
@@ -113,6 +116,7 @@ impl Checks {
             reads: Reads::default(),
             sessions: Sessions::default(),
             snapshots: Snapshots::default(),
+            answers: Answers::default(),
             budgets: Budgets::default(),
             order: witnesses::Order::default(),
             repairs: repairs::Repairs::default(),
@@ -187,6 +191,7 @@ impl Checks {
         if let Some(own) = self.model.node(node) {
             self.watch.stopping(node, own);
         }
+        self.answers.stopped(node);
         self.timers.stopped(node);
         self.vigils.stopped(node);
         self.stale.stopped(node);
@@ -264,6 +269,7 @@ impl Checks {
             oldest_write: own.and_then(NodeModel::oldest_write),
             left_letters: self.habits.left_letters,
         };
+        self.answers.step(&step, hull, &self.facts);
         let timers = self.timers.step(&step, hull).err();
         for marker in self.timers.take_marks() {
             self.watch.reached.mark(marker);

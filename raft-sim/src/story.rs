@@ -410,6 +410,10 @@ const WORDS: &[(&str, &str)] = &[
         "A cluster at rest sends little more than heartbeats, and no node is asked for more than its settings allow (Raft paper, section 5.2).",
     ),
     (
+        property::ANSWERS,
+        "What a node says of how it stands, and why it does not get on, is so (raft_core::explain).",
+    ),
+    (
         property::MEMBERSHIP,
         "Members change by one configuration in the log after the other, each in force from when it stands there, and no two sets of nodes decide side by side (Raft paper, section 6; thesis, sections 4.1 and 4.3).",
     ),

@@ -34,6 +34,7 @@ use crate::window::Shared;
 use crate::witness::Witness;
 use crate::workload::Workload;
 
+mod answers;
 mod calm;
 mod clients;
 pub(crate) mod event;
@@ -341,6 +342,7 @@ impl<'a, S: Subject> World<'a, S> {
             self.happen(event)?;
             self.wake_for_nothing();
             self.run_woken()?;
+            self.ask_in_turn()?;
             if self.healing.as_ref().is_some_and(Healing::is_over) {
                 return self.end();
             }

@@ -56,6 +56,8 @@ properties! {
     /// A witness leads nobody, holds no payload, and hears of nothing before those who keep
     /// payloads.
     WITNESSES: "witnesses",
+    /// What a node says of how it stands, and why it does not get on, is so.
+    ANSWERS: "answers",
     /// Nothing panics and no hull stops by a broken invariant of its own.
     NO_PANIC: "no_panic",
     /// The user's state machine answers alike, and comes to the same state, on every node.

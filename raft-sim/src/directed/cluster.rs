@@ -79,6 +79,12 @@ impl Cluster {
         Self::founded_by(count, count, settings)
     }
 
+    /// What looks at it.
+    #[cfg(test)]
+    pub(crate) const fn checks(&self) -> &Checks {
+        &self.checks
+    }
+
     /// Tells a recorder what happens from now on.
     pub fn record(&mut self, recorder: &Recorder) {
         recorder.begin_directed(self.ids());

@@ -76,6 +76,8 @@ impl<S: Subject> World<'_, S> {
             Ok(Polled::Waits) => self.observe(number),
             Ok(Polled::Ended(exit)) => {
                 self.observe(number)?;
+                // The last that can be heard of it.
+                self.ask(number)?;
                 self.ended(number, &exit)
             }
             Ok(Polled::NotOpened(error)) => {

@@ -1,0 +1,214 @@
+//! What a cluster of bare hulls says of itself is so; whatever is changed in it is found.
+
+use std::time::Duration;
+
+use raft_core::explain::{Half, Lag, NoLeader, NotChanged, NotCommitted, NotReadable, Sending};
+use raft_core::hull::Hull;
+use raft_core::ids::{LogIndex, NodeId, Term};
+
+use super::{Said, Seen};
+use crate::directed::Cluster;
+
+/// What a node says is changed, and that is to be found.
+type Lie = fn(&mut Said);
+
+fn node(id: u64) -> NodeId {
+    NodeId::new(id)
+}
+
+/// Three nodes: n1 leads and has proposed what n2 holds; n3 was cut off before, and looks for votes.
+fn cluster() -> Cluster {
+    let [n1, n2, n3] = [1, 2, 3].map(node);
+    let mut cluster = Cluster::of(3).unwrap();
+    cluster.campaign(n1).unwrap();
+    cluster.deliver_all().unwrap();
+    cluster.partition([[n3].into(), [n1, n2].into()]).unwrap();
+    cluster.wait(Duration::from_secs(20), Some(n3)).unwrap();
+    cluster.time_out(n3).unwrap();
+    cluster.deliver_all().unwrap();
+    let little = Duration::from_millis(10);
+    cluster.wait(little, Some(n1)).unwrap();
+    cluster.propose(n1, ["a", "b"]).unwrap();
+    cluster.deliver_all().unwrap();
+    cluster.partition([[n3].into(), [n2].into()]).unwrap();
+    cluster.propose(n1, ["c"]).unwrap();
+    cluster.deliver_all().unwrap();
+    assert_eq!(cluster.violation(), None);
+    cluster
+}
+
+/// What is found in what a node says, with a lie in it.
+fn found(cluster: &Cluster, of: u64, lie: Lie) -> Option<String> {
+    let hull: &Hull = cluster.hull(node(of)).unwrap().unwrap();
+    let checks = cluster.checks();
+    let ear = checks.answers.ears.find(&node(of)).unwrap();
+    let seen = Seen {
+        now: ear.stepped,
+        ear,
+        own: checks.model.node(node(of)).unwrap(),
+        model: &checks.model,
+        hull,
+    };
+    let mut said = Said::of(hull, seen.now);
+    lie(&mut said);
+    said.judge(&seen)
+}
+
+/// What a leader says of the entry that nobody else has.
+fn of_the_last(said: &mut Said) -> &mut Vec<NotCommitted> {
+    let asked = said.not_committed.iter_mut();
+    let mut open = asked.filter(|(_, why)| {
+        why.iter()
+            .any(|reason| matches!(reason, NotCommitted::TooFewHold { .. }))
+    });
+    &mut open.next().unwrap().1
+}
+
+#[test]
+fn nobody_lies() {
+    let cluster = cluster();
+    for id in 1..=3 {
+        assert_eq!(found(&cluster, id, |_| ()), None);
+    }
+}
+
+#[test]
+fn a_leader_that_lies_is_found() {
+    let lies: [Lie; 14] = [
+        |said| said.status.followers.clear(),
+        |said| said.status.durable_index = said.status.durable_index.next(),
+        |said| said.status.followers[0].matched = said.status.last.index,
+        |said| said.status.followers[0].silent = Duration::from_secs(90),
+        |said| said.status.followers[1].silent = Duration::ZERO,
+        |said| {
+            said.status.followers[0].sending = Sending::Replicate {
+                requests: 0,
+                bytes: 7,
+                unanswered: None,
+            };
+        },
+        |said| said.no_leader = vec![NoLeader::NoneHeard { term: Term::new(1) }],
+        |said| of_the_last(said).clear(),
+        |said| {
+            let commit = said.status.commit_index;
+            let known = said.not_committed.iter_mut();
+            let mut known = known.filter(|(index, _)| *index == commit);
+            known.next().unwrap().1.push(NotCommitted::NobodyLeads);
+        },
+        |said| {
+            for reason in of_the_last(said) {
+                if let NotCommitted::TooFewHold { holders, .. } = reason {
+                    *holders = vec![node(3)];
+                }
+            }
+        },
+        |said| {
+            for reason in of_the_last(said) {
+                if let NotCommitted::TooFewHold { needed, .. } = reason {
+                    *needed += 1;
+                }
+            }
+        },
+        |said| {
+            for reason in of_the_last(said) {
+                if let NotCommitted::Lags { lag, .. } = reason {
+                    *lag = Lag::NeedsSnapshot {
+                        next: LogIndex::new(1),
+                    };
+                }
+            }
+        },
+        |said| {
+            let first = said.status.commit_index;
+            said.not_readable.push(NotReadable::NewLeader { first });
+        },
+        |said| said.not_changed.push(NotChanged::NobodyLeads),
+    ];
+    let cluster = cluster();
+    for (place, lie) in lies.into_iter().enumerate() {
+        assert!(found(&cluster, 1, lie).is_some(), "lie {place}");
+    }
+}
+
+#[test]
+fn a_follower_that_lies_is_found() {
+    let lies: [Lie; 9] = [
+        |said| said.status.leader = Some(said.status.me.id),
+        |said| {
+            said.no_leader.push(NoLeader::NoneHeard {
+                term: said.status.term,
+            });
+        },
+        |said| said.not_readable.clear(),
+        |said| said.not_readable = vec![NotReadable::NobodyLeads],
+        |said| {
+            let leader = node(3);
+            said.not_readable = vec![NotReadable::LeaderConfirms { leader }];
+        },
+        |said| said.status.uncommitted_bytes = 1,
+        |said| said.status.is_boot_durable = false,
+        |said| said.status.lost_through = Some(said.status.last),
+        |said| {
+            for (_, why) in &mut said.not_committed {
+                why.extend(why.clone());
+            }
+        },
+    ];
+    let cluster = cluster();
+    for (place, lie) in lies.into_iter().enumerate() {
+        assert!(found(&cluster, 2, lie).is_some(), "lie {place}");
+    }
+}
+
+#[test]
+fn who_looks_for_votes_and_lies_is_found() {
+    let lies: [Lie; 8] = [
+        |said| said.no_leader.clear(),
+        |said| {
+            said.no_leader = vec![NoLeader::LeaderSilent {
+                leader: node(1),
+                term: said.status.term,
+                silent: Duration::from_secs(3),
+            }];
+        },
+        |said| {
+            said.no_leader.push(NoLeader::GaveUp {
+                term: said.status.term,
+            });
+        },
+        |said| said.no_leader.push(NoLeader::Refused { by: vec![node(2)] }),
+        |said| {
+            said.no_leader
+                .push(NoLeader::RefusedByWitness { witness: node(2) });
+        },
+        |said| {
+            said.no_leader.push(NoLeader::Waits {
+                after: Duration::ZERO,
+            });
+        },
+        |said| change_votes(said, |granted, silent, _| granted.append(silent)),
+        |said| {
+            change_votes(said, |_, _, half| {
+                *half = Half::All([1, 2].map(node).into());
+            });
+        },
+    ];
+    let cluster = cluster();
+    for (place, lie) in lies.into_iter().enumerate() {
+        assert!(found(&cluster, 3, lie).is_some(), "lie {place}");
+    }
+}
+
+fn change_votes(said: &mut Said, change: fn(&mut Vec<NodeId>, &mut Vec<NodeId>, &mut Half)) {
+    let votes = said.no_leader.iter_mut().find_map(|reason| match reason {
+        NoLeader::VotesMissing {
+            granted,
+            silent,
+            half,
+            ..
+        } => Some((granted, silent, half)),
+        _ => None,
+    });
+    let (granted, silent, half) = votes.unwrap();
+    change(granted, silent, half);
+}
