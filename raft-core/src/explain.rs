@@ -339,6 +339,16 @@ pub enum NotCommitted {
         /// Who does, as far as is known.
         holders: Vec<NodeId>,
     },
+    /// Other voters decide since this configuration, of whom enough hold it: the leader counts them
+    /// when it next hears of anything that became durable.
+    #[error(
+        "enough of those hold it who vote since the configuration at {since}; they are counted when \
+         the next write is done or acknowledged"
+    )]
+    NotCounted {
+        /// The entry of the configuration.
+        since: LogIndex,
+    },
     /// A voter that does not hold it, and why.
     #[error("{voter} is known to hold up to {matched}: {lag}")]
     Lags {

@@ -308,6 +308,14 @@ fn of_leader(common: &Common, leader: &Leader, index: LogIndex, now: Time) -> Ve
             });
         }
     }
+    if why
+        .iter()
+        .all(|why| matches!(why, NotCommitted::EarlierTerm { .. }))
+    {
+        let since = common.configurations.active_since();
+        let since = since.unwrap_or(LogIndex::ZERO);
+        why.push(NotCommitted::NotCounted { since });
+    }
     for voter in lagging {
         let lag = match leader.followers().find(&voter) {
             Some(progress) if leader.withholds(progress, needs) => Lag::Withheld {

@@ -394,3 +394,21 @@ fn a_leader_that_hands_over_says_why_it_takes_no_proposals() {
         "this leader hands over to n2 and takes no proposals until that has succeeded or failed"
     );
 }
+
+/// Node 2 goes, and with it the need for its word: what node 1 has on its disk is enough from then on.
+#[test]
+fn a_leader_with_fewer_voters_says_that_it_has_not_counted_yet() {
+    let mut node = Node::leading();
+    node.reconfigure(Configuration::of_voters([1].map(peer)).members);
+    let joint = node.hull.last().index.get();
+    node.propose(b"x");
+    node.auto_sync = false;
+    node.sent();
+    node.acknowledge(2, joint);
+    let since = node.hull.last().index;
+    assert_eq!(since, index(joint + 2), "the new members alone go on");
+    let not_counted = NotCommitted::NotCounted { since };
+    assert_eq!(why(&node, joint + 1), [not_counted]);
+    node.sync();
+    assert_eq!(why(&node, joint + 1), []);
+}

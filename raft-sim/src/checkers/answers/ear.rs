@@ -184,8 +184,6 @@ impl Ear {
             {
                 heard.holds = Some((index, now));
             }
-            // What was lost is not held any more, and how much that is the leader finds out.
-            Says::AppendReply(Answered::Lost { .. }) => heard.holds = None,
             Says::HeartbeatReply {
                 round: Some(round), ..
             } if heard.round.is_none_or(|(answered, _)| round > answered) => {

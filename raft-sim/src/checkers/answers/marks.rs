@@ -47,7 +47,8 @@ const fn of_not_committed(reason: &NotCommitted) -> Option<Marker> {
         | NotCommitted::NotInLog { .. }
         | NotCommitted::LeaderDecides { .. }
         | NotCommitted::NobodyLeads
-        | NotCommitted::TooFewHold { .. } => return None,
+        | NotCommitted::TooFewHold { .. }
+        | NotCommitted::NotCounted { .. } => return None,
     })
 }
 

@@ -28,7 +28,12 @@ pub(super) fn wrong(
         });
     }
     let decides = status.role == Role::Leader && !committed && index <= status.last.index;
-    let too_few = |reason: &NotCommitted| matches!(reason, NotCommitted::TooFewHold { .. });
+    let too_few = |reason: &NotCommitted| {
+        matches!(
+            reason,
+            NotCommitted::TooFewHold { .. } | NotCommitted::NotCounted { .. }
+        )
+    };
     let judged = unless(!decides || why.iter().any(too_few), || {
         format!("leads, and does not say who lacks {index}: {why:?}")
     });
@@ -71,6 +76,10 @@ fn holds(
                 && *index == needed_entry(asked, why)
                 && halves::is_so(seen, half, *needed, holders)
                 && are_holders(seen, *index, half, holders)
+        }
+        NotCommitted::NotCounted { since } => {
+            let configured_by = seen.hull.configured_by().index;
+            leads && *since == configured_by && *since > status.commit_index
         }
         NotCommitted::Lags {
             voter,
