@@ -12,6 +12,7 @@ pub mod explore;
 pub mod export;
 pub mod failure;
 pub mod history;
+mod in_memory;
 pub mod key_value;
 pub mod linearizable;
 pub mod lot;

@@ -144,6 +144,7 @@ markers! {
     StartedFromSnapshot: "a node started from a snapshot, and not from its log alone",
     RestoredByFollower: "a running node's state was replaced by a snapshot's",
     LogForgotten: "a node forgot the beginning of its log",
+    KeptInMemory: "a node started again with a log and snapshots that were in memory",
 
     // Witnesses.
     WitnessTold: "a witness wrote down the id of an entry",

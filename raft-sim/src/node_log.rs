@@ -1,4 +1,4 @@
-//! The log of a node: the real write-ahead log, or one that a user brings. And beside it the store
+//! The log of a node: the real write-ahead log, one in memory, or one that a user brings. And beside it the store
 //! of snapshots.
 //!
 //! Whichever it is, it is opened anew at every start of its node over what the last crash left of
@@ -21,10 +21,12 @@ use raft_node::first_state::FirstState;
 use raft_node::state_machine::StateMachine;
 
 use crate::disk::SimFs;
+use crate::in_memory::KeptLog;
 
 /// A log of whichever kind.
 pub(crate) enum NodeLog {
     Wal(Box<Wal<SimFs>>),
+    InMemory(Box<KeptLog>),
     Own(Box<dyn Log>),
 }
 
@@ -32,6 +34,7 @@ impl Log for NodeLog {
     fn begin(&mut self, write: Write) {
         match self {
             Self::Wal(log) => log.begin(write),
+            Self::InMemory(log) => log.begin(write),
             Self::Own(log) => log.begin(write),
         }
     }
@@ -39,6 +42,7 @@ impl Log for NodeLog {
     fn poll_durable(&mut self, cx: &mut Context<'_>) -> Poll<Result<Durable, LogError>> {
         match self {
             Self::Wal(log) => log.poll_durable(cx),
+            Self::InMemory(log) => log.poll_durable(cx),
             Self::Own(log) => log.poll_durable(cx),
         }
     }
@@ -46,6 +50,7 @@ impl Log for NodeLog {
     fn load(&self, range: Range<LogIndex>, max_bytes: usize) -> Loading {
         match self {
             Self::Wal(log) => log.load(range, max_bytes),
+            Self::InMemory(log) => log.load(range, max_bytes),
             Self::Own(log) => log.load(range, max_bytes),
         }
     }
@@ -155,23 +160,35 @@ pub(crate) fn with_store<S: StateMachine>(
     Box::pin(async move {
         let (log, recovered) = log.await?;
         let mut state = FirstState::new(machine);
+        if let NodeLog::InMemory(log) = log {
+            // Its store opens with it, and what is in there the driver reads.
+            let store: Box<dyn SnapshotStore> = Box::new(log.store());
+            return Ok((NodeLog::InMemory(log), store, recovered, state));
+        }
         let (store, stored) = FileStore::open_reading(fs, settings, &mut state).await?;
         let (log, recovered) = match log {
             NodeLog::Wal(wal) => {
                 let (wal, recovered) = wal.join(recovered, stored, witness).await?;
                 (NodeLog::Wal(Box::new(wal)), recovered)
             }
-            NodeLog::Own(log) => {
+            log @ (NodeLog::InMemory(_) | NodeLog::Own(_)) => {
                 let recovered = Recovered {
                     stored,
                     ..recovered
                 };
-                (NodeLog::Own(log), recovered)
+                (log, recovered)
             }
         };
         let store: Box<dyn SnapshotStore> = Box::new(store);
         Ok((log, store, recovered, state))
     })
+}
+
+/// Opens what is kept in memory.
+pub(crate) fn open_in_memory(fs: SimFs) -> Opening {
+    let (log, recovered) = KeptLog::open(fs);
+    let opened = (NodeLog::InMemory(Box::new(log)), recovered);
+    Box::pin(std::future::ready(Ok(opened)))
 }
 
 /// Opens the real write-ahead log.

@@ -173,6 +173,9 @@ pub struct NodePlan {
     /// Whether it is a witness: it votes, and keeps no payloads.
     #[serde(default)]
     pub witness: bool,
+    /// Whether its log and its snapshots are in memory, where nothing is lost in a crash.
+    #[serde(default)]
+    pub in_memory: bool,
 }
 
 impl Plan {
@@ -234,6 +237,7 @@ impl Plan {
             plan.faults = nemesis::draw(&plan);
             plan.steady_clocks();
             plan.rare = rare::draw(&mut Key::RareSites.lot(seed, &[]));
+            keep_in_memory(&mut plan.nodes, &mut Key::InMemory.lot(seed, &[]));
         }
         plan
     }
@@ -285,6 +289,7 @@ impl Plan {
             *node = NodePlan {
                 number: node.number,
                 witness: node.witness,
+                in_memory: node.in_memory,
                 clock_offset: Duration::ZERO,
                 clock_drift: 0,
                 start: Duration::ZERO,
@@ -308,6 +313,11 @@ impl Plan {
     /// Whether a node (by its place in [`Self::nodes`]) is a witness.
     pub fn is_witness(&self, node: usize) -> bool {
         self.nodes.get(node).is_some_and(|node| node.witness)
+    }
+
+    /// Whether a node (by its place in [`Self::nodes`]) has its log and its snapshots in memory.
+    pub fn keeps_in_memory(&self, node: usize) -> bool {
+        self.nodes.get(node).is_some_and(|node| node.in_memory)
     }
 
     /// How many nodes may be lost for good while a majority remains.
@@ -356,6 +366,18 @@ fn appoint_witnesses(nodes: &mut [NodePlan], lot: &mut Lot) {
     let all = nodes.len();
     for place in (first..first + count).map(|place| place % all) {
         nodes[place].witness = true;
+    }
+}
+
+/// In one world of ten a node keeps in memory what others have on their disks, or all do.
+fn keep_in_memory(nodes: &mut [NodePlan], lot: &mut Lot) {
+    if !lot.chance(100) {
+        return;
+    }
+    let one = lot.below(nodes.len() as u64) as usize;
+    let all = lot.chance(250);
+    for (place, node) in nodes.iter_mut().enumerate() {
+        node.in_memory = all || place == one;
     }
 }
 
@@ -440,6 +462,7 @@ impl NodePlan {
             clock_drift,
             start: lot.span(Duration::ZERO, Duration::from_millis(200)),
             witness: false,
+            in_memory: false,
         }
     }
 }
@@ -468,6 +491,20 @@ mod tests {
             assert_eq!(plan.tuning.settings().validate(), Vec::new(), "seed {seed}");
             assert!((1..=7).contains(&plan.nodes.len()));
         }
+    }
+
+    #[test]
+    fn one_world_in_ten_keeps_something_in_memory() {
+        let plans = (0..1_000).map(|seed| Plan::draw(seed, &Swarm::default()));
+        let count = |plan: &Plan| plan.nodes.iter().filter(|node| node.in_memory).count();
+        let (mut some, mut all) = (0, 0);
+        for plan in plans.filter(|plan| count(plan) > 0) {
+            some += 1;
+            all += usize::from(count(&plan) == plan.nodes.len());
+            assert_eq!(plan.validate(), Ok(()), "seed {}", plan.seed);
+        }
+        assert!((60..160).contains(&some), "{some} of 1000");
+        assert!((some / 8..some / 2).contains(&all), "{all} of {some}");
     }
 
     #[test]

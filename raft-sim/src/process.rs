@@ -29,7 +29,9 @@ use crate::clock::{Schedule, SimClock};
 use crate::disk::{Disk, SimFs};
 use crate::lot::Key;
 use crate::network::{Dialect, Network, SimComms, node_id};
-use crate::node_log::{LogMaker, NodeLog, NotOpened, Opening, OpeningAll, open_wal, with_store};
+use crate::node_log::{
+    LogMaker, NodeLog, NotOpened, Opening, OpeningAll, open_in_memory, open_wal, with_store,
+};
 use crate::plan::Plan;
 use crate::rare::Rare;
 use crate::script::print;
@@ -228,10 +230,11 @@ impl<M: StateMachine> Node<M> {
             ..WalSettings::default()
         };
         let disk = self.disk.mount().with_rare(self.rare.clone());
-        let opening = log.map_or_else(
-            || open_wal(disk.clone(), settings),
-            |log| log.open(disk.clone()),
-        );
+        let opening = match log {
+            Some(log) => log.open(disk.clone()),
+            None if plan.keeps_in_memory(self.number) => open_in_memory(disk.clone()),
+            None => open_wal(disk.clone(), settings),
+        };
         let dialect = Dialect {
             codec: plan.codecs.wire(&mut Key::Wire.lot(plan.seed, &name)),
             version: self.build.map_or(FORMAT_VERSION, |(_, version)| version),

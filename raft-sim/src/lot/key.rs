@@ -95,6 +95,8 @@ pub(crate) enum Key {
     Witnesses = 55,
     /// Whether disks are lost where members change, whose, and when.
     Replacements = 58,
+    /// Whether nodes keep in memory what others have on disks, and which.
+    InMemory = 60,
     /// Whether disks rot one after the other in a plan, and when.
     Rots = 50,
     /// How many spare segments a log keeps.

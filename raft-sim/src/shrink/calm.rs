@@ -242,7 +242,7 @@ pub(super) fn even(delay: Delay) -> Delay {
 }
 
 /// What is calm, field by field.
-const FIELDS: [fn(&mut Plan); 34] = [
+const FIELDS: [fn(&mut Plan); 35] = [
     |plan| plan.network.drop_per_mille = 0,
     |plan| plan.network.double_per_mille = 0,
     |plan| plan.network.straggle_per_mille = 0,
@@ -268,6 +268,11 @@ const FIELDS: [fn(&mut Plan); 34] = [
         plan.clients
             .iter_mut()
             .for_each(|client| client.lasting = false);
+    },
+    |plan| {
+        plan.nodes
+            .iter_mut()
+            .for_each(|node| node.in_memory = false);
     },
     |plan| plan.tuning.quiescent_after = None,
     |plan| plan.tuning.lease = None,

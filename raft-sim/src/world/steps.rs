@@ -176,6 +176,9 @@ impl<S: Subject> World<'_, S> {
         if witness && damaged {
             self.checks.mark(Marker::WitnessDamaged);
         }
+        if had_one && !anew && self.plan.keeps_in_memory(number) {
+            self.checks.mark(Marker::KeptInMemory);
+        }
         match (anew, joins) {
             (true, true) => self.checks.mark(Marker::WipedJoined),
             (true, false) => self.checks.mark(Marker::WipedFounds),

@@ -10,7 +10,7 @@ use super::{Outcome, World};
 use crate::key_value::{KeyValue, KeyValueWorkload};
 use crate::markers::Marker;
 use crate::nemesis::{Fault, FaultPlan, Loss, Occasion, Target};
-use crate::plan::{Plan, RarePlan, RareSite, Swarm};
+use crate::plan::{Plan, RarePlan, RareSite, Snapshots, Swarm};
 use crate::process::Node;
 use crate::sim::{Sim, run_plan, run_seed};
 
@@ -41,6 +41,26 @@ fn a_calm_world_elects_once_and_answers_everything() {
     assert_eq!(outcome.counters.elections, 1);
     assert_eq!(outcome.counters.answered, outcome.counters.operations);
     assert!(outcome.counters.operations > 30);
+}
+
+#[test]
+fn what_is_kept_in_memory_outlives_a_blackout() {
+    let mut plan = Plan::draw(1, &short(false));
+    for node in &mut plan.nodes {
+        node.in_memory = true;
+    }
+    plan.tuning.snapshots = Some(Snapshots {
+        after_entries: 10,
+        after_bytes: 1 << 20,
+        margin: 0,
+    });
+    plan.ending.blackout = Some(Loss::All);
+    let outcome = run_plan(plan);
+    assert_eq!(outcome.violation, None);
+    assert_eq!(outcome.counters.crashes, 3);
+    assert_eq!(outcome.counters.unsynced_crashes, 0);
+    let again = outcome.reached.of(Marker::KeptInMemory);
+    assert_eq!(again.times, 3);
 }
 
 #[test]
