@@ -38,6 +38,7 @@ pub mod no_panic;
 pub mod observation;
 mod often;
 mod parcels;
+pub(crate) mod plans;
 pub mod property;
 mod reads;
 mod repairs;

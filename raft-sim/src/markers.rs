@@ -112,6 +112,7 @@ markers! {
 
     // Members.
     MembersChanged: "who asked for other members was told that there are no others any more",
+    ChangedAsPlanned: "a change of members went through what was said before",
     ChangeCancelled: "a change of members was given up while new ones were catching up",
     ChangeRefused: "a change of members was refused while another was under way",
     ChangeUnknown: "a leader was lost on the way of a change that it was asked for",

@@ -156,6 +156,15 @@ impl Members {
         }
     }
 
+    /// The configurations from one entry to another, in any log.
+    pub(super) fn configurations(
+        &self,
+        from: EntryId,
+        to: EntryId,
+    ) -> impl Iterator<Item = (&EntryId, &Configuration)> {
+        self.entries.range(from..=to)
+    }
+
     fn learn_commit(&mut self, hull: &Hull) {
         let commit = hull.commit_index();
         if commit <= self.commit {

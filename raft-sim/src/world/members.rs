@@ -7,11 +7,12 @@ use std::task::{Context, Poll, Waker};
 
 use raft_core::configuration::{Member, MemberRole, Members};
 use raft_core::hull::Refusal;
-use raft_core::ids::{NodeId, Term};
-use raft_node::error::ReconfigureError;
-use raft_node::membership::Reconfiguring;
+use raft_core::ids::{EntryId, LogIndex, NodeId, Term};
+use raft_node::error::{PlanError, ReconfigureError};
+use raft_node::membership::{Planning, Reconfiguring};
 
 use super::World;
+use crate::checkers::plans::{self, Promised};
 use crate::checkers::{Violation, property};
 use crate::markers::Marker;
 use crate::network::{node_id, node_number};
@@ -26,6 +27,10 @@ pub(super) struct Operator(Vec<Asked>);
 #[derive(Debug)]
 struct Asked {
     request: Reconfiguring,
+    /// What it is to go through, which was asked just before.
+    planning: Option<Planning>,
+    /// Where the log of the node that was asked ended then.
+    since: LogIndex,
     /// The members that are wanted; none, to give a change up.
     target: Option<Members>,
 }
@@ -50,9 +55,16 @@ impl<S: Subject> World<'_, S> {
         let handle = self.nodes.get(number).and_then(Node::handle);
         if let (Some(target), Some(handle)) = (target, handle) {
             self.checks.wanted(&target);
+            let planning = Some(handle.plan(target.clone()));
             let request = handle.reconfigure(target.clone());
-            let target = Some(target);
-            self.operator.0.push(Asked { request, target });
+            let hull = self.nodes.get(number).and_then(Node::hull);
+            let since = hull.map_or(LogIndex::ZERO, |hull| hull.last().index);
+            self.operator.0.push(Asked {
+                request,
+                planning,
+                since,
+                target: Some(target),
+            });
         }
     }
 
@@ -60,8 +72,12 @@ impl<S: Subject> World<'_, S> {
     pub(super) fn ask_to_cancel(&mut self, number: usize) {
         if let Some(handle) = self.nodes.get(number).and_then(Node::handle) {
             let request = handle.cancel_reconfigure();
-            let target = None;
-            self.operator.0.push(Asked { request, target });
+            self.operator.0.push(Asked {
+                request,
+                planning: None,
+                since: LogIndex::ZERO,
+                target: None,
+            });
         }
     }
 
@@ -74,6 +90,7 @@ impl<S: Subject> World<'_, S> {
                 waiting.push(asked);
                 continue;
             };
+            self.judge_plan(&mut asked, &outcome)?;
             match (outcome, &asked.target) {
                 (Ok(entry), Some(target)) => {
                     let wrong = self.checks.changed(entry, target);
@@ -96,6 +113,55 @@ impl<S: Subject> World<'_, S> {
         }
         self.operator.0 = waiting;
         Ok(())
+    }
+
+    /// Compares what was planned with what became of it.
+    fn judge_plan(
+        &mut self,
+        asked: &mut Asked,
+        outcome: &Result<EntryId, ReconfigureError>,
+    ) -> Result<(), Violation> {
+        let (Some(target), Some(planning)) = (&asked.target, &mut asked.planning) else {
+            return Ok(());
+        };
+        let mut cx = Context::from_waker(Waker::noop());
+        let Poll::Ready(plan) = Pin::new(planning).poll(&mut cx) else {
+            let text = "a change was answered, and what was asked before it was not".to_owned();
+            return Err(self.violation(property::MEMBERSHIP, text));
+        };
+        let refused = match outcome {
+            Err(ReconfigureError::Refused(Refusal::Target(problem))) => Some(problem),
+            _ => None,
+        };
+        let wrong = match (&plan, refused) {
+            (Err(PlanError::Target(planned)), Some(refused)) => (planned != refused).then(|| {
+                format!("a plan was refused since {planned}, and the change since {refused}")
+            }),
+            (Err(PlanError::Target(planned)), None) => outcome
+                .is_ok()
+                .then(|| format!("a change was made, and its plan refused since {planned}")),
+            (Err(_), _) => None,
+            (Ok(_), Some(refused)) => Some(format!("what was planned was refused since {refused}")),
+            (Ok(plan), None) => {
+                let phases = plan.phases.iter();
+                let promised = phases.map(|phase| Promised {
+                    configuration: phase.configuration.clone(),
+                    quorums: (phase.quorums.iter())
+                        .map(|half| (half.needed, half.voters))
+                        .collect(),
+                    tolerated: phase.tolerated,
+                });
+                let phases: Vec<Promised> = promised.collect();
+                let made = outcome.as_ref().ok();
+                let went = made.map_or(Ok(()), |id| self.checks.went_as(&phases, asked.since, *id));
+                plans::wrong(&phases, target).or(went.err())
+            }
+        };
+        let wrong = wrong.map(|text| self.violation(property::MEMBERSHIP, text));
+        if plan.is_ok() && outcome.is_ok() {
+            self.checks.mark(Marker::ChangedAsPlanned);
+        }
+        wrong.map_or(Ok(()), Err)
     }
 
     /// Whether a node is a member, by the last configuration known to be committed: this life of it,
