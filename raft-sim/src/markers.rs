@@ -199,6 +199,7 @@ markers! {
     RetryAnswered: "a command was answered after an earlier try of it was in doubt",
 
     // What nodes said of how they stand when they were asked.
+    AskedTwiceAlike: "a node was asked twice, and nothing had changed but ages",
     SaidStopped: "a node was asked after it had stopped",
     SaidNotDriven: "a node was asked that had not been woken in time",
     SaidBootNotDurable: "a node said that the number of its start is not durable",

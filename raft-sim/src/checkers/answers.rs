@@ -16,11 +16,12 @@ use raft_core::time::Time;
 use super::timers::{Step, Wrong};
 use super::{Checks, Model, NodeModel, Violation, property};
 use crate::by_node::ByNode;
-use crate::markers::Reached;
+use crate::markers::{Marker, Reached};
 use crate::spy::Fact;
 
 mod ear;
 mod halves;
+mod likeness;
 mod marks;
 mod not_changed;
 mod not_committed;
@@ -31,11 +32,14 @@ mod status;
 mod tests;
 
 use ear::Ear;
+use likeness::Likeness;
 
 /// Follows what every node could know, and asks.
 #[derive(Debug, Default)]
 pub(super) struct Answers {
     ears: ByNode<Ear>,
+    /// How each node was when it was last asked.
+    before: ByNode<Likeness>,
 }
 
 impl Checks {
@@ -96,11 +100,12 @@ impl Answers {
     /// The node was stopped.
     pub(super) fn stopped(&mut self, node: NodeId) {
         self.ears.remove(&node);
+        self.before.remove(&node);
     }
 
     /// Asks a node whose clock shows `now`, and judges what it says.
     pub(super) fn ask(
-        &self,
+        &mut self,
         now: Time,
         hull: &Hull,
         model: &Model,
@@ -118,7 +123,14 @@ impl Answers {
         };
         let said = Said::of(hull, now);
         marks::mark(&said, reached);
-        Some((property::ANSWERS, said.judge(&seen)?))
+        let wrong = said.judge(&seen);
+        let is = Likeness::of(hull, &said.status);
+        let unlike = self.before.find(&node).and_then(|was| {
+            reached.mark_if(was.is_like(&is), Marker::AskedTwiceAlike);
+            was.wrong(&is)
+        });
+        self.before.insert(node, is);
+        Some((property::ANSWERS, wrong.or(unlike)?))
     }
 }
 

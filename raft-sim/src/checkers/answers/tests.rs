@@ -6,7 +6,7 @@ use raft_core::explain::{Half, Lag, NoLeader, NotChanged, NotCommitted, NotReada
 use raft_core::hull::Hull;
 use raft_core::ids::{LogIndex, NodeId, Term};
 
-use super::{Said, Seen};
+use super::{Likeness, Said, Seen};
 use crate::directed::Cluster;
 
 /// What a node says is changed, and that is to be found.
@@ -211,4 +211,23 @@ fn change_votes(said: &mut Said, change: fn(&mut Vec<NodeId>, &mut Vec<NodeId>, 
     });
     let (granted, silent, half) = votes.unwrap();
     change(granted, silent, half);
+}
+
+#[test]
+fn the_same_fingerprint_with_other_figures_is_found() {
+    let cluster = cluster();
+    let hull = cluster.hull(node(1)).unwrap().unwrap();
+    let seen = cluster
+        .checks()
+        .answers
+        .ears
+        .find(&node(1))
+        .unwrap()
+        .stepped;
+    let status = |span| hull.status(seen.after(Duration::from_millis(span)));
+    let was = Likeness::of(hull, &status(0));
+    assert_eq!(was.wrong(&Likeness::of(hull, &status(9))), None);
+    let mut other = status(0);
+    other.followers[0].matched = LogIndex::ZERO;
+    assert!(was.wrong(&Likeness::of(hull, &other)).is_some());
 }
