@@ -30,9 +30,11 @@ mod not_readable;
 mod status;
 #[cfg(test)]
 mod tests;
+mod unsent;
 
 use ear::Ear;
 use likeness::Likeness;
+use unsent::Unsent;
 
 /// Follows what every node could know, and asks.
 #[derive(Debug, Default)]
@@ -40,6 +42,8 @@ pub(super) struct Answers {
     ears: ByNode<Ear>,
     /// How each node was when it was last asked.
     before: ByNode<Likeness>,
+    /// Whom each leaves waiting.
+    unsent: ByNode<Unsent>,
 }
 
 impl Checks {
@@ -101,6 +105,7 @@ impl Answers {
     pub(super) fn stopped(&mut self, node: NodeId) {
         self.ears.remove(&node);
         self.before.remove(&node);
+        self.unsent.remove(&node);
     }
 
     /// Asks a node whose clock shows `now`, and judges what it says.
@@ -124,6 +129,10 @@ impl Answers {
         let said = Said::of(hull, now);
         marks::mark(&said, reached);
         let wrong = said.judge(&seen);
+        let late = self.unsent.or_default(node).hear(&seen, &said);
+        if let Some(text) = late.filter(|_| wrong.is_none()) {
+            return Some((property::LIVENESS, text));
+        }
         let is = Likeness::of(hull, &said.status);
         let unlike = self.before.find(&node).and_then(|was| {
             reached.mark_if(was.is_like(&is), Marker::AskedTwiceAlike);

@@ -20,6 +20,8 @@ pub(super) struct Ear {
     configured_by: EntryId,
     /// Its clock at its last step.
     pub(super) stepped: Time,
+    /// When it last went on after having been stopped for longer than a heartbeat interval.
+    pub(super) woke: Time,
     /// Whether it expects nothing of its leader, or has nothing to say.
     pub(super) quiet: bool,
     /// When it last ceased to be so.
@@ -81,6 +83,7 @@ impl Ear {
             role: step.after.role,
             configured_by: hull.configured_by(),
             stepped: step.local,
+            woke: step.local,
             quiet: step.after.quiet,
             roused: None,
             word: None,
@@ -103,6 +106,9 @@ impl Ear {
     pub(super) fn step(&mut self, step: &Step<'_>, hull: &Hull, facts: &[Fact]) {
         let is = step.after;
         let now = self.stepped.max(step.local);
+        if now.since(self.stepped) > step.pace.heartbeat_interval * 2 {
+            self.woke = now;
+        }
         self.stepped = now;
         if self.term != is.term {
             self.term = is.term;

@@ -6,7 +6,7 @@ use raft_core::explain::{Half, Lag, NoLeader, NotChanged, NotCommitted, NotReada
 use raft_core::hull::Hull;
 use raft_core::ids::{LogIndex, NodeId, Term};
 
-use super::{Likeness, Said, Seen};
+use super::{Likeness, Said, Seen, Unsent};
 use crate::directed::Cluster;
 
 /// What a node says is changed, and that is to be found.
@@ -211,6 +211,44 @@ fn change_votes(said: &mut Said, change: fn(&mut Vec<NodeId>, &mut Vec<NodeId>, 
     });
     let (granted, silent, half) = votes.unwrap();
     change(granted, silent, half);
+}
+
+#[test]
+fn a_voter_that_is_sent_nothing_is_found_after_a_while() {
+    let cluster = cluster();
+    let hull = cluster.hull(node(1)).unwrap().unwrap();
+    let checks = cluster.checks();
+    let mut ear = checks.answers.ears.find(&node(1)).unwrap().clone();
+    let mut unsent = Unsent::default();
+    let mut late = |millis, next, answers: bool| {
+        let now = ear.woke.after(Duration::from_millis(millis));
+        ear.stepped = now;
+        for id in [2, 3].map(node).into_iter().filter(|_| answers) {
+            ear.heard.entry(id).or_default().at = now;
+        }
+        let seen = Seen {
+            now,
+            ear: &ear,
+            own: checks.model.node(node(1)).unwrap(),
+            model: &checks.model,
+            hull,
+        };
+        let mut said = Said::of(hull, now);
+        for reason in of_the_last(&mut said) {
+            if let NotCommitted::Lags { lag, .. } = reason {
+                let next = LogIndex::new(next);
+                *lag = Lag::NotSent { next };
+            }
+        }
+        unsent.hear(&seen, &said).is_some()
+    };
+    let patience = hull.settings().election_timeout.as_millis() as u64;
+    assert!(!late(100, 4, true), "for the first time");
+    assert!(!late(100 + patience, 4, true), "not for long enough");
+    assert!(!late(200 + patience, 5, true), "it was sent one meanwhile");
+    assert!(!late(200 + patience * 2, 5, true), "not for long enough");
+    assert!(!late(201 + patience * 2, 5, false), "it does not answer");
+    assert!(late(201 + patience * 2, 5, true));
 }
 
 #[test]
