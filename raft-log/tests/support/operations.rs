@@ -5,13 +5,13 @@
 //! so that every list of steps is a life.
 
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
 
 use bytes::Bytes;
 use raft_core::chunk::Chunk;
 use raft_core::ids::LogIndex;
 use raft_core::log::memory::MemoryLog;
 use raft_core::log::{HardState, Loading, Log, LogError};
+use raft_core::time::Millis;
 use raft_log::WalSettings;
 
 use super::modelled::{Modelled, Spec};
@@ -166,7 +166,7 @@ impl Life {
         let spec = Spec {
             hard: HardState {
                 to_other_life: vote == Some(2),
-                promise: Duration::from_millis(vote.unwrap_or(0) * 700),
+                promise: Millis::new(u32::from(draft.vote.unwrap_or(0)) * 700),
                 ..hard(self.boot, self.term, vote)
             },
             ..draft.spec(self.modelled.newest(), self.term)

@@ -100,9 +100,9 @@ pub(crate) enum Key {
     /// Whether disks rot one after the other in a plan, and when.
     Rots = 50,
     /// How many spare segments a log keeps.
-    Spares = 60,
+    Spares = 62,
     /// How many groups of writes a log has under way.
-    Groups = 61,
+    Groups = 63,
 }
 
 impl Key {
