@@ -210,6 +210,9 @@ mod tests {
         let gone = NodeId::new(2);
         assert_eq!(set.remove(&gone), map.remove(&gone));
         assert_eq!(set.remove(&gone), None);
+        for id in [1, 2, 3, 9].map(NodeId::new) {
+            assert_eq!(set.contains_key(&id), map.contains_key(&id), "{id}");
+        }
         assert!(set.iter().eq(map.iter()) && set.iter().rev().eq(map.iter().rev()));
         assert!(set.keys().eq(map.keys()) && set.values().eq(map.values()));
         assert_eq!(format!("{set:?}"), format!("{map:?}"));
