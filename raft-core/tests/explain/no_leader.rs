@@ -491,3 +491,17 @@ fn who_is_refused_by_a_witness_is_told_what_that_may_mean() {
     let is_it = |why: &NoLeader| matches!(why, NoLeader::RefusedByWitness { .. });
     assert!(!why(&node).iter().any(is_it));
 }
+
+/// Both halves of a configuration may count the same witness.
+#[test]
+fn what_a_witness_s_refusal_may_mean_is_said_once() {
+    let mut setup = setup_with_witness(2);
+    setup.founding.outgoing = Some(setup.founding.members.clone());
+    let mut node = Node::with_setup(setup, MemoryLog::new());
+    node.settle();
+    node.ask();
+    node.pre_vote(3, false);
+    let said = why(&node);
+    let by_witness = |why: &&NoLeader| matches!(why, NoLeader::RefusedByWitness { .. });
+    assert_eq!(said.iter().filter(by_witness).count(), 1, "{said:?}");
+}
