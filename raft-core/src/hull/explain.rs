@@ -248,6 +248,7 @@ fn votes_missing(
     vote: impl Fn(NodeId) -> Option<bool>,
 ) -> Vec<NoLeader> {
     let mut why = Vec::new();
+    let mut by_witness = None;
     for half in halves(common) {
         let needed = quorum::majority(half.voters().len());
         let said = |answer: Option<bool>| -> Vec<NodeId> {
@@ -259,7 +260,7 @@ fn votes_missing(
             let mut silent = said(None);
             silent.retain(|id| *id != common.me.id);
             let refused = said(Some(false));
-            let by_witness = refused_by_witness(common, &refused);
+            by_witness = by_witness.or_else(|| refused_by_witness(common, &refused));
             why.push(NoLeader::VotesMissing {
                 ballot,
                 needed,
@@ -268,9 +269,10 @@ fn votes_missing(
                 silent,
                 half,
             });
-            why.extend(by_witness);
         }
     }
+    // Once, though both halves may count it.
+    why.extend(by_witness);
     why
 }
 
