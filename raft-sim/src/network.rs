@@ -348,6 +348,11 @@ impl Network {
         self.wires().broken
     }
 
+    /// Whether a node could send entries to another now.
+    pub(crate) fn has_room(&self, from: usize, to: NodeId) -> bool {
+        self.wires().room(from, node_number(to), Lane::Entries) > 0
+    }
+
     /// Frames that were refused because another build wrote them.
     pub(crate) fn refused(&self) -> u64 {
         self.wires().refused
@@ -510,6 +515,15 @@ impl Wires {
         self.lanes
             .get_mut(from * self.nodes + to)
             .and_then(|lanes| lanes.get_mut(lane_number(lane)))
+    }
+
+    /// For how many bytes there is room in a lane.
+    fn room(&mut self, from: usize, to: usize, lane: Lane) -> usize {
+        let capacity = self.capacity(lane);
+        let now = self.schedule.now();
+        let passage = self.passage(from, to, lane);
+        let open = passage.filter(|passage| passage.shut_until <= now);
+        open.map_or(0, |passage| capacity.saturating_sub(passage.bytes))
     }
 
     const fn capacity(&self, lane: Lane) -> usize {

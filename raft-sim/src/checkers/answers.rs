@@ -53,9 +53,18 @@ impl Checks {
     /// # Errors
     ///
     /// What it says is not so.
-    pub(crate) fn ask(&mut self, now: Time, local: Time, hull: &Hull) -> Result<(), Violation> {
+    pub(crate) fn ask(
+        &mut self,
+        now: Time,
+        local: Time,
+        hull: &Hull,
+        has_room: HasRoom<'_>,
+    ) -> Result<(), Violation> {
         let reached = &mut self.watch.reached;
-        match self.answers.ask(local, hull, &self.model, reached) {
+        match self
+            .answers
+            .ask(local, hull, &self.model, has_room, reached)
+        {
             None => Ok(()),
             Some((property, text)) => Err(Violation {
                 property,
@@ -77,7 +86,11 @@ struct Seen<'a> {
     model: &'a Model,
     /// For what its log says of members, and its settings.
     hull: &'a Hull,
+    has_room: HasRoom<'a>,
 }
+
+/// Whether a node's transport takes entries for another now.
+pub(crate) type HasRoom<'a> = &'a dyn Fn(NodeId) -> bool;
 
 /// All that a node said at one moment.
 struct Said {
@@ -114,6 +127,7 @@ impl Answers {
         now: Time,
         hull: &Hull,
         model: &Model,
+        has_room: HasRoom<'_>,
         reached: &mut Reached,
     ) -> Option<Wrong> {
         let node = hull.me().id;
@@ -125,6 +139,7 @@ impl Answers {
             own,
             model,
             hull,
+            has_room,
         };
         let said = Said::of(hull, now);
         marks::mark(&said, reached);

@@ -46,16 +46,11 @@ impl SimComms {
 impl Comms<Letter> for SimComms {
     fn room(&self, to: NodeId, lane: Lane) -> usize {
         let mut wires = self.network.wires();
-        let capacity = wires.capacity(lane);
-        let now = wires.schedule.now();
-        let Some(passage) = wires.passage(self.node, node_number(to), lane) else {
-            return 0;
-        };
-        let room = match passage.shut_until > now {
-            true => 0,
-            false => capacity.saturating_sub(passage.bytes),
-        };
-        passage.refused |= room == 0;
+        let to = node_number(to);
+        let room = wires.room(self.node, to, lane);
+        if let Some(passage) = wires.passage(self.node, to, lane) {
+            passage.refused |= room == 0;
+        }
         room
     }
 

@@ -26,7 +26,8 @@ impl<S: Subject> World<'_, S> {
         let Some(hull) = node.hull() else {
             return Ok(());
         };
-        self.checks.ask(now, node.clock.now(), hull)
+        let has_room = |to| self.network.has_room(number, to);
+        self.checks.ask(now, node.clock.now(), hull, &has_room)
     }
 }
 

@@ -1,5 +1,6 @@
 //! What a cluster of bare hulls says of itself is so; whatever is changed in it is found.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use raft_core::explain::{Half, Lag, NoLeader, NotChanged, NotCommitted, NotReadable, Sending};
@@ -48,6 +49,7 @@ fn found(cluster: &Cluster, of: u64, lie: Lie) -> Option<String> {
         own: checks.model.node(node(of)).unwrap(),
         model: &checks.model,
         hull,
+        has_room: &|_| true,
     };
     let mut said = Said::of(hull, seen.now);
     lie(&mut said);
@@ -220,6 +222,7 @@ fn a_voter_that_is_sent_nothing_is_found_after_a_while() {
     let checks = cluster.checks();
     let mut ear = checks.answers.ears.find(&node(1)).unwrap().clone();
     let mut unsent = Unsent::default();
+    let has_room = Cell::new(true);
     let mut late = |millis, next, answers: bool| {
         let now = ear.woke.after(Duration::from_millis(millis));
         ear.stepped = now;
@@ -232,6 +235,7 @@ fn a_voter_that_is_sent_nothing_is_found_after_a_while() {
             own: checks.model.node(node(1)).unwrap(),
             model: &checks.model,
             hull,
+            has_room: &|_| has_room.get(),
         };
         let mut said = Said::of(hull, now);
         for reason in of_the_last(&mut said) {
@@ -249,6 +253,17 @@ fn a_voter_that_is_sent_nothing_is_found_after_a_while() {
     assert!(!late(200 + patience * 2, 5, true), "not for long enough");
     assert!(!late(201 + patience * 2, 5, false), "it does not answer");
     assert!(late(201 + patience * 2, 5, true));
+    has_room.set(false);
+    assert!(
+        !late(202 + patience * 2, 5, true),
+        "there is no room for it"
+    );
+    has_room.set(true);
+    assert!(
+        !late(203 + patience * 2, 5, true),
+        "there was none until now"
+    );
+    assert!(late(204 + patience * 3, 5, true));
 }
 
 #[test]

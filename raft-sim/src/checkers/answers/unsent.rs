@@ -1,8 +1,8 @@
 //! Flow control: a follower that is slow or hung costs the others nothing. Whoever answers its leader
 //! and lacks entries is sent them, whatever others do not answer.
 //!
-//! A leader that says of a voter that what it lacks waits to be sent says so for a moment: while its
-//! transport has no room, or its driver does something else. It is asked again and again. (How much
+//! A leader that says of a voter that what it lacks waits to be sent says so for a moment, while its
+//! driver does something else, or for as long as its transport has no room. It is asked again and again. (How much
 //! memory it keeps for whoever does not answer is looked at whenever it sends something.)
 
 use std::collections::BTreeMap;
@@ -25,7 +25,10 @@ impl Unsent {
     pub(super) fn hear(&mut self, seen: &Seen<'_>, said: &Said) -> Option<String> {
         let term = said.status.term;
         let reasons = said.not_committed.iter().flat_map(|(_, why)| why);
-        let waiting: BTreeMap<NodeId, LogIndex> = reasons.filter_map(unsent).collect();
+        let waiting: BTreeMap<NodeId, LogIndex> = reasons
+            .filter_map(unsent)
+            .filter(|(voter, _)| (seen.has_room)(*voter))
+            .collect();
         let same = self.term == term;
         self.term = term;
         self.since
