@@ -68,6 +68,7 @@ impl Model {
             *model = NodeModel {
                 journal: model.journal.clone(),
                 lives_before: former.len(),
+                longest: model.longest,
                 former,
                 damages: model.damages,
                 ..NodeModel::default()
@@ -268,6 +269,8 @@ pub struct NodeModel {
     pub former: Vec<LogModel>,
     /// How many of these are of earlier lives.
     pub lives_before: usize,
+    /// How far its log ever reached durably, in all its lives.
+    pub longest: LogIndex,
     /// What this life of the folder calls itself, once it has a hull.
     pub me: Option<Peer>,
     /// Whether it is a witness: the payloads in its logs here are those of other nodes.
@@ -383,6 +386,7 @@ impl NodeModel {
 
     /// Goes on from what was found.
     fn keep(&mut self, state: LogModel, found: &Found) {
+        self.longest = self.longest.max(state.last_index());
         // What was damaged need not have held entries.
         self.damages += u32::from(found.lost_through.is_some());
         if let Some(stored) = self.stored {
@@ -469,6 +473,7 @@ impl NodeModel {
                 return;
             }
             self.durable.write(write, prefix.as_deref());
+            self.longest = self.longest.max(self.durable.last_index());
             self.settled.extend(self.pending.pop_front());
             if Some(self.durable.last_id()) >= self.damaged {
                 self.damaged = None;

@@ -5,7 +5,6 @@ use raft_core::ids::LogIndex;
 use raft_core::states::Role;
 
 use super::{Seen, unless};
-use crate::checkers::LogModel;
 
 /// What is wrong with the figures of a node.
 pub(super) fn wrong(seen: &Seen<'_>, status: &HullStatus) -> Option<String> {
@@ -91,10 +90,8 @@ fn of_follower(seen: &Seen<'_>, status: &HullStatus, follower: &FollowerStatus) 
         silent,
     } = follower;
     let there = seen.model.node(peer.id);
-    let durable = there.map_or(LogIndex::ZERO, |node| {
-        let logs = node.durable_as(Some(peer)).map(LogModel::last_index);
-        logs.max().unwrap_or(LogIndex::ZERO)
-    });
+    // It may have removed that since, for another leader.
+    let longest_log = there.map_or(LogIndex::ZERO, |node| node.longest);
     let sound = match sending {
         Sending::Probe { .. } => true,
         Sending::Replicate {
@@ -109,8 +106,10 @@ fn of_follower(seen: &Seen<'_>, status: &HullStatus, follower: &FollowerStatus) 
         format!("says of a follower what can not be: {follower:?}")
     })
     .or_else(|| {
-        unless(matched <= durable, || {
-            format!("says that {peer:?} holds up to {matched}: it never held more than {durable}")
+        unless(matched <= longest_log, || {
+            format!(
+                "says that {peer:?} holds up to {matched}: it never held more than {longest_log}"
+            )
         })
     })
     .or_else(|| {
