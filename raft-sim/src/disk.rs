@@ -163,6 +163,11 @@ impl Disk {
             match &done.effect {
                 Effect::None => {}
                 Effect::FolderFailed { lot } => platter.folder.fail_folder_sync(&mut lot.clone()),
+                Effect::SyncFailed { file, lot } => {
+                    let sector_bytes = platter.plan.sector_bytes;
+                    let folder = &mut platter.folder;
+                    folder.fail_sync(*file, sector_bytes, &mut lot.clone());
+                }
                 Effect::Synced { file, number } => platter.folder.synced(*file, *number),
                 Effect::Renamed { number } => platter.folder.renamed(*number),
                 Effect::FolderSynced { numbers } => platter.folder.folder_synced(numbers),
@@ -204,7 +209,14 @@ impl Platter {
                 self.folder_failed = true;
                 (Err(error), Effect::FolderFailed { lot })
             }
-            Some(error) => (Err(error), Effect::None),
+            // What an earlier sync covers, which is still to come, this one does not take back.
+            Some(error) => match self.synced_file(&operation) {
+                Some(file) => {
+                    self.folder.expect_failed_sync();
+                    (Err(error), Effect::SyncFailed { file, lot })
+                }
+                None => (Err(error), Effect::None),
+            },
             None => self.take_effect(operation),
         };
         (answer, effect, takes)
@@ -219,7 +231,7 @@ impl Platter {
             | Operation::Sync { name }
             | Operation::SetLength { name, .. }
             | Operation::Remove { name } => name.as_str(),
-            // The log renames nothing.
+            // Names are the folder's.
             Operation::Rename { .. }
             | Operation::Lock
             | Operation::List
@@ -227,6 +239,14 @@ impl Platter {
         };
         let file = if self.plan.any_order { file } else { "" };
         file.to_owned()
+    }
+
+    /// The file that an operation syncs, if it does.
+    fn synced_file(&self, operation: &Operation) -> Option<usize> {
+        match operation {
+            Operation::Sync { name } => self.folder.place(name).ok(),
+            _ => None,
+        }
     }
 
     fn take_effect(&mut self, operation: Operation) -> (Result<Answer, FsError>, Effect) {
@@ -319,9 +339,7 @@ impl Platter {
 
     /// What a failed operation does before it fails: nobody can say, so it is drawn.
     fn take_effect_in_part(&mut self, operation: &Operation, lot: &mut Lot) {
-        let sector_bytes = self.plan.sector_bytes;
         match operation {
-            Operation::Sync { name } => self.folder.fail_sync(name, sector_bytes, lot),
             Operation::Write {
                 name,
                 offset,
@@ -340,8 +358,9 @@ impl Platter {
                     let _ = self.take_effect(operation.clone());
                 }
             }
-            // Those before it are answered first, and hold: it fails when it answers.
-            Operation::SyncFolder
+            // Those before them are answered first, and hold: they fail when they answer.
+            Operation::Sync { .. }
+            | Operation::SyncFolder
             | Operation::Rename { .. }
             | Operation::Read { .. }
             | Operation::List
@@ -424,7 +443,8 @@ impl Fs for SimFs {
                 }
                 Effect::Synced { .. }
                 | Effect::FolderSynced { .. }
-                | Effect::FolderFailed { .. } => {}
+                | Effect::FolderFailed { .. }
+                | Effect::SyncFailed { .. } => {}
             }
         }
         let slot = Slot::new(answer);
@@ -456,6 +476,7 @@ enum Effect {
     Renamed { number: u64 },
     FolderSynced { numbers: Vec<u64> },
     FolderFailed { lot: Lot },
+    SyncFailed { file: usize, lot: Lot },
 }
 
 /// Where an answer waits for its time, and who waits for it.

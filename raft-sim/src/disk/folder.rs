@@ -32,7 +32,8 @@ pub(crate) struct Folder {
     cut_tails: u64,
     /// How often a spare segment that something stood in became a segment.
     taken_spares: u64,
-    /// Whether a sync has failed since the machine started: the cache shows what no disk has.
+    /// Whether a sync has failed since the machine started, or is about to: the cache shows what no disk
+    /// has.
     lying: bool,
 }
 
@@ -254,15 +255,16 @@ impl Folder {
         }
     }
 
+    /// A sync is under way that will fail, whoever is there to be told.
+    pub(crate) const fn expect_failed_sync(&mut self) {
+        self.lying = true;
+    }
+
     /// A sync of this file has failed: the system takes its changes for written, although only
     /// some of them are (the kernels' known behaviour). Only a crash shows it.
-    pub(crate) fn fail_sync(&mut self, name: &str, sector_bytes: usize, lot: &mut Lot) {
+    pub(crate) fn fail_sync(&mut self, place: usize, sector_bytes: usize, lot: &mut Lot) {
         self.lying = true;
-        if let Some(file) = self
-            .names
-            .get(name)
-            .and_then(|&place| self.files.get_mut(place))
-        {
+        if let Some(file) = self.files.get_mut(place) {
             let seen = file.cache.clone();
             let changes = file.take_back();
             let mut durable = file

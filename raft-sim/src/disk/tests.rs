@@ -173,6 +173,32 @@ fn a_failed_sync_is_believed_by_the_cache_only() {
     assert!(!rig.crash(Loss::All), "nothing is pending any more");
 }
 
+/// What is done to one file is done in order: the first is over before the second fails.
+#[test]
+fn a_failed_sync_takes_back_nothing_that_one_before_it_covers() {
+    let rig = Rig::new();
+    let fs = rig.disk.mount();
+    rig.create(&fs);
+    rig.run(&fs, sync()).unwrap();
+    rig.run(&fs, Operation::SyncFolder).unwrap();
+    rig.write(&fs, 0, b"ab");
+    let mut first = fs.start(sync());
+    rig.disk.fail_next(DiskFault::Sync);
+    let mut second = fs.start(sync());
+    let mut cx = Context::from_waker(Waker::noop());
+    let mut over = false;
+    while !over {
+        rig.pass();
+        if let Poll::Ready(answer) = second.as_mut().poll(&mut cx) {
+            assert!(matches!(answer, Err(FsError::Io { .. })));
+            over = true;
+        }
+    }
+    assert_eq!(first.as_mut().poll(&mut cx), Poll::Ready(Ok(Answer::Done)));
+    rig.crash(Loss::All);
+    assert_eq!(rig.content(&rig.disk.mount()).unwrap(), "ab\0\0");
+}
+
 /// Two who share a folder: the one whose sync fails is not the one whose file is lost, so that neither may
 /// be told that all is well.
 #[test]
