@@ -2,7 +2,8 @@
 //!
 //! Both are of one plan, calm and alike but for the one fault, so that what clients see must be alike
 //! too. The bound is stated here: as many operations are answered, none takes more than twice as long as
-//! the slowest where nobody hangs, and half of them take no longer.
+//! the slowest where nobody hangs, and half of them take at most a quarter longer: a majority without the
+//! one that hangs may be one of slower nodes.
 
 use std::time::Duration;
 
@@ -92,7 +93,7 @@ fn compare(nodes: u8, fault: impl Fn(Target, Duration) -> Fault) -> u32 {
             assert_eq!(usual.len(), then.len(), "{}", text());
             assert!(*worst <= *most * 2, "{}", text());
             let [half, half_usually] = [&then, &usual].map(|all| all[all.len() / 2]);
-            assert!(half <= half_usually, "{}", text());
+            assert!(half <= half_usually * 5 / 4, "{}", text());
             compared += 1;
         }
     }

@@ -48,7 +48,8 @@ pub(super) struct Answers {
 
 impl Checks {
     /// Asks a node whose clock shows `local` how it stands and why it does not get on, and judges what
-    /// it says. Nothing may have happened to it since its last step.
+    /// it says; and its transport, for whom it has room. Nothing may have happened to it since its last
+    /// step.
     ///
     /// # Errors
     ///
@@ -57,14 +58,11 @@ impl Checks {
         &mut self,
         now: Time,
         local: Time,
-        hull: &Hull,
-        has_room: HasRoom<'_>,
+        (hull, has_room): (&Hull, HasRoom<'_>),
     ) -> Result<(), Violation> {
         let reached = &mut self.watch.reached;
-        match self
-            .answers
-            .ask(local, hull, &self.model, has_room, reached)
-        {
+        let asked = (hull, has_room);
+        match self.answers.ask(local, asked, &self.model, reached) {
             None => Ok(()),
             Some((property, text)) => Err(Violation {
                 property,
@@ -125,9 +123,8 @@ impl Answers {
     pub(super) fn ask(
         &mut self,
         now: Time,
-        hull: &Hull,
+        (hull, has_room): (&Hull, HasRoom<'_>),
         model: &Model,
-        has_room: HasRoom<'_>,
         reached: &mut Reached,
     ) -> Option<Wrong> {
         let node = hull.me().id;

@@ -27,7 +27,7 @@ impl<S: Subject> World<'_, S> {
             return Ok(());
         };
         let has_room = |to| self.network.has_room(number, to);
-        self.checks.ask(now, node.clock.now(), hull, &has_room)
+        self.checks.ask(now, node.clock.now(), (hull, &has_room))
     }
 }
 
