@@ -34,6 +34,10 @@ pub(crate) struct LogOptions {
     /// Rounds, each of which measures each system.
     #[arg(long, default_value_t = 7, value_parser = value_parser!(u32).range(1..=1000))]
     rounds: u32,
+    /// MiB of entries that are kept: twice as many, and half are let go of, as a node does that takes
+    /// snapshots. With 0 the logs only grow.
+    #[arg(long, default_value_t = 16, value_parser = value_parser!(u32).range(0..=4_096))]
+    keep: u32,
     /// A folder on the disk to be measured: a new one in it is used, and removed.
     #[arg(long, default_value = "target")]
     folder: PathBuf,
@@ -97,19 +101,28 @@ pub(crate) struct Load {
     /// How often, and how often before it is measured.
     pub(crate) times: usize,
     pub(crate) before: usize,
+    /// How many entries are kept; more than all, if the log only grows.
+    pub(crate) keep: usize,
 }
 
 impl Load {
-    fn new(payload: u32, at: u32) -> Self {
-        let (payload, at) = (payload as usize, at as usize);
-        let times = (MOST_BYTES / (payload * at)).clamp(32, 1_000);
-        let before = times / 8 + 1;
-        Self {
+    fn new(options: &LogOptions, at: u32) -> Self {
+        let (payload, at) = (options.payload as usize, at as usize);
+        let mut load = Self {
             payload,
             at,
-            times,
-            before,
+            times: 0,
+            before: 0,
+            keep: usize::MAX,
+        };
+        let keep = (options.keep as usize) << 20;
+        if keep > 0 {
+            load.keep = (keep / load.bytes()).max(1) * at;
         }
+        // Until what is let go of is used again, if it is.
+        load.before = 3 * keep / load.bytes() + 16;
+        load.times = (MOST_BYTES / load.bytes()).clamp(32, MOST_TIMES);
+        load
     }
 
     /// How many bytes of whole blocks one append has, with what a log must keep beside a payload.
@@ -128,7 +141,7 @@ pub(crate) fn run(options: &LogOptions) -> Result<Report, Box<dyn Error>> {
     let mut figures = Vec::new();
     let mut ways = BTreeSet::new();
     for at in &options.at {
-        let load = Load::new(options.payload, *at);
+        let load = Load::new(options, *at);
         let measured = measure(options, &folder, load, &mut ways);
         // Whatever came of it, nothing is left behind.
         let _ = std::fs::remove_dir_all(&folder);
@@ -207,12 +220,22 @@ fn round(system: System, folder: &Path, load: &Load) -> Result<(f64, Option<Stri
     std::fs::create_dir_all(&folder)?;
     let payload = vec![7; load.payload];
     let mut log = system.open(&folder, load)?;
-    for _ in 0..load.before {
+    let (mut first, mut last) = (1, 0);
+    let mut append = |log: &mut dyn Appender| -> Result<(), Failure> {
         log.append(&payload, load.at)?;
+        last += load.at;
+        if last + 1 - first > load.keep.saturating_mul(2) {
+            first = last + 1 - load.keep;
+            log.compact(first as u64 - 1)?;
+        }
+        Ok(())
+    };
+    for _ in 0..load.before {
+        append(&mut *log)?;
     }
     let start = Instant::now();
     for _ in 0..load.times {
-        log.append(&payload, load.at)?;
+        append(&mut *log)?;
     }
     let taken = start.elapsed();
     let entries = ((load.before + load.times) * load.at) as u64;
@@ -226,8 +249,9 @@ fn round(system: System, folder: &Path, load: &Load) -> Result<(f64, Option<Stri
 }
 
 const SYSTEMS: usize = 7;
-/// About so many bytes are appended in a round.
+/// About so many bytes are appended in a round, in at most so many appends.
 const MOST_BYTES: usize = 48 << 20;
+const MOST_TIMES: usize = 4_096;
 const BLOCK_BYTES: usize = 4_096;
 /// What stands beside the entries of an append, and beside each of them.
 const FRAME_BYTES: usize = 128 + 64;

@@ -13,6 +13,9 @@ pub(crate) trait Appender {
     /// Appends so many entries of this payload, and returns when they are durable.
     fn append(&mut self, payload: &[u8], count: usize) -> Result<(), Failure>;
 
+    /// Lets go of the entries up to this one, as a node does that has taken a snapshot.
+    fn compact(&mut self, last: u64) -> Result<(), Failure>;
+
     /// Which way its writes go to the disk, if it says so.
     fn writes(&self) -> Option<String> {
         None

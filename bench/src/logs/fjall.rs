@@ -10,6 +10,8 @@ use crate::clusters::Failure;
 pub(crate) struct Log {
     database: Database,
     entries: Keyspace,
+    /// The first entry that is kept, and the last.
+    first: u64,
     last: u64,
 }
 
@@ -20,6 +22,7 @@ impl Log {
         Ok(Self {
             database,
             entries,
+            first: 1,
             last: 0,
         })
     }
@@ -36,6 +39,16 @@ impl Appender for Log {
             batch.insert(&self.entries, self.last.to_be_bytes(), payload);
         }
         batch.commit()?;
+        Ok(())
+    }
+
+    fn compact(&mut self, last: u64) -> Result<(), Failure> {
+        let mut batch = self.database.batch();
+        for index in self.first..=last {
+            batch.remove(&self.entries, index.to_be_bytes());
+        }
+        batch.commit()?;
+        self.first = last + 1;
         Ok(())
     }
 

@@ -7,8 +7,9 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
 use raft_core::chunk::ChunkBuilder;
-use raft_core::ids::{Boot, LogIndex, NodeId, Term};
-use raft_core::log::{HardState, Log as _, Receipt, Write};
+use raft_core::configuration::Configuration;
+use raft_core::ids::{Boot, EntryId, LogIndex, NodeId, Term};
+use raft_core::log::{HardState, Log as _, Receipt, SnapshotMark, Write};
 use raft_core::record::ClientHeader;
 use raft_core::time::LogTime;
 use raft_log::{FsSettings, RunOn, StdFs, Wal, WalSettings};
@@ -19,6 +20,8 @@ use crate::clusters::Failure;
 pub(crate) struct Log {
     wal: Wal<StdFs>,
     last: u64,
+    /// What the next append lets go of.
+    compact: Option<u64>,
     number: u64,
     waker: Waker,
 }
@@ -41,6 +44,7 @@ impl Log {
         Ok(Self {
             wal,
             last: 0,
+            compact: None,
             number: 0,
             waker,
         })
@@ -67,6 +71,14 @@ impl Appender for Log {
         let durable = Receipt::of_no_hull(self.number).synced();
         let mut write = Write::of_identity(hard, bytes::Bytes::new());
         (write.identity, write.append, write.receipt) = (None, chunk.into(), receipt);
+        if let Some(last) = self.compact.take() {
+            let mark = SnapshotMark {
+                last: EntryId::new(term, LogIndex::new(last)),
+                configuration: Configuration::default(),
+            };
+            write.snapshot = Some(Box::new(mark));
+            write.drop_before = LogIndex::new(last + 1);
+        }
         self.wal.begin(write);
         loop {
             match self.wal.poll_durable(&mut Context::from_waker(&self.waker)) {
@@ -79,6 +91,11 @@ impl Appender for Log {
             }
         }
         self.last += count as u64;
+        Ok(())
+    }
+
+    fn compact(&mut self, last: u64) -> Result<(), Failure> {
+        self.compact = Some(last);
         Ok(())
     }
 

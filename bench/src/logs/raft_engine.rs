@@ -18,6 +18,11 @@ impl Log {
         let config = Config {
             dir: folder.display().to_string(),
             batch_compression_threshold: ReadableSize(0),
+            // Its own figures are for logs a hundred times as long; files of the same length as ours, and
+            // recycled as soon as may be.
+            target_file_size: ReadableSize::mb(16),
+            purge_threshold: ReadableSize::mb(48),
+            enable_log_recycle: true,
             ..Config::default()
         };
         Ok(Self {
@@ -39,6 +44,12 @@ impl Appender for Log {
         batch.add_entries::<Indexed>(GROUP, &entries.collect::<Vec<_>>())?;
         self.engine.write(&mut batch, true)?;
         self.last += count as u64;
+        Ok(())
+    }
+
+    fn compact(&mut self, last: u64) -> Result<(), Failure> {
+        self.engine.compact_to(GROUP, last + 1);
+        self.engine.purge_expired_files()?;
         Ok(())
     }
 

@@ -34,6 +34,15 @@ impl Appender for Log {
         Ok(())
     }
 
+    fn compact(&mut self, last: u64) -> Result<(), Failure> {
+        let transaction = self.database.begin_write()?;
+        let mut entries = transaction.open_table(ENTRIES)?;
+        entries.retain_in(..=last, |_, _| false)?;
+        drop(entries);
+        transaction.commit()?;
+        Ok(())
+    }
+
     fn last(&mut self) -> Result<u64, Failure> {
         let entries = self.database.begin_read()?.open_table(ENTRIES)?;
         let last = entries.last()?;
