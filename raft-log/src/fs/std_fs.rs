@@ -169,8 +169,8 @@ enum Runner {
     Caller(Arc<Mutex<Disk>>),
 }
 
-/// The thread's owner, which ends it. Jobs are bounded by who starts them: the log has one group
-/// under way, and loads are bounded by whoever asks for them.
+/// The thread's owner, which ends it. Jobs are bounded by who starts them: the log has as
+/// many groups under way as it is told, and loads are bounded by whoever asks for them.
 #[derive(Debug)]
 struct DiskThread {
     jobs: Option<Sender<Job>>,

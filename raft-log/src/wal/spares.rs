@@ -3,8 +3,9 @@
 //!
 //! Most are segments that nobody needs any more, which are written anew; one is made ahead where there
 //! are none. A segment that is written anew still holds its old frames. None of them can be taken for a
-//! frame of the new one: each says which segment it belongs to, and numbers are never given twice. A
-//! spare has a name of its own, which says nothing to whoever opens the folder but that it can go.
+//! frame of the new one: each says which segment it belongs to, and a number of which a frame was
+//! durable is never given again. A spare has a name of its own, which says nothing to whoever opens the
+//! folder but that it can go.
 
 use std::collections::VecDeque;
 use std::task::{Context, Poll};
