@@ -34,13 +34,7 @@ impl Log {
             ..FsSettings::default()
         };
         let fs = StdFs::open_with(folder, settings)?;
-        let mut open = pin!(Wal::open(fs, WalSettings::default()));
-        let wal = loop {
-            match open.as_mut().poll(&mut Context::from_waker(&waker)) {
-                Poll::Ready(opened) => break opened?.0,
-                Poll::Pending => thread::park(),
-            }
-        };
+        let wal = wait(Wal::open(fs, WalSettings::default()))?.0;
         Ok(Self {
             wal,
             last: 0,
@@ -104,16 +98,20 @@ impl Appender for Log {
     }
 
     fn last(&mut self) -> Result<u64, Failure> {
-        let mut load = self
-            .wal
-            .load(LogIndex::new(self.last)..LogIndex::new(u64::MAX), 1);
-        loop {
-            match load.as_mut().poll(&mut Context::from_waker(&self.waker)) {
-                Poll::Ready(found) => {
-                    return Ok(found?.last().map_or(0, |one| one.last_index().get()));
-                }
-                Poll::Pending => thread::park(),
-            }
+        let last = LogIndex::new(self.last)..LogIndex::new(u64::MAX);
+        let found = wait(self.wal.load(last, 1))?;
+        Ok(found.last().map_or(0, |one| one.last_index().get()))
+    }
+}
+
+/// Waits on this thread.
+pub(crate) fn wait<T>(future: impl Future<Output = T>) -> T {
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut future = pin!(future);
+    loop {
+        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(output) => return output,
+            Poll::Pending => thread::park(),
         }
     }
 }

@@ -58,8 +58,9 @@ impl Appender for Log {
     }
 }
 
+/// What an entry's index is.
 #[derive(Clone)]
-struct Indexed;
+pub(crate) struct Indexed;
 
 impl MessageExt for Indexed {
     type Entry = Entry;
@@ -69,4 +70,4 @@ impl MessageExt for Indexed {
     }
 }
 
-const GROUP: u64 = 1;
+pub(crate) const GROUP: u64 = 1;

@@ -1,11 +1,8 @@
 //! Our write-ahead log, over files.
 
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::path::Path;
-use std::pin::pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread};
+use std::task::{Context, Waker};
 
 use bytes::Bytes;
 use raft_core::chunk::{Chunk, ChunkBuilder};
@@ -17,6 +14,7 @@ use raft_log::{StdFs, Wal, WalSettings};
 
 use super::{Load, PORTION, Reader};
 use crate::clusters::Failure;
+use crate::logs::quorate::wait;
 
 /// A log that was opened.
 pub(crate) struct Opened {
@@ -120,26 +118,6 @@ pub(super) fn fill(folder: &Path, load: &Load) -> Result<(), Failure> {
 
 fn durable(number: u64) -> Durable {
     Receipt::of_no_hull(number).synced()
-}
-
-/// Waits on this thread.
-fn wait<T>(future: impl Future<Output = T>) -> T {
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
-    let mut future = pin!(future);
-    loop {
-        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
-            Poll::Ready(output) => return output,
-            Poll::Pending => thread::park(),
-        }
-    }
-}
-
-struct Unpark(Thread);
-
-impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        self.0.unpark();
-    }
 }
 
 /// About so many bytes are under way while a log is filled.

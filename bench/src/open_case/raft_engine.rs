@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use raft::eraftpb::Entry;
-use raft_engine::{Config, Engine, LogBatch, MessageExt, ReadableSize};
+use raft_engine::{Config, Engine, LogBatch, ReadableSize};
 
 use super::{Load, PORTION, Reader};
 use crate::clusters::Failure;
+use crate::logs::raft_engine::{GROUP, Indexed};
 
 /// A log that was opened.
 pub(super) struct Opened(Engine);
@@ -65,16 +66,3 @@ pub(super) fn fill(folder: &Path, load: &Load) -> Result<(), Failure> {
     log.0.sync()?;
     Ok(())
 }
-
-#[derive(Clone)]
-struct Indexed;
-
-impl MessageExt for Indexed {
-    type Entry = Entry;
-
-    fn index(entry: &Entry) -> u64 {
-        entry.index
-    }
-}
-
-const GROUP: u64 = 1;

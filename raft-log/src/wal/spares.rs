@@ -19,7 +19,7 @@ use crate::fs::{Fs, Operation};
 /// The spare segments of a log, ready or on their way.
 ///
 /// - Those that are `ready` are whole, and no crash brings their old names back.
-/// - There are never more than `most` in all, unless it is that one is being made.
+/// - There are never more than `most` in all.
 pub(super) struct Spares {
     /// Bytes of each.
     length: u64,
