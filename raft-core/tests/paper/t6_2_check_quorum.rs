@@ -229,6 +229,26 @@ fn who_is_a_quorum_alone_may_be_stopped_as_often_as_it_likes() {
     assert_eq!((node.hull.role(), node.term()), (Role::Leader, 1));
 }
 
+/// Nobody missed it then, so that nothing of that time is held against it.
+#[test]
+fn who_was_away_while_it_was_a_quorum_alone_leads_on_when_others_join() {
+    let mut node = Node::new(1, 1);
+    node.settle();
+    node.time_out();
+    for _ in 0..3 {
+        node.now = node.now.after(Duration::from_millis(2_500));
+        node.step(Input::DeadlinePassed);
+    }
+    node.grow_to([1, 2]);
+    node.answer_all(&[2]);
+    assert!(!node.hull.configuration().is_joint());
+    for _ in 0..30 {
+        node.wait(Duration::from_millis(100));
+        node.receive(2, 1, heartbeat_reply(0));
+    }
+    assert_eq!((node.hull.role(), node.term()), (Role::Leader, 1));
+}
+
 fn answered(node: &mut Node) {
     for follower in [2, 3] {
         node.receive(follower, 1, heartbeat_reply(0));
