@@ -314,9 +314,11 @@ impl Leader {
         let alone = unheard && (!late || self.woke_late);
         self.woke_late = late && unheard;
         let timeout = common.settings.election_timeout;
-        let absent = self.attendance.tick(common.now, timeout)
-            && common.settings.check_quorum
-            && !is_quorum_alone(common);
+        if is_quorum_alone(common) {
+            // Nobody misses it, nor will those who join later have done so.
+            self.attendance = Attendance::new(common.now);
+        }
+        let absent = self.attendance.tick(common.now, timeout) && common.settings.check_quorum;
         if absent {
             let term = common.term();
             common.event("T6.2.21", EventKind::OftenAway { term });

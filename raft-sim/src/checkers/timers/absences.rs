@@ -46,9 +46,9 @@ impl Absences {
         self.surely.step(now, stop, (stop >= timeout, timeout * 3));
     }
 
-    /// It was the only one that counts: none of them is to be blamed for.
+    /// It was the only one that counts: none of them is to be blamed for, and none an excuse.
     pub(super) const fn missed_nobody(&mut self) {
-        self.surely.count = 0;
+        (self.perhaps.count, self.surely.count) = (0, 0);
     }
 
     /// Whether it may give up because of them.
@@ -103,6 +103,14 @@ mod tests {
     fn five_absences_without_presence_between_them_are_too_many() {
         assert!(after([1_000, 300, 1_000, 300, 1_000, 300, 1_000, 300, 1_000]).are_too_many());
         assert!(!after([1_000; 4]).are_too_many());
+    }
+
+    #[test]
+    fn who_missed_nobody_is_neither_blamed_nor_excused() {
+        let mut absences = after([1_000; 5]);
+        assert!(absences.are_too_many() && absences.excuse());
+        absences.missed_nobody();
+        assert!(!absences.are_too_many() && !absences.excuse());
     }
 
     /// Heartbeats are so rare that each gap between two may be taken for an absence.
