@@ -295,7 +295,7 @@ impl Checks {
             })
             .or_else(|| self.parcels.step(node, hull.settings(), &self.passings))
             .or_else(|| self.newcomers.step(hull, &step))
-            .or_else(|| self.log_times.step(hull, local, under_way, &self.facts))
+            .or_else(|| self.log_times.step(hull, local, &self.facts))
             .or_else(flooded)
     }
 

@@ -1,13 +1,13 @@
 //! Log time goes on at its leader's own pace (thesis 6.3): sessions end by it, and end too soon, or
 //! never, where it runs ahead or stands still. Every node does the same then, so that nothing differs.
 //!
-//! Only entries are looked at whose write could begin at once: of others nobody outside knows when they
-//! were stamped. That log time never falls is looked at where logs are ([`super::monotonic`]).
+//! Only entries are looked at that the log did not hold before the step in which their write begins: of
+//! others nobody outside knows when they were stamped. That log time never falls is looked at where logs are ([`super::monotonic`]).
 
 use std::time::Duration;
 
 use raft_core::hull::Hull;
-use raft_core::ids::Term;
+use raft_core::ids::{EntryId, LogIndex, Term};
 use raft_core::states::Role;
 use raft_core::time::{LogTime, Time};
 
@@ -28,29 +28,23 @@ struct Pace {
     term: Term,
     /// What its clock showed when it gave the first stamp that is known, and that.
     first: Option<(Time, LogTime)>,
-    /// Whether no write was under way after its last step.
-    idle: bool,
+    /// Where its log ended after its last step.
+    last: LogIndex,
 }
 
 impl LogTimes {
-    /// Looks at a step of a hull, whose clock shows `now`, and of whose writes so many are under way.
-    pub(super) fn step(
-        &mut self,
-        hull: &Hull,
-        now: Time,
-        under_way: usize,
-        facts: &[Fact],
-    ) -> Option<Wrong> {
+    /// Looks at a step of a hull, whose clock shows `now`.
+    pub(super) fn step(&mut self, hull: &Hull, now: Time, facts: &[Fact]) -> Option<Wrong> {
         if hull.role() != Role::Leader {
             return None;
         }
         let (me, term) = (hull.me().id, hull.term());
         let Some(pace) = self.leaders.find_mut(&me).filter(|pace| pace.term == term) else {
-            self.leaders.insert(me, Pace::new(term));
+            self.leaders.insert(me, Pace::new(hull));
             return None;
         };
-        let idle = std::mem::replace(&mut pace.idle, under_way == 0);
-        let stamp = idle.then(|| facts.iter().find_map(|fact| stamp_of(fact, term)))??;
+        let before = std::mem::replace(&mut pace.last, hull.last().index);
+        let stamp = facts.iter().find_map(|fact| stamp_of(fact, term, before))?;
         let Some((at, first)) = pace.first else {
             pace.first = Some((now, stamp));
             return None;
@@ -69,22 +63,23 @@ impl LogTimes {
 }
 
 impl Pace {
-    const fn new(term: Term) -> Self {
+    fn new(hull: &Hull) -> Self {
         Self {
-            term,
+            term: hull.term(),
             first: None,
-            idle: false,
+            last: hull.last().index,
         }
     }
 }
 
-/// The first stamp of this term that is written.
-fn stamp_of(fact: &Fact, term: Term) -> Option<LogTime> {
+/// The first stamp of this term that is written of what comes after this in the log.
+fn stamp_of(fact: &Fact, term: Term, before: LogIndex) -> Option<LogTime> {
     let Fact::Begun(write) = fact else {
         return None;
     };
     let WriteFact { append, .. } = &**write;
-    let entry = append.iter().find(|entry| entry.id.term == term)?;
+    let new = |id: EntryId| id.term == term && id.index > before;
+    let entry = append.iter().find(|entry| new(entry.id))?;
     Some(entry.time)
 }
 
