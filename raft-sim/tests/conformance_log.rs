@@ -19,3 +19,32 @@ mod write_ahead_log {
 
     raft_sim::log_conformance!(open);
 }
+
+/// The log of tests, and of examples that need no disk: it keeps each clause while it is open, and the kit
+/// sees that nothing is left of it then.
+mod in_memory {
+    use std::convert::Infallible;
+
+    use raft_core::log::Recovered;
+    use raft_core::log::memory::MemoryLog;
+    use raft_sim::conformance::{Broken, Clause, LogKit, TestDisk};
+
+    #[expect(clippy::unnecessary_wraps, reason = "opening a log may fail")]
+    fn open(_: TestDisk) -> Result<(MemoryLog, Recovered), Infallible> {
+        Ok((MemoryLog::new(), Recovered::default()))
+    }
+
+    #[test]
+    fn clauses() -> Result<(), Broken> {
+        let report = LogKit::new(open).in_memory().clauses()?;
+        assert!(report.points > 5 && report.openings == 0, "{report}");
+        Ok(())
+    }
+
+    #[test]
+    fn nothing_is_left_of_it() {
+        let lost = |found: Result<_, Broken>| found.unwrap_err().clause == Some(Clause::Durable);
+        assert!(lost(LogKit::new(open).clauses()));
+        assert!(lost(LogKit::new(open).late_answers()));
+    }
+}

@@ -30,6 +30,7 @@ pub struct LogKit<O> {
     seed: u64,
     samples: u32,
     points: u32,
+    in_memory: bool,
 }
 
 /// A log and what opening it found.
@@ -48,6 +49,7 @@ where
             seed: 0,
             samples: 64,
             points: u32::MAX,
+            in_memory: false,
         }
     }
 
@@ -69,6 +71,17 @@ where
     #[must_use]
     pub fn points(self, points: u32) -> Self {
         Self { points, ..self }
+    }
+
+    /// The log is in memory alone: [`clauses`](Self::clauses) does not ask what is left of it once it was
+    /// closed. All else does, since a disk is what can fail there, and finds that such a log loses what it
+    /// calls durable.
+    #[must_use]
+    pub fn in_memory(self) -> Self {
+        Self {
+            in_memory: true,
+            ..self
+        }
     }
 
     /// Asks for each clause of the contract that can be asked for without a failure, and for the table of
