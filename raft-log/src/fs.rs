@@ -19,7 +19,8 @@ pub mod std_fs;
 ///
 /// An operation starts when [`Fs::start`] is called, not when its completion is first polled, and
 /// goes on when the completion is dropped. Operations on one file take effect in the order in
-/// which they were started; operations on different files, and on the folder, in any order.
+/// which they were started, but for writes that do not meet: of those under way any may be on the disk first.
+/// Operations on different files, and on the folder, take effect in any order.
 pub trait Fs: Clone + Send + Sync + 'static {
     /// Starts an operation. Does not wait for the disk, so that whoever starts one may have other
     /// things to do; an implementation that does wait says so, and is for threads that may

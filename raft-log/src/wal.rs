@@ -413,7 +413,8 @@ pub struct WalSettings {
     pub spare_segments: u32,
     /// How many groups of writes are under way at most. Writes that are begun while one group is written
     /// gather in the next: with one they share syncs best, and each waits for the sync before its own. More
-    /// pay where the folder can carry out several at once. At least one.
+    /// pay where the folder can carry out several at once (real files with as many threads:
+    /// `RunOn::OwnThreads`). At least one.
     pub groups_in_flight: u32,
     /// Bytes of one block, which belongs to one frame and is never written twice: at least the
     /// unit the disk writes at once. A power of two from 256 to 65536. May change between openings.

@@ -5,6 +5,7 @@
 mod support;
 
 use std::future::poll_fn;
+use std::num::NonZeroU8;
 
 use bytes::Bytes;
 use raft_core::hull::SnapshotAnswer;
@@ -23,7 +24,7 @@ fn each_way(test: impl Fn(&Place)) {
         (Writes::Direct, WritePath::Direct),
         (Writes::Buffered, WritePath::Buffered),
     ] {
-        for run_on in [RunOn::OwnThread, RunOn::CallersThread] {
+        for run_on in [RunOn::OWN_THREAD, THREE_THREADS, RunOn::CallersThread] {
             let folder = tempfile::tempdir().unwrap();
             let settings = FsSettings { writes, run_on };
             match StdFs::open_with(folder.path(), settings) {
@@ -50,9 +51,18 @@ impl Place {
     }
 
     fn open(&self) -> Result<(Wal<StdFs>, Recovered), WalError> {
-        wait(Wal::open(self.fs(), WalSettings::default()))
+        let settings = WalSettings {
+            groups_in_flight: match self.settings.run_on {
+                RunOn::OwnThreads(threads) => threads.get().into(),
+                RunOn::CallersThread => 1,
+            },
+            ..WalSettings::default()
+        };
+        wait(Wal::open(self.fs(), settings))
     }
 }
+
+const THREE_THREADS: RunOn = RunOn::OwnThreads(NonZeroU8::new(3).unwrap());
 
 fn write(log: &mut Wal<StdFs>, write: Write) -> Durable {
     log.begin(write);

@@ -2,15 +2,18 @@
 //! killed, but the power never fails: what a disk makes of that is for the simulated ones.
 #![cfg(unix)]
 
+use std::num::NonZeroU8;
+
 use raft_core::log::Recovered;
 use raft_log::{FsSettings, RunOn, StdFs, Wal, WalSettings, Writes};
 use raft_sim::conformance::{Broken, LogKit, TestDisk, wait};
 
 /// Direct where the system's temporary folder has it.
-const WAYS: [FsSettings; 4] = [
-    way(Writes::Auto, RunOn::OwnThread),
+const WAYS: [FsSettings; 5] = [
+    way(Writes::Auto, RunOn::OWN_THREAD),
+    way(Writes::Auto, RunOn::OwnThreads(NonZeroU8::new(3).unwrap())),
     way(Writes::Auto, RunOn::CallersThread),
-    way(Writes::Buffered, RunOn::OwnThread),
+    way(Writes::Buffered, RunOn::OWN_THREAD),
     way(Writes::Buffered, RunOn::CallersThread),
 ];
 
@@ -27,6 +30,7 @@ fn opens(
         let fs = StdFs::open_with(disk.folder()?, settings)?;
         let settings = WalSettings {
             segment_bytes: 32_768,
+            groups_in_flight: 3,
             ..WalSettings::default()
         };
         Ok(wait(Wal::open(fs, settings))?)

@@ -1,34 +1,39 @@
-//! Real files: one folder, and one thread that does its input and output in order.
+//! Real files: one folder, and a thread that does its input and output in order.
 //!
 //! Only this file and those below it know threads and operating-system files. Waking up a second
-//! thread costs more than most writes, so there is at most one; what overlaps is the driver's work
-//! with the disk's. Who drives a log on a thread that may block can do without ([`RunOn`]). Only
-//! files are made beside all that, each on a thread that ends with it: that takes long, and is rare.
+//! thread costs more than a small write to a quick disk, so there is one unless more are asked for; what
+//! overlaps is the driver's work with the disk's. Who drives a log on a thread that may block can do without
+//! ([`RunOn`]). Only files are made beside all that, each on a thread that ends with it: that takes long, and
+//! is rare.
 
 use std::fmt;
 use std::io;
+use std::num::NonZeroU8;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex};
-use std::thread::{self, JoinHandle};
 
 use futures_channel::oneshot;
 
 use super::{Answer, Completion, Fs, FsError, Operation};
+use direct::Gathered;
 use disk::Disk;
+use threads::Threads;
 
 mod creations;
 mod direct;
 mod disk;
 mod files;
+mod flights;
 mod open_file;
 #[cfg(feature = "cli")]
 pub(crate) mod read_only;
+mod threads;
 
-/// A folder of the operating system. Clones share the folder, its lock and its thread.
+/// A folder of the operating system. Clones share the folder, its lock and its threads.
 ///
 /// Operations take effect one after the other, in the order in which they were started; only a file that
-/// is made holds up nothing but what concerns it. Dropping the last clone waits until all that was started is done, and gives up the lock.
+/// is made holds up nothing but what concerns it, and direct writes that do not meet may be done side by side.
+/// Dropping the last clone waits until all that was started is done, and gives up the lock.
 #[derive(Clone, Debug)]
 pub struct StdFs {
     runner: Runner,
@@ -57,11 +62,15 @@ impl StdFs {
         let writes = settings.writes.chosen(&folder)?;
         let disk = Disk::new(folder.clone(), writes);
         let runner = match settings.run_on {
-            RunOn::OwnThread => {
-                let thread = DiskThread::start(disk).map_err(|error| fs_error(&folder, &error))?;
-                Runner::Thread(Arc::new(thread))
+            RunOn::OwnThreads(most) => {
+                let threads = Threads::start(disk, most);
+                let threads = threads.map_err(|error| fs_error(&folder, &error))?;
+                Runner::Threads(Arc::new(threads))
             }
-            RunOn::CallersThread => Runner::Caller(Arc::new(Mutex::new(disk))),
+            RunOn::CallersThread => {
+                let gathered = Gathered::default();
+                Runner::Caller(Arc::new(Mutex::new(OnCaller { disk, gathered })))
+            }
         };
         Ok(Self { runner, writes })
     }
@@ -77,11 +86,13 @@ impl Fs for StdFs {
         let (reply, answer) = oneshot::channel();
         // Where the disk is gone, so is the reply, and whoever waits is told.
         match &self.runner {
-            Runner::Thread(thread) => thread.start_job(Job { operation, reply }),
-            Runner::Caller(disk) => {
+            Runner::Threads(threads) => threads.push(operation, reply),
+            Runner::Caller(here) => {
                 // One that panicked has left the files in a state that nobody knows.
-                if let Ok(mut disk) = disk.lock() {
-                    disk.start(operation, reply);
+                if let Ok(mut here) = here.lock() {
+                    if let Some(flight) = here.disk.start(operation, reply) {
+                        flight.fly(&mut here.gathered);
+                    }
                 }
             }
         }
@@ -151,11 +162,14 @@ impl fmt::Display for WritePath {
 }
 
 /// Which thread does the operations.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum RunOn {
-    /// One of the folder's own: whoever starts an operation never waits for the disk.
-    #[default]
-    OwnThread,
+    /// So many of the folder's own: whoever starts an operation never waits for the disk. They take operations
+    /// in the order in which they were started; with more than one, direct writes to different parts of a file
+    /// are done side by side. More than [`WalSettings::groups_in_flight`](crate::WalSettings) have nothing to
+    /// do, and as waking a thread costs more than a quick disk takes for a small write, more than one pay only
+    /// with several groups.
+    OwnThreads(NonZeroU8),
     /// The one that starts them: [`Fs::start`] returns when the operation is over (but for making a
     /// file), and blocks its thread until then, also for the operations that other threads started before. Saves handing
     /// each write over to another thread and waking up again. Only where the thread has nothing
@@ -163,64 +177,36 @@ pub enum RunOn {
     CallersThread,
 }
 
+impl RunOn {
+    /// One of the folder's own.
+    pub const OWN_THREAD: Self = Self::OwnThreads(NonZeroU8::MIN);
+}
+
+impl Default for RunOn {
+    fn default() -> Self {
+        Self::OWN_THREAD
+    }
+}
+
 #[derive(Clone, Debug)]
 enum Runner {
-    Thread(Arc<DiskThread>),
-    Caller(Arc<Mutex<Disk>>),
+    Threads(Arc<Threads>),
+    Caller(Arc<Mutex<OnCaller>>),
 }
 
-/// The thread's owner, which ends it. Jobs are bounded by who starts them: the log has as
-/// many groups under way as it is told, and loads are bounded by whoever asks for them.
+/// What does operations on the thread that starts them.
 #[derive(Debug)]
-struct DiskThread {
-    jobs: Option<Sender<Job>>,
-    handle: Option<JoinHandle<()>>,
-}
-
-impl DiskThread {
-    fn start(disk: Disk) -> io::Result<Self> {
-        let (sender, jobs) = mpsc::channel();
-        let handle = thread::Builder::new()
-            .name(String::from("quorate-disk"))
-            .spawn(move || serve(disk, &jobs))?;
-        Ok(Self {
-            jobs: Some(sender),
-            handle: Some(handle),
-        })
-    }
-
-    fn start_job(&self, job: Job) {
-        if let Some(jobs) = &self.jobs {
-            let _ = jobs.send(job);
-        }
-    }
-}
-
-impl Drop for DiskThread {
-    fn drop(&mut self) {
-        self.jobs = None;
-        let Some(handle) = self.handle.take() else {
-            return;
-        };
-        // A completion may wake, and so drop, the last owner on the disk thread itself.
-        if handle.thread().id() != thread::current().id() {
-            let _ = handle.join();
-        }
-    }
-}
-
-struct Job {
-    operation: Operation,
-    reply: Reply,
+struct OnCaller {
+    disk: Disk,
+    gathered: Gathered,
 }
 
 /// Where the answer to an operation goes.
 type Reply = oneshot::Sender<Result<Answer, FsError>>;
 
-fn serve(mut disk: Disk, jobs: &Receiver<Job>) {
-    while let Ok(Job { operation, reply }) = jobs.recv() {
-        disk.start(operation, reply);
-    }
+/// Whoever asked may no longer care.
+fn answer(reply: Reply, result: Result<Answer, FsError>) {
+    let _ = reply.send(result);
 }
 
 fn fs_error(path: &Path, error: &io::Error) -> FsError {

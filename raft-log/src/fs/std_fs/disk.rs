@@ -3,14 +3,15 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use bytes::Bytes;
 use rustix::fs::FlockOperation;
 
 use super::creations::Creations;
-use super::direct::Gathered;
 use super::files::Files;
-use super::open_file::OpenFile;
-use super::{Reply, WritePath, fs_error};
+use super::flights::{Blocks, Flight, Flights};
+use super::{Reply, WritePath, answer, fs_error};
 use crate::fs::{Answer, FsError, Operation};
 
 /// A folder with its lock.
@@ -22,8 +23,9 @@ pub(super) struct Disk {
     lock: Option<File>,
     /// Why a sync of the folder failed: what it was to make durable is not known.
     failed_sync: Option<FsError>,
-    /// Where the parts of a direct write are put together; `None` if all writes are buffered.
-    gathered: Option<Gathered>,
+    writes: WritePath,
+    /// The direct writes under way, which whoever asks this for something does.
+    flights: Arc<Flights>,
 }
 
 impl Disk {
@@ -34,22 +36,33 @@ impl Disk {
             creations: Creations::default(),
             lock: None,
             failed_sync: None,
-            gathered: (writes == WritePath::Direct).then(Gathered::default),
+            writes,
+            flights: Arc::default(),
         }
     }
 
-    /// Does an operation, and replies: at once, unless it is to make a file. That goes on beside whatever
-    /// comes next, but for what concerns that file.
-    pub(super) fn start(&mut self, operation: Operation, reply: Reply) {
-        self.wait_for_creation(&operation);
+    /// Does an operation, and replies: at once, unless it is to make a file, or a sync that waits for direct
+    /// writes. That goes on beside whatever comes next, but for what concerns that file. A direct write is only
+    /// begun, and returned, to be done without keeping others from here.
+    pub(super) fn start(&mut self, operation: Operation, reply: Reply) -> Option<Flight> {
+        self.wait_for_file(&operation);
         let files = &mut self.files;
         let (result, name) = match operation {
             Operation::Create { name, length } => match files.path(&name) {
-                Ok(path) => return self.creations.begin(name, path, length, reply),
+                Ok(path) => {
+                    self.creations.begin(name, path, length, reply);
+                    return None;
+                }
                 Err(error) => (Err(error), name),
             },
-            Operation::Lock => return answer(reply, self.lock()),
-            Operation::SyncFolder => return answer(reply, self.sync_folder()),
+            Operation::Lock => {
+                answer(reply, self.lock());
+                return None;
+            }
+            Operation::SyncFolder => {
+                answer(reply, self.sync_folder());
+                return None;
+            }
             Operation::List => (self.list().map(Answer::Names), String::new()),
             Operation::Read {
                 name,
@@ -63,14 +76,15 @@ impl Disk {
                 name,
                 offset,
                 parts,
-            } => {
-                let gathered = self.gathered.as_mut();
-                (done(files.write(&name, offset, &parts, gathered)), name)
-            }
-            Operation::Sync { name } => {
-                let synced = files.open(&name).and_then(OpenFile::sync);
-                (done(synced), name)
-            }
+            } => return self.write(name, offset, parts, reply),
+            Operation::Sync { name } => match files.open(&name).map(|file| file.is_synced()) {
+                Ok(true) => {
+                    self.flights.sync(name, reply);
+                    return None;
+                }
+                Ok(false) => (done(self.sync(&name)), name),
+                Err(error) => (Err(error), name),
+            },
             Operation::SetLength { name, length } => {
                 let set = files.open(&name).and_then(|file| file.set_length(length));
                 (done(set), name)
@@ -78,27 +92,94 @@ impl Disk {
             Operation::Rename { from, to } => (done(files.rename(&from, &to)), from),
             Operation::Remove { name } => (done(files.remove(&name)), name),
         };
-        answer(
-            reply,
-            result.map_err(|error| fs_error(&self.folder.join(name), &error)),
-        );
+        let told = |error| fs_error(&self.folder.join(name), &error);
+        answer(reply, result.map_err(told));
+        None
     }
 
-    /// What is done to one file is done in order.
-    fn wait_for_creation(&mut self, operation: &Operation) {
+    /// What is done to one file is done in order, but for direct writes that do not meet.
+    fn wait_for_file(&mut self, operation: &Operation) {
+        let (creations, flights) = (&mut self.creations, &self.flights);
+        let mut wait_for = |name: &str| {
+            creations.finish(name);
+            flights.wait_for(name);
+        };
         match operation {
             Operation::Lock | Operation::List | Operation::SyncFolder => {}
             Operation::Rename { from, to } => {
-                self.creations.finish(from);
-                self.creations.finish(to);
+                wait_for(from);
+                wait_for(to);
             }
             Operation::Create { name, .. }
             | Operation::Read { name, .. }
-            | Operation::Write { name, .. }
-            | Operation::Sync { name }
             | Operation::SetLength { name, .. }
-            | Operation::Remove { name } => self.creations.finish(name),
+            | Operation::Remove { name } => wait_for(name),
+            Operation::Write { name, .. } | Operation::Sync { name } => creations.finish(name),
         }
+        self.note_failures(operation);
+    }
+
+    /// What a failed direct write leaves is not known.
+    fn note_failures(&mut self, operation: &Operation) {
+        let (Operation::Write { name, .. } | Operation::Sync { name }) = operation else {
+            return;
+        };
+        if self.flights.take_failed(name) {
+            // One that can't be opened fails in what is asked for, too.
+            if let Ok(file) = self.files.open(name) {
+                file.distrust();
+            }
+        }
+    }
+
+    fn direct(
+        &mut self,
+        name: &str,
+        offset: u64,
+        parts: &[Bytes],
+    ) -> io::Result<Option<Arc<File>>> {
+        match self.writes {
+            WritePath::Direct => self.files.direct(name, offset, parts),
+            WritePath::Buffered => Ok(None),
+        }
+    }
+
+    fn write(
+        &mut self,
+        name: String,
+        offset: u64,
+        parts: Vec<Bytes>,
+        reply: Reply,
+    ) -> Option<Flight> {
+        let path = self.folder.join(&name);
+        let written = match self.direct(&name, offset, &parts) {
+            Ok(Some(file)) => {
+                let blocks = Blocks {
+                    path,
+                    file,
+                    offset,
+                    parts,
+                };
+                return Some(self.flights.begin(name, blocks, reply));
+            }
+            Ok(None) => self.write_buffered(&name, offset, &parts),
+            Err(error) => Err(error),
+        };
+        answer(
+            reply,
+            done(written).map_err(|error| fs_error(&path, &error)),
+        );
+        None
+    }
+
+    fn write_buffered(&mut self, name: &str, offset: u64, parts: &[Bytes]) -> io::Result<()> {
+        self.flights.wait_for(name);
+        self.files.open(name)?.write_buffered(offset, parts)
+    }
+
+    fn sync(&mut self, name: &str) -> io::Result<()> {
+        self.flights.wait_for(name);
+        self.files.open(name)?.sync()
     }
 
     fn sync_folder(&mut self) -> Result<Answer, FsError> {
@@ -163,11 +244,6 @@ impl Drop for Disk {
     }
 }
 
-/// Whoever asked may no longer care.
-fn answer(reply: Reply, result: Result<Answer, FsError>) {
-    let _ = reply.send(result);
-}
-
 fn done(result: io::Result<()>) -> io::Result<Answer> {
     result.map(|()| Answer::Done)
 }
@@ -212,6 +288,9 @@ pub(super) const LOCK_FILE: &str = "LOCK";
 
 #[cfg(test)]
 mod tests {
+    use futures_channel::oneshot;
+
+    use super::super::direct::{self, Gathered};
     use super::*;
 
     #[test]
@@ -224,5 +303,42 @@ mod tests {
         drop(first);
         assert_eq!(disk().lock(), Ok(Answer::Done));
         drop(as_a_new_process_has_it);
+    }
+
+    /// What it left on the disk is not known, and a sync that had nothing to do would pass for one that made it
+    /// durable.
+    #[test]
+    fn after_a_failed_direct_write_a_file_is_written_buffered_until_it_is_synced() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        fs::write(&path, [0; 8192]).unwrap();
+        let mut disk = Disk::new(folder.path().to_owned(), WritePath::Direct);
+        if direct::probe(folder.path()).is_err() {
+            println!("skipped, as there are no direct writes here");
+            return;
+        }
+        let name = || String::from("file");
+        let sync = || Operation::Sync { name: name() };
+        let write = || Operation::Write {
+            name: name(),
+            offset: 4096,
+            parts: vec![Bytes::from(vec![1; 4096])],
+        };
+        let mut ask = |operation| {
+            let (reply, mut answers) = oneshot::channel();
+            let flight = disk.start(operation, reply);
+            if let Some(file) = disk.files.open("file").ok().filter(|_| flight.is_none()) {
+                file.break_direct(&path);
+            }
+            let flown = flight.map(|flight| flight.fly(&mut Gathered::default()));
+            (flown.is_some(), answers.try_recv().unwrap().unwrap())
+        };
+        assert_eq!(ask(sync()), (false, Ok(Answer::Done)));
+        assert!(matches!(ask(write()), (true, Err(FsError::Io { .. }))));
+        assert_eq!(ask(write()), (false, Ok(Answer::Done)));
+        assert_eq!(ask(write()), (false, Ok(Answer::Done)));
+        assert_eq!(ask(sync()), (false, Ok(Answer::Done)));
+        let flies = ask(write()).0;
+        assert!(flies, "all that was buffered is on the disk");
     }
 }

@@ -1,13 +1,13 @@
 //! The files of a folder by their flat names, of which some stay open.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::direct::Gathered;
 use super::open_file::OpenFile;
 
 /// The files of a folder.
@@ -26,19 +26,18 @@ impl Files {
         Self { folder, open }
     }
 
-    /// Writes directly if the file takes it, and there is somewhere to gather the parts.
-    pub(super) fn write(
+    /// What a write goes to that the file takes directly; `None` if it does not.
+    pub(super) fn direct(
         &mut self,
         name: &str,
         offset: u64,
         parts: &[Bytes],
-        gathered: Option<&mut Gathered>,
-    ) -> io::Result<()> {
+    ) -> io::Result<Option<Arc<File>>> {
         let path = self.path(name)?;
         let file = self.open(name)?;
-        match gathered.filter(|_| file.takes_direct(offset, parts)) {
-            Some(gathered) => file.write_direct(&path, offset, parts, gathered),
-            None => file.write_buffered(offset, parts),
+        match file.takes_direct(offset, parts) {
+            true => file.direct(&path),
+            false => Ok(None),
         }
     }
 

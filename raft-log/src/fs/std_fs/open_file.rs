@@ -4,10 +4,11 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, IoSlice, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::Arc;
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 
-use super::direct::{self, BLOCK_BYTES, Gathered, MOST_BYTES};
+use super::direct::{self, BLOCK_BYTES, MOST_BYTES};
 
 /// An open file.
 ///
@@ -68,40 +69,25 @@ impl OpenFile {
             && end.is_some_and(|end| end <= self.length)
     }
 
-    /// Writes past the system's memory: what was written is durable. `path` is the file's.
-    pub(super) fn write_direct(
-        &mut self,
-        path: &Path,
-        offset: u64,
-        parts: &[Bytes],
-        gathered: &mut Gathered,
-    ) -> io::Result<()> {
-        let Some(direct) = self.direct.opened(path)? else {
-            return self.write_buffered(offset, parts);
-        };
-        let bytes = gathered.gather(parts);
-        let written = direct::write(direct, bytes, offset);
-        self.after_direct(offset, parts, written)
+    /// What direct writes go to, unless the file refuses them. `path` is the file's.
+    pub(super) fn direct(&mut self, path: &Path) -> io::Result<Option<Arc<File>>> {
+        self.direct.opened(path)
     }
 
-    /// What follows from a direct write of these parts, of which so many bytes were written.
-    fn after_direct(
-        &mut self,
-        offset: u64,
-        parts: &[Bytes],
-        written: io::Result<usize>,
-    ) -> io::Result<()> {
-        if written.is_err() {
-            // What the disk has is not known: a later sync must not pass for done already.
-            self.unsynced = Unsynced::Content;
-        }
-        let written = written?;
-        if written as u64 == bytes_of(parts) {
-            return Ok(());
-        }
-        // Cut short, perhaps within a block: the rest can't go directly.
-        let rest = offset.saturating_add(written as u64);
-        self.write_buffered(rest, &without(parts, written))
+    /// A direct write failed: what the disk has is not known, and a later sync must not pass for done already.
+    pub(super) fn distrust(&mut self) {
+        self.unsynced = self.unsynced.max(Unsynced::Content);
+    }
+
+    /// Lets direct writes fail from now on.
+    #[cfg(test)]
+    pub(super) fn break_direct(&mut self, path: &Path) {
+        self.direct = DirectFile::Open(Arc::new(File::open(path).unwrap()));
+    }
+
+    /// Whether a sync would have nothing to do.
+    pub(super) fn is_synced(&self) -> bool {
+        self.unsynced == Unsynced::Nothing
     }
 
     /// Asks nothing of the system when all is durable already.
@@ -148,41 +134,30 @@ enum DirectFile {
     NotOpened,
     /// Not of this file, though others in the folder have it.
     Refused,
-    Open(File),
+    Open(Arc<File>),
 }
 
 impl DirectFile {
-    fn opened(&mut self, path: &Path) -> io::Result<Option<&File>> {
+    fn opened(&mut self, path: &Path) -> io::Result<Option<Arc<File>>> {
         if matches!(self, Self::NotOpened) {
             *self = match direct::open(path) {
-                Ok(file) => Self::Open(file),
+                Ok(file) => Self::Open(Arc::new(file)),
                 Err(error) if error.kind() == io::ErrorKind::InvalidInput => Self::Refused,
                 Err(error) => return Err(error),
             };
         }
         Ok(match self {
-            Self::Open(file) => Some(file),
+            Self::Open(file) => Some(Arc::clone(file)),
             Self::NotOpened | Self::Refused => None,
         })
     }
 }
 
-fn bytes_of(parts: &[Bytes]) -> u64 {
+/// How many bytes these parts have together.
+pub(super) fn bytes_of(parts: &[Bytes]) -> u64 {
     parts
         .iter()
         .fold(0, |sum: u64, part| sum.saturating_add(part.len() as u64))
-}
-
-/// The parts behind the first `written` bytes.
-fn without(parts: &[Bytes], written: usize) -> Vec<Bytes> {
-    let mut gone = written;
-    let mut left = parts.to_vec();
-    for part in &mut left {
-        let here = gone.min(part.len());
-        part.advance(here);
-        gone = gone.saturating_sub(here);
-    }
-    left
 }
 
 fn write_all_vectored(file: &mut File, mut slices: &mut [IoSlice<'_>]) -> io::Result<()> {

@@ -4,6 +4,7 @@ use std::fs;
 use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Poll, Wake, Waker};
+use std::thread;
 
 use bytes::Bytes;
 
@@ -54,7 +55,7 @@ fn bytes(content: &[u8]) -> Result<Answer, FsError> {
 
 #[test]
 fn files_are_created_written_read_cut_renamed_and_removed() {
-    for run_on in [RunOn::OwnThread, RunOn::CallersThread] {
+    for run_on in WAYS {
         let folder = tempfile::tempdir().unwrap();
         let settings = FsSettings {
             run_on,
@@ -270,7 +271,7 @@ fn on_the_callers_thread_an_operation_is_over_when_it_was_started() {
 /// Files are made beside all else, but what concerns one waits until it is there.
 #[test]
 fn what_is_done_to_a_file_that_is_being_made_is_done_afterwards() {
-    for run_on in [RunOn::OwnThread, RunOn::CallersThread] {
+    for run_on in WAYS {
         let folder = tempfile::tempdir().unwrap();
         let fs = StdFs::open_with(folder.path(), settings(Writes::Auto, run_on)).unwrap();
         let create = |name: &str| Operation::Create {
@@ -304,7 +305,7 @@ fn what_is_done_to_a_file_that_is_being_made_is_done_afterwards() {
 /// Whoever drops the folder finds all of what was started.
 #[test]
 fn a_file_that_is_being_made_is_there_when_the_folder_is_dropped() {
-    for run_on in [RunOn::OwnThread, RunOn::CallersThread] {
+    for run_on in WAYS {
         let folder = tempfile::tempdir().unwrap();
         let fs = StdFs::open_with(folder.path(), settings(Writes::Auto, run_on)).unwrap();
         let length = LONG;
@@ -337,7 +338,7 @@ fn the_lock_is_given_up_with_the_last_clone_on_the_callers_thread_too() {
 #[test]
 #[cfg(target_os = "linux")]
 fn where_direct_writes_are_refused_they_are_buffered_or_it_is_said() {
-    let open = |writes| StdFs::open_with("/proc/self", settings(writes, RunOn::OwnThread));
+    let open = |writes| StdFs::open_with("/proc/self", settings(writes, RunOn::OWN_THREAD));
     for writes in [Writes::Auto, Writes::Buffered] {
         assert_eq!(open(writes).unwrap().writes(), WritePath::Buffered);
     }
@@ -350,7 +351,7 @@ fn where_direct_writes_are_refused_they_are_buffered_or_it_is_said() {
 #[test]
 fn the_way_of_writes_is_chosen_on_opening() {
     let folder = tempfile::tempdir().unwrap();
-    let open = |writes| StdFs::open_with(folder.path(), settings(writes, RunOn::OwnThread));
+    let open = |writes| StdFs::open_with(folder.path(), settings(writes, RunOn::OWN_THREAD));
     let buffered = open(Writes::Buffered).unwrap();
     assert_eq!(buffered.writes(), WritePath::Buffered);
     assert_eq!(buffered.writes().to_string(), "buffered, then fdatasync");
@@ -372,7 +373,7 @@ fn the_way_of_writes_is_chosen_on_opening() {
 fn whole_blocks_are_written_again_and_again_under_any_name() {
     for writes in [Writes::Auto, Writes::Buffered] {
         let folder = tempfile::tempdir().unwrap();
-        let fs = StdFs::open_with(folder.path(), settings(writes, RunOn::OwnThread)).unwrap();
+        let fs = StdFs::open_with(folder.path(), settings(writes, RunOn::OWN_THREAD)).unwrap();
         let create = Operation::Create {
             name: name(),
             length: 3 * 4096,
@@ -408,7 +409,7 @@ fn whole_blocks_are_written_again_and_again_under_any_name() {
 fn a_full_disk_is_told_as_such() {
     let folder = tempfile::tempdir().unwrap();
     std::os::unix::fs::symlink("/dev/full", folder.path().join(name())).unwrap();
-    for run_on in [RunOn::OwnThread, RunOn::CallersThread] {
+    for run_on in WAYS {
         let fs = StdFs::open_with(folder.path(), settings(Writes::Auto, run_on)).unwrap();
         let write = Operation::Write {
             name: name(),
@@ -420,5 +421,53 @@ fn a_full_disk_is_told_as_such() {
     }
 }
 
+/// Whatever is done side by side, each reads what was started before, and whoever waits for a sync has all of it.
+#[test]
+fn writes_that_meet_and_reads_are_done_in_order_on_any_number_of_threads() {
+    for (writes, run_on) in [Writes::Auto, Writes::Buffered]
+        .into_iter()
+        .flat_map(|writes| WAYS.map(|run_on| (writes, run_on)))
+    {
+        let folder = tempfile::tempdir().unwrap();
+        let fs = StdFs::open_with(folder.path(), settings(writes, run_on)).unwrap();
+        let length = 16 * BLOCK;
+        drop(fs.start(Operation::Create {
+            name: name(),
+            length,
+        }));
+        drop(fs.start(Operation::Sync { name: name() }));
+        let mut expected = vec![0; usize::try_from(length).unwrap()];
+        for turn in 1..=200_u8 {
+            let (at, blocks) = (u64::from(turn) * 7 % 13, 1 + u64::from(turn) % 3);
+            let (start, count) = (at * BLOCK, usize::try_from(blocks * BLOCK).unwrap());
+            let write = Operation::Write {
+                name: name(),
+                offset: start,
+                parts: vec![Bytes::from(vec![turn; count])],
+            };
+            drop(fs.start(write));
+            let start = usize::try_from(start).unwrap();
+            expected[start..start + count].fill(turn);
+            if turn % 16 == 0 {
+                let synced = run(&fs, Operation::Sync { name: name() });
+                assert_eq!(synced, Ok(Answer::Done));
+                assert!(fs::read(folder.path().join(name())).unwrap() == expected);
+            }
+            if turn % 21 == 0 {
+                assert!(read(&fs, 0, expected.len()) == bytes(&expected));
+            }
+        }
+        drop(fs);
+        assert!(fs::read(folder.path().join(name())).unwrap() == expected);
+    }
+}
+
+/// Each way of running operations.
+const WAYS: [RunOn; 3] = [
+    RunOn::OWN_THREAD,
+    RunOn::OwnThreads(NonZeroU8::new(3).unwrap()),
+    RunOn::CallersThread,
+];
+const BLOCK: u64 = direct::BLOCK_BYTES;
 /// Long enough to be under way when the next operation is started.
 const LONG: u64 = 8 << 20;

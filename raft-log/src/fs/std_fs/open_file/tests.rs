@@ -9,7 +9,6 @@ struct Place {
     _folder: tempfile::TempDir,
     path: std::path::PathBuf,
     file: OpenFile,
-    gathered: Gathered,
 }
 
 const BLOCK: usize = 4096;
@@ -30,22 +29,24 @@ fn place() -> Option<Place> {
         _folder: folder,
         path,
         file,
-        gathered: Gathered::default(),
     })
 }
 
 impl Place {
     /// Writes directly if the file takes it. Returns whether it did.
-    fn write(&mut self, offset: usize, parts: &[Bytes]) -> io::Result<bool> {
+    fn write(&mut self, offset: usize, parts: &[Bytes]) -> bool {
         let takes = self.file.takes_direct(offset as u64, parts);
         if takes {
-            let (path, gathered) = (&self.path, &mut self.gathered);
-            self.file
-                .write_direct(path, offset as u64, parts, gathered)?;
+            let direct = self.file.direct(&self.path).unwrap().unwrap();
+            let bytes = parts.concat();
+            let mut gathered = direct::Gathered::default();
+            let gathered = gathered.gather(parts);
+            let written = direct::write(&direct, gathered, offset as u64).unwrap();
+            assert_eq!(written, bytes.len());
         } else {
-            self.file.write_buffered(offset as u64, parts)?;
+            self.file.write_buffered(offset as u64, parts).unwrap();
         }
-        Ok(takes)
+        takes
     }
 
     /// What stands there, as this process and as another one reads it.
@@ -95,7 +96,7 @@ fn the_longest_direct_write_is_one() {
     let longest = usize::try_from(MOST_BYTES).unwrap();
     place.file.set_length(MOST_BYTES).unwrap();
     place.file.sync().unwrap();
-    assert!(place.write(0, &[part(3, longest)]).unwrap());
+    assert!(place.write(0, &[part(3, longest)]));
     assert!(place.content() == vec![3; longest]);
 }
 
@@ -113,13 +114,13 @@ fn a_mix_of_writes_is_read_back_and_syncs_what_was_buffered() {
         (BLOCK, 4, BLOCK, false, Unsynced::Content),
     ] {
         let parts = [part(fill, length / 3), part(fill, length - length / 3)];
-        assert_eq!(place.write(offset, &parts).unwrap(), direct, "{fill}");
+        assert_eq!(place.write(offset, &parts), direct, "{fill}");
         assert_eq!(place.file.unsynced, unsynced, "{fill}");
         expected[offset..offset + length].fill(fill);
         assert!(place.content() == expected, "{fill}");
     }
     place.file.sync().unwrap();
-    assert!(place.write(BLOCK, &[part(5, BLOCK)]).unwrap());
+    assert!(place.write(BLOCK, &[part(5, BLOCK)]));
     expected[BLOCK..2 * BLOCK].fill(5);
     assert!(place.content() == expected);
 }
@@ -145,7 +146,7 @@ fn what_may_not_be_on_the_disk_keeps_writes_from_going_directly_until_a_sync() {
     place.file.set_length(BLOCK as u64).unwrap();
     assert!(!place.file.takes_direct(0, &whole));
     // A buffered write asks for no less than the length does.
-    assert!(!place.write(0, &whole).unwrap());
+    assert!(!place.write(0, &whole));
     assert_eq!(place.file.unsynced, Unsynced::Length);
     assert!(place.file.must_stay_open());
     place.file.sync().unwrap();
@@ -169,35 +170,15 @@ fn a_sync_asks_the_system_unless_all_is_durable_already() {
 }
 
 #[test]
-fn a_failed_direct_write_is_told_and_leaves_something_to_sync() {
+fn a_file_that_is_not_trusted_takes_nothing_directly_until_it_was_synced() {
     let Some(mut place) = place() else {
         return;
     };
-    // A descriptor that can only be read from.
-    place.file.direct = DirectFile::Open(File::open(&place.path).unwrap());
-    let error = place.write(0, &[part(1, BLOCK)]).unwrap_err();
-    assert_eq!(error.raw_os_error(), Some(9), "EBADF: {error}");
-    assert_eq!(place.file.unsynced, Unsynced::Content);
-    assert!(place.content() == vec![0; LENGTH]);
-}
-
-#[test]
-fn the_rest_of_a_write_that_was_cut_short_is_buffered() {
-    let parts = [part(1, 1000), Bytes::new(), part(2, 2 * BLOCK - 1000)];
-    for written in [0, 10, 1000, BLOCK, 2 * BLOCK - 1] {
-        let Some(mut place) = place() else {
-            return;
-        };
-        place
-            .file
-            .after_direct(BLOCK as u64, &parts, Ok(written))
-            .unwrap();
-        let mut expected = vec![0; LENGTH];
-        expected[BLOCK..3 * BLOCK].copy_from_slice(&parts.concat());
-        expected[BLOCK..BLOCK + written].fill(0);
-        assert!(place.content() == expected, "{written}");
-        assert_eq!(place.file.unsynced, Unsynced::Content);
-    }
+    place.file.distrust();
+    assert!(!place.file.is_synced() && place.file.must_stay_open());
+    assert!(!place.file.takes_direct(0, &[part(1, BLOCK)]));
+    place.file.sync().unwrap();
+    assert!(place.file.is_synced() && place.file.takes_direct(0, &[part(1, BLOCK)]));
 }
 
 /// Whatever the others in its folder do.
@@ -210,13 +191,8 @@ fn a_file_that_refuses_direct_writes_is_written_buffered() {
     let (refusing, whole) = (Path::new("/dev/null"), [part(1, BLOCK)]);
     let error = direct::open(refusing).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
-    let gathered = &mut place.gathered;
-    place
-        .file
-        .write_direct(refusing, 0, &whole, gathered)
-        .unwrap();
-    assert_eq!(place.file.unsynced, Unsynced::Content);
-    assert!(place.content()[..BLOCK] == [1; BLOCK]);
+    assert!(place.file.direct(refusing).unwrap().is_none());
+    assert!(!place.file.takes_direct(0, &whole), "it is not tried again");
     place.file.sync().unwrap();
     assert!(!place.file.takes_direct(0, &whole));
 }
