@@ -1,11 +1,13 @@
 //! Case `log`: what a durable append costs, as a share of what the disk takes for the same bytes.
 //!
-//! Each append is durable before the next begins. Rounds alternate between the systems, so that a slow
+//! Each append is durable before the next begins, except where four are in flight: then before the fourth
+//! after it begins. Rounds alternate between the systems, so that a slow
 //! moment of the disk falls on all, and every round has a folder of its own. The time is the wall's:
 //! most of it is the disk's.
 
 use std::collections::BTreeSet;
 use std::error::Error;
+use std::num::NonZeroU8;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -50,8 +52,10 @@ pub(crate) struct LogOptions {
 enum System {
     Floor,
     DirectFloor,
+    DirectFloorFour,
     Quorate,
     QuorateCaller,
+    QuorateFour,
     RaftEngine,
     Redb,
     Fjall,
@@ -61,8 +65,10 @@ impl System {
     const ALL: [Self; SYSTEMS] = [
         Self::Floor,
         Self::DirectFloor,
+        Self::DirectFloorFour,
         Self::Quorate,
         Self::QuorateCaller,
+        Self::QuorateFour,
         Self::RaftEngine,
         Self::Redb,
         Self::Fjall,
@@ -72,8 +78,10 @@ impl System {
         match self {
             Self::Floor => "the disk: write, fdatasync",
             Self::DirectFloor => "the disk: O_DIRECT, O_DSYNC",
+            Self::DirectFloorFour => "the disk: O_DIRECT, O_DSYNC, four in flight",
             Self::Quorate => "quorate",
             Self::QuorateCaller => "quorate, on the caller's thread",
+            Self::QuorateFour => "quorate, four in flight",
             Self::RaftEngine => "raft-engine 0.4",
             Self::Redb => "redb 4",
             Self::Fjall => "fjall 3",
@@ -84,7 +92,9 @@ impl System {
         Ok(match self {
             Self::Floor => Box::new(floor::Floor::open(folder, load, false)?),
             Self::DirectFloor => Box::new(floor::Floor::open(folder, load, true)?),
-            Self::Quorate => Box::new(quorate::Log::open(folder, RunOn::OwnThread)?),
+            Self::DirectFloorFour => Box::new(floor::Several::open(folder, load, FOUR.get())?),
+            Self::Quorate => Box::new(quorate::Log::open(folder, RunOn::OWN_THREAD)?),
+            Self::QuorateFour => Box::new(quorate::Log::open(folder, RunOn::OwnThreads(FOUR))?),
             Self::QuorateCaller => Box::new(quorate::Log::open(folder, RunOn::CallersThread)?),
             Self::RaftEngine => Box::new(raft_engine::Log::open(folder)?),
             Self::Redb => Box::new(redb::Log::open(folder)?),
@@ -149,8 +159,8 @@ pub(crate) fn run(options: &LogOptions) -> Result<Report, Box<dyn Error>> {
     }
     let mut notes = vec![
         format!(
-            "durable appends of {} B entries to one log, each durable before the next begins; medians of {} \
-             alternated rounds in {}",
+            "durable appends of {} B entries to one log, each durable before the next begins (with four in \
+             flight: the fourth after it); medians of {} alternated rounds in {}",
             options.payload,
             options.rounds,
             options.folder.display()
@@ -233,10 +243,12 @@ fn round(system: System, folder: &Path, load: &Load) -> Result<(f64, Option<Stri
     for _ in 0..load.before {
         append(&mut *log)?;
     }
+    log.settle()?;
     let start = Instant::now();
     for _ in 0..load.times {
         append(&mut *log)?;
     }
+    log.settle()?;
     let taken = start.elapsed();
     let entries = ((load.before + load.times) * load.at) as u64;
     let (found, writes) = (log.last()?, log.writes());
@@ -248,7 +260,9 @@ fn round(system: System, folder: &Path, load: &Load) -> Result<(f64, Option<Stri
     Ok((taken.as_nanos() as f64 / load.times as f64, writes))
 }
 
-const SYSTEMS: usize = 7;
+const SYSTEMS: usize = 9;
+/// So many appends are in flight in the rows that say so.
+const FOUR: NonZeroU8 = NonZeroU8::new(4).unwrap();
 /// About so many bytes are appended in a round, in at most so many appends.
 const MOST_BYTES: usize = 48 << 20;
 const MOST_TIMES: usize = 4_096;

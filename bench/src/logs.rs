@@ -10,8 +10,14 @@ use crate::clusters::Failure;
 
 /// Something that takes entries and makes them durable.
 pub(crate) trait Appender {
-    /// Appends so many entries of this payload, and returns when they are durable.
+    /// Appends so many entries of this payload, and returns when they are durable, or when no more appends
+    /// are under way than the system was opened for.
     fn append(&mut self, payload: &[u8], count: usize) -> Result<(), Failure>;
+
+    /// Waits until all is durable.
+    fn settle(&mut self) -> Result<(), Failure> {
+        Ok(())
+    }
 
     /// Lets go of the entries up to this one, as a node does that has taken a snapshot.
     fn compact(&mut self, last: u64) -> Result<(), Failure>;

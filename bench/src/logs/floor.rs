@@ -1,9 +1,13 @@
 //! The bare disk: one file, written before, in which each append is one write and one sync.
 
 use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::io::{self, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, SyncSender};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
 
 use super::Appender;
 use crate::clusters::Failure;
@@ -31,6 +35,11 @@ impl Floor {
             file.write_all(&zeros)?;
         }
         file.sync_all()?;
+        Self::again(&path, bytes, direct)
+    }
+
+    /// Opens the file that is there.
+    fn again(path: &Path, bytes: usize, direct: bool) -> Result<Self, Failure> {
         let mut options = OpenOptions::new();
         options.write(true);
         if direct {
@@ -51,8 +60,8 @@ impl Floor {
     }
 }
 
-impl Appender for Floor {
-    fn append(&mut self, _: &[u8], count: usize) -> Result<(), Failure> {
+impl Floor {
+    fn write(&mut self) -> io::Result<()> {
         let block = self.buffer.get(self.aligned..self.aligned + self.bytes);
         self.file
             .write_all_at(block.unwrap_or_default(), self.offset)?;
@@ -60,7 +69,85 @@ impl Appender for Floor {
             self.file.sync_data()?;
         }
         self.offset += self.bytes as u64;
+        Ok(())
+    }
+}
+
+impl Appender for Floor {
+    fn append(&mut self, _: &[u8], count: usize) -> Result<(), Failure> {
+        self.write()?;
         self.entries += count as u64;
+        Ok(())
+    }
+
+    fn compact(&mut self, _: u64) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    fn last(&mut self) -> Result<u64, Failure> {
+        Ok(self.entries)
+    }
+}
+
+/// The same with several threads, each of which writes the next block past the cache.
+pub(crate) struct Several {
+    orders: SyncSender<u64>,
+    threads: Vec<JoinHandle<io::Result<()>>>,
+    written: Arc<AtomicU64>,
+    begun: u64,
+    bytes: u64,
+    entries: u64,
+}
+
+impl Several {
+    pub(crate) fn open(folder: &Path, load: &Load, threads: u8) -> Result<Self, Failure> {
+        let path = folder.join("file");
+        drop(Floor::open(folder, load, true)?);
+        let (orders, taken) = mpsc::sync_channel(0);
+        let taken = Arc::new(Mutex::new(taken));
+        let mut several = Self {
+            orders,
+            threads: Vec::new(),
+            written: Arc::default(),
+            begun: 0,
+            bytes: load.bytes() as u64,
+            entries: 0,
+        };
+        for _ in 0..threads {
+            let (taken, written) = (Arc::clone(&taken), Arc::clone(&several.written));
+            let mut floor = Floor::again(&path, load.bytes(), true)?;
+            let write = move || {
+                loop {
+                    let order = taken.lock().map(|taken| taken.recv());
+                    let Ok(Ok(offset)) = order else {
+                        return Ok(());
+                    };
+                    floor.offset = offset;
+                    floor.write()?;
+                    written.fetch_add(1, Ordering::Release);
+                }
+            };
+            several.threads.push(thread::spawn(write));
+        }
+        Ok(several)
+    }
+}
+
+impl Appender for Several {
+    fn append(&mut self, _: &[u8], count: usize) -> Result<(), Failure> {
+        self.orders.send(self.begun * self.bytes)?;
+        self.begun += 1;
+        self.entries += count as u64;
+        Ok(())
+    }
+
+    fn settle(&mut self) -> Result<(), Failure> {
+        while self.written.load(Ordering::Acquire) < self.begun {
+            if self.threads.iter().any(JoinHandle::is_finished) {
+                return Err("a write failed".into());
+            }
+            thread::yield_now();
+        }
         Ok(())
     }
 

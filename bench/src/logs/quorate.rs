@@ -9,7 +9,7 @@ use std::thread::{self, Thread};
 use raft_core::chunk::ChunkBuilder;
 use raft_core::configuration::Configuration;
 use raft_core::ids::{Boot, EntryId, LogIndex, NodeId, Term};
-use raft_core::log::{HardState, Log as _, Receipt, SnapshotMark, Write};
+use raft_core::log::{Durable, HardState, Log as _, Receipt, SnapshotMark, Write};
 use raft_core::record::ClientHeader;
 use raft_core::time::LogTime;
 use raft_log::{FsSettings, RunOn, StdFs, Wal, WalSettings};
@@ -23,10 +23,14 @@ pub(crate) struct Log {
     /// What the next append lets go of.
     compact: Option<u64>,
     number: u64,
+    durable: u64,
+    /// So many appends may be under way when one returns.
+    left: u64,
     waker: Waker,
 }
 
 impl Log {
+    /// Opens a log with as many groups in flight as there are threads, and so many appends under way.
     pub(crate) fn open(folder: &Path, run_on: RunOn) -> Result<Self, Failure> {
         let waker = Waker::from(Arc::new(Unpark(thread::current())));
         let settings = FsSettings {
@@ -34,14 +38,41 @@ impl Log {
             ..FsSettings::default()
         };
         let fs = StdFs::open_with(folder, settings)?;
-        let wal = wait(Wal::open(fs, WalSettings::default()))?.0;
+        let groups = match run_on {
+            RunOn::OwnThreads(threads) => u32::from(threads.get()),
+            RunOn::CallersThread => 1,
+        };
+        let settings = WalSettings {
+            groups_in_flight: groups,
+            ..WalSettings::default()
+        };
+        let wal = wait(Wal::open(fs, settings))?.0;
         Ok(Self {
             wal,
             last: 0,
             compact: None,
             number: 0,
+            durable: 0,
+            left: u64::from(groups) - 1,
             waker,
         })
+    }
+
+    /// Waits until no more than so many appends are under way.
+    fn wait_for(&mut self, left: u64) -> Result<(), Failure> {
+        while self.durable + left < self.number {
+            match self.wal.poll_durable(&mut Context::from_waker(&self.waker)) {
+                Poll::Pending => thread::park(),
+                Poll::Ready(found) => self.durable = self.number_of(found?)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn number_of(&self, durable: Durable) -> Result<u64, Failure> {
+        let is_it = |number: &u64| Receipt::of_no_hull(*number).synced() == durable;
+        let mut under_way = self.durable + 1..=self.number;
+        Ok(under_way.find(is_it).ok_or("a proof of nothing")?)
     }
 }
 
@@ -62,7 +93,6 @@ impl Appender for Log {
         };
         self.number += 1;
         let receipt = Receipt::of_no_hull(self.number);
-        let durable = Receipt::of_no_hull(self.number).synced();
         let mut write = Write::of_identity(hard, bytes::Bytes::new());
         (write.identity, write.append, write.receipt) = (None, chunk.into(), receipt);
         if let Some(last) = self.compact.take() {
@@ -74,18 +104,13 @@ impl Appender for Log {
             write.drop_before = LogIndex::new(last + 1);
         }
         self.wal.begin(write);
-        loop {
-            match self.wal.poll_durable(&mut Context::from_waker(&self.waker)) {
-                Poll::Pending => thread::park(),
-                Poll::Ready(found) => {
-                    if found? == durable {
-                        break;
-                    }
-                }
-            }
-        }
+        self.wait_for(self.left)?;
         self.last += count as u64;
         Ok(())
+    }
+
+    fn settle(&mut self) -> Result<(), Failure> {
+        self.wait_for(0)
     }
 
     fn compact(&mut self, last: u64) -> Result<(), Failure> {
