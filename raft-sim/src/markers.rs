@@ -126,6 +126,7 @@ markers! {
     // Reads.
     ReadBeforeOwnEntry: "a leader was asked for a read before it had committed an entry of its term",
     ReadAtReplacedLeader: "a leader was asked for a read when another led a later term already",
+    ReadBeyondLimit: "a leader was asked for a read while as many waited as may",
     ReadMustWait: "a read was asked of a node that had not applied yet what it must see",
 
     LeaseTaken: "a leader came to have a lease",
@@ -223,6 +224,7 @@ markers! {
     SaidLeaseGivenUp: "a leader said that it has given up its lease",
     SaidNoLease: "a leader said who has promised it a lease: too few",
     SaidUnconfirmed: "a leader said who has not confirmed a read",
+    SaidReadsFull: "a leader said that as many reads wait as may",
     SaidChangeWaits: "a leader said that a change waits for its own first entry",
     SaidGivenUp: "a leader said that a change is given up",
     SaidCatchingUp: "a leader said how far behind a new member is",

@@ -186,7 +186,7 @@ impl Plan {
         let (families, count, changes) = (cast.families, cast.count, cast.changes);
         let mut tuning = Tuning::draw(&mut lot);
         tuning.tighten_memory(&mut Key::Memory.lot(seed, &[]));
-        tuning.limits = Limits::draw(&mut Key::Limits.lot(seed, &[]), swarm.custom);
+        tuning.limits = Limits::draw(seed, swarm.custom);
         tuning.draw_snapshots(&mut Key::Snapshots.lot(seed, &[]));
         tuning.draw_idle_time(&mut Key::IdleSessions.lot(seed, &[]));
         let network = NetworkPlan::draw(&mut lot, families, tuning.election_timeout);

@@ -9,12 +9,14 @@
 
 use std::collections::BTreeMap;
 
-use raft_core::hull::Outcome;
+use raft_core::explain::NotReadable;
+use raft_core::hull::{Hull, Outcome};
 use raft_core::ids::{LogIndex, NodeId, Ticket};
 use raft_core::time::Time;
 
 use super::timers::Asked;
 use super::{Checks, Violation, property};
+use crate::markers::Marker;
 
 /// What reads must see.
 #[derive(Debug, Default)]
@@ -36,7 +38,14 @@ pub(crate) struct Due {
 
 impl Checks {
     /// A client is about to ask `node` for a linearizable read: what its answer must show.
-    pub(crate) fn read_wanted(&mut self, node: NodeId) -> Due {
+    pub(crate) fn read_wanted(&mut self, node: NodeId, hull: Option<&Hull>) -> Due {
+        let full = |hull: &Hull| {
+            let why = hull.why_not_readable();
+            why.iter()
+                .any(|why| matches!(why, NotReadable::Full { .. }))
+        };
+        let beyond = hull.is_some_and(full);
+        self.watch.reached.mark_if(beyond, Marker::ReadBeyondLimit);
         self.watch.read_wanted(node, &self.model);
         Due {
             commands: self.model.applied().len(),

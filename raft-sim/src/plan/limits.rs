@@ -9,7 +9,7 @@ use raft_node::session::SessionLimits;
 use raft_node::settings::NodeSettings;
 use serde::{Deserialize, Serialize};
 
-use crate::lot::Lot;
+use crate::lot::{Key, Lot};
 
 /// Limits, each named as the setting it is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -19,6 +19,8 @@ pub struct Limits {
     pub max_payload_bytes: usize,
     /// [`Settings::max_uncommitted_bytes`].
     pub max_uncommitted_bytes: usize,
+    /// [`Settings::max_pending_reads`].
+    pub max_pending_reads: usize,
     /// [`ChunkLimits::max_entries`].
     pub chunk_entries: u32,
     /// [`ChunkLimits::max_payload_bytes`].
@@ -48,7 +50,8 @@ pub struct Limits {
 impl Limits {
     /// Draws limits: mostly one or two of them are small. Those of a caller's commands, whose
     /// size is not known here, stay as they are.
-    pub(super) fn draw(lot: &mut Lot, custom: bool) -> Self {
+    pub(super) fn draw(seed: u64, custom: bool) -> Self {
+        let lot = &mut Key::Limits.lot(seed, &[]);
         let usual = Self::default();
         let mut limits = Self {
             max_requests: rarely(lot, usual.max_requests, &[1, 4, 32]),
@@ -60,6 +63,7 @@ impl Limits {
             block_bytes: lot.pick(4_096, &[4_096, 4_096, 16_384]),
             ..usual
         };
+        limits.draw_reads(&mut Key::PendingReads.lot(seed, &[]));
         if custom {
             return limits;
         }
@@ -76,11 +80,19 @@ impl Limits {
         limits
     }
 
+    /// Lets few reads wait at a leader, in some worlds.
+    fn draw_reads(&mut self, lot: &mut Lot) {
+        if lot.chance(150) {
+            self.max_pending_reads = lot.pick(1, &[1, 2, 4]);
+        }
+    }
+
     /// Puts them into a hull's settings.
     pub(super) fn limit(&self, settings: Settings) -> Settings {
         Settings {
             max_payload_bytes: self.max_payload_bytes,
             max_uncommitted_bytes: self.max_uncommitted_bytes,
+            max_pending_reads: self.max_pending_reads,
             chunk_limits: self.chunk_limits(),
             ..settings
         }
@@ -125,6 +137,7 @@ impl Default for Limits {
         Self {
             max_payload_bytes: node.raft.max_payload_bytes,
             max_uncommitted_bytes: node.raft.max_uncommitted_bytes,
+            max_pending_reads: node.raft.max_pending_reads,
             chunk_entries: node.raft.chunk_limits.max_entries,
             chunk_payload_bytes: node.raft.chunk_limits.max_payload_bytes,
             max_requests: node.max_requests,

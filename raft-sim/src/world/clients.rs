@@ -221,8 +221,9 @@ impl<S: Subject> World<'_, S> {
         // Whoever asks again as often in a busy cluster as in an idle one keeps it busy.
         let tries = client.current.as_ref().map_or(0, |current| current.tries);
         let patience = client.plan.patience * (1 << tries.min(5));
-        let handle = self.nodes.get(node).and_then(|node| node.handle());
-        let Some(handle) = handle else {
+        let asked = self.nodes.get(node);
+        let hull = asked.and_then(super::Node::hull);
+        let Some(handle) = asked.and_then(super::Node::handle) else {
             // Nobody answers there: on to the next one.
             return self.rest(number, LATER);
         };
@@ -231,7 +232,7 @@ impl<S: Subject> World<'_, S> {
             .as_ref()
             .is_some_and(|one| one.read.is_some());
         let due = match reads {
-            true => Some(self.checks.read_wanted(node_id(node))),
+            true => Some(self.checks.read_wanted(node_id(node), hull)),
             false => None,
         };
         let submitted = client.turn_to(node, handle, due);

@@ -71,8 +71,8 @@ const fn of_not_readable(reason: &NotReadable) -> Option<Marker> {
         NotReadable::LeaseGivenUp => Marker::SaidLeaseGivenUp,
         NotReadable::NoLease { .. } => Marker::SaidNoLease,
         NotReadable::Unconfirmed { .. } => Marker::SaidUnconfirmed,
+        NotReadable::Full { .. } => Marker::SaidReadsFull,
         NotReadable::Stopped(_)
-        | NotReadable::Full { .. }
         | NotReadable::LeaderConfirms { .. }
         | NotReadable::NobodyLeads
         | NotReadable::NewLeader { .. }
