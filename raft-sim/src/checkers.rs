@@ -154,6 +154,11 @@ impl Checks {
         self.vigils.time();
     }
 
+    /// Somebody asks a node to hand over leadership.
+    pub(crate) fn asked_to_hand_over(&mut self, node: NodeId) {
+        self.timers.asked_to_hand_over(node);
+    }
+
     /// A node starts on a data folder of this incarnation, before its log is opened. Another
     /// incarnation than the last one means that the folder was wiped.
     pub fn starting(&mut self, node: NodeId, incarnation: Incarnation) {

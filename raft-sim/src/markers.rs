@@ -89,6 +89,8 @@ markers! {
     SilentLeaderGone: "a node that had expected nothing of its leader was roused, and campaigned",
 
     ToldToTakeOver: "a follower was told by its leader to take over",
+    YieldedToPreferred: "a leader began by itself to hand over to a member that is preferred to it",
+    PreferredLeads: "in a healed world a member came to lead that was preferred to the leader before",
     ToldTooLate: "a node was told to take over by the leader of an earlier term",
 
     // Logs and commits.

@@ -17,6 +17,7 @@ mod changes;
 mod draw;
 mod handovers;
 mod parts;
+mod priorities;
 mod replacements;
 mod rots;
 mod sequences;

@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use raft_core::configuration::DEFAULT_PRIORITY;
 use serde::{Deserialize, Serialize};
 
 use crate::lot::{Key, Lot};
@@ -22,6 +23,7 @@ mod fate;
 mod lease;
 mod limits;
 mod network;
+mod priorities;
 mod quiet;
 mod quirks;
 mod rare;
@@ -176,6 +178,13 @@ pub struct NodePlan {
     /// Whether its log and its snapshots are in memory, where nothing is lost in a crash.
     #[serde(default)]
     pub in_memory: bool,
+    /// Its priority, once somebody has asked for members.
+    #[serde(default = "usual_priority")]
+    pub priority: u8,
+}
+
+const fn usual_priority() -> u8 {
+    DEFAULT_PRIORITY
 }
 
 impl Plan {
@@ -234,6 +243,7 @@ impl Plan {
         }
         plan.lease(&mut Key::Leases.lot(seed, &[]));
         if swarm.faults {
+            priorities::draw(&mut plan, &mut Key::Priorities.lot(seed, &[]));
             plan.faults = nemesis::draw(&plan);
             plan.steady_clocks();
             plan.rare = rare::draw(&mut Key::RareSites.lot(seed, &[]));
@@ -290,6 +300,7 @@ impl Plan {
                 number: node.number,
                 witness: node.witness,
                 in_memory: node.in_memory,
+                priority: node.priority,
                 clock_offset: Duration::ZERO,
                 clock_drift: 0,
                 start: Duration::ZERO,
@@ -463,6 +474,7 @@ impl NodePlan {
             start: lot.span(Duration::ZERO, Duration::from_millis(200)),
             witness: false,
             in_memory: false,
+            priority: DEFAULT_PRIORITY,
         }
     }
 }

@@ -391,11 +391,12 @@ impl<M: StateMachine> Node<M> {
     }
 
     /// How the others are to know it as a member, once it knows its life itself.
-    pub(crate) fn as_member(&self, role: MemberRole) -> Option<(NodeId, Member)> {
+    pub(crate) fn as_member(&self, role: MemberRole, priority: u8) -> Option<(NodeId, Member)> {
         let me = self.me?;
         let member = Member {
             role,
             address: format!("node-{}", me.id.get()),
+            priority,
             ..Member::voter(me.incarnation)
         };
         Some((me.id, member))

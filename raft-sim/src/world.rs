@@ -44,6 +44,7 @@ mod idle;
 mod keeping;
 mod machines;
 mod members;
+mod preference;
 mod progress;
 mod recorded;
 mod recovery;

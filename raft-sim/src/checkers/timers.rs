@@ -20,7 +20,6 @@ use super::observation::{voters_of, voting_lives_of};
 use super::{property, words};
 use crate::by_node::ByNode;
 use crate::clock::SimClock;
-use crate::markers::Marker;
 use crate::script::print::role;
 use crate::spy::{Passing, Says, Talk};
 
@@ -59,6 +58,8 @@ pub(crate) struct Timers {
     terms: Terms,
     /// How many offices have ended, or changed.
     turns: u64,
+    /// How often a leader has begun to hand over by itself since anybody asked.
+    yields: u64,
 }
 
 /// One step of one node.
@@ -127,11 +128,6 @@ impl Timers {
         self.leases.clock_of(node, clock);
     }
 
-    /// The rare states noticed since the last call.
-    pub(crate) fn take_marks(&mut self) -> Vec<Marker> {
-        self.leases.take_marks()
-    }
-
     /// Looks at a step. `hull` is asked for its voters when it has become leader.
     pub(crate) fn step(&mut self, step: &Step<'_>, hull: &Hull) -> Result<(), Wrong> {
         let known = self.nodes.find(&step.node);
@@ -149,15 +145,20 @@ impl Timers {
             return Ok(());
         };
         course.transfers.note(step);
-        // Letters that are forged by hand say anything.
-        if self.leases.clock(step.node).is_some() {
+        // Letters that are forged by hand say anything, and who writes them asks for anything.
+        let is_real = self.leases.clock(step.node).is_some();
+        if is_real {
             self.terms.step(was, step).map_or(Ok(()), Err)?;
         }
         let Some(was) = was else {
             return Ok(());
         };
         let under_way = transfers::under_way(hull, step.local);
+        let began = under_way.filter(|_| is_real);
+        let yielded = course.transfers.yields(was, step, began);
+        self.yields += u64::from(yielded == Ok(true));
         let wrong = course.transfers.step(was, step, under_way);
+        let wrong = wrong.or(yielded.err());
         let wrong = wrong.or(course.hanging.step(step.oldest_write, step, course.woke));
         let office = course.office.as_ref();
         let wrong = wrong

@@ -103,6 +103,8 @@ pub(crate) enum Key {
     Spares = 62,
     /// How many groups of writes a log has under way.
     Groups = 63,
+    /// Whether some members are preferred as leaders, how much, and when they are asked for.
+    Priorities = 64,
     /// Whether few reads may wait at a leader.
     PendingReads = 65,
 }

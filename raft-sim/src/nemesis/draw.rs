@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     DiskFault, Fault, FaultPlan, Loss, Occasion, Shape, Target, builds, changes, handovers,
-    replacements, rots, wipes,
+    priorities, replacements, rots, wipes,
 };
 use crate::lot::{Key, Lot};
 use crate::network::KINDS;
@@ -14,6 +14,7 @@ use crate::plan::{Families, Plan};
 pub(super) fn faults(plan: &Plan, lot: &mut Lot) -> Vec<FaultPlan> {
     let kinds = kinds(plan.families);
     let nothing = plan.founders == 0
+        && !plan.has_priorities()
         && kinds.is_empty()
         && !plan.families.wipe
         && !plan.families.build
@@ -62,6 +63,8 @@ pub(super) fn faults(plan: &Plan, lot: &mut Lot) -> Vec<FaultPlan> {
     changes::draw(plan, &mut lot, &mut drawn);
     let mut lot = Key::Replacements.lot(plan.seed, &[1]);
     replacements::draw(plan, &mut lot, &mut drawn);
+    let mut lot = Key::Priorities.lot(plan.seed, &[1]);
+    priorities::draw(plan, &mut lot, &mut drawn);
     drawn.retain(|fault| fault.at < plan.duration);
     drawn.sort_by_key(|fault| fault.at);
     for (number, fault) in drawn.iter_mut().enumerate() {

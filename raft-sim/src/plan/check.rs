@@ -180,6 +180,10 @@ impl Plan {
             ("stalled_write_after", tuning.stalled_write_after),
             ("request_timeout", tuning.request_timeout),
             (
+                "hand_over_after",
+                tuning.hand_over_after.unwrap_or_default(),
+            ),
+            (
                 "quiescent_after",
                 tuning.quiescent_after.unwrap_or_default(),
             ),

@@ -29,6 +29,9 @@ pub struct Tuning {
     /// [`Settings::quiescent_after`].
     #[serde(default, with = "span::optional")]
     pub quiescent_after: Option<Duration>,
+    /// [`Settings::hand_over_after`].
+    #[serde(default, with = "span::optional")]
+    pub hand_over_after: Option<Duration>,
     /// [`Settings::pre_vote`] and [`Settings::check_quorum`]: both or neither.
     pub pre_vote: bool,
     /// [`Settings::max_writes_in_flight`].
@@ -104,6 +107,7 @@ impl Tuning {
             resend_after: heartbeat_interval * lot.between(1, 4) as u32,
             stalled_write_after: election_timeout * lot.between(1, 6) as u32,
             quiescent_after: None,
+            hand_over_after: None,
             pre_vote: lot.chance(700),
             max_writes_in_flight: lot.between(1, 4) as usize,
             max_appends_in_flight,
@@ -157,6 +161,7 @@ impl Tuning {
             resend_after: self.resend_after,
             stalled_write_after: self.stalled_write_after,
             quiescent_after: self.quiescent_after,
+            hand_over_after: self.hand_over_after,
             pre_vote: self.pre_vote,
             check_quorum: self.pre_vote,
             lease: self.lease.map(LeasePlan::settings),

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use raft_core::configuration::DEFAULT_PRIORITY;
+
 use super::attempt::Attempts;
 use crate::nemesis::{Fault, Loss, Occasion};
 use crate::plan::{Codecs, Delay, Families, Fate, Limits, Plan, Quirks};
@@ -167,6 +169,7 @@ fn spans_of(plan: &mut Plan) -> Vec<&mut Duration> {
         &mut tuning.request_timeout,
     ];
     spans.extend(&mut tuning.quiescent_after);
+    spans.extend(&mut tuning.hand_over_after);
     spans.extend(plan.clients.iter_mut().map(|client| &mut client.patience));
     spans.extend(
         plan.operations
@@ -242,7 +245,7 @@ pub(super) fn even(delay: Delay) -> Delay {
 }
 
 /// What is calm, field by field.
-const FIELDS: [fn(&mut Plan); 35] = [
+const FIELDS: [fn(&mut Plan); 36] = [
     |plan| plan.network.drop_per_mille = 0,
     |plan| plan.network.double_per_mille = 0,
     |plan| plan.network.straggle_per_mille = 0,
@@ -273,6 +276,13 @@ const FIELDS: [fn(&mut Plan); 35] = [
         plan.nodes
             .iter_mut()
             .for_each(|node| node.in_memory = false);
+    },
+    |plan| {
+        let priority = DEFAULT_PRIORITY;
+        plan.nodes
+            .iter_mut()
+            .for_each(|node| node.priority = priority);
+        plan.tuning.hand_over_after = None;
     },
     |plan| plan.tuning.quiescent_after = None,
     |plan| plan.tuning.lease = None,

@@ -41,7 +41,8 @@ impl<S: Subject> World<'_, S> {
             self.counters.needless_elections += self.counters.elections - calm.elections;
         }
         // What was sent before the faults were over may still have to say something.
-        let undisturbed = !hands_over && !self.plan.removed_may_disturb();
+        let preferred = self.is_led_as_preferred();
+        let undisturbed = preferred && !hands_over && !self.plan.removed_may_disturb();
         let begins = undisturbed && self.network.settled_from() <= now && self.all_follow_one();
         if let Some(healing) = &mut self.healing {
             healing.calm = (calm.is_some() || begins).then_some(Calm {

@@ -181,7 +181,7 @@ impl<S: Subject> World<'_, S> {
     }
 
     /// A node is asked to hand over leadership. Nobody waits for what becomes of it.
-    fn ask_to_hand_over(&self, number: usize, to: Option<u8>) {
+    fn ask_to_hand_over(&mut self, number: usize, to: Option<u8>) {
         let others = self.nodes.len().saturating_sub(1);
         let to = to.filter(|_| others > 0).map(|to| {
             let ahead = 1 + usize::from(to) % others;
@@ -189,6 +189,7 @@ impl<S: Subject> World<'_, S> {
         });
         if let Some(handle) = self.nodes.get(number).and_then(super::Node::handle) {
             drop(handle.hand_over(to));
+            self.checks.asked_to_hand_over(node_id(number));
         }
     }
 

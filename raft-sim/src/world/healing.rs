@@ -32,6 +32,8 @@ pub(super) struct Healing {
     over: bool,
     /// The time without a reason for elections, once it has begun.
     pub(super) calm: Option<Calm>,
+    /// Whether all else is done, and somebody is preferred to who leads.
+    pub(super) awaits_preferred: bool,
     /// What comes after that.
     pub(super) rests: Rests,
 }
@@ -112,6 +114,7 @@ impl<S: Subject> World<'_, S> {
             answered: self.clients.iter().map(|one| !one.plan.lasting).collect(),
             over: false,
             calm: None,
+            awaits_preferred: false,
             rests: Rests::new(self.plan.ending.rests),
         });
         let founded = self.nodes.iter().all(|node| node.founded);
@@ -131,7 +134,7 @@ impl<S: Subject> World<'_, S> {
             true => self.plan.tuning.settings().catch_up_timeout,
             false => Duration::ZERO,
         };
-        MARGIN + self.plan.tuning.election_timeout * ELECTIONS + in_vain
+        MARGIN + self.plan.tuning.election_timeout * ELECTIONS + in_vain + self.preference_span()
     }
 
     /// Looks whether the world has come to rest, and sees to it that it can.
@@ -160,7 +163,7 @@ impl<S: Subject> World<'_, S> {
             .is_some_and(|healing| healing.answered.iter().all(|&answered| answered));
         let idle = self.clients.iter().all(|client| client.current.is_none());
         let done = answered && idle && self.agrees() && self.is_settled();
-        let over = done && self.rest_or_end();
+        let over = self.await_preferred(done) && done && self.rest_or_end();
         if self
             .healing
             .as_ref()

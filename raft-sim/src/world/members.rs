@@ -51,7 +51,10 @@ impl<S: Subject> World<'_, S> {
         let wanted = self.nodes.iter();
         let wanted = wanted.filter_map(|node| Some((node, role(node.number)?)));
         // A node that has never run has no life that could be admitted.
-        let target: Option<Members> = wanted.map(|(node, role)| node.as_member(role)).collect();
+        let member = |(node, role): (&Node<S::Machine>, MemberRole)| {
+            node.as_member(role, self.plan.priority_of(node.number))
+        };
+        let target: Option<Members> = wanted.map(member).collect();
         let handle = self.nodes.get(number).and_then(Node::handle);
         if let (Some(target), Some(handle)) = (target, handle) {
             self.checks.wanted(&target);

@@ -189,6 +189,7 @@ impl<S: Subject> World<'_, S> {
             return false;
         };
         drop(handle.hand_over(Some(node_id(to))));
+        self.checks.asked_to_hand_over(node_id(from.node));
         let before = self.sent_so_far();
         if let Some(healing) = &mut self.healing {
             healing.rests.before = before;
@@ -297,6 +298,9 @@ impl<S: Subject> World<'_, S> {
     /// hold it: otherwise it still has to ask.
     fn leader_of_all(&self) -> Option<Leader> {
         let mut running = self.running_members();
+        if !self.is_led_as_preferred() {
+            return None;
+        }
         let (node, leads) = running.clone().find_map(|node| {
             let look = node.look().filter(|look| look.role == Role::Leader)?;
             Some((node.number, look))

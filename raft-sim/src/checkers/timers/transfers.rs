@@ -1,12 +1,16 @@
 //! Leadership that is handed over, from outside: it holds proposals up, ends in time, and only who
 //! was told to campaigns by its leader's wish.
 
+use std::time::Duration;
+
 use raft_core::hull::Hull;
 use raft_core::ids::{LogIndex, NodeId, Term};
+use raft_core::states::Role;
 use raft_core::time::Time;
 
-use super::{Stand, Step, Wrong};
+use super::{Stand, Step, Timers, Wrong};
 use crate::checkers::property;
+use crate::markers::Marker;
 use crate::spy::{Passing, Says, Talk};
 
 /// What is remembered of one node.
@@ -17,6 +21,10 @@ pub(super) struct Transfers {
     told_in: Option<Term>,
     /// The latest round of heartbeats that it has heard of, and of which term.
     heard: (Term, u64),
+    /// Whether it was asked to hand over, and has not begun to since.
+    asked: bool,
+    /// While it leads: since when.
+    leads_since: Time,
 }
 
 /// A leader that hands over.
@@ -26,17 +34,42 @@ pub(super) struct UnderWay {
     pub(super) term: Term,
     pub(super) last: LogIndex,
     pub(super) since: Time,
+    /// Whether the other has the higher priority.
+    pub(super) is_preferred: bool,
+    /// How long a preferred one must have kept up before.
+    pub(super) patience: Option<Duration>,
 }
 
 /// What a hull says of handing over.
 pub(super) fn under_way(hull: &Hull, now: Time) -> Option<UnderWay> {
     let to = hull.transferring_to()?;
+    let members = &hull.configuration().members;
+    let priority = |id: NodeId| members.get(&id).map(|member| member.priority);
     Some(UnderWay {
+        is_preferred: priority(to) > priority(hull.me().id),
+        patience: hull.settings().hand_over_after,
         to,
         term: hull.term(),
         last: hull.last().index,
         since: now,
     })
+}
+
+impl Timers {
+    /// Somebody asks a node to hand over.
+    pub(crate) fn asked_to_hand_over(&mut self, node: NodeId) {
+        if let Some(course) = self.nodes.find_mut(&node) {
+            course.transfers.asked = true;
+        }
+    }
+
+    /// The rare states noticed since the last call.
+    pub(crate) fn take_marks(&mut self) -> Vec<Marker> {
+        let mut marks = self.leases.take_marks();
+        let yields = std::mem::take(&mut self.yields);
+        marks.extend((0..yields).map(|_| Marker::YieldedToPreferred));
+        marks
+    }
 }
 
 impl Transfers {
@@ -67,6 +100,38 @@ impl Transfers {
         let held = self.holds_up(step, now);
         held.or_else(|| self.claims_a_wish(step))
             .or_else(|| ignores_a_wish(was, step))
+    }
+
+    /// Whether a leader begins in this step to hand over though nobody asked it to: only to one that is
+    /// preferred to it, and not before that can have kept up for long enough.
+    pub(super) fn yields(
+        &mut self,
+        was: Stand,
+        step: &Step<'_>,
+        now: Option<UnderWay>,
+    ) -> Result<bool, Wrong> {
+        let is = step.after;
+        let led = was.role == Role::Leader && was.term == is.term;
+        if is.role == Role::Leader && !led {
+            self.leads_since = step.local;
+        }
+        let begins = |now: &UnderWay| self.under_way.is_none_or(|was| was.term != now.term);
+        let Some(now) = now.filter(begins) else {
+            return Ok(false);
+        };
+        if std::mem::take(&mut self.asked) {
+            return Ok(false);
+        }
+        let led = step.local.since(self.leads_since);
+        if now.is_preferred && now.patience.is_some_and(|patience| led >= patience) {
+            return Ok(true);
+        }
+        let text = format!(
+            "hands over to {}, though nobody asked it to: preferred is {}, it has led for {led:?}, and has \
+             to wait for {:?}",
+            now.to, now.is_preferred, now.patience
+        );
+        Err((property::LEADER_TRANSFER, text))
     }
 
     /// While it hands over a leader appends nothing, and after an election timeout it gives up.
@@ -176,6 +241,8 @@ mod tests {
             term: Term::new(5),
             last: LogIndex::new(last),
             since: Time::from_millis(since),
+            is_preferred: false,
+            patience: None,
         };
         let said = |steps: &[(u64, Option<u64>)]| {
             let mut transfers = Transfers::default();
@@ -189,6 +256,39 @@ mod tests {
         assert!(said(&[(0, Some(7)), (10, Some(8))]).is_some());
         assert_eq!(said(&[(0, Some(7)), (10, None), (20, Some(8))]), None);
         assert_eq!(said(&[(0, Some(7)), (100, None), (200, Some(7))]), None);
+    }
+
+    #[test]
+    fn who_hands_over_unasked_does_so_to_a_preferred_one_that_had_time_to_keep_up() {
+        let said = |asked: bool, is_preferred: bool, led: u64| {
+            let leads = Stand {
+                role: Role::Leader,
+                ..stand(5)
+            };
+            let now = UnderWay {
+                to: OTHER,
+                term: Term::new(5),
+                last: LogIndex::new(7),
+                since: Time::from_millis(led),
+                is_preferred,
+                patience: Some(Duration::from_millis(300)),
+            };
+            let mut transfers = Transfers {
+                asked,
+                ..Transfers::default()
+            };
+            let step = |at| plain::step(NodeId::new(1), at, leads, &[]);
+            assert_eq!(transfers.yields(stand(5), &step(100), None), Ok(false));
+            let found = transfers.yields(leads, &step(100 + led), Some(now));
+            transfers.step(leads, &step(100 + led), Some(now));
+            let later = transfers.yields(leads, &step(101 + led), Some(now));
+            assert_eq!(later, Ok(false), "it began before");
+            found
+        };
+        assert_eq!(said(false, true, 300), Ok(true));
+        assert!(said(false, true, 299).is_err());
+        assert!(said(false, false, 300).is_err());
+        assert_eq!(said(true, false, 0), Ok(false));
     }
 
     #[test]
