@@ -121,6 +121,7 @@ markers! {
     NodeJoined: "a node that had not founded the cluster opened its hull",
     ElectedInJoint: "a leader was elected in a joint configuration",
     ElectedWhileCatchingUp: "a leader was elected while new members were catching up",
+    LoneLeaderJoined: "a leader that was the only voter went by members with another one",
     ConfigurationCut: "a configuration was cut off, and the one before was in force again",
     RemovedLeaderSteppedDown: "a leader that was removed stepped down",
     RemovedNodeCampaigned: "a node campaigned that by its own log is no member",

@@ -16,6 +16,7 @@ mod builds;
 mod changes;
 mod draw;
 mod handovers;
+mod hermits;
 mod parts;
 mod priorities;
 mod replacements;

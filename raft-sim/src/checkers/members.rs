@@ -327,6 +327,14 @@ impl Members {
             let before = self.entries.get(&known).or(self.founding.as_ref());
             let fewer = before.is_some_and(|before| witnesses(configuration) < witnesses(before));
             reached.mark_if(fewer && by.index > known.index, Marker::WitnessRemoved);
+            let count = |configuration: &Configuration| {
+                let members = configuration.members.values();
+                members.filter(|member| member.role.votes()).count()
+            };
+            let was_alone = before.is_some_and(|before| count(before) == 1);
+            let leads = role == Role::Leader && hull.role() == Role::Leader;
+            let joined = leads && was_alone && count(configuration) > 1;
+            reached.mark_if(joined, Marker::LoneLeaderJoined);
         }
         reached.mark_if(removed && gives_up, Marker::RemovedLeaderSteppedDown);
         let stands =

@@ -107,6 +107,8 @@ pub(crate) enum Key {
     Priorities = 64,
     /// Whether few reads may wait at a leader.
     PendingReads = 65,
+    /// Whether members come down to one that is stopped again and again, and when.
+    Hermits = 66,
 }
 
 impl Key {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     DiskFault, Fault, FaultPlan, Loss, Occasion, Shape, Target, builds, changes, handovers,
-    priorities, replacements, rots, wipes,
+    hermits, priorities, replacements, rots, wipes,
 };
 use crate::lot::{Key, Lot};
 use crate::network::KINDS;
@@ -65,6 +65,8 @@ pub(super) fn faults(plan: &Plan, lot: &mut Lot) -> Vec<FaultPlan> {
     replacements::draw(plan, &mut lot, &mut drawn);
     let mut lot = Key::Priorities.lot(plan.seed, &[1]);
     priorities::draw(plan, &mut lot, &mut drawn);
+    let mut lot = Key::Hermits.lot(plan.seed, &[]);
+    hermits::draw(plan, &mut lot, &mut drawn);
     drawn.retain(|fault| fault.at < plan.duration);
     drawn.sort_by_key(|fault| fault.at);
     for (number, fault) in drawn.iter_mut().enumerate() {
