@@ -18,6 +18,7 @@
 //! end and knows its base, so [`Chunk::pinned_bytes`] can say what a small view keeps alive.
 //! [`Chunk::parse`] is the only gate in: a `Chunk` that exists is well formed.
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 use core::hash::{Hash, Hasher};
@@ -45,16 +46,25 @@ pub type Checksum = fn(u32, &[u8]) -> u32;
 /// A run of entries of one term, or a view of one.
 #[derive(Clone)]
 pub struct Chunk {
+    base: Arc<Base>,
+    /// How many of the base's entries come before the view.
+    skipped: u32,
+    /// How many entries the view has; never zero.
+    count: u32,
+}
+
+/// The whole chunk that views share: its bytes, and what all ask of them.
+struct Base {
     buffer: Bytes,
     term: Term,
     first: LogIndex,
-    /// How many entries the view has; never zero.
     count: u32,
-    /// How many of the buffer's entries come before the view.
-    skipped: u32,
     /// How many bytes of payload stand before the table in the buffer.
     before_table: u32,
-    form: Form,
+    /// Whether the payloads were left out.
+    ids_only: bool,
+    /// Whether it is a single configuration entry.
+    config: bool,
 }
 
 impl Chunk {
@@ -101,13 +111,13 @@ impl Chunk {
     }
 
     /// The term all entries were created in.
-    pub const fn term(&self) -> Term {
-        self.term
+    pub fn term(&self) -> Term {
+        self.base.term
     }
 
     /// The log time all entries were stamped with.
     pub fn time(&self) -> LogTime {
-        stored_time(&self.buffer)
+        stored_time(&self.base.buffer)
     }
 
     /// The number of entries; never zero.
@@ -117,30 +127,30 @@ impl Chunk {
     }
 
     /// The index of the first entry.
-    pub const fn first_index(&self) -> LogIndex {
-        self.first
+    pub fn first_index(&self) -> LogIndex {
+        self.base.first.plus(u64::from(self.skipped))
     }
 
     /// The index of the last entry.
-    pub const fn last_index(&self) -> LogIndex {
+    pub fn last_index(&self) -> LogIndex {
         // There is one at least.
-        self.first.plus(self.count as u64).previous()
+        self.first_index().plus(u64::from(self.count)).previous()
     }
 
     /// The id of the last entry.
-    pub const fn last_id(&self) -> EntryId {
-        EntryId::new(self.term, self.last_index())
+    pub fn last_id(&self) -> EntryId {
+        EntryId::new(self.term(), self.last_index())
     }
 
     /// Whether the payloads were left out.
-    pub const fn is_ids_only(&self) -> bool {
-        self.form.has(Form::IDS_ONLY)
+    pub fn is_ids_only(&self) -> bool {
+        self.base.ids_only
     }
 
     /// The bytes the view's payloads take.
     pub fn payload_bytes(&self) -> usize {
         if self.is_whole() && !self.is_ids_only() {
-            return self.before_table as usize;
+            return self.base.before_table as usize;
         }
         let Range { start, end } = self.payload_range();
         end.saturating_sub(start)
@@ -148,30 +158,28 @@ impl Chunk {
 
     /// The bytes this view keeps in memory: those of its whole base.
     pub fn pinned_bytes(&self) -> usize {
-        self.buffer.len()
+        self.base.buffer.len()
     }
 
     /// Whether the chunk is a single configuration entry, which is in force from its append on.
-    pub const fn is_config(&self) -> bool {
-        self.form.has(Form::CONFIG)
+    pub fn is_config(&self) -> bool {
+        self.base.config
     }
 
     /// The entries in `range` (start inclusive, end exclusive) as a view that shares the bytes;
     /// `None` when the chunk has none of them.
     pub fn slice(&self, range: Range<LogIndex>) -> Option<Self> {
-        let first = range.start.max(self.first);
+        let first = range.start.max(self.first_index());
         let last = range.end.previous().min(self.last_index());
         if first > last {
             return None;
         }
-        let trimmed = u32::try_from(first.distance_from(self.first)).ok()?;
+        let trimmed = u32::try_from(first.distance_from(self.first_index())).ok()?;
         let count = u32::try_from(last.next().distance_from(first)).ok()?;
         Some(Self {
-            first,
-            count,
+            base: Arc::clone(&self.base),
             skipped: self.skipped.saturating_add(trimmed),
-            form: self.form_of(count),
-            ..self.clone()
+            count,
         })
     }
 
@@ -192,7 +200,6 @@ impl Chunk {
         let count = u32::try_from(fitting).unwrap_or(self.count);
         Self {
             count,
-            form: self.form_of(count),
             ..self.clone()
         }
     }
@@ -200,7 +207,7 @@ impl Chunk {
     /// The entries, in order.
     pub fn entries(&self) -> impl Iterator<Item = Entry<'_>> {
         let mut start = self.payload_range().start;
-        let mut id = EntryId::new(self.term, self.first_index());
+        let mut id = EntryId::new(self.term(), self.first_index());
         let (payloads, time) = (self.payloads(), self.time());
         self.table_rows().map(move |row| {
             let payload = payloads.get(start..row.end()).unwrap_or(&[]);
@@ -229,24 +236,17 @@ impl Chunk {
     /// anew, with checksums of its own.
     pub fn encode(&self, checksum: Checksum) -> Bytes {
         if self.is_whole() {
-            self.buffer.clone()
+            self.base.buffer.clone()
         } else {
-            self.encoded_anew(self.is_ids_only(), checksum).buffer
+            let anew = self.encoded_anew(self.is_ids_only(), checksum);
+            anew.base.buffer.clone()
         }
     }
 
     /// Whether this is a whole chunk, not a trimmed view of one.
-    pub const fn is_whole(&self) -> bool {
-        self.form.has(Form::WHOLE)
-    }
-
-    /// The form of a view of so many of these entries.
-    const fn form_of(&self, count: u32) -> Form {
-        if count == self.count {
-            self.form
-        } else {
-            self.form.without(Form::WHOLE)
-        }
+    pub fn is_whole(&self) -> bool {
+        // As many as there are: none is skipped.
+        self.count == self.base.count
     }
 
     fn encoded_anew(&self, ids_only: bool, checksum: Checksum) -> Self {
@@ -254,7 +254,7 @@ impl Chunk {
         let payload = self.payloads().get(start..end).unwrap_or(&[]);
         let mut header = Header {
             flags: if ids_only { FLAG_IDS_ONLY } else { 0 },
-            term: self.term,
+            term: self.term(),
             first: self.first_index(),
             count: self.count,
             payload_length: u32::try_from(end.saturating_sub(start)).unwrap_or(u32::MAX),
@@ -369,12 +369,13 @@ impl Chunk {
     }
 
     /// Where the table starts in the buffer.
-    const fn table(&self) -> usize {
-        HEADER_BYTES.saturating_add(self.before_table as usize)
+    fn table(&self) -> usize {
+        HEADER_BYTES.saturating_add(self.base.before_table as usize)
     }
 
     fn payloads(&self) -> &[u8] {
-        self.buffer.get(HEADER_BYTES..self.table()).unwrap_or(&[])
+        let payloads = self.base.buffer.get(HEADER_BYTES..self.table());
+        payloads.unwrap_or(&[])
     }
 
     /// Where the view's payloads stand, counted from the start of the payloads.
@@ -394,7 +395,8 @@ impl Chunk {
             .table()
             .saturating_add((number as usize).saturating_mul(ROW_BYTES));
         TableRow(
-            self.buffer
+            self.base
+                .buffer
                 .get(at..)
                 .and_then(<[u8]>::first_chunk)
                 .unwrap_or(&[0; ROW_BYTES]),
@@ -407,40 +409,12 @@ impl Chunk {
             .saturating_add((self.skipped as usize).saturating_mul(ROW_BYTES));
         let length = self.len().saturating_mul(ROW_BYTES);
         let rows = self
+            .base
             .buffer
             .get(start..start.saturating_add(length))
             .unwrap_or(&[]);
         rows.chunks_exact(ROW_BYTES)
             .filter_map(|row| row.try_into().ok().map(TableRow))
-    }
-}
-
-/// What kind of chunk or view it is.
-///
-/// It is a number because chunks are handed on by value all the time: of truth values each, what may
-/// hold a chunk or something else would be told from one of their bytes, and copied around that byte in
-/// pieces that wait for each other.
-#[derive(Clone, Copy)]
-struct Form(u32);
-
-impl Form {
-    /// The payloads were left out.
-    const IDS_ONLY: Self = Self(1);
-    /// It is a single configuration entry.
-    const CONFIG: Self = Self(2);
-    /// Nothing of the buffer is trimmed away.
-    const WHOLE: Self = Self(4);
-
-    const fn has(self, part: Self) -> bool {
-        self.0 & part.0 != 0
-    }
-
-    const fn with(self, part: Self) -> Self {
-        Self(self.0 | part.0)
-    }
-
-    const fn without(self, part: Self) -> Self {
-        Self(self.0 & !part.0)
     }
 }
 
@@ -456,14 +430,14 @@ impl Eq for Chunk {}
 impl Hash for Chunk {
     /// Equal chunks hold the same ids; others that do are rare.
     fn hash<H: Hasher>(&self, state: &mut H) {
-        (self.first, self.count, self.term).hash(state);
+        (self.first_index(), self.count, self.term()).hash(state);
     }
 }
 
 impl fmt::Debug for Chunk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (first, last) = (self.first_index().get(), self.last_index().get());
-        write!(f, "[{first}..={last}@{}]", self.term)
+        write!(f, "[{first}..={last}@{}]", self.term())
     }
 }
 

@@ -1,10 +1,11 @@
 //! Where each byte of a chunk stands: header, table rows, and what a client record begins with.
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use super::{Checksum, Chunk, ChunkError, Form};
+use super::{Base, Checksum, Chunk, ChunkError};
 use crate::ids::{LogIndex, Term};
 use crate::record::{ClientHeader, kind};
 use crate::time::LogTime;
@@ -111,25 +112,25 @@ impl Header {
     }
 
     pub(super) fn chunk(&self, buffer: Bytes) -> Chunk {
-        let mut chunk = Chunk {
+        let first_row = buffer.get(self.table_offset()..);
+        let first_kind = first_row.and_then(<[u8]>::first).copied();
+        let base = Base {
             buffer,
             term: self.term,
             first: self.first,
             count: self.count,
-            skipped: 0,
             before_table: match self.ids_only() {
                 true => 0,
                 false => self.payload_length,
             },
-            form: match self.ids_only() {
-                true => Form::WHOLE.with(Form::IDS_ONLY),
-                false => Form::WHOLE,
-            },
+            ids_only: self.ids_only(),
+            config: self.count == 1 && first_kind == Some(kind::CONFIG),
         };
-        if self.count == 1 && chunk.row(0).kind() == kind::CONFIG {
-            chunk.form = chunk.form.with(Form::CONFIG);
+        Chunk {
+            base: Arc::new(base),
+            skipped: 0,
+            count: self.count,
         }
-        chunk
     }
 }
 

@@ -327,7 +327,11 @@ fn a_chunk_without_entries_is_no_chunk() {
         time: LogTime::ZERO,
         payload_checksum: 0,
     };
-    let bytes = header.finish(vec![0; HEADER_BYTES], crc32c).buffer;
+    let bytes = header
+        .finish(vec![0; HEADER_BYTES], crc32c)
+        .base
+        .buffer
+        .clone();
     let parsed = Chunk::parse(bytes, ChunkLimits::default(), crc32c);
     assert_eq!(parsed, Err(ChunkError::Malformed));
     let nothing = ChunkBuilder::new();
