@@ -4,8 +4,9 @@
 //! payloads are kept only while something needs them, then as a bounded cache.
 
 use alloc::collections::VecDeque;
-use core::mem;
+use alloc::vec::Vec;
 
+use super::aside::Aside;
 use crate::chunk::Chunk;
 use crate::few::Few;
 use crate::ids::{EntryId, LogIndex, Term};
@@ -15,16 +16,19 @@ use crate::time::LogTime;
 
 /// The log as the core sees it.
 ///
-/// - `runs` ascends in index and term; each is the first entry of its term, and all lie in
-///   `snapshot.index < index <= last`.
-/// - `last` is of the last run's term; without runs it is `snapshot`.
+/// - `since` is the first entry of the last one's term, after the snapshot; one past the end where
+///   there are no entries, and then `last` is `snapshot`.
+/// - `earlier` ascends in index and term; each is the first entry of its term, and all lie in
+///   `snapshot.index < index < since`.
 /// - `chunks` is contiguous and, when not empty, ends at `last`.
 /// - `cached_bytes` is the sum of what `chunks` pins.
 #[derive(Clone, Hash, Debug)]
 pub(crate) struct Entries {
     snapshot: EntryId,
-    runs: Few<EntryId>,
     last: EntryId,
+    since: LogIndex,
+    /// The runs before the last one: mostly none, as long as one leader leads.
+    earlier: Aside<Vec<EntryId>>,
     /// The highest log time seen: what the next leader's stamps continue from.
     time: LogTime,
     chunks: VecDeque<Chunk>,
@@ -34,27 +38,42 @@ pub(crate) struct Entries {
 impl Entries {
     pub(crate) fn new(recovered: Recovered) -> Self {
         let snapshot = recovered.snapshot.map_or(EntryId::ORIGIN, |mark| mark.last);
-        Self {
+        let mut new = Self {
             snapshot,
-            last: last_of(snapshot, &recovered.runs, recovered.last),
-            runs: recovered.runs.into_iter().collect(),
+            last: snapshot,
+            since: snapshot.index.next(),
+            earlier: Aside::new(),
             time: recovered.time,
             chunks: VecDeque::new(),
             cached_bytes: 0,
+        };
+        for run in recovered.runs {
+            new.begin_run(run);
+            new.last.index = recovered.last;
         }
+        new
     }
 
     /// Adds entries right after the last one.
     pub(crate) fn append(&mut self, chunk: Chunk) {
         // [F2.STATE.3] Entries are numbered from one, each with the term its leader took it in.
         let last = chunk.last_id();
-        if self.last.term != last.term || self.runs.is_empty() {
-            self.runs.push(EntryId::new(last.term, chunk.first_index()));
+        if self.last.term != last.term {
+            self.begin_run(EntryId::new(last.term, chunk.first_index()));
         }
         self.last = last;
         self.time = self.time.max(chunk.time());
         self.cached_bytes = self.cached_bytes.saturating_add(chunk.pinned_bytes());
         self.chunks.push_back(chunk);
+    }
+
+    /// This is the first entry of a later term.
+    fn begin_run(&mut self, run: EntryId) {
+        if self.since <= self.last.index {
+            let before = EntryId::new(self.last.term, self.since);
+            self.earlier.needed().push(before);
+        }
+        (self.last, self.since) = (run, run.index);
     }
 
     /// Removes `from` and all entries after it.
@@ -71,9 +90,16 @@ impl Entries {
                 break;
             }
         }
-        self.runs.retain(|run| run.index < from);
         let last = self.last.index.min(from.previous());
-        self.last = last_of(self.snapshot, &self.runs, last);
+        while self.since >= from {
+            let Some(run) = self.earlier.there_mut().and_then(Vec::pop) else {
+                self.last = self.snapshot;
+                self.since = self.snapshot.index.next();
+                return;
+            };
+            (self.last.term, self.since) = (run.term, run.index);
+        }
+        self.last.index = last;
     }
 
     /// Forgets the oldest payloads that lie wholly before `needed`, down to `max_bytes` cached.
@@ -95,7 +121,10 @@ impl Entries {
         if self.chunks.capacity() > self.chunks.len() {
             self.chunks.shrink_to_fit();
         }
-        self.runs.shrink_to_fit();
+        self.earlier.give_back(Vec::is_empty);
+        if let Some(earlier) = self.earlier.there_mut() {
+            earlier.shrink_to_fit();
+        }
     }
 
     /// Whether the entries after `durable`, which can't be let go of, fit into `max_bytes` together
@@ -114,10 +143,13 @@ impl Entries {
 
     /// Forgets all entries up to `last`, which the log holds: a snapshot stands for them.
     pub(crate) fn forget_through(&mut self, last: EntryId) {
-        let first = self.id_at(last.index.next());
-        let runs = mem::take(&mut self.runs).into_iter();
-        let later = runs.filter(|run| first.is_some_and(|first| run.index > first.index));
-        self.runs = first.into_iter().chain(later).collect();
+        let next = last.index.next();
+        let first = self.id_at(next).filter(|_| next < self.since);
+        self.since = self.since.max(next);
+        if let Some(earlier) = self.earlier.there_mut() {
+            earlier.retain(|run| run.index > next);
+            first.into_iter().for_each(|first| earlier.insert(0, first));
+        }
         self.snapshot = last;
         while let Some(front) = self.chunks.front() {
             if front.last_index() > last.index {
@@ -131,11 +163,12 @@ impl Entries {
     /// Forgets all entries: a snapshot stands for all there were up to `last`, whose log time
     /// was at most `time`.
     pub(crate) fn begin_after(&mut self, last: EntryId, time: LogTime) {
-        self.runs = Few::new();
+        self.earlier = Aside::new();
         self.chunks.clear();
         self.cached_bytes = 0;
         self.snapshot = last;
         self.last = last;
+        self.since = last.index.next();
         self.note_time(time);
     }
 
@@ -149,10 +182,21 @@ impl Entries {
         self.last
     }
 
-    /// The same, from what the log holds: what is kept beside it must never differ.
+    /// Whether what is known of terms fits together, as it stands on [`Entries`].
     #[cfg_attr(no_invariants, expect(dead_code, reason = "nothing is checked"))]
-    pub(crate) fn derived_last(&self) -> EntryId {
-        last_of(self.snapshot, &self.runs, self.last.index)
+    pub(crate) fn is_in_order(&self) -> bool {
+        let ends = self.since == self.last.index.next() && self.last == self.snapshot;
+        let holds = self.snapshot.index < self.since && self.since <= self.last.index;
+        let before = self.earlier().last();
+        let follows = before.is_none_or(|run| {
+            self.snapshot.index < run.index && run.index < self.since && run.term < self.last.term
+        });
+        (ends || holds) && follows
+    }
+
+    /// The first entry of each term before the last one's.
+    fn earlier(&self) -> &[EntryId] {
+        self.earlier.there().map_or(&[], Vec::as_slice)
     }
 
     pub(crate) const fn time(&self) -> LogTime {
@@ -173,17 +217,21 @@ impl Entries {
             return None;
         }
         // Nearly everybody asks for the latest.
-        if let Some(run) = self.runs.last().filter(|run| run.index <= index) {
-            return Some(run.term);
+        if index >= self.since {
+            return Some(self.last.term);
         }
-        let after = self.runs.partition_point(|run| run.index <= index);
-        self.runs.get(after.checked_sub(1)?).map(|run| run.term)
+        let runs = self.earlier();
+        let after = runs.partition_point(|run| run.index <= index);
+        runs.get(after.checked_sub(1)?).map(|run| run.term)
     }
 
     /// The first entry of `term`, if one is kept.
     pub(crate) fn first_of(&self, term: Term) -> Option<LogIndex> {
-        let run = self.runs.iter().rev().find(|run| run.term <= term)?;
-        (run.term == term).then_some(run.index)
+        if self.since <= self.last.index && self.last.term == term {
+            return Some(self.since);
+        }
+        let run = self.earlier().iter().find(|run| run.term == term)?;
+        Some(run.index)
     }
 
     /// The id of the entry at `index`, if there is one.
@@ -278,12 +326,6 @@ pub(crate) fn portion<'a>(
     views
 }
 
-/// The last entry of a log up to `last`, with these runs after this snapshot.
-fn last_of(snapshot: EntryId, runs: &[EntryId], last: LogIndex) -> EntryId {
-    runs.last()
-        .map_or(snapshot, |run| EntryId::new(run.term, last))
-}
-
 /// How many of the latest chunks are looked through before all are searched.
 const RECENT_CHUNKS: usize = 8;
 
@@ -292,6 +334,123 @@ mod tests {
     use super::*;
     use crate::checksum::crc32c;
     use crate::chunk::ChunkBuilder;
+    use crate::configuration::Configuration;
+    use crate::log::SnapshotMark;
+
+    /// The terms of a log, of which a snapshot stands for the first ones.
+    #[derive(Clone, Debug)]
+    struct Model {
+        terms: Vec<u64>,
+        forgotten: usize,
+    }
+
+    impl Model {
+        fn term_at(&self, index: u64) -> Option<Term> {
+            if index < self.forgotten as u64 {
+                return None;
+            }
+            if index == 0 {
+                return Some(Term::ZERO);
+            }
+            self.terms.get(index as usize - 1).copied().map(Term::new)
+        }
+
+        fn check(&self, entries: &Entries) {
+            let ends = self.terms.len() as u64 + 3;
+            let id = |index| Some(EntryId::new(self.term_at(index)?, LogIndex::new(index)));
+            assert!(entries.is_in_order(), "{entries:?}");
+            assert_eq!(
+                Some(entries.last()),
+                id(self.terms.len() as u64),
+                "{self:?}"
+            );
+            for index in 0..ends {
+                let found = entries.id_at(LogIndex::new(index));
+                assert_eq!(found, id(index), "{index} of {self:?}");
+            }
+            for term in 0..6 {
+                let kept = self.forgotten as u64 + 1..ends;
+                let mut of_term = kept.filter(|at| self.term_at(*at) == Some(Term::new(term)));
+                let first = of_term.next().map(LogIndex::new);
+                assert_eq!(
+                    entries.first_of(Term::new(term)),
+                    first,
+                    "T{term} of {self:?}"
+                );
+            }
+        }
+
+        /// What a log recovers that holds this.
+        fn recovered(&self) -> Recovered {
+            let id =
+                |at: usize| EntryId::new(Term::new(self.terms[at]), LogIndex::new(at as u64 + 1));
+            let mark = self.forgotten.checked_sub(1).map(|at| SnapshotMark {
+                last: id(at),
+                configuration: Configuration::new([]),
+            });
+            let kept = self.forgotten..self.terms.len();
+            let begins = |at: &usize| *at == self.forgotten || self.terms[at - 1] < self.terms[*at];
+            Recovered {
+                snapshot: mark,
+                runs: kept.filter(begins).map(id).collect(),
+                last: LogIndex::new(self.terms.len() as u64),
+                ..Recovered::default()
+            }
+        }
+    }
+
+    /// Every log of four entries in terms that do not fall; of each, what is left after every cut at
+    /// either end, and after what is appended then.
+    #[test]
+    fn terms_are_known_however_the_log_came_to_be() {
+        let codes =
+            (0..256).map(|code| [code & 3, code >> 2 & 3, code >> 4 & 3, code >> 6].map(|t| t + 1));
+        for terms in codes.filter(|terms| terms.is_sorted()) {
+            let mut whole = Entries::new(Recovered::default());
+            let mut model = Model {
+                terms: Vec::new(),
+                forgotten: 0,
+            };
+            for (term, index) in terms.into_iter().zip(1..) {
+                whole.append(no_op(term, index));
+                model.terms.push(term);
+                model.check(&whole);
+            }
+            for (forgotten, from) in (0..=4).flat_map(|one| (1..=6).map(move |other| (one, other)))
+            {
+                let (mut entries, mut model) = (whole.clone(), model.clone());
+                let id = entries.id_at(LogIndex::new(forgotten as u64)).unwrap();
+                if forgotten > 0 {
+                    entries.forget_through(id);
+                    model.forgotten = forgotten;
+                }
+                model.check(&entries);
+                model.check(&Entries::new(model.recovered()));
+                if from <= forgotten {
+                    continue;
+                }
+                entries.truncate(LogIndex::new(from as u64));
+                model.terms.truncate(from - 1);
+                model.check(&entries);
+                for term in [4, 5] {
+                    entries.append(no_op(term, model.terms.len() as u64 + 1));
+                    model.terms.push(term);
+                    model.check(&entries);
+                }
+                entries.begin_after(EntryId::new(Term::new(5), LogIndex::new(9)), LogTime::ZERO);
+                assert!(entries.is_in_order());
+                assert_eq!(entries.first_of(Term::new(4)), None);
+            }
+        }
+    }
+
+    fn no_op(term: u64, index: u64) -> Chunk {
+        let mut builder = ChunkBuilder::new();
+        builder.push_no_op().unwrap();
+        let first = LogIndex::new(index);
+        let chunk = builder.seal(Term::new(term), first, LogTime::ZERO, crc32c);
+        chunk.unwrap()
+    }
 
     #[test]
     fn finds_old_and_recent_entries_alike() {
