@@ -34,6 +34,7 @@ pub(crate) mod entries;
 pub(crate) mod events;
 pub(crate) mod hard;
 pub(crate) mod loads;
+pub(crate) mod out;
 pub(crate) mod outbox;
 mod promises;
 pub(crate) mod receiving;
@@ -43,15 +44,14 @@ pub(crate) mod rest;
 pub(crate) mod snapshots;
 
 use applying::Applying;
+use aside::Aside;
 use configurations::Configurations;
 use disk::Disk;
 use entries::Entries;
-use events::Events;
 use hard::Hard;
-use loads::Loads;
-use outbox::{Outbox, Waiting};
+use out::Out;
+use outbox::Waiting;
 use repair::Repair;
-use resolved::ResolvedQueue;
 use snapshots::Snapshots;
 
 /// What a node has in every role.
@@ -77,10 +77,9 @@ pub(crate) struct Common {
     pub(crate) applying: Applying,
     pub(crate) configurations: Configurations,
     pub(crate) snapshots: Snapshots,
-    pub(crate) outbox: Outbox,
-    pub(crate) loads: Loads,
-    pub(crate) resolved: ResolvedQueue,
-    pub(crate) events: Events,
+    pub(crate) out: Aside<Out>,
+    /// The number of the last read from the log that was asked for.
+    last_load: u64,
     pub(crate) fault: Option<Box<Fault>>,
     /// What became of entries that were lost, until the log is whole again.
     pub(crate) repair: Option<Box<Repair>>,
@@ -122,10 +121,8 @@ impl Common {
             applying: Applying::new(start),
             configurations,
             snapshots: Snapshots::new(None),
-            outbox: Outbox::default(),
-            loads: Loads::default(),
-            resolved: ResolvedQueue::default(),
-            events: Events::default(),
+            out: Aside::new(),
+            last_load: 0,
             fault: None,
             repair,
             // What was promised right before this start holds still.
@@ -158,8 +155,10 @@ impl Common {
     /// More is durable, and what waited for that may leave.
     pub(crate) fn take_durable(&mut self, durable: Durable) {
         self.disk.on_durable(durable, self.hard.boot);
-        let disk = &self.disk;
-        self.outbox.merge_ready(|batch| disk.is_durable(batch));
+        if let Some(out) = self.out.there_mut() {
+            let disk = &self.disk;
+            out.outbox.merge_ready(|batch| disk.is_durable(batch));
+        }
     }
 
     /// Whether a snapshot stands for entries that this node need not keep; for a witness, whatever
@@ -228,7 +227,9 @@ impl Common {
         hard.term = hard.term.max(term);
         // [F2.STATE.2] A new term has a new vote; nothing else clears it.
         (hard.vote, hard.to_other_life) = (None, false);
-        self.outbox.clear();
+        if let Some(out) = self.out.there_mut() {
+            out.outbox.clear();
+        }
         self.snapshots.forget_asker();
         self.event("F2.ALL.2", EventKind::UpdateTerm { term });
     }
@@ -336,7 +337,7 @@ impl Common {
 
     fn post(&mut self, waiting: Waiting) {
         let to_member = self.configuration().admits(waiting.to);
-        self.outbox.push(waiting, to_member);
+        self.out.needed().outbox.push(waiting, to_member);
     }
 
     /// The batch whose durability makes everything that holds now durable.
@@ -467,7 +468,7 @@ impl Common {
 
     #[inline]
     pub(crate) fn event(&mut self, rule: RuleKey, kind: EventKind) {
-        self.events.push(rule, kind);
+        self.out.needed().events.push(rule, kind);
     }
 
     /// What counts in [`crate::hull::Hull::fingerprint`].
@@ -482,7 +483,7 @@ impl Common {
             applying,
             configurations,
             snapshots,
-            outbox,
+            out,
             fault,
             repair,
             promised_until: _,
@@ -491,9 +492,7 @@ impl Common {
             random: _,
             now: _,
             busy: _,
-            loads: _,
-            resolved: _,
-            events: _,
+            last_load: _,
         } = self;
         (
             me,
@@ -510,7 +509,10 @@ impl Common {
         (self.is_disk_stalled(), hard.promise).hash(into);
         // Within one setup a promise is always as long; what is left of it counts.
         self.promised_until.since(self.now).hash(into);
-        outbox.fingerprint(disk, into);
+        match out.there() {
+            Some(out) => out.outbox.fingerprint(disk, into),
+            None => Out::default().outbox.fingerprint(disk, into),
+        }
     }
 
     /// Stops for good. The first fault is the one that counts.

@@ -81,7 +81,7 @@ impl Hull {
     pub fn step(&mut self, now: Time, input: Input) {
         self.common.now = self.common.now.max(now);
         let note = input.note(self.common.now);
-        self.common.events.note_input(note);
+        self.common.out.needed().events.note_input(note);
         self.common.forget_old_promises();
         // These mostly change so little that what they change is all there is to check.
         let is_all = match input {
@@ -382,7 +382,8 @@ impl Hull {
             }
         };
         // Whatever of its kind waits already tells the term too, and says more.
-        if !self.common.outbox.holds(from.id, &reply) {
+        let out = self.common.out.there();
+        if !out.is_some_and(|out| out.outbox.holds(from.id, &reply)) {
             self.common.say(from, reply);
         }
         Next::Stay
@@ -482,7 +483,7 @@ impl Hull {
             State::Leader(leader) => leader.may_send(&self.common, to, lane),
             State::Follower(_) | State::PreCandidate(_) | State::Candidate(_) => false,
         };
-        if speaks || (lane == Lane::Control && self.common.outbox.waiting() > 0) {
+        if speaks || (lane == Lane::Control && self.common.messages_waiting() > 0) {
             return self.pull_send(to, lane, room);
         }
         None
@@ -495,10 +496,11 @@ impl Hull {
             return None;
         }
         if lane == Lane::Control {
-            if let Some(waiting) = common
-                .outbox
-                .take(to, |batch| common.disk.is_durable(batch))
-            {
+            let ready = common.out.there_mut().and_then(|out| {
+                let is_durable = |batch| common.disk.is_durable(batch);
+                out.outbox.take(to, is_durable)
+            });
+            if let Some(waiting) = ready {
                 return Some(common.message(waiting.to, waiting.body));
             }
         }
@@ -513,10 +515,9 @@ impl Hull {
     /// to.
     #[inline]
     pub fn next_destination(&self, after: Option<NodeId>) -> Option<NodeId> {
-        let waiting = match self.common.outbox.waiting() {
-            0 => None,
-            _ => self.common.outbox.next_destination(after),
-        };
+        let out = self.common.out.there();
+        let out = out.filter(|out| out.outbox.waiting() > 0);
+        let waiting = out.and_then(|out| out.outbox.next_destination(after));
         let State::Leader(leader) = &self.state else {
             return waiting;
         };
@@ -530,7 +531,7 @@ impl Hull {
         if self.common.fault.is_some() {
             None
         } else {
-            self.common.loads.next()
+            self.common.out.there_mut()?.loads.next()
         }
     }
 
@@ -538,12 +539,13 @@ impl Hull {
     /// answer's owner is known when its entry is applied.
     #[inline]
     pub fn next_resolved(&mut self) -> Option<Resolved> {
-        self.common.resolved.next()
+        self.common.out.there_mut()?.resolved.next()
     }
 
     /// The next thing that happened inside. The last 256 are kept.
     pub fn next_event(&mut self) -> Option<Event> {
-        let next = self.common.events.next();
+        let out = self.common.out.there_mut();
+        let next = out.and_then(|out| out.events.next());
         if next.is_none() && self.common.is_at_rest() {
             self.rest();
         }

@@ -180,10 +180,11 @@ mod checks {
 
     #[cold]
     fn stop(common: &mut Common, statement: String) {
-        let last_inputs = common.events.last_inputs();
+        let out = common.out.there();
+        let last_inputs = out.map(|out| out.events.last_inputs());
         common.stop(Fault::Invariant(BrokenInvariant {
             statement,
-            last_inputs,
+            last_inputs: last_inputs.unwrap_or_default(),
         }));
     }
 
@@ -383,10 +384,11 @@ mod checks {
             );
         }
         let limit = common.settings.max_writes_in_flight.saturating_add(10);
+        let longest = || common.out.there().map_or(0, |out| out.outbox.longest());
         require!(
-            common.outbox.waiting() <= limit || common.outbox.longest() <= limit,
+            common.messages_waiting() <= limit || longest() <= limit,
             "{} messages wait, of at most {limit}",
-            common.outbox.longest()
+            longest()
         );
         Ok(())
     }

@@ -5,17 +5,13 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::aside::Aside;
 use crate::ids::{NodeId, Term};
 use crate::time::Time;
 use crate::trace::{Event, EventKind, RuleKey};
 
 /// Bounded queues of events and of the last inputs: when nobody takes them, the oldest go.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Events(Aside<Kept>);
-
-#[derive(Clone, Debug, Default)]
-struct Kept {
+pub(crate) struct Events {
     events: VecDeque<Event>,
     /// The last inputs; once there are as many as are kept, the oldest is at `oldest_input`.
     inputs: Vec<InputNote>,
@@ -33,44 +29,39 @@ pub(crate) struct InputNote {
 impl Events {
     #[inline]
     pub(crate) fn push(&mut self, rule: RuleKey, kind: EventKind) {
-        let events = &mut self.0.needed().events;
-        if events.len() >= MAX_EVENTS {
-            events.pop_front();
+        if self.events.len() >= MAX_EVENTS {
+            self.events.pop_front();
         }
-        events.push_back(Event { rule, kind });
+        self.events.push_back(Event { rule, kind });
     }
 
     pub(crate) fn next(&mut self) -> Option<Event> {
-        self.0.there_mut()?.events.pop_front()
+        self.events.pop_front()
     }
 
     pub(crate) fn note_input(&mut self, note: InputNote) {
-        let kept = self.0.needed();
-        if kept.inputs.len() < MAX_INPUT_NOTES {
-            kept.inputs.push(note);
+        if self.inputs.len() < MAX_INPUT_NOTES {
+            self.inputs.push(note);
             return;
         }
-        let oldest = kept.oldest_input;
-        if let Some(place) = kept.inputs.get_mut(oldest) {
+        let oldest = self.oldest_input;
+        if let Some(place) = self.inputs.get_mut(oldest) {
             *place = note;
         }
         let next = oldest.saturating_add(1);
-        kept.oldest_input = if next < MAX_INPUT_NOTES { next } else { 0 };
+        self.oldest_input = if next < MAX_INPUT_NOTES { next } else { 0 };
     }
 
-    /// Gives back the memory of what was taken, and forgets the inputs of a node at rest.
-    pub(crate) fn give_back(&mut self) {
-        self.0.give_back(|kept| kept.events.is_empty());
+    /// Whether all events were taken.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.events.is_empty()
     }
 
     /// The last inputs, oldest first, as text.
     pub(crate) fn last_inputs(&self) -> Vec<String> {
         let line = |note: &InputNote| format!("{:?} {} {:?}", note.now, note.name, note.from);
-        let Some(kept) = self.0.there() else {
-            return Vec::new();
-        };
-        let oldest = kept.inputs.iter().skip(kept.oldest_input);
-        let latest = kept.inputs.iter().take(kept.oldest_input);
+        let oldest = self.inputs.iter().skip(self.oldest_input);
+        let latest = self.inputs.iter().take(self.oldest_input);
         oldest.chain(latest).map(line).collect()
     }
 }

@@ -7,7 +7,6 @@ use alloc::collections::VecDeque;
 use core::hash::{Hash, Hasher};
 use core::mem::discriminant;
 
-use super::aside::Aside;
 use crate::by_id::ById;
 use crate::common::disk::Disk;
 use crate::ids::{NodeId, Peer};
@@ -16,10 +15,7 @@ use crate::message::{AppendEntriesReply, AppendVerdict, Body};
 
 /// What waits to be sent, by peer.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Outbox(Aside<Queues>);
-
-#[derive(Clone, Debug, Default)]
-struct Queues {
+pub(crate) struct Outbox {
     by_peer: ById<VecDeque<Waiting>>,
     /// How many messages wait in all: mostly none, and then nobody need look through the queues.
     waiting: usize,
@@ -37,97 +33,6 @@ impl Outbox {
     /// Adds a message, in place of one of its kind that it makes superfluous. `to_member` says
     /// whether it is for a member: so many strangers may ask that not all can be answered.
     pub(crate) fn push(&mut self, waiting: Waiting, to_member: bool) {
-        self.0.needed().push(waiting, to_member);
-    }
-
-    /// More is durable now: of the acknowledgements that only wait for room, one says it all.
-    pub(crate) fn merge_ready(&mut self, is_durable: impl Fn(BatchNumber) -> bool) {
-        let Some(queues) = self.not_empty() else {
-            return;
-        };
-        for queue in queues.by_peer.values_mut().filter(|queue| queue.len() > 1) {
-            while merge_two(queue, &is_durable) {
-                queues.waiting = queues.waiting.saturating_sub(1);
-            }
-        }
-    }
-
-    /// The first message for `to` whose batch is durable.
-    pub(crate) fn take(
-        &mut self,
-        to: NodeId,
-        is_durable: impl Fn(BatchNumber) -> bool,
-    ) -> Option<Waiting> {
-        let queues = self.not_empty()?;
-        let queue = queues.by_peer.find_mut(&to)?;
-        let ready = queue.iter().position(|waiting| is_durable(waiting.needs))?;
-        queues.waiting = queues.waiting.saturating_sub(1);
-        match ready {
-            0 => queue.pop_front(),
-            _ => queue.remove(ready),
-        }
-    }
-
-    /// Gives back its memory, if nothing waits.
-    pub(crate) fn give_back(&mut self) {
-        self.0.give_back(|queues| queues.waiting == 0);
-    }
-
-    /// Drops everything: called when the term changes, since what was said in the old one no
-    /// longer holds or no longer matters.
-    pub(crate) fn clear(&mut self) {
-        if let Some(queues) = self.0.there_mut() {
-            queues.by_peer.values_mut().for_each(VecDeque::clear);
-            queues.waiting = 0;
-        }
-    }
-
-    /// The first peer after `after`, or of all, for which something waits.
-    pub(crate) fn next_destination(&self, after: Option<NodeId>) -> Option<NodeId> {
-        let queues = self.0.there()?.by_peer.iter();
-        let mut waiting = queues.filter(|(_, queue)| !queue.is_empty());
-        let next = waiting.find(|(to, _)| after.is_none_or(|after| **to > after));
-        next.map(|(to, _)| *to)
-    }
-
-    /// Whether a message of the same kind waits for `to`.
-    pub(crate) fn holds(&self, to: NodeId, body: &Body) -> bool {
-        let queue = self.0.there().and_then(|queues| queues.by_peer.find(&to));
-        let mut waiting = queue.into_iter().flatten();
-        waiting.any(|other| discriminant(&other.body) == discriminant(body))
-    }
-
-    /// What counts in [`crate::hull::Hull::fingerprint`].
-    pub(crate) fn fingerprint(&self, disk: &Disk, into: &mut impl Hasher) {
-        let Some(Queues { by_peer, waiting }) = self.0.there() else {
-            return 0_usize.hash(into);
-        };
-        waiting.hash(into);
-        for Waiting { to, needs, body } in by_peer.values().flatten() {
-            (to, disk.batches_until(*needs), body).hash(into);
-        }
-    }
-
-    /// How many messages wait in all.
-    pub(crate) fn waiting(&self) -> usize {
-        self.0.there().map_or(0, |queues| queues.waiting)
-    }
-
-    /// The longest queue of any peer.
-    pub(crate) fn longest(&self) -> usize {
-        let queues = self.0.there();
-        let lengths = queues.map(|queues| queues.by_peer.values().map(VecDeque::len));
-        lengths.and_then(Iterator::max).unwrap_or(0)
-    }
-
-    /// The queues, if anything stands in them.
-    fn not_empty(&mut self) -> Option<&mut Queues> {
-        self.0.there_mut().filter(|queues| queues.waiting > 0)
-    }
-}
-
-impl Queues {
-    fn push(&mut self, waiting: Waiting, to_member: bool) {
         let known = to_member || self.by_peer.contains_key(&waiting.to.id);
         if !known && self.by_peer.len() >= MAX_QUEUES {
             self.by_peer.retain(|_, queue| !queue.is_empty());
@@ -157,6 +62,75 @@ impl Queues {
                 self.waiting = self.waiting.saturating_add(1);
             }
         }
+    }
+
+    /// More is durable now: of the acknowledgements that only wait for room, one says it all.
+    pub(crate) fn merge_ready(&mut self, is_durable: impl Fn(BatchNumber) -> bool) {
+        // One alone has nothing to be merged with.
+        if self.waiting < 2 {
+            return;
+        }
+        for queue in self.by_peer.values_mut().filter(|queue| queue.len() > 1) {
+            while merge_two(queue, &is_durable) {
+                self.waiting = self.waiting.saturating_sub(1);
+            }
+        }
+    }
+
+    /// The first message for `to` whose batch is durable.
+    pub(crate) fn take(
+        &mut self,
+        to: NodeId,
+        is_durable: impl Fn(BatchNumber) -> bool,
+    ) -> Option<Waiting> {
+        let queue = self.by_peer.find_mut(&to)?;
+        let ready = queue.iter().position(|waiting| is_durable(waiting.needs))?;
+        self.waiting = self.waiting.saturating_sub(1);
+        match ready {
+            0 => queue.pop_front(),
+            _ => queue.remove(ready),
+        }
+    }
+
+    /// Drops everything: called when the term changes, since what was said in the old one no
+    /// longer holds or no longer matters.
+    pub(crate) fn clear(&mut self) {
+        self.by_peer.values_mut().for_each(VecDeque::clear);
+        self.waiting = 0;
+    }
+
+    /// The first peer after `after`, or of all, for which something waits.
+    pub(crate) fn next_destination(&self, after: Option<NodeId>) -> Option<NodeId> {
+        let queues = self.by_peer.iter();
+        let mut waiting = queues.filter(|(_, queue)| !queue.is_empty());
+        let next = waiting.find(|(to, _)| after.is_none_or(|after| **to > after));
+        next.map(|(to, _)| *to)
+    }
+
+    /// Whether a message of the same kind waits for `to`.
+    pub(crate) fn holds(&self, to: NodeId, body: &Body) -> bool {
+        let mut waiting = self.by_peer.find(&to).into_iter().flatten();
+        waiting.any(|other| discriminant(&other.body) == discriminant(body))
+    }
+
+    /// What counts in [`crate::hull::Hull::fingerprint`].
+    pub(crate) fn fingerprint(&self, disk: &Disk, into: &mut impl Hasher) {
+        let Self { by_peer, waiting } = self;
+        waiting.hash(into);
+        for Waiting { to, needs, body } in by_peer.values().flatten() {
+            (to, disk.batches_until(*needs), body).hash(into);
+        }
+    }
+
+    /// How many messages wait in all.
+    pub(crate) const fn waiting(&self) -> usize {
+        self.waiting
+    }
+
+    /// The longest queue of any peer.
+    pub(crate) fn longest(&self) -> usize {
+        let lengths = self.by_peer.values().map(VecDeque::len);
+        lengths.max().unwrap_or(0)
     }
 }
 

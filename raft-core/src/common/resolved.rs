@@ -2,7 +2,6 @@
 
 use alloc::collections::VecDeque;
 
-use super::aside::Aside;
 use crate::few::{Few, IntoIter};
 use crate::hull::{Doubt, Outcome, Refusal, Resolved};
 use crate::ids::{EntryId, LogIndex, Ticket};
@@ -10,7 +9,7 @@ use crate::ids::{EntryId, LogIndex, Ticket};
 /// Tickets that are resolved and not yet taken, in runs of consecutive entries.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ResolvedQueue {
-    runs: Aside<VecDeque<Run>>,
+    runs: VecDeque<Run>,
 }
 
 #[derive(Clone, Debug)]
@@ -57,30 +56,28 @@ impl ResolvedQueue {
         self.push(ticket, Verdict::Plain(outcome));
     }
 
-    /// Gives back the memory of what is empty.
-    pub(crate) fn give_back(&mut self) {
-        self.runs.give_back(VecDeque::is_empty);
+    pub(crate) fn is_empty(&self) -> bool {
+        self.runs.is_empty()
     }
 
     #[inline]
     pub(crate) fn next(&mut self) -> Option<Resolved> {
-        let runs = self.runs.there_mut()?;
         loop {
-            let run = runs.front_mut()?;
+            let run = self.runs.front_mut()?;
             if let Some(ticket) = run.tickets.next() {
                 return Some(Resolved {
                     ticket,
                     outcome: run.verdict.next(),
                 });
             }
-            runs.pop_front();
+            self.runs.pop_front();
         }
     }
 
     fn push(&mut self, tickets: impl Into<Few<Ticket>>, verdict: Verdict) {
         let tickets = tickets.into();
         if !tickets.is_empty() {
-            self.runs.needed().push_back(Run {
+            self.runs.push_back(Run {
                 tickets: tickets.into_iter(),
                 verdict,
             });

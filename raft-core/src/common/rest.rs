@@ -3,6 +3,7 @@
 use alloc::collections::VecDeque;
 
 use super::Common;
+use super::out::Out;
 
 impl Common {
     /// Whether nothing was appended or committed for an election timeout.
@@ -14,15 +15,12 @@ impl Common {
     /// for each of them. While there is work it stays, or each proposal would ask for it anew.
     pub(crate) fn give_back(&mut self) {
         self.random.give_back();
-        self.outbox.give_back();
         self.applying.give_back();
         self.configurations.give_back();
         self.snapshots.give_back();
         self.entries.give_back();
         self.disk.give_back();
-        self.loads.give_back();
-        self.resolved.give_back();
-        self.events.give_back();
+        self.out.give_back(Out::is_empty);
     }
 }
 
@@ -41,7 +39,7 @@ mod tests {
     #[test]
     fn what_every_hull_has_is_small() {
         let bytes = size_of::<Common>();
-        assert!(bytes <= 472, "{bytes} bytes");
+        assert!(bytes <= 432, "{bytes} bytes");
     }
 
     #[test]

@@ -57,9 +57,7 @@ impl Hull {
         }
         if !common.applying.is_loading() {
             let max_bytes = common.settings.max_append_bytes;
-            let number = common
-                .loads
-                .ask(Purpose::Apply, from..through.next(), max_bytes);
+            let number = common.ask_load(Purpose::Apply, from..through.next(), max_bytes);
             common.applying.await_load(number);
         }
         None

@@ -29,7 +29,7 @@ impl Hull {
             | Input::TakeSnapshot
             | Input::Snapshot(_) => return Next::Stay,
         };
-        self.common.resolved.refused(tickets, Refusal::Stopped);
+        self.common.resolved().refused(tickets, Refusal::Stopped);
         Next::Stay
     }
 
@@ -82,6 +82,6 @@ impl Hull {
     fn point_to_leader(&mut self, tickets: impl Into<Few<Ticket>>) {
         let leader = self.leader();
         let refusal = Refusal::NotLeader { leader };
-        self.common.resolved.refused(tickets, refusal);
+        self.common.resolved().refused(tickets, refusal);
     }
 }

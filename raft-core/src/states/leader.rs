@@ -207,7 +207,7 @@ impl Leader {
     pub(crate) fn propose(&mut self, common: &mut Common, proposals: Proposals) {
         let Proposals { tickets, builder } = proposals;
         if let Some(refusal) = self.objection(common, &builder) {
-            common.resolved.refused(tickets, refusal);
+            common.resolved().refused(tickets, refusal);
             return;
         }
         let bytes = builder.payload_bytes();
@@ -415,7 +415,9 @@ impl Leader {
         } else {
             Doubt::LeadershipLost
         };
-        common.loads.forget_peers();
+        if let Some(out) = common.out.there_mut() {
+            out.loads.forget_peers();
+        }
         common.snapshots.forget_reads();
         self.reads.abandon(common);
         self.tickets.abandon(common, self.term, why);

@@ -110,7 +110,7 @@ impl Leader {
         // [T6.4.1.7] Nobody else leads: what this leader knows to be committed is all there is.
         let (index, count) = (common.commit_index, tickets.len());
         common.event("T6.4.1.7", EventKind::ReadsConfirmed { index, count });
-        common.resolved.read_at(tickets, index);
+        common.resolved().read_at(tickets, index);
         None
     }
 

@@ -52,14 +52,14 @@ impl Membership {
         } = core::mem::take(self);
         match (wanted, withdrawn) {
             (Some(ticket), Some(why)) => {
-                common.resolved.decided(ticket, Outcome::Withdrawn(why));
+                common.resolved().decided(ticket, Outcome::Withdrawn(why));
             }
             // [S6.28] The new members' own majority holds it: the change is complete.
-            (Some(ticket), None) => common.resolved.committed(ticket, id),
+            (Some(ticket), None) => common.resolved().committed(ticket, id),
             (None, _) => {}
         }
         if let Some(ticket) = cancelled {
-            common.resolved.committed(ticket, id);
+            common.resolved().committed(ticket, id);
         }
     }
 
@@ -80,7 +80,7 @@ impl Membership {
         let id = EntryId::new(term, since.unwrap_or(LogIndex::ZERO));
         // One by one: they are of one entry, and not of entries that follow each other.
         for ticket in self.wanted.into_iter().chain(self.cancelled) {
-            common.resolved.unknown(ticket, id, why);
+            common.resolved().unknown(ticket, id, why);
         }
     }
 
@@ -111,7 +111,7 @@ impl Leader {
             .or_else(|| reconfigure::objection(current, &target).map(Refusal::Target))
             .or_else(|| too_large(common, &first));
         if let Some(refusal) = objection {
-            common.resolved.refused(ticket, refusal);
+            common.resolved().refused(ticket, refusal);
             return;
         }
         self.membership = Membership {
@@ -137,7 +137,7 @@ impl Leader {
                 return;
             }
         };
-        common.resolved.refused(ticket, refusal);
+        common.resolved().refused(ticket, refusal);
     }
 
     /// Does the next step of a change, if the one before it is committed.

@@ -57,7 +57,7 @@ impl Leader {
         let (pending, limit) = (self.reads.pending(), common.settings.max_pending_reads);
         let room = limit.saturating_sub(pending).min(tickets.len());
         let refusal = Refusal::TooManyReads { pending, limit };
-        common.resolved.refused(tickets.split_off(room), refusal);
+        common.resolved().refused(tickets.split_off(room), refusal);
         // [S8.12] Nothing is written for a read.
         self.reads.waiting.append(&mut tickets);
         self.advance_reads(common);
@@ -197,9 +197,9 @@ impl Reads {
             Refusal::LeadershipLost
         };
         for batch in self.asked {
-            common.resolved.refused(batch.tickets, refusal);
+            common.resolved().refused(batch.tickets, refusal);
         }
-        common.resolved.refused(self.waiting, refusal);
+        common.resolved().refused(self.waiting, refusal);
     }
 
     fn ask(&mut self, round: u64, index: LogIndex) {
@@ -223,7 +223,7 @@ impl Reads {
             // elected by then, and nothing was committed that this one did not know of.
             let (index, count) = (batch.index, batch.tickets.len());
             common.event("S8.20", EventKind::ReadsConfirmed { index, count });
-            common.resolved.read_at(batch.tickets, index);
+            common.resolved().read_at(batch.tickets, index);
         }
     }
 }

@@ -126,7 +126,7 @@ impl Progress {
             self.loaded.clear();
             let range = self.next..last.next();
             let max_bytes = common.settings.max_append_bytes;
-            self.loading = Some(common.loads.ask(Purpose::Peer, range, max_bytes));
+            self.loading = Some(common.ask_load(Purpose::Peer, range, max_bytes));
         }
         None
     }

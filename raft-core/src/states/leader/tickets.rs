@@ -57,12 +57,12 @@ impl Tickets {
                 let rest = batch.tickets.split_off(committed);
                 let done = core::mem::replace(&mut batch.tickets, rest);
                 batch.first = common.commit_index.next();
-                common.resolved.committed(done, first);
+                common.resolved().committed(done, first);
                 break;
             }
             self.bytes = self.bytes.saturating_sub(batch.bytes);
             common
-                .resolved
+                .resolved()
                 .committed(core::mem::take(&mut batch.tickets), first);
             self.batches.pop_front();
         }
@@ -74,7 +74,7 @@ impl Tickets {
     pub(crate) fn abandon(self, common: &mut Common, term: Term, why: Doubt) {
         for batch in self.batches {
             common
-                .resolved
+                .resolved()
                 .unknown(batch.tickets, EntryId::new(term, batch.first), why);
         }
     }

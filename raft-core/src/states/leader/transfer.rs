@@ -84,7 +84,7 @@ impl Leader {
     pub(crate) fn transfer(&mut self, common: &mut Common, request: Transfer) {
         match self.successor(common, request.to) {
             Ok(to) => self.begin_transfer(common, to, Some(request.ticket)),
-            Err(refusal) => common.resolved.refused(request.ticket, refusal),
+            Err(refusal) => common.resolved().refused(request.ticket, refusal),
         }
     }
 
@@ -142,7 +142,7 @@ impl Leader {
         common.event("T3.10.23", EventKind::TransferEnded { to });
         if let Some(ticket) = ticket {
             let outcome = Outcome::NotHandedOver(why);
-            common.resolved.decided(ticket, outcome);
+            common.resolved().decided(ticket, outcome);
         }
     }
 
@@ -206,7 +206,7 @@ impl Leader {
             Outcome::NotHandedOver(NotHandedOver::LeadershipLost)
         };
         if let Some(ticket) = handover.ticket {
-            common.resolved.decided(ticket, outcome);
+            common.resolved().decided(ticket, outcome);
         }
     }
 
