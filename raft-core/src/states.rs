@@ -170,7 +170,7 @@ mod tests {
     #[test]
     fn no_state_takes_more_room_than_a_follower() {
         assert_eq!(size_of::<State>(), size_of::<follower::Follower>());
-        assert!(size_of::<State>() <= 64);
+        assert!(size_of::<State>() <= 56);
     }
 
     use alloc::vec::Vec;

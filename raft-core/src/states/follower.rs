@@ -24,25 +24,30 @@ pub(crate) mod install;
 
 /// A follower.
 ///
-/// - `leader`, once known, stays the same until the term changes.
+/// - The leader, once known, stays the same until the term changes.
 /// - Without a `deadline` there is a leader, which has taken leave.
 #[derive(Clone, Debug)]
 pub(crate) struct Follower {
-    leader: Option<Known>,
+    led: Led,
     /// The latest heartbeat round heard of this term's leader, and answered.
     round: Option<u64>,
     /// When to look for another leader; never, while nobody wants anything.
     deadline: Option<Time>,
-    /// How this node last failed to lead. Only to explain.
-    failed: Option<Box<Failed>>,
 }
 
-/// The leader of the current term.
-#[derive(Clone, Copy, Debug)]
-struct Known {
-    id: NodeId,
-    /// When it was last heard, unless the connection to it is lost since.
-    heard: Option<Time>,
+/// Who leads the current term.
+#[derive(Clone, Debug)]
+enum Led {
+    By {
+        leader: NodeId,
+        /// When it was last heard, unless the connection to it is lost since.
+        heard: Option<Time>,
+    },
+    /// Nobody is known to.
+    ByNobody {
+        /// How this node last failed to lead. Only to explain.
+        failed: Option<Box<Failed>>,
+    },
 }
 
 /// How a node failed to lead.
@@ -58,10 +63,9 @@ impl Follower {
     pub(crate) fn new(common: &mut Common) -> Self {
         let deadline = common.now.after(common.draw_election_timeout());
         Self {
-            leader: None,
+            led: Led::ByNobody { failed: None },
             round: None,
             deadline: Some(deadline),
-            failed: None,
         }
     }
 
@@ -78,7 +82,9 @@ impl Follower {
             State::Leader(leader) => (leader.term() == common.term()).then_some(Failed::GaveUp),
             State::Follower(_) | State::Candidate(_) => None,
         };
-        follower.failed = failed.map(Box::new);
+        follower.led = Led::ByNobody {
+            failed: failed.map(Box::new),
+        };
         follower
     }
 
@@ -87,18 +93,24 @@ impl Follower {
         self.round
     }
 
-    pub(crate) fn leader(&self) -> Option<NodeId> {
-        self.leader.map(|leader| leader.id)
+    pub(crate) const fn leader(&self) -> Option<NodeId> {
+        match self.led {
+            Led::By { leader, .. } => Some(leader),
+            Led::ByNobody { .. } => None,
+        }
     }
 
     /// When a current leader was last heard.
-    pub(crate) fn heard(&self) -> Option<Time> {
-        self.leader?.heard
+    pub(crate) const fn heard(&self) -> Option<Time> {
+        match self.led {
+            Led::By { heard, .. } => heard,
+            Led::ByNobody { .. } => None,
+        }
     }
 
     /// Who refused this node's last attempt to be elected, unless a leader was heard since.
     pub(crate) fn refused_by(&self) -> &[NodeId] {
-        match self.failed.as_deref() {
+        match self.failed() {
             Some(Failed::RefusedBy(nodes)) => nodes,
             Some(Failed::GaveUp) | None => &[],
         }
@@ -106,7 +118,14 @@ impl Follower {
 
     /// Whether this node led the current term itself, in this boot.
     pub(crate) fn gave_up(&self) -> bool {
-        matches!(self.failed.as_deref(), Some(Failed::GaveUp))
+        matches!(self.failed(), Some(Failed::GaveUp))
+    }
+
+    fn failed(&self) -> Option<&Failed> {
+        match &self.led {
+            Led::By { .. } => None,
+            Led::ByNobody { failed } => failed.as_deref(),
+        }
     }
 
     pub(crate) const fn deadline(&self) -> Option<Time> {
@@ -124,8 +143,8 @@ impl Follower {
         if !self.is_quiet() {
             return;
         }
-        if let Some(leader) = &mut self.leader {
-            leader.heard = Some(common.now);
+        if let Led::By { heard, .. } = &mut self.led {
+            *heard = Some(common.now);
         }
         self.restart_timer(common);
         let leader = self.leader().and_then(|id| {
@@ -156,19 +175,18 @@ impl Follower {
     /// What counts in [`crate::hull::Hull::fingerprint`].
     pub(crate) fn fingerprint(&self, into: &mut impl Hasher) {
         let Self {
-            leader: _,
+            led: _,
             round,
             deadline,
-            failed: _,
         } = self;
         (self.leader(), round, deadline.is_none()).hash(into);
     }
 
     /// A new term has no leader yet. The timer runs on: a later term is no sign of life.
     pub(crate) fn forget_leader(&mut self, common: &mut Common) {
-        self.leader = None;
-        self.failed
-            .take_if(|failed| matches!(**failed, Failed::GaveUp));
+        if self.gave_up() || self.leader().is_some() {
+            self.led = Led::ByNobody { failed: None };
+        }
         self.round = None;
         if self.is_quiet() {
             self.restart_timer(common);
@@ -199,13 +217,12 @@ impl Follower {
                         term,
                     },
                 );
-                self.failed = None;
             }
         }
-        self.leader = Some(Known {
-            id: from.id,
+        self.led = Led::By {
+            leader: from.id,
             heard: Some(common.now),
-        });
+        };
         self.restart_timer(common);
         true
     }
@@ -378,11 +395,11 @@ impl Follower {
     /// The connection to a node is lost. If it leads, it may be dead: look sooner, each node after
     /// a wait of its own. PreVote makes a mistaken look harmless.
     pub(crate) fn on_connection_lost(&mut self, common: &mut Common, node: NodeId) {
-        let Some(leader) = self.leader.as_mut().filter(|leader| leader.id == node) else {
+        let Led::By { leader, heard } = &mut self.led else {
             return;
         };
-        if common.settings.pre_vote {
-            leader.heard = None;
+        if *leader == node && common.settings.pre_vote {
+            *heard = None;
             let soon = common.now.after(common.draw_stagger());
             self.deadline = self.deadline.map(|deadline| deadline.min(soon));
         }
