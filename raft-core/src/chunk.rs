@@ -57,7 +57,8 @@ pub struct Chunk {
 struct Base {
     buffer: Bytes,
     term: Term,
-    first: LogIndex,
+    /// The index right before the first entry.
+    before: LogIndex,
     count: u32,
     /// How many bytes of payload stand before the table in the buffer.
     before_table: u32,
@@ -128,13 +129,14 @@ impl Chunk {
 
     /// The index of the first entry.
     pub fn first_index(&self) -> LogIndex {
-        self.base.first.plus(u64::from(self.skipped))
+        let before = self.base.before.plus(u64::from(self.skipped));
+        before.next()
     }
 
     /// The index of the last entry.
     pub fn last_index(&self) -> LogIndex {
-        // There is one at least.
-        self.first_index().plus(u64::from(self.count)).previous()
+        let entries = u64::from(self.skipped).saturating_add(u64::from(self.count));
+        self.base.before.plus(entries)
     }
 
     /// The id of the last entry.

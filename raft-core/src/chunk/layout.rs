@@ -117,7 +117,7 @@ impl Header {
         let base = Base {
             buffer,
             term: self.term,
-            first: self.first,
+            before: self.first.previous(),
             count: self.count,
             before_table: match self.ids_only() {
                 true => 0,
