@@ -7,7 +7,7 @@
 
 use crate::hull::Hull;
 use crate::ids::{Boot, EntryId, LogIndex, NodeId, Term};
-use crate::states::Role;
+use crate::states::State;
 use crate::time::Time;
 
 /// States an invariant, with the values it is about; whoever it does not hold for is told.
@@ -26,7 +26,7 @@ pub(crate) struct Before {
     boot: Boot,
     term: Term,
     vote: Option<NodeId>,
-    role: Role,
+    leads: bool,
     commit: LogIndex,
     handed_out: LogIndex,
     applied: LogIndex,
@@ -44,7 +44,7 @@ impl Before {
             boot: common.hard.boot,
             term: common.hard.term,
             vote: common.hard.vote,
-            role: state.role(),
+            leads: matches!(state, State::Leader(_)),
             commit: common.commit_index,
             handed_out: common.applying.handed_out(),
             applied: common.applying.applied(),
@@ -67,7 +67,12 @@ pub(crate) fn applied(_common: &mut crate::common::Common, _before: LogIndex) {}
 pub(crate) fn durable(_common: &mut crate::common::Common, _before: LogIndex) {}
 
 #[cfg(no_invariants)]
-pub(crate) fn arrow(_common: &mut crate::common::Common, _from: Role, _to: Role) {}
+pub(crate) fn arrow(
+    _common: &mut crate::common::Common,
+    _from: crate::states::Role,
+    _to: crate::states::Role,
+) {
+}
 
 #[cfg(no_invariants)]
 pub(crate) fn follows(
@@ -196,7 +201,7 @@ mod checks {
         log_between_instants(&now, before)?;
         terms_hold(common, &now, before)?;
         indexes_hold(common, &now)?;
-        log_holds(common, &now)?;
+        log_holds(common, state, &now)?;
         memory_holds(common, state, &now)?;
         match state {
             State::Leader(leader) => {
@@ -267,7 +272,7 @@ mod checks {
 
     fn log_between_instants<T: Telling>(now: &Before, before: &Before) -> Result<(), T> {
         let (last, last_before) = (now.last.index, before.last.index);
-        let led = before.role == Role::Leader && now.role == Role::Leader;
+        let led = before.leads && now.leads;
         let hands_over =
             now.transferring_to.is_some() && now.transferring_to == before.transferring_to;
         require!(
@@ -343,7 +348,7 @@ mod checks {
 
     /// What is kept of the log fits what the log is; and a witness leads nobody and applies
     /// nothing, and has no payload, where the others have all.
-    fn log_holds<T: Telling>(common: &Common, now: &Before) -> Result<(), T> {
+    fn log_holds<T: Telling>(common: &Common, state: &State, now: &Before) -> Result<(), T> {
         let last = now.last;
         let (chunks, _) = common.entries.cache();
         let newest = chunks.back();
@@ -353,13 +358,14 @@ mod checks {
             newest.map(Chunk::last_id)
         );
         let in_form = newest.is_none_or(|chunk| common.keeps_form(chunk));
-        let idle = now.role == Role::Follower && now.handed_out <= now.forgotten;
+        let is_follower = matches!(state, State::Follower(_));
+        let idle = is_follower && now.handed_out <= now.forgotten;
         require!(
             in_form && (!common.witness || idle),
             "with payloads: {}, a node's last entry is so: {in_form}; it is {:?} and has applied \
              up to {}",
             !common.witness,
-            now.role,
+            state.role(),
             now.handed_out
         );
         let since = common.configurations.active_since();
@@ -413,7 +419,7 @@ mod checks {
             "who is handed over to is followed: {to:?}"
         );
         // A leader's configuration changes as its log does, and whom it sends to with that.
-        let led = before.role == Role::Leader && before.last == last;
+        let led = before.leads && before.last == last;
         let others = common.configurations.standing().others as usize;
         require!(
             leader.followers().len() == others && (led || sends_to_all(common, leader)),

@@ -13,6 +13,7 @@ use crate::ids::{EntryId, Incarnation, Peer};
 use crate::log::Recovered;
 use crate::message::{AppendEntries, Body, Message, PreVoteReply, RequestVote, RequestVoteReply};
 use crate::settings::Settings;
+use crate::states::Role;
 use crate::time::{LogTime, Time};
 
 fn peer(id: u64) -> Peer {
@@ -175,6 +176,18 @@ fn what_a_hull_says_of_its_log_must_lie_in_it() {
         told.contains("the term T1 is no less than the last entry's"),
         "{told}"
     );
+}
+
+#[test]
+fn terms_that_fall_along_the_log_are_an_offence() {
+    let told = broken(&applied(), |common| {
+        let mut records = ChunkBuilder::new();
+        records.push_no_op().unwrap();
+        let first = common.last().index.next();
+        let earlier = records.seal(Term::new(1), first, LogTime::ZERO, crc32c);
+        common.entries.append(earlier.unwrap());
+    });
+    assert!(told.contains("are told by their first entries"), "{told}");
 }
 
 #[test]
