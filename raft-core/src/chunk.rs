@@ -35,7 +35,8 @@ mod builder;
 mod layout;
 pub use builder::{ChunkBuilder, PushError};
 use layout::{
-    FLAG_IDS_ONLY, Header, ID_CHECKSUM_AT, ROW_BYTES, TableRow, id_checksum, stored_time, table_row,
+    FLAG_IDS_ONLY, Header, ID_CHECKSUM_AT, ROW_BYTES, TableRow, id_checksum, stored_checksum,
+    stored_time, table_row,
 };
 pub use layout::{FORMAT_VERSION, HEADER_BYTES};
 
@@ -243,6 +244,19 @@ impl Chunk {
             let anew = self.encoded_anew(self.is_ids_only(), checksum);
             anew.base.buffer.clone()
         }
+    }
+
+    /// Where the payloads stand in the bytes for disk and wire, and the checksum that was sealed over
+    /// them: whoever sums those bytes need not sum them again. `None` for a trimmed view, which is laid
+    /// out anew, and for a chunk of ids only.
+    pub fn sealed_payloads(&self) -> Option<(Range<usize>, u32)> {
+        if !self.is_whole() || self.is_ids_only() {
+            return None;
+        }
+        Some((
+            HEADER_BYTES..self.table(),
+            stored_checksum(&self.base.buffer),
+        ))
     }
 
     /// Whether this is a whole chunk, not a trimmed view of one.

@@ -192,6 +192,23 @@ fn flip_every_byte() {
     );
 }
 
+/// As above, where the frame's checksum is put together from those of long chunks.
+#[test]
+fn flip_every_byte_of_long_chunks() {
+    let identity = Some(Bytes::from("who"));
+    let long = vec![chunk(1, 2, &[4_000, 200]), chunk(1, 4, &[5_000])];
+    let specs = [
+        Spec {
+            identity,
+            ..plain(1, Some(1), vec![chunk(1, 1, &[10])])
+        },
+        plain(1, Some(1), long),
+        plain(1, Some(1), vec![chunk(1, 5, &[10])]),
+    ];
+    let (cut, _) = Resting::after(&specs, SETTINGS, false).flip(&[EVERY_BIT, 1]);
+    assert!(cut > 2 * 9_000, "cut {cut}");
+}
+
 /// Where older segments went, the first frame of the newest would be all that says who the node is
 /// (found by asking for each bit of such a log).
 #[test]

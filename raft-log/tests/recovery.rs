@@ -7,9 +7,12 @@ mod support;
 use std::task::Poll;
 
 use bytes::Bytes;
-use raft_core::ids::LogIndex;
+use raft_core::chunk::ChunkBuilder;
+use raft_core::ids::{LogIndex, Term};
 use raft_core::log::memory::MemoryLog;
 use raft_core::log::{Log, LogError, Write};
+use raft_core::record::ClientHeader;
+use raft_core::time::LogTime;
 use raft_log::{FsError, Wal, WalError, WalSettings};
 use support::idle::{Image, closed};
 use support::modelled::{Modelled, Spec};
@@ -169,6 +172,33 @@ fn damage_to_the_newest_frame_of_a_busy_log_is_a_torn_tail() {
 }
 
 /// Opening does not change a log that it refuses: nothing else says who the node is.
+/// The frame takes over what the chunk says of its payloads, and does not verify if that is not so.
+#[test]
+fn a_frame_of_payloads_that_are_not_those_sealed_is_not_taken_for_whole() {
+    for payload in [10, 5_000] {
+        let fs = MemFs::new();
+        let (mut log, _) = open(&fs);
+        write(&mut log, append(1, vec![chunk(1, 1, &[10])]));
+        let mut builder = ChunkBuilder::new();
+        let command = vec![1; payload];
+        builder
+            .push_client(ClientHeader::default(), &command)
+            .unwrap();
+        // With what a command carries beside its payload.
+        let lying = |sum, bytes: &[u8]| {
+            crc32c::crc32c_append(sum, bytes) ^ u32::from(matches!(bytes.len(), 34 | 5_024))
+        };
+        let (term, first) = (Term::new(1), LogIndex::new(2));
+        let sealed = builder.seal(term, first, LogTime::ZERO, lying);
+        write(&mut log, append(2, vec![sealed.unwrap()]));
+        let found = try_open(&MemFs::of(fs.image()));
+        assert!(
+            !matches!(found, Ok((_, found)) if found.last.get() > 1),
+            "{payload}"
+        );
+    }
+}
+
 #[test]
 fn a_refused_log_is_left_as_it_is() {
     let fs = MemFs::new();

@@ -193,6 +193,14 @@ pub(super) fn stored_time(bytes: &[u8]) -> LogTime {
     LogTime::from_millis(u64::from_le_bytes(*stored.unwrap_or(&[0; 8])))
 }
 
+/// The payloads' checksum in the header of a chunk.
+pub(super) fn stored_checksum(bytes: &[u8]) -> u32 {
+    let stored = bytes
+        .get(PAYLOAD_CHECKSUM_AT..)
+        .and_then(<[u8]>::first_chunk);
+    u32::from_le_bytes(*stored.unwrap_or(&[0; 4]))
+}
+
 pub(super) fn id_checksum(bytes: &[u8], table: usize, checksum: Checksum) -> u32 {
     let front = checksum(0, bytes.get(..ID_CHECKSUM_AT).unwrap_or(&[]));
     checksum(front, bytes.get(table..).unwrap_or(&[]))
@@ -209,6 +217,7 @@ pub const HEADER_BYTES: usize = 48;
 pub(super) const ROW_BYTES: usize = 8;
 pub(super) const ID_CHECKSUM_AT: usize = 44;
 const TIME_AT: usize = 32;
+const PAYLOAD_CHECKSUM_AT: usize = 40;
 const MAGIC: [u8; 4] = *b"QRCK";
 /// The version of the layout above.
 pub const FORMAT_VERSION: u16 = 1;

@@ -104,6 +104,17 @@ fn golden_bytes_of_version_1() {
 }
 
 #[test]
+fn a_whole_chunk_says_where_its_payloads_stand_and_what_they_were_sealed_with() {
+    let chunk = five();
+    let bytes = chunk.encode(crc32c);
+    let (place, checksum) = chunk.sealed_payloads().unwrap();
+    assert_eq!(place.len(), chunk.payload_bytes());
+    assert_eq!(checksum, crc32c(0, &bytes[place]));
+    assert_eq!(chunk.slice(range(11, 15)).unwrap().sealed_payloads(), None);
+    assert_eq!(chunk.ids_only(crc32c).sealed_payloads(), None);
+}
+
+#[test]
 fn each_flipped_bit_is_detected() {
     let bytes = five().encode(crc32c);
     for bit in 0..bytes.len() * 8 {

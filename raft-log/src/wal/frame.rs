@@ -6,6 +6,7 @@ use raft_core::ids::{EntryId, LogIndex};
 use raft_core::log::{LogError, Receipt, Write};
 
 use super::WalSettings;
+use super::checksum;
 use super::contents::{Contents, Place};
 use super::format::{self, BodyShape, HEADER_BYTES, Header};
 
@@ -86,6 +87,8 @@ pub(super) fn lay_out(
     if let Some(from) = write.truncate_from {
         contents.truncate(from)?;
     }
+    let front = body.front();
+    let mut checksum = format::checksum(&front);
     let mut at = offset.saturating_add(body.chunks_at());
     for (chunk, bytes) in write.append.into_iter().zip(&body.chunks) {
         let place = Place {
@@ -94,6 +97,7 @@ pub(super) fn lay_out(
             length: bytes.len(),
         };
         contents.append(&chunk, place)?;
+        checksum = checksum::append_chunk(checksum, &chunk, bytes);
         contents.keep_until_durable(tail.batch, chunk);
         at = at.saturating_add(bytes.len() as u64);
     }
@@ -104,13 +108,6 @@ pub(super) fn lay_out(
     contents.identity = write.identity.or(contents.identity.take());
     contents.drop_before = contents.drop_before.max(write.drop_before);
     let shape = body.shape().ok_or(TOO_LONG)?;
-    let front = body.front();
-    let checksum = body
-        .chunks
-        .iter()
-        .fold(format::checksum(&front), |sum, chunk| {
-            crc32c::crc32c_append(sum, chunk)
-        });
     Ok(Frame {
         header: Header {
             head: creates.is_some(),

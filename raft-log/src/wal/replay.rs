@@ -1,16 +1,14 @@
 //! Applying the frames that survived, in order, as they were applied when they were written.
 
 use bytes::Bytes;
-use raft_core::chunk::{Chunk, HEADER_BYTES as CHUNK_HEADER_BYTES};
+use raft_core::chunk::Chunk;
 use raft_core::configuration::Configuration;
 use raft_core::ids::{Boot, EntryId, LogIndex};
 use raft_core::log::{HardState, LogError};
 use raft_core::record::Record;
 
-use super::contents::{Contents, Place};
+use super::contents::Contents;
 use super::damage::{Note, later};
-use super::format::{self, HEADER_BYTES};
-use super::load::ANY_CHUNK;
 use super::scan::Found;
 use super::segment::{self, Segments};
 use crate::error::WalError;
@@ -48,7 +46,8 @@ impl Replay {
             let (last, claimed) = (contents.last(), header.last);
             return Err(impossible(format!("it follows {claimed}, not {last}")));
         }
-        let body = Body::split(frame).ok_or_else(|| impossible(String::from(MALFORMED)))?;
+        let body = frame.body.as_ref();
+        let body = body.ok_or_else(|| impossible(String::from(MALFORMED)))?;
         if header.head {
             self.segments.push(header.segment, None);
         }
@@ -64,18 +63,18 @@ impl Replay {
             contents.truncate(from).map_err(broken_rule)?;
             self.configurations.retain(|(index, _)| *index < from);
         }
-        for (chunk, place) in body.chunks {
-            contents.append(&chunk, place).map_err(broken_rule)?;
-            self.configurations.extend(configuration_of(&chunk));
+        for (chunk, place) in &body.chunks {
+            contents.append(chunk, *place).map_err(broken_rule)?;
+            self.configurations.extend(configuration_of(chunk));
             self.segments.note_entries(chunk.last_index());
         }
-        if let Some(mark) = body.mark {
+        if let Some(mark) = &body.mark {
             let index = mark.last.index;
-            contents.compact(mark).map_err(broken_rule)?;
+            contents.compact(mark.clone()).map_err(broken_rule)?;
             self.configurations.retain(|(at, _)| *at > index);
         }
         if header.body.has_identity {
-            contents.identity = Some(body.identity);
+            contents.identity = Some(body.identity.clone());
         }
         contents.hard = header.hard;
         contents.drop_before = contents.drop_before.max(header.drop_before);
@@ -159,71 +158,24 @@ pub(super) struct Told {
 
 /// What a whole frame tells; `None` if its body can't be read.
 pub(super) fn told(frame: &Found) -> Option<Told> {
-    let body = Body::split(frame)?;
+    let body = frame.body.as_ref()?;
     let ending = Ending {
         appended: body.chunks.last().map(|(chunk, _)| chunk.last_id()),
-        mark: body.mark.map(|mark| mark.last),
+        mark: body.mark.as_ref().map(|mark| mark.last),
     };
     let has_identity = frame.header.body.has_identity;
     Some(Told {
         ending,
-        identity: has_identity.then_some(body.identity),
+        identity: has_identity.then(|| body.identity.clone()),
     })
 }
 
 /// The first entry and the last that a whole frame appends.
 #[cfg(all(feature = "cli", unix))]
 pub(super) fn appended(frame: &Found) -> Option<(LogIndex, LogIndex)> {
-    let chunks = Body::split(frame)?.chunks;
+    let chunks = &frame.body.as_ref()?.chunks;
     let (first, last) = (chunks.first()?, chunks.last()?);
     Some((first.0.first_index(), last.0.last_index()))
-}
-
-/// What stands behind a frame's header.
-struct Body {
-    mark: Option<raft_core::log::SnapshotMark>,
-    identity: Bytes,
-    chunks: Vec<(Chunk, Place)>,
-}
-
-impl Body {
-    fn split(frame: &Found) -> Option<Self> {
-        let shape = frame.header.body;
-        let mut bytes = frame.body.clone();
-        let mark = match shape.snapshot {
-            0 => None,
-            length => Some(format::decode_mark(&take(&mut bytes, length as usize)?)?),
-        };
-        let identity = take(&mut bytes, shape.identity as usize)?;
-        let mut at = frame
-            .offset
-            .checked_add(HEADER_BYTES)?
-            .checked_add(shape.snapshot as usize)?
-            .checked_add(shape.identity as usize)?;
-        let most = bytes.len() / CHUNK_HEADER_BYTES;
-        let mut chunks = Vec::with_capacity(most.min(shape.chunks as usize));
-        for _ in 0..shape.chunks {
-            let length = Chunk::claimed_length(&bytes)?;
-            let encoded = take(&mut bytes, length)?;
-            let place = Place {
-                segment: frame.header.segment,
-                offset: at as u64,
-                length,
-            };
-            let chunk = Chunk::parse(encoded, ANY_CHUNK, crc32c::crc32c_append).ok()?;
-            chunks.push((chunk, place));
-            at = at.checked_add(length)?;
-        }
-        bytes.is_empty().then_some(Self {
-            mark,
-            identity,
-            chunks,
-        })
-    }
-}
-
-fn take(bytes: &mut Bytes, length: usize) -> Option<Bytes> {
-    (length <= bytes.len()).then(|| bytes.split_to(length))
 }
 
 /// The configuration a chunk holds: it rides alone in its chunk.

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use super::body::Body;
 use super::format::{self, HEADER_BYTES, Header, HeaderError, MIN_BLOCK_BYTES};
 use super::segment;
 use crate::error::WalError;
@@ -24,7 +25,8 @@ pub(super) enum Expected {
 pub(super) struct Found {
     pub(super) header: Header,
     pub(super) checksum: u32,
-    pub(super) body: Bytes,
+    /// `None` if it is not what its header says it is, although it is what was written.
+    pub(super) body: Option<Body>,
     /// Where it starts and ends in its segment.
     pub(super) offset: usize,
     pub(super) end: usize,
@@ -195,8 +197,12 @@ fn whole(bytes: &Bytes, offset: usize, header: Header, checksum: u32) -> Result<
         let found = String::from("a frame cut short");
         return Err(Torn { end: None, found });
     };
-    let body = bytes.slice(start..body_end);
-    let computed = format::checksum(&body);
+    let bytes = bytes.slice(start..body_end);
+    // What can't be taken apart may still be what was written.
+    let body = Body::split(&header, offset, bytes.clone());
+    let computed = body
+        .as_ref()
+        .map_or_else(|| format::checksum(&bytes), |body| body.checksum);
     if computed != header.body_checksum {
         let stored = header.body_checksum;
         let found = format!("a frame body with checksum {computed:08x} for {stored:08x}");
