@@ -2,11 +2,12 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, IoSlice, Seek, SeekFrom, Write};
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use rustix::buffer::spare_capacity;
+use rustix::io::Errno;
 
 use super::direct::{self, BLOCK_BYTES, MOST_BYTES};
 
@@ -36,12 +37,32 @@ impl OpenFile {
         })
     }
 
+    /// Fewer bytes than asked for, if the file ends before.
     pub(super) fn read(&self, offset: u64, length: usize) -> io::Result<Bytes> {
-        let size = self.buffered.metadata()?.len();
-        let there = usize::try_from(size.saturating_sub(offset)).unwrap_or(usize::MAX);
-        let mut bytes = vec![0; length.min(there)];
-        self.buffered.read_exact_at(&mut bytes, offset)?;
+        let there = self.there(offset, length)?;
+        // Not filled with zeros first: it is read into as it is.
+        let mut bytes = Vec::with_capacity(there);
+        while bytes.len() < there {
+            let at = offset.saturating_add(bytes.len() as u64);
+            match rustix::io::pread(&self.buffered, spare_capacity(&mut bytes), at) {
+                Ok(0) => break,
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        bytes.truncate(there);
         Ok(bytes.into())
+    }
+
+    /// How many of these bytes the file has. Asks the system only where that is not known.
+    fn there(&self, offset: u64, length: usize) -> io::Result<usize> {
+        let end = offset.checked_add(length as u64);
+        if end.is_some_and(|end| end <= self.length) {
+            return Ok(length);
+        }
+        let size = self.buffered.metadata()?.len();
+        let there = usize::try_from(size.saturating_sub(offset));
+        Ok(there.map_or(length, |there| there.min(length)))
     }
 
     pub(super) fn write_buffered(&mut self, offset: u64, parts: &[Bytes]) -> io::Result<()> {

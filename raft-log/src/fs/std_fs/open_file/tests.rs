@@ -196,3 +196,29 @@ fn a_file_that_refuses_direct_writes_is_written_buffered() {
     place.file.sync().unwrap();
     assert!(!place.file.takes_direct(0, &whole));
 }
+
+#[test]
+fn a_read_ends_where_the_file_does_known_or_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("file");
+    fs::write(&path, b"content").unwrap();
+    let file = OpenFile::open(&path).unwrap();
+    for (offset, length, expected) in [
+        (0, 7, &b"content"[..]),
+        (0, 0, b""),
+        (3, 4, b"tent"),
+        (3, 2, b"te"),
+        (3, 5, b"tent"),
+        (7, 1, b""),
+        (9, usize::MAX, b""),
+        (u64::MAX, 1, b""),
+    ] {
+        let found = file.read(offset, length).unwrap();
+        assert_eq!(found, expected, "{length} bytes at {offset}");
+    }
+    // What somebody else has done to it.
+    fs::write(&path, b"con").unwrap();
+    assert_eq!(file.read(1, 6).unwrap(), b"on"[..]);
+    fs::write(&path, b"contents").unwrap();
+    assert_eq!(file.read(4, 9).unwrap(), b"ents"[..]);
+}
