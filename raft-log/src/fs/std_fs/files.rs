@@ -17,13 +17,26 @@ use super::open_file::OpenFile;
 #[derive(Debug)]
 pub(super) struct Files {
     folder: PathBuf,
-    open: BTreeMap<String, OpenFile>,
+    open: BTreeMap<String, Kept>,
+    /// How often any of them was asked for.
+    uses: u64,
+}
+
+/// A file that stays open.
+#[derive(Debug)]
+struct Kept {
+    file: OpenFile,
+    /// Which use was its last.
+    used: u64,
 }
 
 impl Files {
     pub(super) const fn new(folder: PathBuf) -> Self {
-        let open = BTreeMap::new();
-        Self { folder, open }
+        Self {
+            folder,
+            open: BTreeMap::new(),
+            uses: 0,
+        }
     }
 
     /// What a write goes to that the file takes directly; `None` if it does not.
@@ -57,20 +70,30 @@ impl Files {
 
     /// The open file of this name.
     pub(super) fn open(&mut self, name: &str) -> io::Result<&mut OpenFile> {
+        self.uses = self.uses.saturating_add(1);
         if !self.open.contains_key(name) {
             let file = OpenFile::open(&self.path(name)?)?;
-            self.keep_open(name, file);
+            self.make_room();
+            let kept = Kept { file, used: 0 };
+            self.open.insert(String::from(name), kept);
         }
-        self.open
-            .get_mut(name)
-            .ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
+        let kept = self.open.get_mut(name);
+        let kept = kept.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
+        kept.used = self.uses;
+        Ok(&mut kept.file)
     }
 
-    fn keep_open(&mut self, name: &str, file: OpenFile) {
-        if self.open.len() >= MAX_OPEN_FILES {
-            self.open.retain(|_, open| open.must_stay_open());
+    /// Closes the files that were not used for longest, of those that may be closed.
+    fn make_room(&mut self) {
+        while self.open.len() >= MAX_OPEN_FILES {
+            let closable = |(_, kept): &(&String, &Kept)| !kept.file.must_stay_open();
+            let closable = self.open.iter().filter(closable);
+            let oldest = closable.min_by_key(|(_, kept)| kept.used);
+            let Some(name) = oldest.map(|(name, _)| name.clone()) else {
+                return;
+            };
+            self.open.remove(&name);
         }
-        self.open.insert(String::from(name), file);
     }
 
     /// Names are flat: nothing outside the folder can be reached.
@@ -99,8 +122,35 @@ mod tests {
             let name = number.to_string();
             fs::write(folder.path().join(&name), [1]).unwrap();
             files.open(&name).unwrap().sync().unwrap();
+            // It is asked for in between.
+            files.open("0").unwrap();
             assert!(files.open.len() <= MAX_OPEN_FILES);
         }
-        assert!(files.open.len() > 1, "those used last stay open");
+        let is_open = |number: usize| files.open.contains_key(&number.to_string());
+        let used_last = 300 - MAX_OPEN_FILES + 1..300;
+        for number in 0..300 {
+            let expected = number == 0 || used_last.contains(&number);
+            assert_eq!(is_open(number), expected, "{number}");
+        }
+    }
+
+    #[test]
+    fn what_is_unsynced_stays_open_whatever_else_is_used() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut files = Files::new(folder.path().to_owned());
+        for number in 0..300 {
+            let name = number.to_string();
+            fs::write(folder.path().join(&name), [1]).unwrap();
+            let part = Bytes::from_static(&[2]);
+            let file = files.open(&name).unwrap();
+            file.write_buffered(0, &[part]).unwrap();
+        }
+        assert_eq!(files.open.len(), 300);
+        for number in 0..300 {
+            files.open(&number.to_string()).unwrap().sync().unwrap();
+        }
+        fs::write(folder.path().join("one more"), [1]).unwrap();
+        files.open("one more").unwrap();
+        assert_eq!(files.open.len(), MAX_OPEN_FILES, "all others are synced");
     }
 }
