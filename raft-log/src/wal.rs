@@ -78,7 +78,8 @@ impl<F: Fs> Wal<F> {
     /// opening until the log reaches as far again, and [`Wal::damage`] what was found. Nothing of it
     /// is removed: it stays in the folder in files that end in `.damaged`.
     ///
-    /// Reads one segment at a time into memory.
+    /// Reads a mebibyte of a segment at a time into memory, or a frame that is longer; of the last one,
+    /// all that stands behind its frames; and where something is damaged, one segment at a time.
     ///
     /// # Errors
     ///

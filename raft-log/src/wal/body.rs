@@ -31,7 +31,8 @@ impl Body {
             0 => None,
             length => Some(format::decode_mark(&take(&mut bytes, length)?)?),
         };
-        let identity = take(&mut bytes, identity)?;
+        // Not a part of what was read, which would be kept in memory for it.
+        let identity = Bytes::copy_from_slice(&take(&mut bytes, identity)?);
         let mut at = offset.checked_add(HEADER_BYTES)?.checked_add(front)?;
         let most = bytes.len() / CHUNK_HEADER_BYTES;
         let mut chunks = Vec::with_capacity(most.min(shape.chunks as usize));

@@ -14,7 +14,7 @@ use raft_core::log::HardState;
 use super::format::{self, BodyShape, HEADER_BYTES, Header};
 use super::recover::{End, File, Folder};
 use super::replay;
-use super::scan::{self, Expected, Survivor};
+use super::scan::{self, Expected, Part, Survivor};
 use super::segment;
 use crate::error::WalError;
 use crate::fs::{Fs, FsError, Operation};
@@ -240,10 +240,10 @@ impl<F: Fs> Folder<'_, F> {
         let batch = expected.batch().saturating_sub(1);
         let mut survey = Survey::after(batch, before.0, before.1);
         let from = end.broken.offset;
-        take_all(&mut survey, &end.bytes, from, (end.file, expected))?;
+        take_all(&mut survey, &end.part, from, (end.file, expected))?;
         for file in rest {
-            let bytes = self.read(file).await?;
-            take_all(&mut survey, &bytes, 0, (file.number, expected))?;
+            let part = Part::whole(self.read(file).await?);
+            take_all(&mut survey, &part, 0, (file.number, expected))?;
         }
         Ok(Note {
             log_id: expected.log_id().unwrap_or_default(),
@@ -281,7 +281,11 @@ impl<F: Fs> Folder<'_, F> {
         let numbers = rest.iter().map(|file| file.number);
         if !whole {
             let copy = aside(end.file);
-            self.write_file(&copy, end.bytes.clone(), names).await?;
+            let bytes = match end.part.as_whole() {
+                Some(bytes) => bytes.clone(),
+                None => self.read(&end.as_listed()).await?,
+            };
+            self.write_file(&copy, bytes, names).await?;
         }
         let others = whole.then_some(end.file).into_iter().chain(numbers);
         self.set_all_aside(others).await?;
@@ -346,11 +350,11 @@ impl<F: Fs> Folder<'_, F> {
 /// Takes in all frames of a segment from `offset` on that can be read.
 fn take_all(
     survey: &mut Survey,
-    bytes: &Bytes,
+    part: &Part,
     offset: usize,
     (segment, expected): (u64, &Expected),
 ) -> Result<(), WalError> {
-    for Survivor { header, frame, .. } in scan::survivors(bytes, offset, segment, expected)? {
+    for Survivor { header, frame, .. } in scan::survivors(part, offset, segment, expected)? {
         if header.batch > survey.batch {
             let told = frame.as_ref().ok().and_then(replay::told);
             if let Some(identity) = told.as_ref().and_then(|told| told.identity.clone()) {

@@ -182,7 +182,7 @@ async fn ending<F: Fs>(
     if let Err(error) = chain.replay.check_whole() {
         return Ok(Ending::Damaged(vec![Place::of(&error)]));
     }
-    let behind = end.bytes.get(end.broken.offset..).unwrap_or_default();
+    let behind = end.part.from(end.broken.offset);
     let is_end = behind.iter().all(|byte| *byte == 0) || scan::is_left_over(behind, end.file);
     if is_end && chain.rest.is_empty() {
         return Ok(Ending::Whole);

@@ -18,7 +18,7 @@ use super::contents::Contents;
 use super::damage::Note;
 use super::frame::Tail;
 use super::replay::Replay;
-use super::scan::{self, Break, Expected, Found};
+use super::scan::{self, Break, Expected, Found, Part};
 use super::segment::{self, Segments};
 use super::spares;
 use crate::error::WalError;
@@ -116,21 +116,35 @@ impl<F: Fs> Folder<'_, F> {
             {
                 break;
             }
-            let bytes = self.read(file).await?;
-            if end.is_some() && !scan::continues(&bytes, file.number, &expected)? {
+            let mut part = self.read_part(file, 0, PART_BYTES).await?;
+            // Without a frame before it nothing can be the next: the oldest segment must begin with one.
+            if end.is_some() && expected.is_first() {
                 break;
             }
-            let broken = scan_segment(file.number, &bytes, &mut expected, |frame| {
-                replay.apply(frame)?;
-                each(frame);
-                Ok(())
-            })?;
+            let mut offset = 0;
+            let broken = loop {
+                match self.frame_at(file, &mut part, offset, &expected).await? {
+                    Ok(frame) => {
+                        replay.apply(&frame)?;
+                        each(&frame);
+                        expected.follow(&frame);
+                        offset = frame.end;
+                    }
+                    Err(broken) => break broken,
+                }
+            };
+            if end.is_some() && broken.offset == 0 {
+                break;
+            }
             end = Some(End {
                 file: file.number,
-                bytes,
+                part,
                 broken,
             });
             files.next();
+        }
+        if let Some(end) = &mut end {
+            self.read_behind(end).await?;
         }
         Ok(ReadChain {
             replay,
@@ -138,6 +152,34 @@ impl<F: Fs> Folder<'_, F> {
             end,
             rest: files.collect(),
         })
+    }
+
+    /// The frame of the chain at `offset`, or why the chain breaks there. Reads on where that can't be
+    /// told from the part that was read.
+    async fn frame_at(
+        &self,
+        file: &File,
+        part: &mut Part,
+        offset: usize,
+        expected: &Expected,
+    ) -> Result<Result<Found, Break>, WalError> {
+        loop {
+            let found = scan::frame_at(part, offset, file.number, expected)?;
+            let lacking = found.as_ref().err().and_then(|_| part.lacks(offset));
+            let Some(bytes) = lacking else {
+                return Ok(found);
+            };
+            *part = self.read_part(file, offset, bytes.max(PART_BYTES)).await?;
+        }
+    }
+
+    /// Reads all of the last segment that stands behind the chain.
+    async fn read_behind(&self, end: &mut End) -> Result<(), WalError> {
+        let offset = end.broken.offset;
+        if !end.part.is_all_from(offset) {
+            end.part = self.read_part(&end.as_listed(), offset, usize::MAX).await?;
+        }
+        Ok(())
     }
 
     /// Cuts a damaged log, or gives all of it up where what stands before the damage is not enough,
@@ -195,7 +237,8 @@ pub(super) struct File {
 /// The last segment that holds frames of the chain, and where the chain breaks in it.
 pub(super) struct End {
     pub(super) file: u64,
-    pub(super) bytes: Bytes,
+    /// All that stands in it from there on, at least.
+    pub(super) part: Part,
     pub(super) broken: Break,
 }
 
@@ -203,6 +246,13 @@ impl End {
     /// The segment that must come next.
     const fn follower(&self) -> u64 {
         self.file.saturating_add(1)
+    }
+
+    pub(super) fn as_listed(&self) -> File {
+        File {
+            number: self.file,
+            length: self.part.segment_length() as u64,
+        }
     }
 }
 
@@ -243,15 +293,23 @@ impl<F: Fs> Folder<'_, F> {
     }
 
     pub(super) async fn read_file(&self, name: &str, length: u64) -> Result<Bytes, WalError> {
-        let length = usize::try_from(length).map_err(|_| WalError::Corrupt {
-            file: String::from(name),
-            offset: 0,
-            expected: String::from("a file that fits the memory"),
-            found: format!("one of {length} bytes"),
-        })?;
+        let length = in_memory(name, length)?;
+        self.read_at(name, 0, length).await
+    }
+
+    /// Reads so many bytes of a segment from `at` on, or to its end.
+    async fn read_part(&self, file: &File, at: usize, bytes: usize) -> Result<Part, WalError> {
+        let name = segment::name(file.number);
+        let length = in_memory(&name, file.length)?;
+        let asked = bytes.min(length.saturating_sub(at));
+        let bytes = self.read_at(&name, at as u64, asked).await?;
+        Ok(Part::of_read(bytes, at, asked, length))
+    }
+
+    async fn read_at(&self, name: &str, offset: u64, length: usize) -> Result<Bytes, WalError> {
         let read = Operation::Read {
             name: String::from(name),
-            offset: 0,
+            offset,
             length,
         };
         match self.run("read a file of the log", read).await? {
@@ -304,26 +362,6 @@ pub(super) fn segments(names: &[(String, u64)]) -> Vec<File> {
     files
 }
 
-/// Hands each frame of one segment to `take`, up to where the chain breaks.
-fn scan_segment(
-    number: u64,
-    bytes: &Bytes,
-    expected: &mut Expected,
-    mut take: impl FnMut(&Found) -> Result<(), WalError>,
-) -> Result<Break, WalError> {
-    let mut offset = 0;
-    loop {
-        match scan::frame_at(bytes, offset, number, expected)? {
-            Ok(frame) => {
-                take(&frame)?;
-                expected.follow(&frame);
-                offset = frame.end;
-            }
-            Err(broken) => return Ok(broken),
-        }
-    }
-}
-
 /// What broke the chain, if it was once durable.
 pub(super) async fn find_damage<F: Fs>(
     folder: &Folder<'_, F>,
@@ -335,7 +373,7 @@ pub(super) async fn find_damage<F: Fs>(
         let witness = String::from("older segments were dropped for it");
         return Ok(Some(corrupt(end.file, &end.broken, expected, &witness)));
     }
-    let witness = scan::witness(&end.bytes, end.broken.resume, end.file, expected);
+    let witness = scan::witness(&end.part, end.broken.resume, end.file, expected);
     if let Some(witness) = witness {
         return Ok(Some(corrupt(end.file, &end.broken, expected, &witness)));
     }
@@ -351,14 +389,14 @@ pub(super) async fn find_damage<F: Fs>(
     }
     let mut damaged = (end.file, end.broken.clone());
     for file in rest {
-        let bytes = folder.read(file).await?;
+        let part = Part::whole(folder.read(file).await?);
         if damaged.1.is_end {
             // Nothing was ever written there, so the frame is the first of the next segment.
-            if let Err(broken) = scan::frame_at(&bytes, 0, file.number, expected)? {
+            if let Err(broken) = scan::frame_at(&part, 0, file.number, expected)? {
                 damaged = (file.number, broken);
             }
         }
-        if let Some(witness) = scan::witness(&bytes, 0, file.number, expected) {
+        if let Some(witness) = scan::witness(&part, 0, file.number, expected) {
             return Ok(Some(corrupt(damaged.0, &damaged.1, expected, &witness)));
         }
     }
@@ -428,6 +466,16 @@ pub(super) fn recovered(
     }
 }
 
+/// The length of a file that is read.
+fn in_memory(name: &str, length: u64) -> Result<usize, WalError> {
+    usize::try_from(length).map_err(|_| WalError::Corrupt {
+        file: String::from(name),
+        offset: 0,
+        expected: String::from("a file that fits the memory"),
+        found: format!("one of {length} bytes"),
+    })
+}
+
 fn no_answer(action: &'static str) -> WalError {
     WalError::Fs {
         action,
@@ -436,3 +484,7 @@ fn no_answer(action: &'static str) -> WalError {
         },
     }
 }
+
+/// How much of a segment is read at a time: little enough to stay in the processor's own memory while
+/// it is looked at, and as much as many frames take.
+const PART_BYTES: usize = 1 << 20;

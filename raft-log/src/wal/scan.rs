@@ -32,6 +32,84 @@ pub(super) struct Found {
     pub(super) end: usize,
 }
 
+/// A part of a segment, as it was read. Offsets are counted from the start of the segment.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Part {
+    bytes: Bytes,
+    /// Where it begins.
+    at: usize,
+    /// How long the segment is.
+    length: usize,
+}
+
+impl Part {
+    /// All of a segment.
+    pub(super) fn whole(bytes: Bytes) -> Self {
+        let length = bytes.len();
+        Self {
+            bytes,
+            at: 0,
+            length,
+        }
+    }
+
+    /// What a read of `asked` bytes at `at` found in a segment that is listed with this length.
+    pub(super) fn of_read(bytes: Bytes, at: usize, asked: usize, length: usize) -> Self {
+        let end = at.saturating_add(bytes.len());
+        let length = if bytes.len() < asked { end } else { length };
+        Self { bytes, at, length }
+    }
+
+    /// All of the segment, if it is that.
+    pub(super) fn as_whole(&self) -> Option<&Bytes> {
+        (self.at == 0 && self.is_to_the_end()).then_some(&self.bytes)
+    }
+
+    pub(super) const fn segment_length(&self) -> usize {
+        self.length
+    }
+
+    /// Whether it is all of the segment from `offset` on.
+    pub(super) fn is_all_from(&self, offset: usize) -> bool {
+        self.at <= offset && self.is_to_the_end()
+    }
+
+    /// What was read from `offset` on.
+    pub(super) fn from(&self, offset: usize) -> &[u8] {
+        let at = offset.checked_sub(self.at);
+        at.and_then(|at| self.bytes.get(at..)).unwrap_or(&[])
+    }
+
+    /// How many bytes must be read from `offset` on to tell what stands there, if they were not.
+    pub(super) fn lacks(&self, offset: usize) -> Option<usize> {
+        if self.is_to_the_end() {
+            return None;
+        }
+        let rest = self.from(offset);
+        let needed = match Header::decode(rest) {
+            Ok((header, _)) => header.frame_bytes().unwrap_or(u64::MAX),
+            Err(_) => HEADER_BYTES as u64,
+        };
+        let needed = usize::try_from(needed).unwrap_or(usize::MAX);
+        let needed = needed.min(self.length.saturating_sub(offset));
+        (rest.len() < needed).then_some(needed)
+    }
+
+    /// What stands between these offsets, if it was read.
+    fn slice(&self, start: usize, end: usize) -> Option<Bytes> {
+        let (start, end) = (start.checked_sub(self.at)?, end.checked_sub(self.at)?);
+        (start <= end && end <= self.bytes.len()).then(|| self.bytes.slice(start..end))
+    }
+
+    fn is_to_the_end(&self) -> bool {
+        self.end() >= self.length
+    }
+
+    fn end(&self) -> usize {
+        self.at.saturating_add(self.bytes.len())
+    }
+}
+
 /// Where the chain breaks.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Break {
@@ -132,12 +210,12 @@ impl Expected {
 /// The frame of the chain at `offset`, or why the chain breaks there. A whole header of a later
 /// version is an error: it may mean anything.
 pub(super) fn frame_at(
-    bytes: &Bytes,
+    part: &Part,
     offset: usize,
     segment: u64,
     expected: &Expected,
 ) -> Result<Result<Found, Break>, WalError> {
-    let rest = bytes.get(offset..).unwrap_or(&[]);
+    let rest = part.from(offset);
     let broken = |resume: usize, found: String| {
         Ok(Err(Break {
             offset,
@@ -155,7 +233,7 @@ pub(super) fn frame_at(
     if let Some(found) = expected.refuse(&header, segment, offset) {
         return broken(next, found);
     }
-    match whole(bytes, offset, header, checksum) {
+    match whole(part, offset, header, checksum) {
         Ok(frame) => Ok(Ok(frame)),
         Err(Torn { end, found }) => broken(end.unwrap_or(next), found),
     }
@@ -185,19 +263,19 @@ pub(super) struct Survivor {
 }
 
 /// The frame with this header, if all of it is there.
-fn whole(bytes: &Bytes, offset: usize, header: Header, checksum: u32) -> Result<Found, Torn> {
+fn whole(part: &Part, offset: usize, header: Header, checksum: u32) -> Result<Found, Torn> {
     let start = offset.saturating_add(HEADER_BYTES);
     let ends = |length: Option<u64>, from: usize| {
         let length = usize::try_from(length?).ok()?;
-        from.checked_add(length).filter(|end| *end <= bytes.len())
+        from.checked_add(length).filter(|end| *end <= part.end())
     };
     let body_end = ends(Some(header.body.total), start);
     let frame_end = ends(header.frame_bytes(), offset);
-    let (Some(body_end), Some(end)) = (body_end, frame_end) else {
+    let bytes = body_end.and_then(|end| part.slice(start, end));
+    let (Some(bytes), Some(end)) = (bytes, frame_end) else {
         let found = String::from("a frame cut short");
         return Err(Torn { end: None, found });
     };
-    let bytes = bytes.slice(start..body_end);
     // What can't be taken apart may still be what was written.
     let body = Body::split(&header, offset, bytes.clone());
     let computed = body
@@ -221,18 +299,18 @@ fn whole(bytes: &Bytes, offset: usize, header: Header, checksum: u32) -> Result<
 /// The frames from `from` on that can be read behind a break, those without their bodies too. They
 /// are not tied to what stands before the break.
 pub(super) fn survivors(
-    bytes: &Bytes,
+    part: &Part,
     from: usize,
     segment: u64,
     expected: &Expected,
 ) -> Result<Vec<Survivor>, WalError> {
     let mut found = Vec::new();
     let mut offset = from;
-    while let Some(rest) = bytes.get(offset..).filter(|rest| !rest.is_empty()) {
+    while offset < part.end() {
         let mut next = offset.saturating_add(MIN_BLOCK_BYTES as usize);
-        match Header::decode(rest) {
+        match Header::decode(part.from(offset)) {
             Ok((header, checksum)) if expected.is_due_by(&header, segment) => {
-                let frame = whole(bytes, offset, header, checksum);
+                let frame = whole(part, offset, header, checksum);
                 next = match &frame {
                     Ok(frame) => frame.end,
                     Err(torn) => torn.end.unwrap_or(next),
@@ -259,28 +337,18 @@ fn later_version(segment: u64, version: u16) -> WalError {
     }
 }
 
-/// Whether the segment goes on with the frame after the last one read. Without one, nothing can
-/// be the next: the oldest segment must begin with a frame.
-pub(super) fn continues(
-    bytes: &Bytes,
-    segment: u64,
-    expected: &Expected,
-) -> Result<bool, WalError> {
-    Ok(!expected.is_first() && frame_at(bytes, 0, segment, expected)?.is_ok())
-}
-
 /// Looks from `from` on for a frame that says that the expected frame was durable. The length of
 /// a broken frame can't be trusted, so each place where a frame may begin is tried.
 pub(super) fn witness(
-    bytes: &Bytes,
+    part: &Part,
     from: usize,
     segment: u64,
     expected: &Expected,
 ) -> Option<String> {
-    (from..bytes.len())
+    (from..part.end())
         .step_by(MIN_BLOCK_BYTES as usize)
         .find_map(|offset| {
-            let (header, _) = Header::decode(bytes.get(offset..)?).ok()?;
+            let (header, _) = Header::decode(part.from(offset)).ok()?;
             let ours = expected
                 .log_id()
                 .is_none_or(|log_id| log_id == header.log_id);

@@ -5,7 +5,7 @@ use raft_core::ids::{EntryId, LogIndex};
 use super::super::format::Header;
 use super::super::recover::{End, Folder, ReadChain};
 use super::super::replay;
-use super::super::scan::{self, Survivor};
+use super::super::scan::{self, Part, Survivor};
 use super::super::segment;
 use crate::error::WalError;
 use crate::fs::Fs;
@@ -82,12 +82,12 @@ pub(super) async fn behind<F: Fs>(
         found: Vec::new(),
     };
     let from = end.broken.offset;
-    for survivor in scan::survivors(&end.bytes, from, end.file, &chain.expected)? {
+    for survivor in scan::survivors(&end.part, from, end.file, &chain.expected)? {
         walk.take(end.file, survivor);
     }
     for file in &chain.rest {
-        let bytes = folder.read(file).await?;
-        for survivor in scan::survivors(&bytes, 0, file.number, &chain.expected)? {
+        let part = Part::whole(folder.read(file).await?);
+        for survivor in scan::survivors(&part, 0, file.number, &chain.expected)? {
             walk.take(file.number, survivor);
         }
     }
