@@ -172,9 +172,7 @@ impl Contents {
             return Ok(Vec::new());
         }
         let stored = self.extents.len().saturating_sub(self.unsettled.len());
-        let start = self
-            .extents
-            .partition_point(|extent| extent.last < range.start);
+        let start = self.reaching(range.start);
         let mut room = max_bytes;
         let mut pieces = Vec::new();
         for (extent, number) in self.extents.range(start..).zip(start..) {
@@ -202,6 +200,43 @@ impl Contents {
             pieces.push(piece);
         }
         Ok(pieces)
+    }
+
+    /// The number of the first extent that reaches the index; how many there are, if none does.
+    ///
+    /// Most extents have about as many entries, so that it can be guessed where it stands. Of millions
+    /// few are looked at then, and those next to each other.
+    fn reaching(&self, index: LogIndex) -> usize {
+        let count = self.extents.len();
+        let ends_before = |number: usize| self.extents.get(number).map(|one| one.last < index);
+        let near = self.guess(index).map(|guess| {
+            let guess = guess.min(count);
+            guess.saturating_sub(NEAR)..guess.saturating_add(NEAR).min(count)
+        });
+        let near = near.filter(|near| {
+            let before = near.start.checked_sub(1).and_then(ends_before);
+            let last = near.end.checked_sub(1).and_then(ends_before);
+            before != Some(false) && (last == Some(false) || near.end == count)
+        });
+        let Range { mut start, mut end } = near.unwrap_or(0..count);
+        while start < end {
+            let middle = start.midpoint(end);
+            if ends_before(middle) == Some(true) {
+                start = middle.saturating_add(1);
+            } else {
+                end = middle;
+            }
+        }
+        start
+    }
+
+    /// About where the extent with this entry stands, if all are alike.
+    fn guess(&self, index: LogIndex) -> Option<usize> {
+        let first = self.extents.front()?.first;
+        let entries = self.last().next().distance_from(first);
+        let count = self.extents.len() as u128;
+        let before = u128::from(index.distance_from(first)).checked_mul(count)?;
+        usize::try_from(before.checked_div(u128::from(entries))?).ok()
     }
 
     /// The last entry's index; the snapshot's, or zero, when no entry is kept.
@@ -270,3 +305,50 @@ impl Contents {
 
 /// The most chunks that one load returns.
 const MAX_PIECES: usize = 1024;
+/// How far from where it was guessed an extent is looked for first.
+const NEAR: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Extents of so many entries each, of which the first entry is gone.
+    fn contents(lengths: impl IntoIterator<Item = u64>) -> Contents {
+        let mut contents = Contents::default();
+        let mut next = LogIndex::new(2);
+        for length in lengths {
+            let first = next;
+            next = first.plus(length);
+            contents.extents.push_back(Extent {
+                first,
+                last: next.previous(),
+                term: Term::new(1),
+                time: LogTime::ZERO,
+                place: Place {
+                    segment: 1,
+                    offset: 0,
+                    length: 1,
+                },
+                is_ids_only: false,
+            });
+        }
+        contents
+    }
+
+    #[test]
+    fn an_entry_is_found_wherever_it_stands_however_long_the_others_are() {
+        let alike = contents([3; 100]);
+        let growing = contents(1..100);
+        let shrinking = contents((1..100).rev());
+        let lopsided = contents([1; 200].into_iter().chain([5_000]).chain([2; 50]));
+        for contents in [contents([]), alike, growing, shrinking, lopsided] {
+            for index in 0..contents.last().get() + 3 {
+                let index = LogIndex::new(index);
+                let expected = contents.extents.partition_point(|one| one.last < index);
+                assert_eq!(contents.reaching(index), expected, "{index}");
+            }
+            let beyond = LogIndex::new(u64::MAX);
+            assert_eq!(contents.reaching(beyond), contents.extents.len());
+        }
+    }
+}
