@@ -16,6 +16,7 @@ use raft_core::ids::LogIndex;
 
 use crate::clusters::Failure;
 use crate::meter::{cost_of, median};
+use crate::open_case::Reader;
 use crate::open_case::quorate::Opened;
 use crate::report::{Figure, Report};
 
@@ -132,6 +133,8 @@ impl Sample {
                 sample.log.finish(sample.number)?;
             }
         }
+        // Direct writes go past the system's memory: what is read must come to be there.
+        sample.log.read_all()?;
         Ok(sample)
     }
 

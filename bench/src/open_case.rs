@@ -94,7 +94,7 @@ impl System {
 }
 
 /// A log that was opened.
-trait Reader {
+pub(crate) trait Reader {
     /// Reads all entries, in portions of [`PORTION`]: their payloads' bytes.
     fn read_all(&mut self) -> Result<u64, Failure>;
 }
