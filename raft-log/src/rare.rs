@@ -25,6 +25,9 @@ pub enum Site {
     /// One entry is read, though more were asked for and fit. A read answers from its range's start
     /// on, with at least one entry.
     LoadLeast,
+    /// Opening reads little of a segment at a time, mostly less than a frame. What stands in a segment does
+    /// not depend on how it is read.
+    ReadLess,
 }
 
 impl Site {
@@ -36,5 +39,6 @@ impl Site {
         Self::RollEarly,
         Self::CloseEarly,
         Self::LoadLeast,
+        Self::ReadLess,
     ];
 }

@@ -257,6 +257,7 @@ markers! {
     RareRollEarly: "a log began a new file before the last was full",
     RareCloseEarly: "a log closed itself before it was idle for long",
     RareLoadLeast: "a log read back one entry though more were asked for",
+    RareReadLess: "a log that was opened read little of a file at a time",
 }
 
 /// How often each marker was seen.

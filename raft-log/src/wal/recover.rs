@@ -23,6 +23,7 @@ use super::segment::{self, Segments};
 use super::spares;
 use crate::error::WalError;
 use crate::fs::{Answer, Fs, FsError, Operation};
+use crate::rare::Site;
 
 /// What a log starts from.
 pub(super) struct Survivors {
@@ -116,7 +117,7 @@ impl<F: Fs> Folder<'_, F> {
             {
                 break;
             }
-            let mut part = self.read_part(file, 0, PART_BYTES).await?;
+            let mut part = self.read_part(file, 0, 0).await?;
             // Without a frame before it nothing can be the next: the oldest segment must begin with one.
             if end.is_some() && expected.is_first() {
                 break;
@@ -169,7 +170,7 @@ impl<F: Fs> Folder<'_, F> {
             let Some(bytes) = lacking else {
                 return Ok(found);
             };
-            *part = self.read_part(file, offset, bytes.max(PART_BYTES)).await?;
+            *part = self.read_part(file, offset, bytes).await?;
         }
     }
 
@@ -297,11 +298,15 @@ impl<F: Fs> Folder<'_, F> {
         self.read_at(name, 0, length).await
     }
 
-    /// Reads so many bytes of a segment from `at` on, or to its end.
-    async fn read_part(&self, file: &File, at: usize, bytes: usize) -> Result<Part, WalError> {
+    /// Reads a segment from `at` on: at least so many bytes, or to its end.
+    async fn read_part(&self, file: &File, at: usize, least: usize) -> Result<Part, WalError> {
         let name = segment::name(file.number);
         let length = in_memory(&name, file.length)?;
-        let asked = bytes.min(length.saturating_sub(at));
+        let usual = match self.fs.rarely(Site::ReadLess) {
+            true => LITTLE_BYTES,
+            false => PART_BYTES,
+        };
+        let asked = least.max(usual).min(length.saturating_sub(at));
         let bytes = self.read_at(&name, at as u64, asked).await?;
         Ok(Part::of_read(bytes, at, asked, length))
     }
@@ -488,3 +493,5 @@ fn no_answer(action: &'static str) -> WalError {
 /// How much of a segment is read at a time: little enough to stay in the processor's own memory while
 /// it is looked at, and as much as many frames take.
 const PART_BYTES: usize = 1 << 20;
+/// The same, where little is read.
+const LITTLE_BYTES: usize = 300;

@@ -154,6 +154,7 @@ const fn of_log(site: LogSite) -> Marker {
         LogSite::RollEarly => Marker::RareRollEarly,
         LogSite::CloseEarly => Marker::RareCloseEarly,
         LogSite::LoadLeast => Marker::RareLoadLeast,
+        LogSite::ReadLess => Marker::RareReadLess,
     }
 }
 
