@@ -139,7 +139,8 @@ pub(super) fn replay(search: &Search, way: &[(State, Move)]) -> Option<Vec<Happe
                 Some(message) => Act::Receive(message),
                 None => table.act(deed),
             });
-            local = table.step(table.known(local, deed)?).next;
+            let step = table.step(table.known(local, deed)?);
+            local = step.next;
             if fingerprint(&node) != fingerprint(&table.local(local).node) {
                 return None;
             }
@@ -152,6 +153,10 @@ pub(super) fn replay(search: &Search, way: &[(State, Move)]) -> Option<Vec<Happe
                 doubles: to.doubles && deed == to.deed,
                 done,
             });
+            // Of what would come after it nothing was found out.
+            if step.breach.is_some() {
+                return Some(all);
+            }
         }
     }
     Some(all)
