@@ -39,6 +39,7 @@
 use std::fmt;
 
 mod alike;
+mod members;
 mod moves;
 mod node;
 mod past;
@@ -110,7 +111,7 @@ pub struct Counterexample {
     pub script: Option<String>,
 }
 
-/// How often situations of Figure 8 (paper 5.4.2) were among the states.
+/// How often situations of Figure 8 (paper 5.4.2) were among the states, and of changes of members.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Situations {
     /// (c): a leader has an entry of an earlier term on a majority of disks, uncommitted, and a
@@ -124,6 +125,15 @@ pub struct Situations {
     pub two_leaders: u64,
     /// A crash took something with it that was not durable.
     pub lost_writes: u64,
+    /// Other members than those at the beginning are settled and committed.
+    pub members_changed: u64,
+    /// A leader is elected in a joint configuration.
+    pub elected_in_joint: u64,
+    /// A configuration is cut off a log.
+    pub configuration_cut: u64,
+    /// Who is there could decide, and nobody can be elected: one that may not lead yet holds later
+    /// entries than they do, and refuses its vote.
+    pub barred: u64,
 }
 
 /// What is done so that fewer states need to be looked at. None of it changes what is found.
@@ -147,6 +157,18 @@ impl Reductions {
         fuses: true,
         dominates: true,
     };
+
+    /// All that hulls of a world bear out. Where members change they are not alike: a leader that goes
+    /// for good names a successor, of equals the first by name; and who is no member is answered
+    /// otherwise than members are.
+    const fn of(world: &World) -> Self {
+        let fixed = world.changes == 0;
+        Self {
+            renames: fixed,
+            simplifies: fixed,
+            ..Self::ALL
+        }
+    }
 
     /// Less of it, after a hull did otherwise than was said of it.
     const fn weaker(self, is_symmetric: bool) -> Option<Self> {

@@ -2,6 +2,7 @@
 
 use raft_core::states::Role;
 
+use super::members;
 use super::past::{Pasts, joint_violation, nobody_could_lead};
 use super::situations::Seen;
 use super::state::{Bound, Spent, State};
@@ -88,6 +89,13 @@ impl Knowledge {
             for (_, deed) in deeds.into_iter().filter(|(possible, _)| *possible) {
                 self.list_move(state, node, deed, moves);
             }
+            let asked = view.settled.filter(|_| view.role == Role::Leader);
+            for wish in asked
+                .into_iter()
+                .flat_map(|voters| self.world.wishes(voters))
+            {
+                self.list_move(state, node, Deed::Change(wish), moves);
+            }
         }
         let mut last = None;
         for message in &state.net {
@@ -133,6 +141,7 @@ impl Knowledge {
             Deed::TimeOut if leads && !to.crashes => Some(Bound::Ticks),
             Deed::TimeOut => Some(Bound::Elections),
             Deed::Propose => Some(Bound::Slots),
+            Deed::Change(_) => Some(Bound::Changes),
             Deed::Crash => Some(Bound::Crashes),
             Deed::Stall => Some(Bound::Stalls),
             Deed::Receive(_) | Deed::Wait | Deed::Sync => None,
@@ -353,7 +362,8 @@ impl Knowledge {
         }
         let views = &views[..self.nodes()];
         let past = self.pasts.get(after.past);
-        if let Some(breach) = joint_violation(past, node, views) {
+        let changes = self.world.changes > 0;
+        if let Some(breach) = joint_violation(past, node, views, changes) {
             return Err(breach);
         }
         if self.world.witnesses > 0 {
@@ -364,9 +374,14 @@ impl Knowledge {
         }
         let own_before = &self.table.local(before.locals[node]).view;
         let known = self.pasts.get(before.past);
+        if changes {
+            let breach = members::joint_violation((known, past), node, own_before, views);
+            breach.map_or(Ok(()), Err)?;
+        }
         let crashed = way.to.deed == Deed::Crash && own_before.log != own_before.durable;
         let seen = Seen {
             own: node,
+            members_change: changes,
             own_before,
             views,
             known,

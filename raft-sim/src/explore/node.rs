@@ -13,7 +13,7 @@ use raft_core::chunk::Chunk;
 use raft_core::configuration::{Configuration, Member, MemberRole};
 use raft_core::error::OpenError;
 use raft_core::few::Few;
-use raft_core::hull::{Hull, Input, Loaded, Proposals, Setup};
+use raft_core::hull::{Hull, Input, Loaded, Proposals, Reconfigure, Setup};
 use raft_core::ids::{Incarnation, LogIndex, NodeId, Peer, Ticket};
 use raft_core::log::memory::MemoryLog;
 use raft_core::log::{Durable, HardState, LogError, Write};
@@ -25,6 +25,7 @@ use raft_core::time::Time;
 use raft_core::trace::Event;
 
 use super::World;
+use super::members::{Sets, members_of};
 
 /// One node.
 #[derive(Clone, Debug)]
@@ -61,6 +62,8 @@ pub(super) enum Act<'a> {
     Wait,
     /// A client proposes a command.
     Propose,
+    /// Somebody asks for these voters, each a bit at its place.
+    Change(u8),
     /// From now on nothing that is written becomes durable.
     Stall,
     /// All that was written becomes durable, and from now on at once.
@@ -89,6 +92,8 @@ pub(super) struct Entry {
     pub(super) term: u64,
     /// A command's text is its proposer's letter; 0 is a no-op, and 1 all else.
     pub(super) content: u8,
+    /// Who votes, if it is a configuration.
+    pub(super) sets: Option<Sets>,
 }
 
 impl Entry {
@@ -96,7 +101,7 @@ impl Entry {
     pub(super) fn is(&self, other: &Self) -> bool {
         let open = self.content == LEFT_OUT || other.content == LEFT_OUT;
         (self.index, self.term) == (other.index, other.term)
-            && (open || self.content == other.content)
+            && (open || (self.content, self.sets) == (other.content, other.sets))
     }
 }
 
@@ -110,7 +115,7 @@ impl Node {
             let id = place as u64 + 1;
             Peer::new(NodeId::new(id), Incarnation::new(u128::from(id)))
         };
-        let members = (0..usize::from(world.nodes)).map(|place| {
+        let members = (0..world.founders()).map(|place| {
             let Peer { id, incarnation } = peer(place);
             let role = match world.is_witness(place) {
                 true => MemberRole::Witness,
@@ -148,6 +153,11 @@ impl Node {
 
     pub(super) const fn is_witness(&self) -> bool {
         self.witness
+    }
+
+    /// Who voted at the beginning.
+    pub(super) fn founding(&self) -> Sets {
+        Sets::of(&self.founding)
     }
 
     pub(super) const fn is_stalled(&self) -> bool {
@@ -206,6 +216,10 @@ impl Node {
                 self.clock = self.hull.deadline().unwrap_or(self.clock).max(self.clock);
             }
             Act::Propose => self.propose(),
+            Act::Change(voters) => self.step(Input::Reconfigure(Reconfigure {
+                ticket: Ticket::new(0),
+                target: members_of(voters),
+            })),
             Act::Stall => self.stalled = true,
             Act::Sync => self.stalled = false,
             Act::Crash => self.crash(&mut done),
@@ -370,6 +384,10 @@ fn entries_of(log: &MemoryLog) -> Vec<Entry> {
 }
 
 fn entry_of(entry: &raft_core::record::Entry<'_>) -> Entry {
+    let sets = match entry.record {
+        Record::Config(bytes) => Configuration::decode(bytes).ok(),
+        _ => None,
+    };
     let content = match entry.record {
         Record::NoOp => 0,
         Record::Client { payload, .. } => payload.first().copied().unwrap_or(1),
@@ -380,5 +398,6 @@ fn entry_of(entry: &raft_core::record::Entry<'_>) -> Entry {
         index: entry.id.index.get(),
         term: entry.id.term.get(),
         content,
+        sets: sets.as_ref().map(Sets::of),
     }
 }

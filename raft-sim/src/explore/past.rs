@@ -9,6 +9,7 @@ use raft_core::message::{AppendEntriesReply, AppendVerdict, Body, Message, Reque
 use raft_core::states::Role;
 
 use super::alike::{Images, Renamings};
+use super::members;
 use super::node::{Done, Entry, Node, letter};
 use super::slices::Slices;
 use super::table::{Table, View, place_of};
@@ -160,7 +161,13 @@ impl Past {
         };
         let committed = self.committed.iter().map(|(entry, since)| {
             let content = text(entry.content);
-            (Entry { content, ..*entry }, *since)
+            let sets = entry.sets.map(|sets| sets.renamed(name));
+            let entry = Entry {
+                content,
+                sets,
+                ..*entry
+            };
+            (entry, *since)
         });
         Self {
             winners: self.winners.iter().map(|node| node.map(name)).collect(),
@@ -218,7 +225,12 @@ impl Past {
 }
 
 /// What must hold of all nodes together, after `node` did something.
-pub(super) fn joint_violation(past: &Past, node: usize, views: &[&View]) -> Option<Breach> {
+pub(super) fn joint_violation(
+    past: &Past,
+    node: usize,
+    views: &[&View],
+    members_change: bool,
+) -> Option<Breach> {
     let own = views[node];
     for other in views {
         if let Some(entry) = differs_below(&own.log, &other.log) {
@@ -228,7 +240,7 @@ pub(super) fn joint_violation(past: &Past, node: usize, views: &[&View]) -> Opti
     }
     for (entry, since) in &past.committed {
         let holders = views.iter().filter(|view| holds(&view.durable, entry));
-        if holders.count() * 2 <= views.len() {
+        if !members_change && holders.count() * 2 <= views.len() {
             let text = format!("{entry} is committed, and not on the disks of a majority");
             return Some(Breach::new(property::DURABILITY, text));
         }
@@ -287,7 +299,7 @@ fn nobody_could_lead_without(views: &[&View], gone: u32) -> bool {
 }
 
 /// Where a node's log ends on its disk, as votes compare it.
-fn end(view: &View) -> Option<(u64, u64)> {
+pub(super) fn end(view: &View) -> Option<(u64, u64)> {
     view.durable.last().map(|last| (last.term, last.index))
 }
 
@@ -306,7 +318,9 @@ pub(super) fn local_violation(before: &Node, after: &Node, done: &Done) -> Optio
         .sent
         .iter()
         .find_map(|message| broken_promise(after, message));
-    promises.or_else(|| moved_back(before, after))
+    promises
+        .or_else(|| moved_back(before, after))
+        .or_else(|| members::local_violation(before, after))
 }
 
 /// What a message promises and the disk does not hold.

@@ -57,7 +57,7 @@ pub fn explore(
     jobs: Option<NonZeroUsize>,
     mut go_on: impl FnMut(&Progress) -> Result<(), Stop>,
 ) -> Result<Explored, OpenError> {
-    let mut reductions = Reductions::ALL;
+    let mut reductions = Reductions::of(world);
     loop {
         let mut search = Search::new(*world, reductions, jobs)?;
         let verdict = match search.run(&mut go_on) {
@@ -145,7 +145,7 @@ impl Search {
     ) -> Result<Self, OpenError> {
         let nodes = usize::from(world.nodes);
         let renamings = if reductions.renames {
-            Renamings::of(nodes, usize::from(world.witnesses))
+            Renamings::of(nodes, usize::from(world.witnesses.max(world.joiners)))
         } else {
             Renamings::none(nodes)
         };

@@ -3,6 +3,8 @@
 use raft_core::states::Role;
 
 use super::Situations;
+use super::members::{in_force, someone_is_barred};
+use super::node::Entry;
 use super::past::{Past, holds};
 use super::table::View;
 
@@ -13,6 +15,10 @@ impl Situations {
         self.figure_8_e += other.figure_8_e;
         self.two_leaders += other.two_leaders;
         self.lost_writes += other.lost_writes;
+        self.members_changed += other.members_changed;
+        self.elected_in_joint += other.elected_in_joint;
+        self.configuration_cut += other.configuration_cut;
+        self.barred += other.barred;
     }
 }
 
@@ -20,6 +26,7 @@ impl Situations {
 #[derive(Debug)]
 pub(super) struct Seen<'a> {
     pub(super) own: usize,
+    pub(super) members_change: bool,
     pub(super) own_before: &'a View,
     pub(super) views: &'a [&'a View],
     /// What was committed before the step.
@@ -30,6 +37,32 @@ pub(super) struct Seen<'a> {
 impl Seen<'_> {
     /// Counts what the step led to; `lost_writes` was seen by whoever knows what was done.
     pub(super) fn count(&self, lost_writes: bool, all: &mut Situations) {
+        self.count_figure_8(lost_writes, all);
+        if self.members_change {
+            self.count_changes(all);
+        }
+    }
+
+    fn count_changes(&self, all: &mut Situations) {
+        let own = self.views[self.own];
+        let settled = |past: &Past| {
+            let mut latest = past.committed().iter().rev();
+            latest.find_map(|(entry, _)| entry.sets?.settled())
+        };
+        let changed = settled(self.past) != settled(self.known);
+        let was = (self.own_before.role, self.own_before.term);
+        let elected = own.role == Role::Leader && was != (own.role, own.term);
+        let in_joint = in_force(&self.own_before.log, own.founding).is_joint();
+        let configured = |entry: &&Entry| entry.sets.is_some();
+        let mut before = self.own_before.log.iter().filter(configured);
+        let cut = before.any(|entry| !holds(&own.log, entry));
+        all.members_changed += u64::from(changed);
+        all.elected_in_joint += u64::from(elected && in_joint);
+        all.configuration_cut += u64::from(cut);
+        all.barred += u64::from(someone_is_barred(self.past, self.views));
+    }
+
+    fn count_figure_8(&self, lost_writes: bool, all: &mut Situations) {
         let seen = [
             self.figure_8_c(),
             self.figure_8_d(),

@@ -27,6 +27,7 @@ pub(super) enum Bound {
     Doubles,
     Stalls,
     Ticks,
+    Changes,
 }
 
 /// States in a row, each after the word that says where it came from.
@@ -86,13 +87,14 @@ impl Spent {
 }
 
 impl Bound {
-    pub(super) const ALL: [Self; 6] = [
+    pub(super) const ALL: [Self; 7] = [
         Self::Elections,
         Self::Slots,
         Self::Crashes,
         Self::Doubles,
         Self::Stalls,
         Self::Ticks,
+        Self::Changes,
     ];
 
     const fn shift(self) -> u32 {
@@ -103,6 +105,7 @@ impl Bound {
             Self::Doubles => 3,
             Self::Stalls => 4,
             Self::Ticks => 5,
+            Self::Changes => 6,
         }
     }
 }

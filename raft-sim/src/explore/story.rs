@@ -3,6 +3,7 @@
 use raft_core::message::Message;
 use raft_core::states::Role;
 
+use super::members::{Names, places};
 use super::moves::{Move, Obstacle};
 use super::node::letter;
 use super::search::{Found, Search};
@@ -65,6 +66,7 @@ fn lines(happened: &Happened) -> Vec<String> {
         (Deed::TimeOut, _) => format!("n{id}: the election timeout passes"),
         (Deed::Wait, _) => format!("n{id}: has not heard from its leader for long"),
         (Deed::Propose, _) => format!("n{id}: a client proposes a command"),
+        (Deed::Change(voters), _) => format!("n{id}: is asked for the members {}", Names(voters)),
         (Deed::Stall, _) => format!("n{id}: the disk stalls"),
         (Deed::Sync, _) => format!("n{id}: the disk makes everything durable"),
         (Deed::Crash, _) => format!("n{id}: crashes, and begins again with what is durable"),
@@ -104,10 +106,17 @@ pub(super) fn script(
         0 => String::new(),
         witnesses => format!(" witnesses {witnesses}"),
     };
+    let founders = match world.joiners {
+        0 => String::new(),
+        _ => format!(" founders {}", world.founders()),
+    };
     let mut lines = vec![
         "# A way that the exploration found.".to_owned(),
         String::new(),
-        format!("> cluster {}{witnesses}{single} plain", world.nodes),
+        format!(
+            "> cluster {}{founders}{witnesses}{single} plain",
+            world.nodes
+        ),
     ];
     let mut under_way = Vec::new();
     for one in happened {
@@ -133,6 +142,10 @@ fn commands(
         Deed::Propose => {
             let letter = char::from(letter(hull.me().id));
             lines.push(format!("> propose {id} {letter}"));
+        }
+        Deed::Change(voters) => {
+            let ids = places(voters).map(|place| format!(" {}", place + 1));
+            lines.push(format!("> members {id} voters{}", ids.collect::<String>()));
         }
         Deed::Stall => lines.push(format!("> stall {id}")),
         Deed::Sync => lines.push(format!("> unstall {id}")),

@@ -13,6 +13,7 @@ use raft_core::message::{Body, Message};
 use raft_core::states::Role;
 
 use super::alike::{Images, Renamings};
+use super::members::{Sets, renamed};
 use super::node::{Act, Entry, Node};
 use super::past::local_violation;
 use super::slices::Slices;
@@ -60,6 +61,10 @@ pub(super) struct View {
     /// Whether it makes a difference when a leader last heard of its followers.
     pub(super) counts_contact: bool,
     pub(super) commit: usize,
+    /// Who voted at the beginning, and who does by the configuration in force, if no change is
+    /// under way.
+    pub(super) founding: Sets,
+    pub(super) settled: Option<u8>,
     pub(super) log: Vec<Entry>,
     pub(super) durable: Vec<Entry>,
     pub(super) stalled: bool,
@@ -90,6 +95,7 @@ pub(super) enum Deed {
     Stall,
     Sync,
     Crash,
+    Change(u8),
     Receive(u32),
 }
 
@@ -206,6 +212,10 @@ impl Table {
             let local = self.local_image(local, renaming);
             let deed = match deed {
                 Deed::Receive(message) => Deed::Receive(self.message_image(message, renaming)),
+                Deed::Change(voters) => {
+                    let name = |place: u8| self.renamings.node(renaming, usize::from(place)) as u8;
+                    Deed::Change(renamed(voters, name))
+                }
                 other => other,
             };
             let before = &self.local(local).node;
@@ -261,6 +271,7 @@ impl Table {
             Deed::Stall => Act::Stall,
             Deed::Sync => Act::Sync,
             Deed::Crash => Act::Crash,
+            Deed::Change(voters) => Act::Change(voters),
             Deed::Receive(message) => Act::Receive(self.message(message)),
         }
     }
@@ -391,6 +402,8 @@ impl View {
             durable_vote: node.disk().recovered().hard.vote,
             counts_contact: hull.settings().check_quorum,
             commit: usize::try_from(hull.commit_index().get()).unwrap_or(usize::MAX),
+            founding: node.founding(),
+            settled: Sets::of(hull.configuration()).settled(),
             log: node.entries(),
             durable: node.durable(),
             stalled: node.is_stalled(),
@@ -408,7 +421,8 @@ impl Deed {
             3 => Self::Stall,
             4 => Self::Sync,
             5 => Self::Crash,
-            message => Self::Receive(message.saturating_sub(8)),
+            8..FIRST_MESSAGE => Self::Change((number - 8) as u8),
+            message => Self::Receive(message.saturating_sub(FIRST_MESSAGE)),
         }
     }
 
@@ -420,7 +434,8 @@ impl Deed {
             Self::Stall => 3,
             Self::Sync => 4,
             Self::Crash => 5,
-            Self::Receive(message) => message.saturating_add(8),
+            Self::Change(voters) => 8 + u32::from(voters),
+            Self::Receive(message) => message.saturating_add(FIRST_MESSAGE),
         }
     }
 }
@@ -440,6 +455,8 @@ pub(super) fn fingerprint(node: &Node) -> [u32; 4] {
     [one >> 32, one, other >> 32, other].map(|word| word as u32)
 }
 
+/// Deeds that are messages have numbers from here on; before them are all sets of voters.
+const FIRST_MESSAGE: u32 = 8 + (1 << super::worlds::MAX_NODES);
 /// About what a node in one state takes, most of it its hull.
 const BYTES_OF_LOCAL: usize = 6_000;
 /// About what one step takes.

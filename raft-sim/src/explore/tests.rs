@@ -90,6 +90,30 @@ fn everything_holds_with_a_witness() {
     assert!(all_of(world).situations.two_leaders > 0);
 }
 
+/// Two voters and one that may join them: smaller than the world that is named so.
+fn changing() -> World {
+    World {
+        nodes: 3,
+        ..World::reconfigure()
+    }
+}
+
+#[test]
+fn everything_holds_when_members_change() {
+    let situations = all_of(changing()).situations;
+    assert!(situations.members_changed > 0);
+    assert!(situations.elected_in_joint > 0);
+}
+
+#[test]
+fn a_configuration_is_cut_off_when_its_leader_is_replaced() {
+    let world = World {
+        changes: 2,
+        ..changing()
+    };
+    assert!(all_of(world).situations.configuration_cut > 0);
+}
+
 #[test]
 fn a_limit_is_told() {
     let explored = explore(&small(), None, |progress| {
@@ -119,6 +143,12 @@ fn bounds_out_of_range_are_refused() {
         ..World::witness()
     };
     assert_eq!(error.validate().unwrap_err().bound, "witnesses");
+    assert!(World::named("reconfigure").unwrap().validate().is_ok());
+    let error = World {
+        joiners: 1,
+        ..World::witness()
+    };
+    assert_eq!(error.validate().unwrap_err().bound, "joiners");
 }
 
 /// All states of all nodes together that are met, under all names, and those right after a crash.
@@ -244,6 +274,16 @@ fn reductions_miss_nothing_of_a_witness() {
 }
 
 #[test]
+fn reductions_miss_nothing_of_a_change_of_members() {
+    let world = World {
+        elections: 1,
+        crashes: 1,
+        ..changing()
+    };
+    reductions_miss_nothing(world, &[Reductions::of(&world)]);
+}
+
+#[test]
 fn reductions_miss_nothing_of_pre_votes() {
     // There a node that only waited does more when it hears anything at all.
     let world = World {
@@ -289,12 +329,20 @@ fn a_panic_of_one_thread_is_a_panic_of_all() {
 /// A script takes the cluster of scripts to where the exploration was.
 #[test]
 fn a_way_played_as_a_script_ends_in_the_same_state() {
-    let world = World {
+    plays_as_found(&World {
         doubles: 1,
         crashes: 1,
         ..small()
-    };
-    let mut search = Search::new(world, Reductions::ALL, None).unwrap();
+    });
+}
+
+#[test]
+fn a_change_of_members_played_as_a_script_ends_in_the_same_state() {
+    plays_as_found(&World::reconfigure());
+}
+
+fn plays_as_found(world: &World) {
+    let mut search = Search::new(*world, Reductions::of(world), None).unwrap();
     let _ = search.run(&mut |progress: &Progress| {
         if progress.states > 20_000 {
             Err(Stop::Limit)
@@ -307,10 +355,15 @@ fn a_way_played_as_a_script_ends_in_the_same_state() {
     for found in latest.iter().step_by(latest.len() / 20) {
         let (way, state) = way::way_to(&mut search, found).unwrap();
         let happened = way::replay(&search, &way).unwrap();
-        let text = story::script(&world, &happened, None).unwrap();
+        let text = story::script(world, &happened, None).unwrap();
         let played = script::run(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
         let played = played.text;
-        for (node, local) in state.locals.iter().enumerate().take(3) {
+        for (node, local) in state
+            .locals
+            .iter()
+            .enumerate()
+            .take(usize::from(world.nodes))
+        {
             let view = &search.known.table.local(*local).view;
             let id = NodeId::new(node as u64 + 1);
             let last = view.log.last().map_or("0@T0".to_owned(), Entry::to_string);

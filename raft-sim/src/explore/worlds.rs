@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use raft_core::settings::Settings;
 
+use super::members::wishes;
 use super::state::Bound;
 
 /// The bounds of a world to explore.
@@ -13,6 +14,12 @@ pub struct World {
     pub nodes: u8,
     /// How many of them, the last ones, are witnesses: fewer than half.
     pub witnesses: u8,
+    /// How many of them, the last ones, do not found the cluster and may join it. Not together with
+    /// witnesses.
+    pub joiners: u8,
+    /// How often a leader is asked for other members: one more voter, one less, or one in place of
+    /// another.
+    pub changes: u8,
     /// How often an election timeout passes, on all nodes together.
     pub elections: u8,
     /// How many commands clients propose, beside the no-op of each new leader.
@@ -43,6 +50,8 @@ impl World {
         Self {
             nodes: 3,
             witnesses: 0,
+            joiners: 0,
+            changes: 0,
             elections: 4,
             slots: 1,
             crashes: 1,
@@ -61,6 +70,8 @@ impl World {
         Self {
             nodes: 3,
             witnesses: 0,
+            joiners: 0,
+            changes: 0,
             elections: 2,
             slots: 2,
             crashes: 1,
@@ -80,6 +91,8 @@ impl World {
         Self {
             nodes: 3,
             witnesses: 1,
+            joiners: 0,
+            changes: 0,
             elections: 2,
             slots: 1,
             crashes: 1,
@@ -93,18 +106,40 @@ impl World {
         }
     }
 
+    /// The world in which members change: of four nodes three found the cluster, and the fourth may come
+    /// in, beside them or in place of one, or one of them may go.
+    pub const fn reconfigure() -> Self {
+        Self {
+            nodes: 4,
+            witnesses: 0,
+            joiners: 1,
+            changes: 1,
+            elections: 2,
+            slots: 0,
+            crashes: 0,
+            doubles: 0,
+            stalls: 0,
+            ticks: 0,
+            heartbeats: false,
+            in_flight: Some(2),
+            pre_vote: false,
+            single: false,
+        }
+    }
+
     /// The world of a name.
     pub fn named(name: &str) -> Option<Self> {
         match name {
             "figure-8" => Some(Self::figure_8()),
             "two-entries" => Some(Self::two_entries()),
             "witness" => Some(Self::witness()),
+            "reconfigure" => Some(Self::reconfigure()),
             _ => None,
         }
     }
 
     /// The names that [`World::named`] knows.
-    pub const NAMES: [&str; 3] = ["figure-8", "two-entries", "witness"];
+    pub const NAMES: [&str; 4] = ["figure-8", "two-entries", "witness", "reconfigure"];
 
     /// Whether the bounds can be explored.
     ///
@@ -120,6 +155,8 @@ impl World {
                 0,
                 self.nodes.saturating_sub(1) / 2,
             ),
+            ("joiners", self.joiners, 0, self.most_joiners()),
+            ("changes", self.changes, 0, MAX_BOUND),
             ("elections", self.elections, 0, MAX_BOUND),
             ("slots", self.slots, 0, MAX_BOUND),
             ("crashes", self.crashes, 0, MAX_BOUND),
@@ -142,6 +179,24 @@ impl World {
         }
     }
 
+    const fn most_joiners(&self) -> u8 {
+        match self.witnesses {
+            0 => self.nodes.saturating_sub(1),
+            _ => 0,
+        }
+    }
+
+    /// How many nodes found the cluster, the first ones.
+    pub(super) fn founders(&self) -> usize {
+        usize::from(self.nodes - self.joiners)
+    }
+
+    /// What members a leader may be asked for that has these.
+    pub(super) fn wishes(&self, voters: u8) -> impl Iterator<Item = u8> {
+        let wishes = (self.changes > 0).then(|| wishes(voters, usize::from(self.nodes)));
+        wishes.into_iter().flatten()
+    }
+
     /// Whether the node at a place is a witness.
     pub(super) const fn is_witness(&self, node: usize) -> bool {
         node + self.witnesses as usize >= self.nodes as usize
@@ -155,6 +210,7 @@ impl World {
             Bound::Doubles => self.doubles,
             Bound::Stalls => self.stalls,
             Bound::Ticks => self.ticks,
+            Bound::Changes => self.changes,
         }
     }
 

@@ -12,7 +12,7 @@ use crate::arguments::{duration, jobs};
 
 #[derive(Args, Debug)]
 pub(crate) struct Explore {
-    /// Which world: figure-8, two-entries or witness. The bounds below replace its own.
+    /// Which world: figure-8, two-entries, witness or reconfigure. The bounds below replace its own.
     #[arg(value_parser = World::NAMES)]
     world: String,
     /// How many nodes, 1 to 5.
@@ -21,6 +21,12 @@ pub(crate) struct Explore {
     /// How many of them, the last ones, are witnesses: fewer than half.
     #[arg(long, value_name = "N")]
     witnesses: Option<u8>,
+    /// How many of them, the last ones, do not found the cluster and may join it.
+    #[arg(long, value_name = "N")]
+    joiners: Option<u8>,
+    /// How often a leader is asked for other members.
+    #[arg(long, value_name = "N")]
+    changes: Option<u8>,
     /// How often an election timeout passes, in all.
     #[arg(long, value_name = "N")]
     elections: Option<u8>,
@@ -74,6 +80,8 @@ impl Explore {
         let world = World {
             nodes: self.nodes.unwrap_or(named.nodes),
             witnesses: self.witnesses.unwrap_or(named.witnesses),
+            joiners: self.joiners.unwrap_or(named.joiners),
+            changes: self.changes.unwrap_or(named.changes),
             elections: self.elections.unwrap_or(named.elections),
             slots: self.slots.unwrap_or(named.slots),
             crashes: self.crashes.unwrap_or(named.crashes),
@@ -163,6 +171,17 @@ fn print(explored: &Explored, elapsed: Duration) -> io::Result<()> {
         situations.two_leaders,
         situations.lost_writes
     )?;
+    if situations.members_changed > 0 {
+        writeln!(
+            out,
+            "Members: changed {}, leaders elected in joint configurations {}, configurations cut off {}, \
+             who is there barred {} times",
+            situations.members_changed,
+            situations.elected_in_joint,
+            situations.configuration_cut,
+            situations.barred
+        )?;
+    }
     match &explored.verdict {
         Verdict::Complete => writeln!(out, "complete: everything holds in all of them"),
         Verdict::BoundedOut(stop) => writeln!(
@@ -222,6 +241,10 @@ fn object(arguments: &Explore, explored: &Explored, elapsed: Duration) -> serde_
             "figure_8_e": situations.figure_8_e,
             "two_leaders": situations.two_leaders,
             "lost_writes": situations.lost_writes,
+            "members_changed": situations.members_changed,
+            "elected_in_joint": situations.elected_in_joint,
+            "configuration_cut": situations.configuration_cut,
+            "barred": situations.barred,
         },
     })
 }
