@@ -94,6 +94,7 @@ fn everything_holds_with_a_witness() {
 fn changing() -> World {
     World {
         nodes: 3,
+        crashes: 0,
         ..World::reconfigure()
     }
 }

@@ -116,7 +116,7 @@ impl World {
             changes: 1,
             elections: 2,
             slots: 0,
-            crashes: 0,
+            crashes: 1,
             doubles: 0,
             stalls: 0,
             ticks: 0,
