@@ -120,9 +120,13 @@ impl Leases {
         pledge.note(step);
         let by = step.after.configured_by;
         let is_new = (pledge.claim, pledge.claimed_by) != (until, by);
-        (pledge.claim, pledge.claimed_by) = (until, by);
+        let before = std::mem::replace(&mut pledge.claim, until);
+        pledge.claimed_by = by;
         let held = claim.filter(|(claim, _)| step.local < claim.until && !step.after.stopped);
-        pledge.held = held.map(|_| step.local).or(pledge.held);
+        // What it gave up in this step it may have answered by in this step, before.
+        let gave_up = until.is_none() && before.is_some_and(|before| step.local < before);
+        let has_had = held.is_some() || gave_up;
+        pledge.held = has_had.then_some(step.local).or(pledge.held);
         self.nodes.insert(step.node, pledge);
         broken.or_else(|| {
             let (held, voters) = held?;
@@ -391,6 +395,35 @@ mod tests {
         let mut wished = Tale::new();
         wished.at(150, &[asks(true)], votes);
         assert_eq!(wished.found, None);
+    }
+
+    #[test]
+    fn a_lease_that_is_given_up_in_a_step_was_held_in_it() {
+        for (claims, held) in [
+            (&[Some(150), None][..], 120),
+            (&[Some(115), None], 110),
+            (&[Some(150), None, None], 120),
+            (&[Some(150), Some(150)], 120),
+            (&[None, None], 0),
+        ] {
+            let mut leases = Leases::default();
+            let leads = Stand {
+                role: Role::Leader,
+                ..plain::stand(5)
+            };
+            for (claim, millis) in claims.iter().zip((110..).step_by(10)) {
+                let step = step(ME, millis, leads, &[]);
+                let claim = claim.map(|until| Claim {
+                    until: Time::from_millis(until),
+                    drift: 0,
+                });
+                let voters: Voters<'_> = &Vec::new;
+                leases.step(Some(leads), &step, None, claim.map(|claim| (claim, voters)));
+            }
+            let at = |millis| leases.was_held(ME, Time::from_millis(millis));
+            assert!(held == 0 || at(held), "{claims:?}");
+            assert!(!at(held + 1), "{claims:?}");
+        }
     }
 
     #[test]
