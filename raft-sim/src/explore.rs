@@ -131,9 +131,6 @@ pub struct Situations {
     pub elected_in_joint: u64,
     /// A configuration is cut off a log.
     pub configuration_cut: u64,
-    /// Who is there could decide, and nobody can be elected: one that may not lead yet holds later
-    /// entries than they do, and refuses its vote.
-    pub barred: u64,
 }
 
 /// What is done so that fewer states need to be looked at. None of it changes what is found.

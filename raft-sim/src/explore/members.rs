@@ -232,26 +232,8 @@ fn could_lead_without(past: &Past, views: &[&View]) -> Option<Breach> {
 }
 
 /// By what is on the disks, somebody could be elected by any nodes that are a quorum of all
-/// configurations that may decide, unless the latest entries among them are held by nodes alone that
-/// may not lead.
+/// configurations that may decide: of the last that is committed, and of those in logs that are not.
 fn nobody_could_lead(past: &Past, views: &[&View]) -> Option<Breach> {
-    let stuck = stuck(past, views).find(|up| !is_barred(views, *up))?;
-    let text = format!(
-        "by what is on the disks, nobody could be elected by {} alone",
-        Names(stuck)
-    );
-    Some(Breach::new(property::LIVENESS, text))
-}
-
-/// Whether some nodes can elect nobody though they are a quorum of all configurations that may decide:
-/// who only receives the log holds later entries than they do, and refuses its vote.
-pub(super) fn someone_is_barred(past: &Past, views: &[&View]) -> bool {
-    stuck(past, views).any(|up| is_barred(views, up))
-}
-
-/// The sets of nodes that can elect nobody though they are a quorum of all configurations that may
-/// decide: of the last that is committed, and of those in logs that are not.
-fn stuck(past: &Past, views: &[&View]) -> impl Iterator<Item = u8> {
     let mut committed = past.committed().iter().rev();
     let settled = committed.find_map(|(entry, _)| entry.sets);
     let founding = views.first().map(|view| view.founding);
@@ -259,17 +241,14 @@ fn stuck(past: &Past, views: &[&View]) -> impl Iterator<Item = u8> {
     let open = views.iter().flat_map(|view| open_in(past, view));
     let deciding: Vec<Sets> = deciding.into_iter().chain(open).collect();
     let all = bit(views.len()) - 1;
-    let enough = move |up: &u8| deciding.iter().all(|sets| sets.is_quorum(*up));
-    (1..=all)
-        .filter(enough)
-        .filter(|up| !places(*up).any(|place| is_electable(views, place, *up)))
-}
-
-/// Whether the latest entries that these nodes hold are held by such alone that may not lead.
-fn is_barred(views: &[&View], up: u8) -> bool {
-    let latest = places(up).map(|place| end(views[place])).max();
-    let mut ahead = places(up).filter(|place| Some(end(views[*place])) == latest);
-    !ahead.any(|place| may_lead(views[place], place))
+    let enough = |up: &u8| deciding.iter().all(|sets| sets.is_quorum(*up));
+    let electable = |up: u8| places(up).any(|place| is_electable(views, place, up));
+    let stuck = (1..=all).filter(enough).find(|up| !electable(*up))?;
+    let text = format!(
+        "by what is on the disks, nobody could be elected by {} alone",
+        Names(stuck)
+    );
+    Some(Breach::new(property::LIVENESS, text))
 }
 
 /// Whether these nodes would elect this one of them.

@@ -3,7 +3,7 @@
 use raft_core::states::Role;
 
 use super::Situations;
-use super::members::{in_force, someone_is_barred};
+use super::members::in_force;
 use super::node::Entry;
 use super::past::{Past, holds};
 use super::table::View;
@@ -18,7 +18,6 @@ impl Situations {
         self.members_changed += other.members_changed;
         self.elected_in_joint += other.elected_in_joint;
         self.configuration_cut += other.configuration_cut;
-        self.barred += other.barred;
     }
 }
 
@@ -59,7 +58,6 @@ impl Seen<'_> {
         all.members_changed += u64::from(changed);
         all.elected_in_joint += u64::from(elected && in_joint);
         all.configuration_cut += u64::from(cut);
-        all.barred += u64::from(someone_is_barred(self.past, self.views));
     }
 
     fn count_figure_8(&self, lost_writes: bool, all: &mut Situations) {

@@ -174,12 +174,8 @@ fn print(explored: &Explored, elapsed: Duration) -> io::Result<()> {
     if situations.members_changed > 0 {
         writeln!(
             out,
-            "Members: changed {}, leaders elected in joint configurations {}, configurations cut off {}, \
-             who is there barred {} times",
-            situations.members_changed,
-            situations.elected_in_joint,
-            situations.configuration_cut,
-            situations.barred
+            "Members: changed {}, leaders elected in joint configurations {}, configurations cut off {} times",
+            situations.members_changed, situations.elected_in_joint, situations.configuration_cut
         )?;
     }
     match &explored.verdict {
@@ -244,7 +240,6 @@ fn object(arguments: &Explore, explored: &Explored, elapsed: Duration) -> serde_
             "members_changed": situations.members_changed,
             "elected_in_joint": situations.elected_in_joint,
             "configuration_cut": situations.configuration_cut,
-            "barred": situations.barred,
         },
     })
 }
