@@ -111,7 +111,7 @@ impl Leader {
         if no_op.push_no_op().is_ok() {
             common.append_as_leader(no_op, leader.log_time(now));
         }
-        leader.follow_witnesses(common);
+        leader.follow_roles(common);
         leader
     }
 

@@ -278,6 +278,15 @@ impl Leader {
             let begin = || Progress::new(peer, next, now).numbered_after(*spent);
             self.followers.ensure(peer.id, begin);
         }
+        self.follow_roles(common);
+    }
+
+    /// What each follower is sent depends on what it is in the configuration in force.
+    pub(super) fn follow_roles(&mut self, common: &Common) {
+        let configuration = common.configuration();
+        for (id, progress) in self.followers.iter_mut() {
+            progress.votes = configuration.votes(*id);
+        }
         self.follow_witnesses(common);
     }
 

@@ -50,6 +50,8 @@ pub(crate) struct Progress {
     pub(super) loaded: Vec<Chunk>,
     /// For a witness, the last entry that it may be told of. It is sent no payloads.
     pub(super) witness: Option<LogIndex>,
+    /// Whether it votes in a half of the configuration in force.
+    pub(super) votes: bool,
 }
 
 /// How entries are sent to a follower.
@@ -107,6 +109,7 @@ impl Progress {
             loading: None,
             loaded: Vec::new(),
             witness: None,
+            votes: true,
         }
     }
 
@@ -199,6 +202,8 @@ impl Progress {
             loading,
             loaded,
             witness,
+            // The configuration says so.
+            votes: _,
         } = self;
         let age = |at: Time, most: Duration| common.now.since(at).min(most);
         (peer, matched, next, request, heartbeat_due, told_commit).hash(into);
@@ -233,7 +238,14 @@ impl Progress {
     }
 
     /// The last entry that may be sent to it now.
+    ///
+    /// Who does not vote gets what is committed (docs/deviations.md, members): it may be asked for its vote by
+    /// a configuration that it does not hold yet, and must not refuse it for an entry that nobody holds who may
+    /// lead.
     pub(crate) fn sendable(&self, common: &Common) -> LogIndex {
+        if !self.votes {
+            return common.commit_index;
+        }
         let last = common.last().index;
         self.witness.map_or(last, |bound| last.min(bound))
     }
