@@ -87,6 +87,25 @@ fn what_a_witness_is_sent_has_no_payloads_but_configurations() {
     assert!(matches!(records[1..], [Record::Config(_)]));
 }
 
+/// What is committed may be held by others alone so far.
+#[test]
+fn a_witness_that_does_not_vote_yet_is_told_nothing_that_is_not_durable_on_the_leader_either() {
+    let mut node = Node::leading();
+    node.auto_sync = false;
+    let mut target = node.hull.configuration().members.clone();
+    role(&mut target, 4, MemberRole::Witness);
+    node.reconfigure(target);
+    node.sent();
+    for (from, last) in [(4, 1), (2, 2), (3, 2)] {
+        node.acknowledge(from, last);
+    }
+    assert_eq!(node.commit(), 2);
+    assert!(!node.hull.configuration().votes(NodeId::new(4)));
+    assert_eq!(told(&mut node, 4), []);
+    node.sync();
+    assert_eq!(told(&mut node, 4), [id(2, 1)]);
+}
+
 /// An id that nobody has the payload of could never be got rid of by the others.
 #[test]
 fn a_witness_is_told_nothing_that_is_not_durable_on_the_leader() {
