@@ -243,10 +243,10 @@ impl Progress {
     /// a configuration that it does not hold yet, and must not refuse it for an entry that nobody holds who may
     /// lead.
     pub(crate) fn sendable(&self, common: &Common) -> LogIndex {
-        if !self.votes {
-            return common.commit_index;
-        }
-        let last = common.last().index;
+        let last = match self.votes {
+            true => common.last().index,
+            false => common.commit_index,
+        };
         self.witness.map_or(last, |bound| last.min(bound))
     }
 
