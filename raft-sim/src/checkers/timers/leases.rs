@@ -124,8 +124,8 @@ impl Leases {
         pledge.claimed_by = by;
         let held = claim.filter(|(claim, _)| step.local < claim.until && !step.after.stopped);
         // What it gave up in this step it may have answered by in this step, before.
-        let gave_up = until.is_none() && before.is_some_and(|before| step.local < before);
-        let has_had = held.is_some() || gave_up;
+        let had = before.is_some_and(|before| step.local < before && !step.after.stopped);
+        let has_had = held.is_some() || had;
         pledge.held = has_had.then_some(step.local).or(pledge.held);
         self.nodes.insert(step.node, pledge);
         broken.or_else(|| {
@@ -402,6 +402,7 @@ mod tests {
         for (claims, held) in [
             (&[Some(150), None][..], 120),
             (&[Some(115), None], 110),
+            (&[Some(150), Some(0), Some(0)], 120),
             (&[Some(150), None, None], 120),
             (&[Some(150), Some(150)], 120),
             (&[None, None], 0),
