@@ -146,6 +146,31 @@ fn new_voters_wait_as_learners() {
     assert_eq!(node.outcome(ticket), None);
 }
 
+/// [S6.33a] Until they vote they hold what is committed, and nothing that could keep them from voting for somebody
+/// else; from then on they are sent all.
+#[test]
+fn new_voters_are_sent_what_is_committed_until_they_vote() {
+    let mut node = Node::leading();
+    node.reconfigure(voters([1, 2, 3, 4]));
+    let sent = |node: &mut Node| -> Vec<u64> {
+        let appends = node.appends_to(4);
+        let chunks = appends.iter().flat_map(|append| append.chunks.iter());
+        chunks.map(|chunk| chunk.last_index().get()).collect()
+    };
+    node.sent();
+    node.acknowledge(4, 1);
+    assert_eq!(
+        sent(&mut node),
+        [],
+        "who it is to vote with is not committed"
+    );
+    node.acknowledge(2, 2);
+    assert_eq!((node.commit(), sent(&mut node)), (2, vec![2]));
+    node.acknowledge(4, 2);
+    assert!(node.hull.configuration().is_joint());
+    assert_eq!((node.commit(), sent(&mut node)), (2, vec![3]));
+}
+
 /// [S6.34] Once all of them have caught up, and not before, the joint configuration comes.
 #[test]
 fn a_change_waits_until_every_new_voter_has_caught_up() {
