@@ -46,6 +46,30 @@ fn who_lacks_entries_is_sent_them_first_and_told_when_they_are_on_its_disk() {
     assert_eq!(told(&mut node), [(2, id(3, 1))]);
 }
 
+/// [T3.10.23] Who hands over appends nothing, and goes on with a change of members when that is over: at once, not
+/// with the next heartbeats.
+#[test]
+fn a_change_of_members_goes_on_when_handing_over_has_failed() {
+    let mut node = Node::leading();
+    let members = Configuration::of_voters([peer(1), peer(2)]).members;
+    node.reconfigure(members);
+    node.wait(Duration::from_millis(50));
+    node.hand_over(Some(2));
+    node.sent();
+    node.acknowledge(2, 2);
+    assert!(node.commit() == 2 && node.hull.configuration().is_joint());
+    for _ in 0..9 {
+        node.wait(Duration::from_millis(100));
+        node.receive(2, 1, heartbeat_reply(0));
+    }
+    assert_eq!(node.hull.last(), id(2, 1), "it may be handed over still");
+    node.wait(Duration::from_millis(99));
+    assert_eq!(node.hull.last(), id(2, 1));
+    node.wait(Duration::from_millis(1));
+    assert_eq!(node.hull.transferring_to(), None);
+    assert_eq!(node.hull.last(), id(3, 1), "the new members alone");
+}
+
 /// [T3.10.17]
 #[test]
 fn a_word_that_was_lost_is_said_again_in_the_next_round() {
