@@ -302,9 +302,13 @@ impl Leader {
 
     /// Begins a heartbeat round, unless the leader has to give up.
     pub(crate) fn on_deadline(&mut self, common: &mut Common) -> Next {
-        self.check_transfer(common);
+        let handed_nothing_over = self.check_transfer(common);
         let Some(due) = self.heartbeat_due.filter(|due| *due <= common.now) else {
-            return Next::Stay;
+            // A change of members has waited for that.
+            return match handed_nothing_over {
+                true => self.advance_membership(common),
+                false => Next::Stay,
+            };
         };
         let interval = common.settings.heartbeat_interval;
         // A leader that was stopped itself has heard nobody: it listens for a round before it

@@ -119,8 +119,8 @@ impl Leader {
         }
     }
 
-    /// Gives up handing over when its time is over or when it can't be any more.
-    pub(super) fn check_transfer(&mut self, common: &mut Common) {
+    /// Gives up handing over when its time is over or when it can't be any more. Whether it did.
+    pub(super) fn check_transfer(&mut self, common: &mut Common) -> bool {
         let Some(Handover {
             to,
             deadline,
@@ -128,14 +128,14 @@ impl Leader {
             ..
         }) = self.handover
         else {
-            return;
+            return false;
         };
         let why = if !may_take_over(common, to) {
             NotHandedOver::MayNotLead { to }
         } else if common.now >= deadline {
             NotHandedOver::TimedOut { to }
         } else {
-            return;
+            return false;
         };
         // [T3.10.23] It has not come about in an election timeout: lead on, and take proposals.
         self.handover = None;
@@ -144,6 +144,7 @@ impl Leader {
             let outcome = Outcome::NotHandedOver(why);
             common.resolved().decided(ticket, outcome);
         }
+        true
     }
 
     /// Whether `to` is to be told to take over, and was not in this round.
