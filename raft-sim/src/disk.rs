@@ -121,9 +121,10 @@ impl Disk {
         self.platter().fault = Some(fault);
     }
 
-    /// Flips a bit of something that was durable long ago. Answers whether there is such a thing.
-    pub(crate) fn rot(&self, lot: &mut Lot) -> bool {
-        self.platter().folder.rot(lot)
+    /// Flips a bit of something that was durable long ago, under a log that has so many groups of writes
+    /// under way at most. Answers whether there is such a thing.
+    pub(crate) fn rot(&self, groups: usize, lot: &mut Lot) -> bool {
+        self.platter().folder.rot(groups, lot)
     }
 
     /// The disk is replaced by an empty one. No process may have it mounted.

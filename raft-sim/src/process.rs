@@ -58,6 +58,8 @@ pub(crate) struct Node<M> {
     /// How often it was taken down.
     pub(crate) downs: u32,
     starts: u64,
+    /// How many groups of writes its log has had under way at most, in any of its lives.
+    pub(crate) groups: usize,
     /// How many faults have paused it.
     pub(crate) pauses: u32,
     /// Whether it was woken while it was paused.
@@ -190,6 +192,7 @@ impl<M: StateMachine> Node<M> {
             journal,
             downs: 0,
             starts: 0,
+            groups: 1,
             pauses: 0,
             woken: false,
             slow: None,
@@ -222,10 +225,12 @@ impl<M: StateMachine> Node<M> {
         self.rest = REST;
         self.reacting = false;
         let name = [self.key, self.starts];
+        let groups = Key::Groups.lot(plan.seed, &name).pick(1, &[1, 2, 4]);
+        self.groups = self.groups.max(groups as usize);
         let settings = WalSettings {
             segment_bytes: plan.tuning.segment_bytes,
             spare_segments: Key::Spares.lot(plan.seed, &name).pick(2, &[0, 1]),
-            groups_in_flight: Key::Groups.lot(plan.seed, &name).pick(1, &[1, 2, 4]),
+            groups_in_flight: groups,
             block_bytes: plan.tuning.limits.block_bytes,
             ..WalSettings::default()
         };

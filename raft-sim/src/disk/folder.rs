@@ -325,10 +325,10 @@ impl Folder {
     /// Flips one bit among what became durable so long ago that something later, which is durable
     /// too, says so. What came last can't be told from a torn write by anyone, so damaging it
     /// after a promise would only prove that disks must be trusted somewhere.
-    pub(crate) fn rot(&mut self, lot: &mut Lot) -> bool {
+    pub(crate) fn rot(&mut self, groups: usize, lot: &mut Lot) -> bool {
         let old = self
             .settled
-            .partition_point(|settled| settled.round < self.untouched_from());
+            .partition_point(|settled| settled.round < self.untouched_from(groups));
         let among = |counts: fn(&str) -> bool| -> Vec<&Settled> {
             let named = |file: usize| {
                 let mut names = self.names.iter();
@@ -375,8 +375,9 @@ impl Folder {
         true
     }
 
-    /// The round from which on nothing may rot: a log must have written in as many later ones.
-    fn untouched_from(&self) -> u64 {
+    /// The round from which on nothing may rot. As many rounds of a log's syncs as it has groups under way may
+    /// have been begun before what is in them was known to be durable, and one more tells that it was.
+    fn untouched_from(&self, groups: usize) -> u64 {
         let of_log = |file: usize| {
             let mut names = self.names.iter();
             names.any(|(name, place)| *place == file && is_of_log(name))
@@ -387,7 +388,7 @@ impl Folder {
             if rounds.last() != Some(&settled.round) {
                 rounds.push(settled.round);
             }
-            if rounds.len() == ROUNDS_UNTOUCHED {
+            if rounds.len() > groups {
                 return settled.round;
             }
         }
@@ -534,10 +535,6 @@ fn is_of_log(name: &str) -> bool {
 fn is_of_use(name: &str) -> bool {
     !name.ends_with(".damaged")
 }
-
-/// How many rounds of a log's syncs must have come after what may rot: one tells that what was
-/// written before it was durable, and one more may be torn.
-const ROUNDS_UNTOUCHED: usize = 2;
 
 /// As many of those that may rot are the newest.
 const FEW_NEWEST: usize = 3;

@@ -297,7 +297,10 @@ impl<S: Subject> World<'_, S> {
             return;
         };
         let name = [node.key, u64::from(node.downs)];
-        if node.disk.rot(&mut Key::Rot.lot(self.plan.seed, &name)) {
+        if node
+            .disk
+            .rot(node.groups, &mut Key::Rot.lot(self.plan.seed, &name))
+        {
             node.spoiled = true;
             self.checks.rotten(node.id(), true);
             self.tell(Some(number), format_args!("has a bit of its disk flipped"));
