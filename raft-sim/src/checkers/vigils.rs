@@ -162,7 +162,15 @@ impl Vigil {
         let removed = self.removed_by > is.configured_by.index || !is.may_lead;
         let gave_vote = (was.term, was.vote) != (is.term, is.vote);
         let slept = was.quiet || is.quiet;
-        if is.role != Role::Follower || slept || hangs || removed || gave_vote || !outlook.whole {
+        let waits_anew = was.role != Role::Follower;
+        if is.role != Role::Follower
+            || waits_anew
+            || slept
+            || hangs
+            || removed
+            || gave_vote
+            || !outlook.whole
+        {
             self.patient = now;
         }
         self.stand = is;

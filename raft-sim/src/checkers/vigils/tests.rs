@@ -272,6 +272,18 @@ fn a_follower_that_hears_nobody_campaigns() {
     tale.runs(310, 900).is_right();
 }
 
+/// A candidate that was stopped for long may find its disk stalled, and begin to wait again.
+#[test]
+fn who_is_a_follower_again_waits_from_then_on() {
+    let mut tale = Tale::new();
+    tale.stand.role = Role::Candidate;
+    tale.at(10, &[]);
+    tale.stand.role = Role::Follower;
+    tale.at(2_000, &[]);
+    tale.runs(2_010, 2_600).is_right();
+    tale.runs(2_610, 2_610).is_wrong("does not campaign");
+}
+
 #[test]
 fn a_follower_that_slept_for_long_waits_from_when_it_wakes() {
     let mut tale = Tale::new();
