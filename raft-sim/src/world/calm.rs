@@ -45,7 +45,9 @@ impl<S: Subject> World<'_, S> {
         let undisturbed = preferred && !hands_over && !self.plan.removed_may_disturb();
         let begins = undisturbed && self.network.settled_from() <= now && self.all_follow_one();
         if let Some(healing) = &mut self.healing {
-            healing.calm = (calm.is_some() || begins).then_some(Calm {
+            // Whoever is elected need not be the one that is preferred, and then hands over.
+            let goes_on = calm.is_some() && preferred;
+            healing.calm = (goes_on || begins).then_some(Calm {
                 seen: now,
                 elections: self.counters.elections,
                 upheavals,
