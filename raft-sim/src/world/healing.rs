@@ -221,8 +221,9 @@ impl<S: Subject> World<'_, S> {
             // Whose disk was lost runs, but only to learn that it is no member.
             // Whose log is being repaired votes for none who lacks what it lost: it is there beside a
             // majority of others.
-            let useful = (self.nodes.iter())
-                .filter(|node| node.is_up() && !node.is_gone() && !node.is_in_repair());
+            let useful = (self.nodes.iter()).filter(|node| {
+                node.is_up() && !node.is_gone() && !node.spoiled && !node.is_in_repair()
+            });
             let up = useful.count();
             if all || up < majority || !self.has_heir() {
                 self.start(number);

@@ -242,9 +242,10 @@ impl<S: Subject> World<'_, S> {
         running.filter(|node| self.is_member(node.number))
     }
 
-    /// Whether somebody runs whom no witness refuses: who holds all that any witness may know of.
+    /// Whether somebody runs whom no witness refuses: who holds all that any witness may know of, also if a bit
+    /// of its disk is flipped and it has not found that yet.
     pub(super) fn has_heir(&self) -> bool {
-        self.is_held_by(Node::is_up)
+        self.is_held_by(|node| node.is_up() && !node.spoiled && !node.is_in_repair())
     }
 
     /// Whether somebody would be left who holds all that any witness may know of, if this node lost
