@@ -462,6 +462,43 @@ fn writes_that_meet_and_reads_are_done_in_order_on_any_number_of_threads() {
     }
 }
 
+/// Whoever is woken by a completion may be the last owner: on the thread that has done the operation, while the
+/// others wait for their turn.
+#[test]
+fn the_last_owner_may_be_dropped_by_a_completion() {
+    struct LastOwner(Mutex<Option<StdFs>>);
+    impl Wake for LastOwner {
+        fn wake(self: Arc<Self>) {
+            drop(self.0.lock().unwrap().take());
+        }
+    }
+    for run_on in WAYS {
+        let folder = tempfile::tempdir().unwrap();
+        let open = || StdFs::open_with(folder.path(), settings(Writes::Auto, run_on)).unwrap();
+        let (fs, next) = (open(), open());
+        assert_eq!(run(&fs, Operation::Lock), Ok(Answer::Done));
+        // It takes a while, so that the read is not over before somebody waits for it.
+        drop(fs.start(Operation::Create {
+            name: name(),
+            length: LONG,
+        }));
+        let mut read = fs.start(Operation::Read {
+            name: name(),
+            offset: 0,
+            length: 1,
+        });
+        let owner = Waker::from(Arc::new(LastOwner(Mutex::new(Some(fs)))));
+        let _ = read.as_mut().poll(&mut Context::from_waker(&owner));
+        drop(owner);
+        let is_free = || run(&next, Operation::Lock).is_ok();
+        let tries = (0..1_000).find(|_| {
+            thread::sleep(std::time::Duration::from_millis(10));
+            is_free()
+        });
+        assert!(tries.is_some(), "{run_on:?}: the lock is never given up");
+    }
+}
+
 /// Each way of running operations.
 const WAYS: [RunOn; 3] = [
     RunOn::OWN_THREAD,
