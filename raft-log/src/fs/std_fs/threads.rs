@@ -51,11 +51,14 @@ impl Drop for Threads {
     fn drop(&mut self) {
         self.queue.jobs().takes_more = false;
         self.queue.changed.notify_all();
+        // A completion may wake, and so drop, the last owner on one of them, which may have the disk: the others
+        // end when it passes that on.
+        let me = thread::current().id();
+        if self.handles.iter().any(|handle| handle.thread().id() == me) {
+            return;
+        }
         for handle in self.handles.drain(..) {
-            // A completion may wake, and so drop, the last owner on one of them.
-            if handle.thread().id() != thread::current().id() {
-                let _ = handle.join();
-            }
+            let _ = handle.join();
         }
     }
 }
