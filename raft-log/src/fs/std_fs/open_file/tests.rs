@@ -193,6 +193,9 @@ fn a_file_that_refuses_direct_writes_is_written_buffered() {
     assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
     assert!(place.file.direct(refusing).unwrap().is_none());
     assert!(!place.file.takes_direct(0, &whole), "it is not tried again");
+    assert!(!place.write(0, &whole));
+    assert_eq!(place.file.unsynced, Unsynced::Content);
+    assert!(place.content()[..BLOCK] == [1; BLOCK]);
     place.file.sync().unwrap();
     assert!(!place.file.takes_direct(0, &whole));
 }
