@@ -481,8 +481,8 @@ mod checks {
         Ok(())
     }
 
-    /// Whether the leader has a progress for each other member, in the life that was admitted and as
-    /// the witness that it is or is not, and for nobody else.
+    /// Whether the leader has a progress for each other member, in the life that was admitted, as the
+    /// witness that it is or is not and with the vote that it has or has not, and for nobody else.
     fn sends_to_all(common: &Common, leader: &Leader) -> bool {
         let (followers, configuration) = (leader.followers(), common.configuration());
         let is_other = |id: NodeId| id != common.me.id;
@@ -492,16 +492,18 @@ mod checks {
             let others = members.filter(|(id, _)| is_other(**id));
             let others = others.map(|(id, member)| {
                 let peer = Peer::new(*id, member.incarnation);
-                (peer, member.role.is_witness())
+                (peer, member.role.is_witness(), member.role.votes())
             });
             let followed = followers.values();
-            return others.eq(followed.map(|one| (one.peer(), one.witness().is_some())));
+            return others
+                .eq(followed.map(|one| (one.peer(), one.witness().is_some(), one.votes())));
         }
         let mut sets = configuration.sets();
         let mut followed = followers.values();
         let fits = |one: &Progress| {
             configuration.admits(one.peer())
                 && one.witness().is_some() == configuration.is_witness(one.peer().id)
+                && one.votes() == configuration.votes(one.peer().id)
         };
         followed.all(fits)
             && sets.all(|set| {

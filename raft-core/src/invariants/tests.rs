@@ -6,7 +6,7 @@ use crate::chunk::ChunkBuilder;
 use crate::common::Common;
 use crate::common::applying::Applying;
 use crate::common::disk::Disk;
-use crate::configuration::Configuration;
+use crate::configuration::{Configuration, Member, MemberRole};
 use crate::error::Fault;
 use crate::hull::{Input, Setup};
 use crate::ids::{EntryId, Incarnation, Peer};
@@ -235,25 +235,33 @@ fn a_leader_sends_to_all_of_the_configuration_and_to_nobody_else() {
     }
 }
 
-/// Whom it sends to is looked at again when its log changes.
+/// Whom it sends to, and as what, is looked at again when its log changes.
 #[test]
-fn a_leader_that_sends_to_another_life_is_told_with_its_next_entry() {
+fn a_leader_that_takes_a_member_for_what_it_is_not_is_told_with_its_next_entry() {
     let leader = leading();
-    let mut later = leader.clone();
-    let last = later.last().index.next();
-    let mut builder = ChunkBuilder::new();
-    let lives = [
-        peer(1),
-        peer(2),
-        Peer::new(NodeId::new(3), Incarnation::new(9)),
-    ];
-    builder
-        .push_config(&Configuration::of_voters(lives))
-        .unwrap();
-    let chunk = builder.seal(Term::new(1), last, LogTime::ZERO, crc32c);
-    later.common_mut().append(chunk.unwrap());
-    let told = objection(later, &leader).unwrap();
-    assert!(told.contains("nobody else: [n2, n3]"), "{told}");
+    let another_life = Member::voter(Incarnation::new(9));
+    let a_learner = Member {
+        role: MemberRole::Learner,
+        ..Member::voter(Incarnation::new(3))
+    };
+    for third in [another_life, a_learner] {
+        let mut settled = Configuration::of_voters((1..=2).map(peer));
+        settled.members.insert(NodeId::new(3), third);
+        let joint = Configuration {
+            outgoing: Some(settled.members.clone()),
+            ..settled.clone()
+        };
+        for next in [settled, joint] {
+            let mut later = leader.clone();
+            let last = later.last().index.next();
+            let mut builder = ChunkBuilder::new();
+            builder.push_config(&next).unwrap();
+            let chunk = builder.seal(Term::new(1), last, LogTime::ZERO, crc32c);
+            later.common_mut().append(chunk.unwrap());
+            let told = objection(later, &leader).unwrap();
+            assert!(told.contains("nobody else: [n2, n3]"), "{told}");
+        }
+    }
 }
 
 #[test]

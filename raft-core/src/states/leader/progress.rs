@@ -265,6 +265,11 @@ impl Progress {
         self.witness
     }
 
+    /// Whether it votes in a half of the configuration in force.
+    pub(crate) const fn votes(&self) -> bool {
+        self.votes
+    }
+
     /// Whether `number` is the load this follower waits for.
     pub(crate) fn awaits(&self, number: u64) -> bool {
         self.loading == Some(number)
