@@ -111,7 +111,8 @@ pub struct Counterexample {
     pub script: Option<String>,
 }
 
-/// How often situations of Figure 8 (paper 5.4.2) were among the states, and of changes of members.
+/// How often situations of Figure 8 (paper 5.4.2) were among the states, of changes of members and of damaged
+/// disks.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Situations {
     /// (c): a leader has an entry of an earlier term on a majority of disks, uncommitted, and a
@@ -131,6 +132,12 @@ pub struct Situations {
     pub elected_in_joint: u64,
     /// A configuration is cut off a log.
     pub configuration_cut: u64,
+    /// A damaged disk loses what is committed.
+    pub committed_lost: u64,
+    /// On a damaged disk stands again what had been removed.
+    pub removed_again: u64,
+    /// A log that was damaged reaches as far again.
+    pub repaired: u64,
 }
 
 /// What is done so that fewer states need to be looked at. None of it changes what is found.

@@ -89,6 +89,9 @@ impl Knowledge {
             for (_, deed) in deeds.into_iter().filter(|(possible, _)| *possible) {
                 self.list_move(state, node, deed, moves);
             }
+            for writes in 0..view.writes {
+                self.list_move(state, node, Deed::Damage(writes), moves);
+            }
             let asked = view.settled.filter(|_| view.role == Role::Leader);
             for wish in asked
                 .into_iter()
@@ -142,6 +145,7 @@ impl Knowledge {
             Deed::TimeOut => Some(Bound::Elections),
             Deed::Propose => Some(Bound::Slots),
             Deed::Change(_) => Some(Bound::Changes),
+            Deed::Damage(_) => Some(Bound::Damages),
             Deed::Crash => Some(Bound::Crashes),
             Deed::Stall => Some(Bound::Stalls),
             Deed::Receive(_) | Deed::Wait | Deed::Sync => None,

@@ -14,9 +14,9 @@ use raft_core::configuration::{Configuration, Member, MemberRole};
 use raft_core::error::OpenError;
 use raft_core::few::Few;
 use raft_core::hull::{Hull, Input, Loaded, Proposals, Reconfigure, Setup};
-use raft_core::ids::{Incarnation, LogIndex, NodeId, Peer, Ticket};
+use raft_core::ids::{EntryId, Incarnation, LogIndex, NodeId, Peer, Ticket};
 use raft_core::log::memory::MemoryLog;
-use raft_core::log::{Durable, HardState, LogError, Write};
+use raft_core::log::{Durable, HardState, LogError, Recovered, Write};
 use raft_core::message::{Lane, Message};
 use raft_core::record::{ClientHeader, Record};
 use raft_core::settings::Settings;
@@ -40,6 +40,16 @@ pub(super) struct Node {
     /// What of it would survive a crash.
     disk: MemoryLog,
     unsynced: VecDeque<Unsynced>,
+    /// What the disk held before each write that changed its entries, where disks can be damaged.
+    earlier: Option<Vec<MemoryLog>>,
+    lost: Option<Lost>,
+}
+
+/// What the disk held before it was damaged, until the log reaches as far again.
+#[derive(Clone, Hash, Debug)]
+struct Lost {
+    through: EntryId,
+    entries: Vec<Entry>,
 }
 
 /// What was written and may be lost.
@@ -70,6 +80,9 @@ pub(super) enum Act<'a> {
     Sync,
     /// The node loses all that is not durable, and begins again.
     Crash,
+    /// The same, and of what changed the entries on its disk all after so many writes can't be read any
+    /// more, which it finds when it begins again. A removal may be among that.
+    Damage(u8),
 }
 
 /// What a node did.
@@ -131,7 +144,7 @@ impl Node {
         let witness = world.is_witness(place);
         let (clock, disk) = (Time::from_millis(1), MemoryLog::new());
         let known = (peer(place), witness);
-        let hull = open(known, &founding, world.settings(), &disk, clock)?;
+        let hull = open(known, &founding, world.settings(), disk.recovered(), clock)?;
         let mut node = Self {
             hull,
             founding,
@@ -141,6 +154,8 @@ impl Node {
             log: disk.clone(),
             disk,
             unsynced: VecDeque::new(),
+            earlier: (world.damages > 0).then(Vec::new),
+            lost: None,
         };
         let mut done = Done::default();
         node.settle(&mut done);
@@ -183,6 +198,18 @@ impl Node {
         entries_of(&self.disk)
     }
 
+    /// How many writes have changed the entries on the disk, where it can be damaged.
+    pub(super) fn writes(&self) -> u8 {
+        let writes = self.earlier.as_ref().map_or(0, Vec::len);
+        u8::try_from(writes).unwrap_or(u8::MAX)
+    }
+
+    /// What the disk held before it was damaged, until the log reaches as far again.
+    pub(super) fn lost(&self) -> Vec<Entry> {
+        let lost = self.lost.as_ref();
+        lost.map_or_else(Vec::new, |lost| lost.entries.clone())
+    }
+
     /// The log in memory that writes to the disk become part of.
     pub(super) const fn disk(&self) -> &MemoryLog {
         &self.disk
@@ -193,6 +220,10 @@ impl Node {
         self.hull.fingerprint(into);
         (self.stalled, self.can_wait()).hash(into);
         self.entries().hash(into);
+        for earlier in self.earlier.iter().flatten() {
+            entries_of(earlier).hash(into);
+        }
+        self.lost.hash(into);
         if self.stalled {
             let hard = self.disk.recovered().hard;
             (self.durable(), hard.term, hard.vote).hash(into);
@@ -223,6 +254,12 @@ impl Node {
             Act::Stall => self.stalled = true,
             Act::Sync => self.stalled = false,
             Act::Crash => self.crash(&mut done),
+            Act::Damage(writes) => {
+                if let Err(error) = self.damage(usize::from(writes)) {
+                    done.refused = Some(error);
+                }
+                self.crash(&mut done);
+            }
         }
         self.settle(&mut done);
         done
@@ -247,16 +284,48 @@ impl Node {
         self.unsynced.clear();
         self.log = self.disk.clone();
         let (me, settings) = (self.hull.me(), *self.hull.settings());
+        let recovered = Recovered {
+            lost_through: self.lost.as_ref().map(|lost| lost.through),
+            ..self.disk.recovered()
+        };
         match open(
             (me, self.witness),
             &self.founding,
             settings,
-            &self.disk,
+            recovered,
             self.clock,
         ) {
             Ok(hull) => self.hull = hull,
             Err(error) => done.not_opened = Some(error),
         }
+    }
+
+    /// The entries are again what they were after so many writes. Term and vote are said again in each
+    /// frame, and so is how far the log reached: that much is known (`raft_log`'s damage.rs).
+    fn damage(&mut self, writes: usize) -> Result<(), LogError> {
+        let Some(earlier) = self.earlier.as_mut().filter(|all| writes < all.len()) else {
+            return Ok(());
+        };
+        let gone = earlier.split_off(writes);
+        let Some(left) = gone.first() else {
+            return Ok(());
+        };
+        let mut left = left.clone();
+        let hard = self.disk.recovered().hard;
+        left.write(Write {
+            identity: None,
+            ..Write::of_identity(hard, Bytes::new())
+        })?;
+        let mut entries = entries_of(&self.disk);
+        let before = self.lost.take();
+        let ends = gone.iter().map(MemoryLog::last_id);
+        let ends = ends.chain([self.disk.last_id()]);
+        let through = ends.chain(before.as_ref().map(|lost| lost.through)).max();
+        entries.extend(before.into_iter().flat_map(|lost| lost.entries));
+        entries.retain(|entry| !entries_of(&left).contains(entry));
+        self.lost = through.map(|through| Lost { through, entries });
+        self.disk = left;
+        Ok(())
     }
 
     fn settle(&mut self, done: &mut Done) {
@@ -309,9 +378,21 @@ impl Node {
                 identity: None,
                 ..Write::of_identity(unsynced.hard, Bytes::new())
             };
+            let changes = write.truncate_from.is_some() || !write.append.is_empty();
+            if let Some(earlier) = self.earlier.as_mut().filter(|_| changes) {
+                earlier.push(self.disk.clone());
+            }
             match self.disk.write(write) {
                 Ok(_) => self.step(Input::Durable(unsynced.durable)),
                 Err(error) => done.refused = Some(error),
+            }
+            let reached = self.disk.last_id();
+            if self
+                .lost
+                .as_ref()
+                .is_some_and(|lost| lost.through <= reached)
+            {
+                self.lost = None;
             }
         }
     }
@@ -361,10 +442,9 @@ fn open(
     (me, witness): (Peer, bool),
     founding: &Configuration,
     settings: Settings,
-    disk: &MemoryLog,
+    recovered: Recovered,
     now: Time,
 ) -> Result<Hull, OpenError> {
-    let recovered = disk.recovered();
     let setup = Setup {
         me,
         founding: founding.clone(),

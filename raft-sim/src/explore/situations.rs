@@ -18,6 +18,9 @@ impl Situations {
         self.members_changed += other.members_changed;
         self.elected_in_joint += other.elected_in_joint;
         self.configuration_cut += other.configuration_cut;
+        self.committed_lost += other.committed_lost;
+        self.removed_again += other.removed_again;
+        self.repaired += other.repaired;
     }
 }
 
@@ -40,6 +43,7 @@ impl Seen<'_> {
         if self.members_change {
             self.count_changes(all);
         }
+        self.count_damage(all);
     }
 
     fn count_changes(&self, all: &mut Situations) {
@@ -58,6 +62,21 @@ impl Seen<'_> {
         all.members_changed += u64::from(changed);
         all.elected_in_joint += u64::from(elected && in_joint);
         all.configuration_cut += u64::from(cut);
+    }
+
+    fn count_damage(&self, all: &mut Situations) {
+        let (before, own) = (self.own_before, self.views[self.own]);
+        let fresh = |entry: &Entry| !before.lost.contains(entry);
+        let mut lost = own.lost.iter().filter(|entry| fresh(entry)).peekable();
+        let damaged = lost.peek().is_some();
+        let committed = |entry: &Entry| {
+            let mut committed = self.past.committed().iter();
+            committed.any(|(known, _)| known.is(entry))
+        };
+        let again = |entry: &Entry| !holds(&before.durable, entry);
+        all.committed_lost += u64::from(lost.any(committed));
+        all.removed_again += u64::from(damaged && own.durable.iter().any(again));
+        all.repaired += u64::from(!before.lost.is_empty() && own.lost.is_empty());
     }
 
     fn count_figure_8(&self, lost_writes: bool, all: &mut Situations) {

@@ -28,6 +28,7 @@ pub(super) enum Bound {
     Stalls,
     Ticks,
     Changes,
+    Damages,
 }
 
 /// States in a row, each after the word that says where it came from.
@@ -87,7 +88,7 @@ impl Spent {
 }
 
 impl Bound {
-    pub(super) const ALL: [Self; 7] = [
+    pub(super) const ALL: [Self; 8] = [
         Self::Elections,
         Self::Slots,
         Self::Crashes,
@@ -95,6 +96,7 @@ impl Bound {
         Self::Stalls,
         Self::Ticks,
         Self::Changes,
+        Self::Damages,
     ];
 
     const fn shift(self) -> u32 {
@@ -106,6 +108,7 @@ impl Bound {
             Self::Stalls => 4,
             Self::Ticks => 5,
             Self::Changes => 6,
+            Self::Damages => 7,
         }
     }
 }

@@ -69,6 +69,9 @@ fn lines(happened: &Happened) -> Vec<String> {
         (Deed::Change(voters), _) => format!("n{id}: is asked for the members {}", Names(voters)),
         (Deed::Stall, _) => format!("n{id}: the disk stalls"),
         (Deed::Sync, _) => format!("n{id}: the disk makes everything durable"),
+        (Deed::Damage(writes), _) => format!(
+            "n{id}: crashes, and begins again with a damaged disk: of what was written {writes} writes are left"
+        ),
         (Deed::Crash, _) => format!("n{id}: crashes, and begins again with what is durable"),
         (Deed::Receive(_), Some(message)) => {
             let again = if happened.doubles {
@@ -92,7 +95,7 @@ fn lines(happened: &Happened) -> Vec<String> {
 }
 
 /// The same as a script, where scripts have all of it: they know no leader whose heartbeats are
-/// answered by sending everything again, and their clocks run for pre-votes.
+/// answered by sending everything again and no damaged disks, and their clocks run for pre-votes.
 pub(super) fn script(
     world: &World,
     happened: &[Happened],
@@ -137,7 +140,7 @@ fn commands(
     let hull = happened.before.hull();
     match happened.deed {
         Deed::TimeOut if hull.role() == Role::Leader => return None,
-        Deed::Wait => return None,
+        Deed::Wait | Deed::Damage(_) => return None,
         Deed::TimeOut => lines.push(format!("> timeout {id}")),
         Deed::Propose => {
             let letter = char::from(letter(hull.me().id));

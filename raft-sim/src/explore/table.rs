@@ -67,6 +67,10 @@ pub(super) struct View {
     pub(super) settled: Option<u8>,
     pub(super) log: Vec<Entry>,
     pub(super) durable: Vec<Entry>,
+    /// What the disk held before it was damaged, until the log reaches as far again.
+    pub(super) lost: Vec<Entry>,
+    /// After how many writes it can be damaged.
+    pub(super) writes: u8,
     pub(super) stalled: bool,
     pub(super) can_wait: bool,
 }
@@ -96,6 +100,8 @@ pub(super) enum Deed {
     Sync,
     Crash,
     Change(u8),
+    /// So many writes that changed entries are left.
+    Damage(u8),
     Receive(u32),
 }
 
@@ -272,6 +278,7 @@ impl Table {
             Deed::Sync => Act::Sync,
             Deed::Crash => Act::Crash,
             Deed::Change(voters) => Act::Change(voters),
+            Deed::Damage(writes) => Act::Damage(writes),
             Deed::Receive(message) => Act::Receive(self.message(message)),
         }
     }
@@ -298,6 +305,7 @@ impl Table {
         let (before, after) = (&self.local(local).view, &self.local(step.next).view);
         let notable = before.log != after.log
             || before.durable != after.durable
+            || before.lost != after.lost
             || before.commit != after.commit
             || before.role != after.role
             || before.term != after.term
@@ -406,6 +414,8 @@ impl View {
             settled: Sets::of(hull.configuration()).settled(),
             log: node.entries(),
             durable: node.durable(),
+            lost: node.lost(),
+            writes: node.writes(),
             stalled: node.is_stalled(),
             can_wait: node.can_wait(),
         }
@@ -421,7 +431,8 @@ impl Deed {
             3 => Self::Stall,
             4 => Self::Sync,
             5 => Self::Crash,
-            8..FIRST_MESSAGE => Self::Change((number - 8) as u8),
+            8..FIRST_DAMAGE => Self::Change((number - 8) as u8),
+            FIRST_DAMAGE..FIRST_MESSAGE => Self::Damage((number - FIRST_DAMAGE) as u8),
             message => Self::Receive(message.saturating_sub(FIRST_MESSAGE)),
         }
     }
@@ -435,6 +446,7 @@ impl Deed {
             Self::Sync => 4,
             Self::Crash => 5,
             Self::Change(voters) => 8 + u32::from(voters),
+            Self::Damage(writes) => FIRST_DAMAGE + u32::from(writes),
             Self::Receive(message) => message.saturating_add(FIRST_MESSAGE),
         }
     }
@@ -455,8 +467,10 @@ pub(super) fn fingerprint(node: &Node) -> [u32; 4] {
     [one >> 32, one, other >> 32, other].map(|word| word as u32)
 }
 
-/// Deeds that are messages have numbers from here on; before them are all sets of voters.
-const FIRST_MESSAGE: u32 = 8 + (1 << super::worlds::MAX_NODES);
+/// Deeds that are damage have numbers from here on; before them are all sets of voters.
+const FIRST_DAMAGE: u32 = 8 + (1 << super::worlds::MAX_NODES);
+/// Deeds that are messages have numbers from here on.
+const FIRST_MESSAGE: u32 = FIRST_DAMAGE + (1 << u8::BITS);
 /// About what a node in one state takes, most of it its hull.
 const BYTES_OF_LOCAL: usize = 6_000;
 /// About what one step takes.

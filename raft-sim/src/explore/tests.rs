@@ -115,6 +115,22 @@ fn a_configuration_is_cut_off_when_its_leader_is_replaced() {
     assert!(all_of(world).situations.configuration_cut > 0);
 }
 
+/// One election is too few for anything to be removed, and two are too many for a test without optimisation.
+#[test]
+fn everything_holds_when_a_disk_is_damaged() {
+    let world = World {
+        elections: 2,
+        slots: 0,
+        ticks: 0,
+        in_flight: Some(1),
+        ..World::repair()
+    };
+    let situations = all_of(world).situations;
+    assert!(situations.committed_lost > 0);
+    assert!(situations.removed_again > 0);
+    assert!(situations.repaired > 0);
+}
+
 #[test]
 fn a_limit_is_told() {
     let explored = explore(&small(), None, |progress| {
@@ -150,6 +166,12 @@ fn bounds_out_of_range_are_refused() {
         ..World::witness()
     };
     assert_eq!(error.validate().unwrap_err().bound, "joiners");
+    assert!(World::named("repair").unwrap().validate().is_ok());
+    let error = World {
+        damages: 1,
+        ..World::witness()
+    };
+    assert_eq!(error.validate().unwrap_err().bound, "damages");
 }
 
 /// All states of all nodes together that are met, under all names, and those right after a crash.
@@ -282,6 +304,17 @@ fn reductions_miss_nothing_of_a_change_of_members() {
         ..changing()
     };
     reductions_miss_nothing(world, &[Reductions::of(&world)]);
+}
+
+#[test]
+fn reductions_miss_nothing_of_a_damaged_disk() {
+    let world = World {
+        elections: 1,
+        crashes: 1,
+        in_flight: Some(1),
+        ..World::repair()
+    };
+    reductions_miss_nothing(world, &EACH);
 }
 
 #[test]

@@ -31,6 +31,9 @@ pub struct World {
     /// How often a disk stops making things durable until it is synced. What is unsynced is lost in
     /// a crash.
     pub stalls: u8,
+    /// How often a disk is damaged: a node crashes, and of what was durable all from some write on is lost,
+    /// as it finds when it begins again. Not together with witnesses or joiners.
+    pub damages: u8,
     /// How often a leader's heartbeats fall due and what is unanswered is sent again, beyond what
     /// each sends at once when it is elected.
     pub ticks: u8,
@@ -57,6 +60,7 @@ impl World {
             crashes: 1,
             doubles: 1,
             stalls: 0,
+            damages: 0,
             ticks: 0,
             heartbeats: false,
             in_flight: Some(2),
@@ -77,6 +81,7 @@ impl World {
             crashes: 1,
             doubles: 0,
             stalls: 1,
+            damages: 0,
             ticks: 0,
             heartbeats: false,
             in_flight: Some(2),
@@ -98,6 +103,7 @@ impl World {
             crashes: 1,
             doubles: 0,
             stalls: 1,
+            damages: 0,
             ticks: 2,
             heartbeats: false,
             in_flight: Some(1),
@@ -119,7 +125,30 @@ impl World {
             crashes: 1,
             doubles: 0,
             stalls: 0,
+            damages: 0,
             ticks: 0,
+            heartbeats: false,
+            in_flight: Some(2),
+            pre_vote: false,
+            single: false,
+        }
+    }
+
+    /// The world in which a disk is damaged: what a node acknowledged is gone, and what it had removed may
+    /// stand there again.
+    pub const fn repair() -> Self {
+        Self {
+            nodes: 3,
+            witnesses: 0,
+            joiners: 0,
+            changes: 0,
+            elections: 3,
+            slots: 1,
+            crashes: 0,
+            doubles: 0,
+            stalls: 0,
+            damages: 1,
+            ticks: 1,
             heartbeats: false,
             in_flight: Some(2),
             pre_vote: false,
@@ -134,12 +163,19 @@ impl World {
             "two-entries" => Some(Self::two_entries()),
             "witness" => Some(Self::witness()),
             "reconfigure" => Some(Self::reconfigure()),
+            "repair" => Some(Self::repair()),
             _ => None,
         }
     }
 
     /// The names that [`World::named`] knows.
-    pub const NAMES: [&str; 4] = ["figure-8", "two-entries", "witness", "reconfigure"];
+    pub const NAMES: [&str; 5] = [
+        "figure-8",
+        "two-entries",
+        "witness",
+        "reconfigure",
+        "repair",
+    ];
 
     /// Whether the bounds can be explored.
     ///
@@ -162,6 +198,7 @@ impl World {
             ("crashes", self.crashes, 0, MAX_BOUND),
             ("doubles", self.doubles, 0, MAX_BOUND),
             ("stalls", self.stalls, 0, MAX_BOUND),
+            ("damages", self.damages, 0, self.most_damages()),
             ("ticks", self.ticks, 0, MAX_BOUND),
             ("in-flight", self.in_flight.unwrap_or(1), 1, MAX_BOUND),
         ];
@@ -176,6 +213,13 @@ impl World {
                 most,
             }),
             None => Ok(()),
+        }
+    }
+
+    const fn most_damages(&self) -> u8 {
+        match (self.witnesses, self.joiners, self.changes) {
+            (0, 0, 0) => MAX_BOUND,
+            _ => 0,
         }
     }
 
@@ -211,6 +255,7 @@ impl World {
             Bound::Stalls => self.stalls,
             Bound::Ticks => self.ticks,
             Bound::Changes => self.changes,
+            Bound::Damages => self.damages,
         }
     }
 

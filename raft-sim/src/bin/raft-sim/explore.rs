@@ -12,7 +12,7 @@ use crate::arguments::{duration, jobs};
 
 #[derive(Args, Debug)]
 pub(crate) struct Explore {
-    /// Which world: figure-8, two-entries, witness or reconfigure. The bounds below replace its own.
+    /// Which world: figure-8, two-entries, witness, reconfigure or repair. The bounds below replace its own.
     #[arg(value_parser = World::NAMES)]
     world: String,
     /// How many nodes, 1 to 5.
@@ -42,6 +42,9 @@ pub(crate) struct Explore {
     /// How often a disk stops making things durable until it is synced.
     #[arg(long, value_name = "N")]
     stalls: Option<u8>,
+    /// How often a disk is damaged, and a node loses what was durable.
+    #[arg(long, value_name = "N")]
+    damages: Option<u8>,
     /// How often a leader's heartbeats fall due and it sends again what is unanswered.
     #[arg(long, value_name = "N")]
     ticks: Option<u8>,
@@ -87,6 +90,7 @@ impl Explore {
             crashes: self.crashes.unwrap_or(named.crashes),
             doubles: self.doubles.unwrap_or(named.doubles),
             stalls: self.stalls.unwrap_or(named.stalls),
+            damages: self.damages.unwrap_or(named.damages),
             ticks: self.ticks.unwrap_or(named.ticks),
             in_flight: match self.in_flight {
                 Some(0) => None,
@@ -178,6 +182,13 @@ fn print(explored: &Explored, elapsed: Duration) -> io::Result<()> {
             situations.members_changed, situations.elected_in_joint, situations.configuration_cut
         )?;
     }
+    if situations.committed_lost > 0 {
+        writeln!(
+            out,
+            "Damage: committed entries lost {}, removed ones there again {}, logs whole again {} times",
+            situations.committed_lost, situations.removed_again, situations.repaired
+        )?;
+    }
     match &explored.verdict {
         Verdict::Complete => writeln!(out, "complete: everything holds in all of them"),
         Verdict::BoundedOut(stop) => writeln!(
@@ -240,6 +251,9 @@ fn object(arguments: &Explore, explored: &Explored, elapsed: Duration) -> serde_
             "members_changed": situations.members_changed,
             "elected_in_joint": situations.elected_in_joint,
             "configuration_cut": situations.configuration_cut,
+            "committed_lost": situations.committed_lost,
+            "removed_again": situations.removed_again,
+            "repaired": situations.repaired,
         },
     })
 }

@@ -44,6 +44,8 @@ fn view(term: u64, log: &[Entry]) -> View {
         settled: None,
         log: log.to_vec(),
         durable: log.to_vec(),
+        lost: Vec::new(),
+        writes: 0,
         stalled: false,
         can_wait: false,
     }
