@@ -111,8 +111,8 @@ pub struct Counterexample {
     pub script: Option<String>,
 }
 
-/// How often situations of Figure 8 (paper 5.4.2) were among the states, of changes of members and of damaged
-/// disks.
+/// How often situations of Figure 8 (paper 5.4.2) were among the states, of changes of members, of damaged
+/// disks and of reads.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Situations {
     /// (c): a leader has an entry of an earlier term on a majority of disks, uncommitted, and a
@@ -138,6 +138,10 @@ pub struct Situations {
     pub removed_again: u64,
     /// A log that was damaged reaches as far again.
     pub repaired: u64,
+    /// A leader is asked for a read while another leads a later term.
+    pub asked_too_late: u64,
+    /// A leader lets a client read.
+    pub reads_answered: u64,
 }
 
 /// What is done so that fewer states need to be looked at. None of it changes what is found.

@@ -82,6 +82,7 @@ impl Knowledge {
                 (true, Deed::TimeOut),
                 (view.can_wait, Deed::Wait),
                 (view.role == Role::Leader, Deed::Propose),
+                (view.role == Role::Leader && !view.reading, Deed::Read),
                 (!view.stalled, Deed::Stall),
                 (view.stalled, Deed::Sync),
                 (true, Deed::Crash),
@@ -144,6 +145,7 @@ impl Knowledge {
             Deed::TimeOut if leads && !to.crashes => Some(Bound::Ticks),
             Deed::TimeOut => Some(Bound::Elections),
             Deed::Propose => Some(Bound::Slots),
+            Deed::Read => Some(Bound::Reads),
             Deed::Change(_) => Some(Bound::Changes),
             Deed::Damage(_) => Some(Bound::Damages),
             Deed::Crash => Some(Bound::Crashes),
@@ -205,7 +207,7 @@ impl Knowledge {
             return Err(Obstacle::Broken(breach.clone()));
         }
         state.locals[node] = step.next;
-        if step.notable || !step.applied.is_empty() {
+        if step.notable || step.read.is_some() || !step.applied.is_empty() {
             let past = state.past;
             let over = self.earliest_term(state);
             let question = Question::Past {

@@ -13,7 +13,7 @@ use raft_core::chunk::Chunk;
 use raft_core::configuration::{Configuration, Member, MemberRole};
 use raft_core::error::OpenError;
 use raft_core::few::Few;
-use raft_core::hull::{Hull, Input, Loaded, Proposals, Reconfigure, Setup};
+use raft_core::hull::{Hull, Input, Loaded, Outcome, Proposals, Reconfigure, Setup};
 use raft_core::ids::{EntryId, Incarnation, LogIndex, NodeId, Peer, Ticket};
 use raft_core::log::memory::MemoryLog;
 use raft_core::log::{Durable, HardState, LogError, Recovered, Write};
@@ -43,6 +43,10 @@ pub(super) struct Node {
     /// What the disk held before each write that changed its entries, where disks can be damaged.
     earlier: Option<Vec<MemoryLog>>,
     lost: Option<Lost>,
+    /// Whether somebody waits to hear from which index on to read.
+    reading: bool,
+    /// Whether anybody ever does.
+    read: bool,
 }
 
 /// What the disk held before it was damaged, until the log reaches as far again.
@@ -72,6 +76,8 @@ pub(super) enum Act<'a> {
     Wait,
     /// A client proposes a command.
     Propose,
+    /// A client wants to read.
+    Read,
     /// Somebody asks for these voters, each a bit at its place.
     Change(u8),
     /// From now on nothing that is written becomes durable.
@@ -91,11 +97,24 @@ pub(super) struct Done {
     pub(super) sent: Vec<Message>,
     /// What was handed to the state machine.
     pub(super) applied: Vec<Entry>,
+    /// What became of a read that was asked for.
+    pub(super) read: Option<Read>,
     pub(super) events: Vec<Event>,
     /// How the log refused, if the hull broke its contract.
     pub(super) refused: Option<LogError>,
     /// Why what the disk holds can't be opened.
     pub(super) not_opened: Option<OpenError>,
+}
+
+/// What became of a read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Read {
+    /// It waits.
+    Asked,
+    /// It may be answered from this index on.
+    At(u64),
+    /// It will not be answered: it was refused, or the node crashed.
+    Over,
 }
 
 /// One entry, as far as two can differ.
@@ -117,6 +136,9 @@ impl Entry {
             && (open || (self.content, self.sets) == (other.content, other.sets))
     }
 }
+
+/// The ticket of reads: one waits at a time. All else has the ticket zero.
+const READ: Ticket = Ticket::new(1);
 
 /// What a witness has in place of an entry's content.
 const LEFT_OUT: u8 = 2;
@@ -156,6 +178,8 @@ impl Node {
             unsynced: VecDeque::new(),
             earlier: (world.damages > 0).then(Vec::new),
             lost: None,
+            reading: false,
+            read: world.reads > 0,
         };
         let mut done = Done::default();
         node.settle(&mut done);
@@ -173,6 +197,15 @@ impl Node {
     /// Who voted at the beginning.
     pub(super) fn founding(&self) -> Sets {
         Sets::of(&self.founding)
+    }
+
+    /// Whether clients read.
+    pub(super) const fn is_read(&self) -> bool {
+        self.read
+    }
+
+    pub(super) const fn is_reading(&self) -> bool {
+        self.reading
     }
 
     pub(super) const fn is_stalled(&self) -> bool {
@@ -218,7 +251,7 @@ impl Node {
     /// Feeds all that decides what this node does next.
     pub(super) fn fingerprint(&self, into: &mut impl Hasher) {
         self.hull.fingerprint(into);
-        (self.stalled, self.can_wait()).hash(into);
+        (self.stalled, self.can_wait(), self.reading).hash(into);
         self.entries().hash(into);
         for earlier in self.earlier.iter().flatten() {
             entries_of(earlier).hash(into);
@@ -247,6 +280,10 @@ impl Node {
                 self.clock = self.hull.deadline().unwrap_or(self.clock).max(self.clock);
             }
             Act::Propose => self.propose(),
+            Act::Read => {
+                (self.reading, done.read) = (true, Some(Read::Asked));
+                self.step(Input::Read(vec![READ]));
+            }
             Act::Change(voters) => self.step(Input::Reconfigure(Reconfigure {
                 ticket: Ticket::new(0),
                 target: members_of(voters),
@@ -281,6 +318,9 @@ impl Node {
 
     fn crash(&mut self, done: &mut Done) {
         self.stalled = false;
+        if std::mem::take(&mut self.reading) {
+            done.read = Some(Read::Over);
+        }
         self.unsynced.clear();
         self.log = self.disk.clone();
         let (me, settings) = (self.hull.me(), *self.hull.settings());
@@ -340,7 +380,15 @@ impl Node {
             while let Some(event) = self.hull.next_event() {
                 done.events.push(event);
             }
-            while self.hull.next_resolved().is_some() {}
+            while let Some(resolved) = self.hull.next_resolved() {
+                if resolved.ticket == READ {
+                    self.reading = false;
+                    done.read = Some(match resolved.outcome {
+                        Outcome::ReadAt(index) => Read::At(index.get()),
+                        _ => Read::Over,
+                    });
+                }
+            }
             let applied = self.apply(done);
             let loaded = self.load() || loaded;
             quiet = !wrote && !loaded && !applied;

@@ -10,7 +10,7 @@ use raft_core::states::Role;
 
 use super::alike::{Images, Renamings};
 use super::members;
-use super::node::{Done, Entry, Node, letter};
+use super::node::{Done, Entry, Node, Read, letter};
 use super::slices::Slices;
 use super::table::{Table, View, place_of};
 use super::{Breach, Stop};
@@ -23,6 +23,8 @@ pub(super) struct Past {
     winners: Vec<Option<u8>>,
     /// What was ever committed, with the term of who said so first.
     committed: Vec<(Entry, u64)>,
+    /// Of each node that was asked for a read, how many entries were committed then.
+    reads: BTreeMap<u8, usize>,
 }
 
 /// All pasts met so far, each with a number.
@@ -80,9 +82,10 @@ impl Pasts {
             let (before, step) = table.step_from(number);
             let after = &table.local(step.next).view;
             let node = place_of(before.node.hull().me().id);
-            let next = self
-                .get(past)
-                .after(node, &before.view, after, &step.applied);
+            let known = self.get(past);
+            let next = known
+                .after(node, &before.view, after, &step.applied)
+                .and_then(|next| next.after_read(node, known, step.read));
             let next = next.map(|next| self.intern(&next.without(over), &table.renamings));
             self.outcomes.push(next);
         }
@@ -136,6 +139,32 @@ impl Past {
         Ok(past)
     }
 
+    /// The same after what became of a read at a node. Nothing was known of it before `known`.
+    fn after_read(mut self, node: usize, known: &Self, read: Option<Read>) -> Result<Self, Breach> {
+        let this = u8::try_from(node).unwrap_or(u8::MAX);
+        match read {
+            None => {}
+            Some(Read::Asked) => {
+                self.reads.insert(this, known.committed.len());
+            }
+            Some(Read::Over) => {
+                self.reads.remove(&this);
+            }
+            Some(Read::At(index)) => {
+                let asked = self.reads.remove(&this);
+                let least = asked.unwrap_or(known.committed.len());
+                if index < least as u64 {
+                    let this = this + 1;
+                    let text = format!(
+                        "n{this} lets a client read from {index} on; {least} were committed when it asked"
+                    );
+                    return Err(Breach::new(property::READS, text));
+                }
+            }
+        }
+        Ok(self)
+    }
+
     /// Without what makes no difference when no node will be in a term before `over` again: who
     /// won those terms, and in which of them an entry was committed.
     fn without(mut self, over: u64) -> Self {
@@ -172,6 +201,11 @@ impl Past {
         Self {
             winners: self.winners.iter().map(|node| node.map(name)).collect(),
             committed: committed.collect(),
+            reads: self
+                .reads
+                .iter()
+                .map(|(node, least)| (name(*node), *least))
+                .collect(),
         }
     }
 

@@ -21,6 +21,8 @@ impl Situations {
         self.committed_lost += other.committed_lost;
         self.removed_again += other.removed_again;
         self.repaired += other.repaired;
+        self.asked_too_late += other.asked_too_late;
+        self.reads_answered += other.reads_answered;
     }
 }
 
@@ -44,6 +46,7 @@ impl Seen<'_> {
             self.count_changes(all);
         }
         self.count_damage(all);
+        self.count_reads(all);
     }
 
     fn count_changes(&self, all: &mut Situations) {
@@ -77,6 +80,15 @@ impl Seen<'_> {
         all.committed_lost += u64::from(lost.any(committed));
         all.removed_again += u64::from(damaged && own.durable.iter().any(again));
         all.repaired += u64::from(!before.lost.is_empty() && own.lost.is_empty());
+    }
+
+    fn count_reads(&self, all: &mut Situations) {
+        let (before, own) = (self.own_before, self.views[self.own]);
+        let mut others = self.views.iter();
+        let replaced = others.any(|view| view.role == Role::Leader && view.term > own.term);
+        let leads = own.role == Role::Leader && before.role == Role::Leader;
+        all.asked_too_late += u64::from(replaced && own.reading && !before.reading);
+        all.reads_answered += u64::from(leads && before.reading && !own.reading);
     }
 
     fn count_figure_8(&self, lost_writes: bool, all: &mut Situations) {

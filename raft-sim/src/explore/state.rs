@@ -14,7 +14,7 @@ pub(super) struct State {
     pub(super) net: Vec<u32>,
 }
 
-/// What was used up of a world's bounds, four bits each.
+/// What was used up of a world's bounds, three bits each.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub(super) struct Spent(u32);
 
@@ -29,6 +29,7 @@ pub(super) enum Bound {
     Ticks,
     Changes,
     Damages,
+    Reads,
 }
 
 /// States in a row, each after the word that says where it came from.
@@ -74,7 +75,7 @@ impl State {
 
 impl Spent {
     pub(super) const fn of(self, bound: Bound) -> u8 {
-        ((self.0 >> bound.shift()) & 15) as u8
+        ((self.0 >> bound.shift()) & 7) as u8
     }
 
     pub(super) const fn one_more(self, bound: Bound) -> Self {
@@ -88,7 +89,7 @@ impl Spent {
 }
 
 impl Bound {
-    pub(super) const ALL: [Self; 8] = [
+    pub(super) const ALL: [Self; 9] = [
         Self::Elections,
         Self::Slots,
         Self::Crashes,
@@ -97,10 +98,11 @@ impl Bound {
         Self::Ticks,
         Self::Changes,
         Self::Damages,
+        Self::Reads,
     ];
 
     const fn shift(self) -> u32 {
-        4 * match self {
+        3 * match self {
             Self::Elections => 0,
             Self::Slots => 1,
             Self::Crashes => 2,
@@ -109,6 +111,7 @@ impl Bound {
             Self::Ticks => 5,
             Self::Changes => 6,
             Self::Damages => 7,
+            Self::Reads => 8,
         }
     }
 }

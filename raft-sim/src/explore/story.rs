@@ -65,6 +65,7 @@ fn lines(happened: &Happened) -> Vec<String> {
         }
         (Deed::TimeOut, _) => format!("n{id}: the election timeout passes"),
         (Deed::Wait, _) => format!("n{id}: has not heard from its leader for long"),
+        (Deed::Read, _) => format!("n{id}: a client wants to read"),
         (Deed::Propose, _) => format!("n{id}: a client proposes a command"),
         (Deed::Change(voters), _) => format!("n{id}: is asked for the members {}", Names(voters)),
         (Deed::Stall, _) => format!("n{id}: the disk stalls"),
@@ -142,6 +143,7 @@ fn commands(
         Deed::TimeOut if hull.role() == Role::Leader => return None,
         Deed::Wait | Deed::Damage(_) => return None,
         Deed::TimeOut => lines.push(format!("> timeout {id}")),
+        Deed::Read => lines.push(format!("> read {id}")),
         Deed::Propose => {
             let letter = char::from(letter(hull.me().id));
             lines.push(format!("> propose {id} {letter}"));

@@ -14,7 +14,7 @@ use raft_core::states::Role;
 
 use super::alike::{Images, Renamings};
 use super::members::{Sets, renamed};
-use super::node::{Act, Entry, Node};
+use super::node::{Act, Entry, Node, Read};
 use super::past::local_violation;
 use super::slices::Slices;
 use super::useless::Simpler;
@@ -60,6 +60,8 @@ pub(super) struct View {
     pub(super) durable_vote: Option<NodeId>,
     /// Whether it makes a difference when a leader last heard of its followers.
     pub(super) counts_contact: bool,
+    /// Whether it makes a difference to a leader who answers its heartbeats.
+    pub(super) counts_answers: bool,
     pub(super) commit: usize,
     /// Who voted at the beginning, and who does by the configuration in force, if no change is
     /// under way.
@@ -72,6 +74,8 @@ pub(super) struct View {
     /// After how many writes it can be damaged.
     pub(super) writes: u8,
     pub(super) stalled: bool,
+    /// Whether a client waits to read.
+    pub(super) reading: bool,
     pub(super) can_wait: bool,
 }
 
@@ -83,9 +87,11 @@ pub(super) struct Step {
     pub(super) sends: Vec<u32>,
     /// Whether it makes no difference at all.
     pub(super) idle: bool,
-    /// Whether the log, the disk, the commit index, the role or the term changed.
+    /// Whether the log, the disk, the commit index, the role, the term or who waits to read changed.
     pub(super) notable: bool,
     pub(super) applied: Vec<Entry>,
+    /// What became of a read.
+    pub(super) read: Option<Read>,
     /// What is wrong with it, whatever the other nodes do.
     pub(super) breach: Option<Breach>,
 }
@@ -96,6 +102,7 @@ pub(super) enum Deed {
     TimeOut,
     Wait,
     Propose,
+    Read,
     Stall,
     Sync,
     Crash,
@@ -234,7 +241,7 @@ impl Table {
             orbit.push((
                 local,
                 deed,
-                done.applied,
+                (done.applied, done.read),
                 breach,
                 self.intern(node)?,
                 done.sent,
@@ -247,7 +254,8 @@ impl Table {
             .map(|(.., sent)| std::mem::take(sent))
             .collect();
         let sends = self.number_sends(sends);
-        for ((local, deed, applied, breach, next, _), sends) in orbit.into_iter().zip(sends) {
+        for ((local, deed, (applied, read), breach, next, _), sends) in orbit.into_iter().zip(sends)
+        {
             let (_, new) = self
                 .steps
                 .intern(&[local, deed.number()])
@@ -259,6 +267,7 @@ impl Table {
                     idle: false,
                     notable: false,
                     applied,
+                    read,
                     breach,
                 };
                 let step = self.compare(local, step);
@@ -274,6 +283,7 @@ impl Table {
             Deed::TimeOut => Act::TimeOut,
             Deed::Wait => Act::Wait,
             Deed::Propose => Act::Propose,
+            Deed::Read => Act::Read,
             Deed::Stall => Act::Stall,
             Deed::Sync => Act::Sync,
             Deed::Crash => Act::Crash,
@@ -306,6 +316,7 @@ impl Table {
         let notable = before.log != after.log
             || before.durable != after.durable
             || before.lost != after.lost
+            || before.reading != after.reading
             || before.commit != after.commit
             || before.role != after.role
             || before.term != after.term
@@ -409,6 +420,7 @@ impl View {
             durable_term: node.disk().recovered().hard.term.get(),
             durable_vote: node.disk().recovered().hard.vote,
             counts_contact: hull.settings().check_quorum,
+            counts_answers: hull.settings().check_quorum || node.is_read(),
             commit: usize::try_from(hull.commit_index().get()).unwrap_or(usize::MAX),
             founding: node.founding(),
             settled: Sets::of(hull.configuration()).settled(),
@@ -417,6 +429,7 @@ impl View {
             lost: node.lost(),
             writes: node.writes(),
             stalled: node.is_stalled(),
+            reading: node.is_reading(),
             can_wait: node.can_wait(),
         }
     }
@@ -431,6 +444,7 @@ impl Deed {
             3 => Self::Stall,
             4 => Self::Sync,
             5 => Self::Crash,
+            6 => Self::Read,
             8..FIRST_DAMAGE => Self::Change((number - 8) as u8),
             FIRST_DAMAGE..FIRST_MESSAGE => Self::Damage((number - FIRST_DAMAGE) as u8),
             message => Self::Receive(message.saturating_sub(FIRST_MESSAGE)),
@@ -445,6 +459,7 @@ impl Deed {
             Self::Stall => 3,
             Self::Sync => 4,
             Self::Crash => 5,
+            Self::Read => 6,
             Self::Change(voters) => 8 + u32::from(voters),
             Self::Damage(writes) => FIRST_DAMAGE + u32::from(writes),
             Self::Receive(message) => message.saturating_add(FIRST_MESSAGE),

@@ -132,6 +132,18 @@ fn everything_holds_when_a_disk_is_damaged() {
 }
 
 #[test]
+fn everything_holds_when_clients_read() {
+    let world = World {
+        ticks: 0,
+        slots: 0,
+        ..World::reads()
+    };
+    let situations = all_of(world).situations;
+    assert!(situations.reads_answered > 0);
+    assert!(situations.asked_too_late > 0);
+}
+
+#[test]
 fn a_limit_is_told() {
     let explored = explore(&small(), None, |progress| {
         if progress.states > 1 {
@@ -167,6 +179,7 @@ fn bounds_out_of_range_are_refused() {
     };
     assert_eq!(error.validate().unwrap_err().bound, "joiners");
     assert!(World::named("repair").unwrap().validate().is_ok());
+    assert!(World::named("reads").unwrap().validate().is_ok());
     let error = World {
         damages: 1,
         ..World::witness()
@@ -311,8 +324,21 @@ fn reductions_miss_nothing_of_a_damaged_disk() {
     let world = World {
         elections: 1,
         crashes: 1,
+        ticks: 0,
+        heartbeats: false,
         in_flight: Some(1),
         ..World::repair()
+    };
+    reductions_miss_nothing(world, &EACH);
+}
+
+#[test]
+fn reductions_miss_nothing_of_a_read() {
+    let world = World {
+        elections: 1,
+        slots: 0,
+        ticks: 0,
+        ..World::reads()
     };
     reductions_miss_nothing(world, &EACH);
 }

@@ -83,6 +83,7 @@ pub(super) struct Standing {
     is_candidate: bool,
     is_leader: bool,
     counts_contact: bool,
+    counts_answers: bool,
 }
 
 impl Standing {
@@ -93,7 +94,7 @@ impl Standing {
         let may_lead = self.term == term && (self.is_leader || self.is_candidate);
         term <= self.durable_term
             && match message.body {
-                Body::HeartbeatReply(_) => !(self.counts_contact && may_lead),
+                Body::HeartbeatReply(_) => !(self.counts_answers && may_lead),
                 Body::RequestVoteReply(RequestVoteReply { granted }) => {
                     !(granted && self.is_candidate && self.term == term)
                 }
@@ -122,6 +123,7 @@ impl View {
             is_candidate: self.role == Role::Candidate,
             is_leader: self.role == Role::Leader,
             counts_contact: self.counts_contact,
+            counts_answers: self.counts_answers,
         }
     }
 

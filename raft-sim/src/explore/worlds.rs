@@ -24,6 +24,9 @@ pub struct World {
     pub elections: u8,
     /// How many commands clients propose, beside the no-op of each new leader.
     pub slots: u8,
+    /// How often a client asks a leader from which index on it may read; of each leader, one at a time. Answers
+    /// need heartbeats.
+    pub reads: u8,
     /// How often a node crashes and begins again.
     pub crashes: u8,
     /// How often a message arrives and stays on its way, to arrive again.
@@ -57,6 +60,7 @@ impl World {
             changes: 0,
             elections: 4,
             slots: 1,
+            reads: 0,
             crashes: 1,
             doubles: 1,
             stalls: 0,
@@ -78,6 +82,7 @@ impl World {
             changes: 0,
             elections: 2,
             slots: 2,
+            reads: 0,
             crashes: 1,
             doubles: 0,
             stalls: 1,
@@ -100,6 +105,7 @@ impl World {
             changes: 0,
             elections: 2,
             slots: 1,
+            reads: 0,
             crashes: 1,
             doubles: 0,
             stalls: 1,
@@ -122,6 +128,7 @@ impl World {
             changes: 1,
             elections: 2,
             slots: 0,
+            reads: 0,
             crashes: 1,
             doubles: 0,
             stalls: 0,
@@ -142,14 +149,37 @@ impl World {
             witnesses: 0,
             joiners: 0,
             changes: 0,
-            elections: 3,
+            elections: 2,
             slots: 1,
+            reads: 0,
             crashes: 0,
             doubles: 0,
             stalls: 0,
             damages: 1,
             ticks: 1,
-            heartbeats: false,
+            heartbeats: true,
+            in_flight: Some(2),
+            pre_vote: false,
+            single: false,
+        }
+    }
+
+    /// The world in which clients read from leaders that may have been replaced.
+    pub const fn reads() -> Self {
+        Self {
+            nodes: 3,
+            witnesses: 0,
+            joiners: 0,
+            changes: 0,
+            elections: 2,
+            slots: 1,
+            reads: 1,
+            crashes: 0,
+            doubles: 0,
+            stalls: 0,
+            damages: 0,
+            ticks: 1,
+            heartbeats: true,
             in_flight: Some(2),
             pre_vote: false,
             single: false,
@@ -164,17 +194,19 @@ impl World {
             "witness" => Some(Self::witness()),
             "reconfigure" => Some(Self::reconfigure()),
             "repair" => Some(Self::repair()),
+            "reads" => Some(Self::reads()),
             _ => None,
         }
     }
 
     /// The names that [`World::named`] knows.
-    pub const NAMES: [&str; 5] = [
+    pub const NAMES: [&str; 6] = [
         "figure-8",
         "two-entries",
         "witness",
         "reconfigure",
         "repair",
+        "reads",
     ];
 
     /// Whether the bounds can be explored.
@@ -195,6 +227,7 @@ impl World {
             ("changes", self.changes, 0, MAX_BOUND),
             ("elections", self.elections, 0, MAX_BOUND),
             ("slots", self.slots, 0, MAX_BOUND),
+            ("reads", self.reads, 0, MAX_BOUND),
             ("crashes", self.crashes, 0, MAX_BOUND),
             ("doubles", self.doubles, 0, MAX_BOUND),
             ("stalls", self.stalls, 0, MAX_BOUND),
@@ -256,6 +289,7 @@ impl World {
             Bound::Ticks => self.ticks,
             Bound::Changes => self.changes,
             Bound::Damages => self.damages,
+            Bound::Reads => self.reads,
         }
     }
 
@@ -300,5 +334,5 @@ pub struct WorldError {
 
 /// More nodes make more states than any memory holds.
 pub(super) const MAX_NODES: usize = 5;
-/// Each bound is counted in four bits.
-const MAX_BOUND: u8 = 15;
+/// Each bound is counted in three bits.
+const MAX_BOUND: u8 = 7;

@@ -5,14 +5,16 @@ use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use raft_sim::explore::{Explored, Progress, Stop, Verdict, World, explore as explore_world};
+use raft_sim::explore::{
+    Explored, Progress, Situations, Stop, Verdict, World, explore as explore_world,
+};
 use serde_json::json;
 
 use crate::arguments::{duration, jobs};
 
 #[derive(Args, Debug)]
 pub(crate) struct Explore {
-    /// Which world: figure-8, two-entries, witness, reconfigure or repair. The bounds below replace its own.
+    /// Which world: figure-8, two-entries, witness, reconfigure, repair or reads. The bounds below replace its own.
     #[arg(value_parser = World::NAMES)]
     world: String,
     /// How many nodes, 1 to 5.
@@ -33,6 +35,9 @@ pub(crate) struct Explore {
     /// How many commands are proposed, beside each new leader's no-op.
     #[arg(long, value_name = "N")]
     slots: Option<u8>,
+    /// How often a client asks a leader from where on it may read.
+    #[arg(long, value_name = "N")]
+    reads: Option<u8>,
     /// How often a node crashes and begins again.
     #[arg(long, value_name = "N")]
     crashes: Option<u8>,
@@ -87,6 +92,7 @@ impl Explore {
             changes: self.changes.unwrap_or(named.changes),
             elections: self.elections.unwrap_or(named.elections),
             slots: self.slots.unwrap_or(named.slots),
+            reads: self.reads.unwrap_or(named.reads),
             crashes: self.crashes.unwrap_or(named.crashes),
             doubles: self.doubles.unwrap_or(named.doubles),
             stalls: self.stalls.unwrap_or(named.stalls),
@@ -166,6 +172,21 @@ fn print(explored: &Explored, elapsed: Duration) -> io::Result<()> {
         "{} ways between states, {} states of single nodes, {} steps of hulls, {} messages",
         progress.transitions, progress.locals, progress.steps, progress.messages
     )?;
+    print_situations(&mut out, situations)?;
+    match &explored.verdict {
+        Verdict::Complete => writeln!(out, "complete: everything holds in all of them"),
+        Verdict::BoundedOut(stop) => writeln!(
+            out,
+            "bounded out after {} states, {} of them left to go on from: {stop}",
+            progress.states,
+            progress.states - progress.expanded
+        ),
+        Verdict::Broken(found) => writeln!(out, "broken: {}: {}", found.property, found.text),
+    }
+}
+
+/// How often the rare situations were seen that the world is made for.
+fn print_situations(out: &mut impl io::Write, situations: &Situations) -> io::Result<()> {
     writeln!(
         out,
         "Figure 8: (c) {}, (d) {}, (e) {} times; two leaders at once {}, writes lost {} times",
@@ -189,16 +210,14 @@ fn print(explored: &Explored, elapsed: Duration) -> io::Result<()> {
             situations.committed_lost, situations.removed_again, situations.repaired
         )?;
     }
-    match &explored.verdict {
-        Verdict::Complete => writeln!(out, "complete: everything holds in all of them"),
-        Verdict::BoundedOut(stop) => writeln!(
+    if situations.reads_answered > 0 {
+        writeln!(
             out,
-            "bounded out after {} states, {} of them left to go on from: {stop}",
-            progress.states,
-            progress.states - progress.expanded
-        ),
-        Verdict::Broken(found) => writeln!(out, "broken: {}: {}", found.property, found.text),
+            "Reads: answered {}, asked of a leader that was replaced {} times",
+            situations.reads_answered, situations.asked_too_late
+        )?;
     }
+    Ok(())
 }
 
 fn short(progress: &Progress, elapsed: Duration) -> String {
@@ -254,6 +273,8 @@ fn object(arguments: &Explore, explored: &Explored, elapsed: Duration) -> serde_
             "committed_lost": situations.committed_lost,
             "removed_again": situations.removed_again,
             "repaired": situations.repaired,
+            "asked_too_late": situations.asked_too_late,
+            "reads_answered": situations.reads_answered,
         },
     })
 }

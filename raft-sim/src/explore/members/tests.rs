@@ -39,6 +39,7 @@ fn view(term: u64, log: &[Entry]) -> View {
         durable_term: term,
         durable_vote: None,
         counts_contact: false,
+        counts_answers: false,
         commit: 0,
         founding: FOUNDING,
         settled: None,
@@ -47,6 +48,7 @@ fn view(term: u64, log: &[Entry]) -> View {
         lost: Vec::new(),
         writes: 0,
         stalled: false,
+        reading: false,
         can_wait: false,
     }
 }
