@@ -44,6 +44,7 @@ mod moves;
 mod node;
 mod past;
 mod search;
+mod shelf;
 mod situations;
 mod slices;
 mod state;
@@ -111,8 +112,8 @@ pub struct Counterexample {
     pub script: Option<String>,
 }
 
-/// How often situations of Figure 8 (paper 5.4.2) were among the states, of changes of members, of damaged
-/// disks and of reads.
+/// How often situations of Figure 8 (paper 5.4.2) were among the states, and those that the other worlds are
+/// made for.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Situations {
     /// (c): a leader has an entry of an earlier term on a majority of disks, uncommitted, and a
@@ -142,6 +143,10 @@ pub struct Situations {
     pub asked_too_late: u64,
     /// A leader lets a client read.
     pub reads_answered: u64,
+    /// A node puts a snapshot in the place of a log that lacked what it stands for.
+    pub installed: u64,
+    /// The same, and something in the log was not what the leader has.
+    pub installed_over_others: u64,
 }
 
 /// What is done so that fewer states need to be looked at. None of it changes what is found.

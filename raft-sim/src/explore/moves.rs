@@ -83,6 +83,7 @@ impl Knowledge {
                 (view.can_wait, Deed::Wait),
                 (view.role == Role::Leader, Deed::Propose),
                 (view.role == Role::Leader && !view.reading, Deed::Read),
+                (true, Deed::Snapshot),
                 (!view.stalled, Deed::Stall),
                 (view.stalled, Deed::Sync),
                 (true, Deed::Crash),
@@ -119,8 +120,10 @@ impl Knowledge {
 
     fn list_move(&self, state: &State, node: usize, deed: Deed, moves: &mut Vec<Move>) {
         let view = &self.table.local(state.locals[node]).view;
-        let lasts_through_crash = matches!(deed, Deed::TimeOut | Deed::Stall | Deed::Receive(_))
-            && self.fuses_crash(view);
+        let lasts_through_crash = matches!(
+            deed,
+            Deed::TimeOut | Deed::Stall | Deed::Snapshot | Deed::Receive(_)
+        ) && self.fuses_crash(view);
         for crashes in [false, true] {
             for doubles in [false, true] {
                 let to = Move {
@@ -146,6 +149,7 @@ impl Knowledge {
             Deed::TimeOut => Some(Bound::Elections),
             Deed::Propose => Some(Bound::Slots),
             Deed::Read => Some(Bound::Reads),
+            Deed::Snapshot => Some(Bound::Snapshots),
             Deed::Change(_) => Some(Bound::Changes),
             Deed::Damage(_) => Some(Bound::Damages),
             Deed::Crash => Some(Bound::Crashes),

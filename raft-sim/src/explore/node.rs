@@ -16,7 +16,7 @@ use raft_core::few::Few;
 use raft_core::hull::{Hull, Input, Loaded, Outcome, Proposals, Reconfigure, Setup};
 use raft_core::ids::{EntryId, Incarnation, LogIndex, NodeId, Peer, Ticket};
 use raft_core::log::memory::MemoryLog;
-use raft_core::log::{Durable, HardState, LogError, Recovered, Write};
+use raft_core::log::{Durable, HardState, LogError, Recovered, SnapshotMark, Write};
 use raft_core::message::{Lane, Message};
 use raft_core::record::{ClientHeader, Record};
 use raft_core::settings::Settings;
@@ -26,6 +26,7 @@ use raft_core::trace::Event;
 
 use super::World;
 use super::members::{Sets, members_of};
+use super::shelf::Shelf;
 
 /// One node.
 #[derive(Clone, Debug)]
@@ -43,6 +44,7 @@ pub(super) struct Node {
     /// What the disk held before each write that changed its entries, where disks can be damaged.
     earlier: Option<Vec<MemoryLog>>,
     lost: Option<Lost>,
+    shelf: Shelf,
     /// Whether somebody waits to hear from which index on to read.
     reading: bool,
     /// Whether anybody ever does.
@@ -62,6 +64,7 @@ struct Unsynced {
     hard: HardState,
     truncate_from: Option<LogIndex>,
     append: Few<Chunk>,
+    snapshot: Option<Box<SnapshotMark>>,
     durable: Durable,
 }
 
@@ -78,6 +81,8 @@ pub(super) enum Act<'a> {
     Propose,
     /// A client wants to read.
     Read,
+    /// A snapshot is to be taken.
+    Snapshot,
     /// Somebody asks for these voters, each a bit at its place.
     Change(u8),
     /// From now on nothing that is written becomes durable.
@@ -178,6 +183,7 @@ impl Node {
             unsynced: VecDeque::new(),
             earlier: (world.damages > 0).then(Vec::new),
             lost: None,
+            shelf: Shelf::default(),
             reading: false,
             read: world.reads > 0,
         };
@@ -221,14 +227,19 @@ impl Node {
             && self.clock < deadline
     }
 
+    /// Up to where a snapshot stands for the log.
+    pub(super) fn base(&self) -> usize {
+        usize::try_from(base_of(&self.log).get()).unwrap_or(usize::MAX)
+    }
+
     /// The log, as it was written.
     pub(super) fn entries(&self) -> Vec<Entry> {
-        entries_of(&self.log)
+        entries_of(&self.log, &self.shelf)
     }
 
     /// What of it is on the disk.
     pub(super) fn durable(&self) -> Vec<Entry> {
-        entries_of(&self.disk)
+        entries_of(&self.disk, &self.shelf)
     }
 
     /// How many writes have changed the entries on the disk, where it can be damaged.
@@ -254,9 +265,10 @@ impl Node {
         (self.stalled, self.can_wait(), self.reading).hash(into);
         self.entries().hash(into);
         for earlier in self.earlier.iter().flatten() {
-            entries_of(earlier).hash(into);
+            entries_of(earlier, &self.shelf).hash(into);
         }
         self.lost.hash(into);
+        self.shelf.fingerprint(into);
         if self.stalled {
             let hard = self.disk.recovered().hard;
             (self.durable(), hard.term, hard.vote).hash(into);
@@ -288,6 +300,7 @@ impl Node {
                 ticket: Ticket::new(0),
                 target: members_of(voters),
             })),
+            Act::Snapshot => self.step(Input::TakeSnapshot),
             Act::Stall => self.stalled = true,
             Act::Sync => self.stalled = false,
             Act::Crash => self.crash(&mut done),
@@ -322,10 +335,12 @@ impl Node {
             done.read = Some(Read::Over);
         }
         self.unsynced.clear();
+        self.shelf.open();
         self.log = self.disk.clone();
         let (me, settings) = (self.hull.me(), *self.hull.settings());
         let recovered = Recovered {
             lost_through: self.lost.as_ref().map(|lost| lost.through),
+            stored: self.shelf.newest().cloned(),
             ..self.disk.recovered()
         };
         match open(
@@ -356,13 +371,14 @@ impl Node {
             identity: None,
             ..Write::of_identity(hard, Bytes::new())
         })?;
-        let mut entries = entries_of(&self.disk);
+        let mut entries = entries_of(&self.disk, &self.shelf);
         let before = self.lost.take();
         let ends = gone.iter().map(MemoryLog::last_id);
         let ends = ends.chain([self.disk.last_id()]);
         let through = ends.chain(before.as_ref().map(|lost| lost.through)).max();
         entries.extend(before.into_iter().flat_map(|lost| lost.entries));
-        entries.retain(|entry| !entries_of(&left).contains(entry));
+        let kept = entries_of(&left, &self.shelf);
+        entries.retain(|entry| !kept.contains(entry));
         self.lost = through.map(|through| Lost { through, entries });
         self.disk = left;
         Ok(())
@@ -389,7 +405,7 @@ impl Node {
                     });
                 }
             }
-            let applied = self.apply(done);
+            let applied = self.apply(done) | self.keep_snapshots(done);
             let loaded = self.load() || loaded;
             quiet = !wrote && !loaded && !applied;
         }
@@ -401,11 +417,13 @@ impl Node {
             any = true;
             let (hard, truncate_from) = (write.hard, write.truncate_from);
             let append = write.append.clone();
+            let snapshot = write.snapshot.clone();
             match self.log.write(write) {
                 Ok(durable) => self.unsynced.push_back(Unsynced {
                     hard,
                     truncate_from,
                     append,
+                    snapshot,
                     durable,
                 }),
                 Err(error) => {
@@ -423,6 +441,7 @@ impl Node {
             let write = Write {
                 truncate_from: unsynced.truncate_from,
                 append: unsynced.append,
+                snapshot: unsynced.snapshot,
                 identity: None,
                 ..Write::of_identity(unsynced.hard, Bytes::new())
             };
@@ -470,12 +489,25 @@ impl Node {
         any
     }
 
+    fn keep_snapshots(&mut self, done: &mut Done) -> bool {
+        let mut any = false;
+        while let Some(job) = self.hull.next_snapshot_job() {
+            any = true;
+            let (input, restored) = self.shelf.work(job);
+            done.applied.extend(restored);
+            input.into_iter().for_each(|input| self.step(input));
+        }
+        any
+    }
+
     fn apply(&mut self, done: &mut Done) -> bool {
         let Some(apply) = self.hull.next_apply(usize::MAX) else {
             return false;
         };
         let entries = apply.chunks.iter().flat_map(Chunk::entries);
-        done.applied.extend(entries.map(|entry| entry_of(&entry)));
+        let entries: Vec<Entry> = entries.map(|entry| entry_of(&entry)).collect();
+        self.shelf.apply(&entries);
+        done.applied.extend(entries);
         self.step(Input::Applied(apply.last_index()));
         true
     }
@@ -504,11 +536,28 @@ fn open(
     Hull::open(setup, recovered, now)
 }
 
-fn entries_of(log: &MemoryLog) -> Vec<Entry> {
-    let all = LogIndex::ZERO.next()..LogIndex::new(u64::MAX);
-    let chunks = log.read(all, usize::MAX).unwrap_or_default();
-    let entries = chunks.iter().flat_map(Chunk::entries);
-    entries.map(|entry| entry_of(&entry)).collect()
+fn base_of(log: &MemoryLog) -> LogIndex {
+    let mark = log.recovered().snapshot;
+    mark.map_or(LogIndex::ZERO, |mark| mark.last.index)
+}
+
+/// All entries of a log, those first that a snapshot stands for.
+fn entries_of(log: &MemoryLog, shelf: &Shelf) -> Vec<Entry> {
+    let base = base_of(log);
+    let chunks = log.read(base.next()..LogIndex::new(u64::MAX), usize::MAX);
+    let mut entries = match base {
+        LogIndex::ZERO => Vec::new(),
+        _ => shelf.entries(),
+    };
+    entries.truncate(usize::try_from(base.get()).unwrap_or(usize::MAX));
+    let chunks = chunks.unwrap_or_default();
+    entries.extend(
+        chunks
+            .iter()
+            .flat_map(Chunk::entries)
+            .map(|entry| entry_of(&entry)),
+    );
+    entries
 }
 
 fn entry_of(entry: &raft_core::record::Entry<'_>) -> Entry {

@@ -5,7 +5,10 @@
 use std::collections::BTreeMap;
 
 use raft_core::ids::{NodeId, Term};
-use raft_core::message::{AppendEntriesReply, AppendVerdict, Body, Message, RequestVoteReply};
+use raft_core::message::{
+    AppendEntriesReply, AppendVerdict, Body, InstallSnapshotReply, InstallVerdict, Message,
+    RequestVoteReply,
+};
 use raft_core::states::Role;
 
 use super::alike::{Images, Renamings};
@@ -370,6 +373,10 @@ fn broken_promise(node: &Node, message: &Message) -> Option<Breach> {
         }
         Body::AppendEntriesReply(AppendEntriesReply {
             verdict: AppendVerdict::Matched(index),
+            ..
+        })
+        | Body::InstallSnapshotReply(InstallSnapshotReply {
+            verdict: InstallVerdict::Matched(index),
             ..
         }) => {
             let count = usize::try_from(index.get()).unwrap_or(usize::MAX);

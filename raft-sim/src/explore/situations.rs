@@ -23,6 +23,8 @@ impl Situations {
         self.repaired += other.repaired;
         self.asked_too_late += other.asked_too_late;
         self.reads_answered += other.reads_answered;
+        self.installed += other.installed;
+        self.installed_over_others += other.installed_over_others;
     }
 }
 
@@ -47,6 +49,7 @@ impl Seen<'_> {
         }
         self.count_damage(all);
         self.count_reads(all);
+        self.count_snapshots(all);
     }
 
     fn count_changes(&self, all: &mut Situations) {
@@ -89,6 +92,16 @@ impl Seen<'_> {
         let leads = own.role == Role::Leader && before.role == Role::Leader;
         all.asked_too_late += u64::from(replaced && own.reading && !before.reading);
         all.reads_answered += u64::from(leads && before.reading && !own.reading);
+    }
+
+    fn count_snapshots(&self, all: &mut Situations) {
+        let (before, own) = (self.own_before, self.views[self.own]);
+        let last = own.base.checked_sub(1).and_then(|at| own.log.get(at));
+        let lacked = |last: &Entry| own.base > before.base && !holds(&before.log, last);
+        let installed = last.is_some_and(lacked);
+        let others = before.log.iter().any(|entry| !holds(&own.log, entry));
+        all.installed += u64::from(installed);
+        all.installed_over_others += u64::from(installed && others);
     }
 
     fn count_figure_8(&self, lost_writes: bool, all: &mut Situations) {

@@ -30,6 +30,7 @@ pub(super) enum Bound {
     Changes,
     Damages,
     Reads,
+    Snapshots,
 }
 
 /// States in a row, each after the word that says where it came from.
@@ -89,7 +90,7 @@ impl Spent {
 }
 
 impl Bound {
-    pub(super) const ALL: [Self; 9] = [
+    pub(super) const ALL: [Self; 10] = [
         Self::Elections,
         Self::Slots,
         Self::Crashes,
@@ -99,6 +100,7 @@ impl Bound {
         Self::Changes,
         Self::Damages,
         Self::Reads,
+        Self::Snapshots,
     ];
 
     const fn shift(self) -> u32 {
@@ -112,6 +114,7 @@ impl Bound {
             Self::Changes => 6,
             Self::Damages => 7,
             Self::Reads => 8,
+            Self::Snapshots => 9,
         }
     }
 }

@@ -66,6 +66,7 @@ fn lines(happened: &Happened) -> Vec<String> {
         (Deed::TimeOut, _) => format!("n{id}: the election timeout passes"),
         (Deed::Wait, _) => format!("n{id}: has not heard from its leader for long"),
         (Deed::Read, _) => format!("n{id}: a client wants to read"),
+        (Deed::Snapshot, _) => format!("n{id}: takes a snapshot"),
         (Deed::Propose, _) => format!("n{id}: a client proposes a command"),
         (Deed::Change(voters), _) => format!("n{id}: is asked for the members {}", Names(voters)),
         (Deed::Stall, _) => format!("n{id}: the disk stalls"),
@@ -96,7 +97,7 @@ fn lines(happened: &Happened) -> Vec<String> {
 }
 
 /// The same as a script, where scripts have all of it: they know no leader whose heartbeats are
-/// answered by sending everything again and no damaged disks, and their clocks run for pre-votes.
+/// answered by sending everything again, no damaged disks and no logs without what a snapshot stands for, and their clocks run for pre-votes.
 pub(super) fn script(
     world: &World,
     happened: &[Happened],
@@ -141,7 +142,7 @@ fn commands(
     let hull = happened.before.hull();
     match happened.deed {
         Deed::TimeOut if hull.role() == Role::Leader => return None,
-        Deed::Wait | Deed::Damage(_) => return None,
+        Deed::Wait | Deed::Damage(_) | Deed::Snapshot => return None,
         Deed::TimeOut => lines.push(format!("> timeout {id}")),
         Deed::Read => lines.push(format!("> read {id}")),
         Deed::Propose => {

@@ -67,6 +67,8 @@ pub(super) struct View {
     /// under way.
     pub(super) founding: Sets,
     pub(super) settled: Option<u8>,
+    /// Up to where a snapshot stands for the log.
+    pub(super) base: usize,
     pub(super) log: Vec<Entry>,
     pub(super) durable: Vec<Entry>,
     /// What the disk held before it was damaged, until the log reaches as far again.
@@ -103,6 +105,7 @@ pub(super) enum Deed {
     Wait,
     Propose,
     Read,
+    Snapshot,
     Stall,
     Sync,
     Crash,
@@ -284,6 +287,7 @@ impl Table {
             Deed::Wait => Act::Wait,
             Deed::Propose => Act::Propose,
             Deed::Read => Act::Read,
+            Deed::Snapshot => Act::Snapshot,
             Deed::Stall => Act::Stall,
             Deed::Sync => Act::Sync,
             Deed::Crash => Act::Crash,
@@ -424,6 +428,7 @@ impl View {
             commit: usize::try_from(hull.commit_index().get()).unwrap_or(usize::MAX),
             founding: node.founding(),
             settled: Sets::of(hull.configuration()).settled(),
+            base: node.base(),
             log: node.entries(),
             durable: node.durable(),
             lost: node.lost(),
@@ -445,6 +450,7 @@ impl Deed {
             4 => Self::Sync,
             5 => Self::Crash,
             6 => Self::Read,
+            7 => Self::Snapshot,
             8..FIRST_DAMAGE => Self::Change((number - 8) as u8),
             FIRST_DAMAGE..FIRST_MESSAGE => Self::Damage((number - FIRST_DAMAGE) as u8),
             message => Self::Receive(message.saturating_sub(FIRST_MESSAGE)),
@@ -460,6 +466,7 @@ impl Deed {
             Self::Sync => 4,
             Self::Crash => 5,
             Self::Read => 6,
+            Self::Snapshot => 7,
             Self::Change(voters) => 8 + u32::from(voters),
             Self::Damage(writes) => FIRST_DAMAGE + u32::from(writes),
             Self::Receive(message) => message.saturating_add(FIRST_MESSAGE),

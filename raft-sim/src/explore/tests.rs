@@ -144,6 +144,18 @@ fn everything_holds_when_clients_read() {
 }
 
 #[test]
+fn everything_holds_with_snapshots() {
+    let world = World {
+        crashes: 0,
+        in_flight: Some(1),
+        ..World::snapshots()
+    };
+    let situations = all_of(world).situations;
+    assert!(situations.installed > 0);
+    assert!(situations.installed_over_others > 0);
+}
+
+#[test]
 fn a_limit_is_told() {
     let explored = explore(&small(), None, |progress| {
         if progress.states > 1 {
@@ -180,6 +192,12 @@ fn bounds_out_of_range_are_refused() {
     assert_eq!(error.validate().unwrap_err().bound, "joiners");
     assert!(World::named("repair").unwrap().validate().is_ok());
     assert!(World::named("reads").unwrap().validate().is_ok());
+    assert!(World::named("snapshots").unwrap().validate().is_ok());
+    let error = World {
+        snapshots: 1,
+        ..World::repair()
+    };
+    assert_eq!(error.validate().unwrap_err().bound, "snapshots");
     let error = World {
         damages: 1,
         ..World::witness()
@@ -339,6 +357,16 @@ fn reductions_miss_nothing_of_a_read() {
         slots: 0,
         ticks: 0,
         ..World::reads()
+    };
+    reductions_miss_nothing(world, &EACH);
+}
+
+#[test]
+fn reductions_miss_nothing_of_a_snapshot() {
+    let world = World {
+        elections: 1,
+        in_flight: Some(1),
+        ..World::snapshots()
     };
     reductions_miss_nothing(world, &EACH);
 }

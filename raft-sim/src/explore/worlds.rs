@@ -27,6 +27,9 @@ pub struct World {
     /// How often a client asks a leader from which index on it may read; of each leader, one at a time. Answers
     /// need heartbeats.
     pub reads: u8,
+    /// How often a node takes a snapshot, and forgets the entries that it stands for. Not together with
+    /// witnesses, joiners or damaged disks.
+    pub snapshots: u8,
     /// How often a node crashes and begins again.
     pub crashes: u8,
     /// How often a message arrives and stays on its way, to arrive again.
@@ -61,6 +64,7 @@ impl World {
             elections: 4,
             slots: 1,
             reads: 0,
+            snapshots: 0,
             crashes: 1,
             doubles: 1,
             stalls: 0,
@@ -83,6 +87,7 @@ impl World {
             elections: 2,
             slots: 2,
             reads: 0,
+            snapshots: 0,
             crashes: 1,
             doubles: 0,
             stalls: 1,
@@ -106,6 +111,7 @@ impl World {
             elections: 2,
             slots: 1,
             reads: 0,
+            snapshots: 0,
             crashes: 1,
             doubles: 0,
             stalls: 1,
@@ -129,6 +135,7 @@ impl World {
             elections: 2,
             slots: 0,
             reads: 0,
+            snapshots: 0,
             crashes: 1,
             doubles: 0,
             stalls: 0,
@@ -152,6 +159,7 @@ impl World {
             elections: 2,
             slots: 1,
             reads: 0,
+            snapshots: 0,
             crashes: 0,
             doubles: 0,
             stalls: 0,
@@ -174,12 +182,36 @@ impl World {
             elections: 2,
             slots: 1,
             reads: 1,
+            snapshots: 0,
             crashes: 0,
             doubles: 0,
             stalls: 0,
             damages: 0,
             ticks: 1,
             heartbeats: true,
+            in_flight: Some(2),
+            pre_vote: false,
+            single: false,
+        }
+    }
+
+    /// The world in which nodes take snapshots, and send them to those that lack what is forgotten.
+    pub const fn snapshots() -> Self {
+        Self {
+            nodes: 3,
+            witnesses: 0,
+            joiners: 0,
+            changes: 0,
+            elections: 2,
+            slots: 1,
+            reads: 0,
+            snapshots: 1,
+            crashes: 1,
+            doubles: 0,
+            stalls: 0,
+            damages: 0,
+            ticks: 1,
+            heartbeats: false,
             in_flight: Some(2),
             pre_vote: false,
             single: false,
@@ -195,18 +227,20 @@ impl World {
             "reconfigure" => Some(Self::reconfigure()),
             "repair" => Some(Self::repair()),
             "reads" => Some(Self::reads()),
+            "snapshots" => Some(Self::snapshots()),
             _ => None,
         }
     }
 
     /// The names that [`World::named`] knows.
-    pub const NAMES: [&str; 6] = [
+    pub const NAMES: [&str; 7] = [
         "figure-8",
         "two-entries",
         "witness",
         "reconfigure",
         "repair",
         "reads",
+        "snapshots",
     ];
 
     /// Whether the bounds can be explored.
@@ -228,6 +262,7 @@ impl World {
             ("elections", self.elections, 0, MAX_BOUND),
             ("slots", self.slots, 0, MAX_BOUND),
             ("reads", self.reads, 0, MAX_BOUND),
+            ("snapshots", self.snapshots, 0, self.most_snapshots()),
             ("crashes", self.crashes, 0, MAX_BOUND),
             ("doubles", self.doubles, 0, MAX_BOUND),
             ("stalls", self.stalls, 0, MAX_BOUND),
@@ -246,6 +281,13 @@ impl World {
                 most,
             }),
             None => Ok(()),
+        }
+    }
+
+    const fn most_snapshots(&self) -> u8 {
+        match self.damages {
+            0 => self.most_damages(),
+            _ => 0,
         }
     }
 
@@ -290,6 +332,7 @@ impl World {
             Bound::Changes => self.changes,
             Bound::Damages => self.damages,
             Bound::Reads => self.reads,
+            Bound::Snapshots => self.snapshots,
         }
     }
 
@@ -304,6 +347,7 @@ impl World {
             stalled_write_after: Duration::from_secs(1 << 32),
             pre_vote: self.pre_vote,
             check_quorum: self.pre_vote,
+            snapshot_margin: 0,
             ..Settings::default()
         };
         if self.single {

@@ -14,7 +14,7 @@ use crate::arguments::{duration, jobs};
 
 #[derive(Args, Debug)]
 pub(crate) struct Explore {
-    /// Which world: figure-8, two-entries, witness, reconfigure, repair or reads. The bounds below replace its own.
+    /// Which world: figure-8, two-entries, witness, reconfigure, repair, reads or snapshots. The bounds below replace its own.
     #[arg(value_parser = World::NAMES)]
     world: String,
     /// How many nodes, 1 to 5.
@@ -38,6 +38,9 @@ pub(crate) struct Explore {
     /// How often a client asks a leader from where on it may read.
     #[arg(long, value_name = "N")]
     reads: Option<u8>,
+    /// How often a node takes a snapshot, and forgets the entries that it stands for.
+    #[arg(long, value_name = "N")]
+    snapshots: Option<u8>,
     /// How often a node crashes and begins again.
     #[arg(long, value_name = "N")]
     crashes: Option<u8>,
@@ -93,6 +96,7 @@ impl Explore {
             elections: self.elections.unwrap_or(named.elections),
             slots: self.slots.unwrap_or(named.slots),
             reads: self.reads.unwrap_or(named.reads),
+            snapshots: self.snapshots.unwrap_or(named.snapshots),
             crashes: self.crashes.unwrap_or(named.crashes),
             doubles: self.doubles.unwrap_or(named.doubles),
             stalls: self.stalls.unwrap_or(named.stalls),
@@ -217,6 +221,13 @@ fn print_situations(out: &mut impl io::Write, situations: &Situations) -> io::Re
             situations.reads_answered, situations.asked_too_late
         )?;
     }
+    if situations.installed > 0 {
+        writeln!(
+            out,
+            "Snapshots: installed {}, over a log that held something else {} times",
+            situations.installed, situations.installed_over_others
+        )?;
+    }
     Ok(())
 }
 
@@ -275,6 +286,8 @@ fn object(arguments: &Explore, explored: &Explored, elapsed: Duration) -> serde_
             "repaired": situations.repaired,
             "asked_too_late": situations.asked_too_late,
             "reads_answered": situations.reads_answered,
+            "installed": situations.installed,
+            "installed_over_others": situations.installed_over_others,
         },
     })
 }

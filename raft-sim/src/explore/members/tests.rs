@@ -43,6 +43,7 @@ fn view(term: u64, log: &[Entry]) -> View {
         commit: 0,
         founding: FOUNDING,
         settled: None,
+        base: 0,
         log: log.to_vec(),
         durable: log.to_vec(),
         lost: Vec::new(),
