@@ -155,8 +155,8 @@ fn report(options: &OpenOptions, figures: Vec<Figure>) -> Report {
             options.rounds,
             options.folder.display()
         ),
-        "opening: quorate reads every frame and checks every checksum; raft-engine reads each batch's header \
-         and index, on four threads, and checks entries when they are read"
+        "opening: quorate reads every frame and checks every checksum, on two threads; raft-engine reads each \
+         batch's header and index, on four, and checks entries when they are read"
             .to_owned(),
         "CPU: processor time of all threads, in the kernel too, which another's load changes less than the wall's"
             .to_owned(),

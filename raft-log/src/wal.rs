@@ -5,6 +5,7 @@
 //! runs is written and synced together when that one is over. Nothing here decides what to
 //! write: that is the hull's.
 
+mod ahead;
 mod body;
 mod checksum;
 mod commit;

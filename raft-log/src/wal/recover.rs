@@ -13,6 +13,7 @@ use raft_core::ids::LogIndex;
 use raft_core::log::Recovered;
 
 use super::WalSettings;
+use super::ahead::Ahead;
 use super::commit::Chain;
 use super::contents::Contents;
 use super::damage::Note;
@@ -22,8 +23,7 @@ use super::scan::{self, Break, Expected, Found, Part};
 use super::segment::{self, Segments};
 use super::spares;
 use crate::error::WalError;
-use crate::fs::{Answer, Fs, FsError, Operation};
-use crate::rare::Site;
+use crate::fs::{Answer, Completion, Fs, FsError, Operation};
 
 /// What a log starts from.
 pub(super) struct Survivors {
@@ -106,6 +106,7 @@ impl<F: Fs> Folder<'_, F> {
         mut each: impl FnMut(&Found),
     ) -> Result<ReadChain, WalError> {
         let oldest = files.first().map(|file| file.number);
+        let mut ahead = Ahead::new(self, &files);
         let mut files = files.into_iter().peekable();
         let mut replay = Replay::new();
         let mut expected = Expected::first(oldest, given_up);
@@ -117,14 +118,14 @@ impl<F: Fs> Folder<'_, F> {
             {
                 break;
             }
-            let mut part = self.read_part(file, 0, 0).await?;
+            ahead.begin(file.number).await?;
             // Without a frame before it nothing can be the next: the oldest segment must begin with one.
             if end.is_some() && expected.is_first() {
                 break;
             }
             let mut offset = 0;
             let broken = loop {
-                match self.frame_at(file, &mut part, offset, &expected).await? {
+                match ahead.frame_at(offset, &expected).await? {
                     Ok(frame) => {
                         replay.apply(&frame)?;
                         each(&frame);
@@ -139,11 +140,12 @@ impl<F: Fs> Folder<'_, F> {
             }
             end = Some(End {
                 file: file.number,
-                part,
+                part: ahead.part(),
                 broken,
             });
             files.next();
         }
+        drop(ahead);
         if let Some(end) = &mut end {
             self.read_behind(end).await?;
         }
@@ -155,30 +157,16 @@ impl<F: Fs> Folder<'_, F> {
         })
     }
 
-    /// The frame of the chain at `offset`, or why the chain breaks there. Reads on where that can't be
-    /// told from the part that was read.
-    async fn frame_at(
-        &self,
-        file: &File,
-        part: &mut Part,
-        offset: usize,
-        expected: &Expected,
-    ) -> Result<Result<Found, Break>, WalError> {
-        loop {
-            let found = scan::frame_at(part, offset, file.number, expected)?;
-            let lacking = found.as_ref().err().and_then(|_| part.lacks(offset));
-            let Some(bytes) = lacking else {
-                return Ok(found);
-            };
-            *part = self.read_part(file, offset, bytes).await?;
-        }
-    }
-
     /// Reads all of the last segment that stands behind the chain.
     async fn read_behind(&self, end: &mut End) -> Result<(), WalError> {
         let offset = end.broken.offset;
         if !end.part.is_all_from(offset) {
-            end.part = self.read_part(&end.as_listed(), offset, usize::MAX).await?;
+            let File { number, length } = end.as_listed();
+            let name = segment::name(number);
+            let length = in_memory(&name, length)?;
+            let asked = length.saturating_sub(offset);
+            let bytes = self.read_at(&name, offset as u64, asked).await?;
+            end.part = Part::of_read(bytes, offset, asked, length);
         }
         Ok(())
     }
@@ -298,29 +286,16 @@ impl<F: Fs> Folder<'_, F> {
         self.read_at(name, 0, length).await
     }
 
-    /// Reads a segment from `at` on: at least so many bytes, or to its end.
-    async fn read_part(&self, file: &File, at: usize, least: usize) -> Result<Part, WalError> {
-        let name = segment::name(file.number);
-        let length = in_memory(&name, file.length)?;
-        let usual = match self.fs.rarely(Site::ReadLess) {
-            true => LITTLE_BYTES,
-            false => PART_BYTES,
-        };
-        let asked = least.max(usual).min(length.saturating_sub(at));
-        let bytes = self.read_at(&name, at as u64, asked).await?;
-        Ok(Part::of_read(bytes, at, asked, length))
+    async fn read_at(&self, name: &str, offset: u64, length: usize) -> Result<Bytes, WalError> {
+        bytes_read(self.start_read(name, offset, length)).await
     }
 
-    async fn read_at(&self, name: &str, offset: u64, length: usize) -> Result<Bytes, WalError> {
-        let read = Operation::Read {
+    pub(super) fn start_read(&self, name: &str, offset: u64, length: usize) -> Completion {
+        self.fs.start(Operation::Read {
             name: String::from(name),
             offset,
             length,
-        };
-        match self.run("read a file of the log", read).await? {
-            Answer::Bytes(bytes) => Ok(bytes),
-            Answer::Done | Answer::Names(_) => Err(no_answer("read a file of the log")),
-        }
+        })
     }
 
     /// Removes all that follows the last frame of the chain, and makes what is left durable:
@@ -351,6 +326,17 @@ impl<F: Fs> Folder<'_, F> {
         self.run("sync the cut", Operation::Sync { name }).await?;
         self.run("sync the folder", Operation::SyncFolder).await?;
         Ok(())
+    }
+}
+
+/// What a read finds that was started.
+pub(super) async fn bytes_read(read: Completion) -> Result<Bytes, WalError> {
+    match read.await.map_err(|cause| WalError::Fs {
+        action: READ,
+        cause,
+    })? {
+        Answer::Bytes(bytes) => Ok(bytes),
+        Answer::Done | Answer::Names(_) => Err(no_answer(READ)),
     }
 }
 
@@ -472,7 +458,7 @@ pub(super) fn recovered(
 }
 
 /// The length of a file that is read.
-fn in_memory(name: &str, length: u64) -> Result<usize, WalError> {
+pub(super) fn in_memory(name: &str, length: u64) -> Result<usize, WalError> {
     usize::try_from(length).map_err(|_| WalError::Corrupt {
         file: String::from(name),
         offset: 0,
@@ -481,7 +467,7 @@ fn in_memory(name: &str, length: u64) -> Result<usize, WalError> {
     })
 }
 
-fn no_answer(action: &'static str) -> WalError {
+pub(super) fn no_answer(action: &'static str) -> WalError {
     WalError::Fs {
         action,
         cause: FsError::Io {
@@ -490,8 +476,4 @@ fn no_answer(action: &'static str) -> WalError {
     }
 }
 
-/// How much of a segment is read at a time: little enough to stay in the processor's own memory while
-/// it is looked at, and as much as many frames take.
-const PART_BYTES: usize = 1 << 20;
-/// The same, where little is read.
-const LITTLE_BYTES: usize = 300;
+pub(super) const READ: &str = "read a file of the log";

@@ -60,6 +60,12 @@ impl Part {
         Self { bytes, at, length }
     }
 
+    /// Another part of the same segment.
+    pub(super) const fn beside(&self, bytes: Bytes, at: usize) -> Self {
+        let length = self.length;
+        Self { bytes, at, length }
+    }
+
     /// All of the segment, if it is that.
     pub(super) fn as_whole(&self) -> Option<&Bytes> {
         (self.at == 0 && self.is_to_the_end()).then_some(&self.bytes)
@@ -101,7 +107,7 @@ impl Part {
         (start <= end && end <= self.bytes.len()).then(|| self.bytes.slice(start..end))
     }
 
-    fn is_to_the_end(&self) -> bool {
+    pub(super) fn is_to_the_end(&self) -> bool {
         self.end() >= self.length
     }
 
