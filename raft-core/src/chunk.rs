@@ -150,7 +150,7 @@ impl Chunk {
         self.base.ids_only
     }
 
-    /// The bytes the view's payloads take.
+    /// The bytes the view's payloads take, or took where only the ids are left.
     pub fn payload_bytes(&self) -> usize {
         if self.is_whole() && !self.is_ids_only() {
             return self.base.before_table as usize;

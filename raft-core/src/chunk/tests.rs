@@ -230,6 +230,21 @@ fn ids_only_keeps_configurations_whole() {
     assert!(!config.ids_only(crc32c).is_ids_only());
 }
 
+/// A load that is bounded by bytes of payload must get as far through a witness's log, however the
+/// chunks were cut.
+#[test]
+fn ids_weigh_what_their_payloads_did_in_a_whole_chunk_and_in_its_parts() {
+    let (chunk, ids) = (five(), five().ids_only(crc32c));
+    assert_eq!(ids.payload_bytes(), chunk.payload_bytes());
+    for at in 11..15 {
+        let part = |one: &Chunk, part| one.slice(part).unwrap().payload_bytes();
+        let front = part(&ids, range(10, at));
+        assert_eq!(front, part(&chunk, range(10, at)));
+        let back = part(&ids, range(at, 15));
+        assert_eq!(front + back, ids.payload_bytes(), "cut before {at}");
+    }
+}
+
 #[test]
 fn an_unknown_kind_survives() {
     let mut builder = ChunkBuilder::new();
