@@ -450,6 +450,24 @@ fn entries_that_came_first_make_it_superfluous() {
     assert_eq!((node.hull.last(), node.commit()), (id(4, 5), 3));
 }
 
+/// [S7.18a]
+#[test]
+fn entries_go_once_they_are_applied_where_it_came_before_that() {
+    let mut node = follower(snapshotting(100, 0));
+    let (snapshot, content) = snapshot(&[1, 2, 2]);
+    node.receive(2, 5, install(1, &snapshot, 0, &[]));
+    (node.auto_store, node.auto_apply) = (false, false);
+    node.receive(2, 5, install(2, &snapshot, 0, &content));
+    node.receive(2, 5, append(id(0, 0), chunks(1, &[1, 2, 2, 5]), 4));
+    node.auto_store = true;
+    node.settle();
+    assert_eq!(node.hull.stored_snapshot(), Some(&snapshot));
+    assert_eq!(node.hull.forgotten(), EntryId::ORIGIN, "nothing is applied");
+    let apply = node.hull.next_apply(1_000).unwrap();
+    node.hull.step(node.now, Input::Applied(apply.last_index()));
+    assert_eq!(node.hull.forgotten(), id(3, 2));
+}
+
 /// The state machine was handed entries, and is done with them only after the snapshot came.
 #[test]
 fn what_was_applied_before_it_takes_nothing_back() {

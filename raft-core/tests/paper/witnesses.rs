@@ -246,6 +246,23 @@ fn a_witness_forgets_ids_of_what_is_committed_and_no_others() {
     );
 }
 
+/// Nothing else may happen for long: a leader that is at rest says nothing more.
+#[test]
+fn a_witness_forgets_ids_as_soon_as_what_is_committed_is_durable_too() {
+    let mut setup = setup_with_witness(3);
+    Arc::make_mut(&mut setup.settings).snapshots = Some(SnapshotPolicy {
+        after_entries: 5,
+        after_bytes: u64::MAX,
+    });
+    let mut node = Node::with_setup(setup, MemoryLog::new());
+    node.settle();
+    node.auto_sync = false;
+    node.receive(1, 1, append(id(0, 0), stripped(1, &[1; 6]), 6));
+    assert_eq!(node.hull.forgotten(), EntryId::ORIGIN);
+    node.write_one();
+    assert_eq!(node.hull.forgotten(), id(6, 1));
+}
+
 #[test]
 fn a_folder_opens_only_as_what_it_is() {
     let open = |witness, recovered: Recovered, founding: &Configuration| {
