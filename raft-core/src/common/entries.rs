@@ -118,9 +118,7 @@ impl Entries {
 
     /// Gives back the memory that is kept for more entries than there are.
     pub(crate) fn give_back(&mut self) {
-        if self.chunks.capacity() > self.chunks.len() {
-            self.chunks.shrink_to_fit();
-        }
+        self.chunks.shrink_to_fit();
         self.earlier.give_back(Vec::is_empty);
         if let Some(earlier) = self.earlier.there_mut() {
             earlier.shrink_to_fit();
@@ -450,6 +448,26 @@ mod tests {
         let first = LogIndex::new(index);
         let chunk = builder.seal(Term::new(term), first, LogTime::ZERO, crc32c);
         chunk.unwrap()
+    }
+
+    /// Whoever holds many hulls at rest pays for each of them.
+    #[test]
+    fn what_was_forgotten_takes_no_memory_at_rest() {
+        let mut entries = Entries::new(Recovered::default());
+        let terms = (1..=50).chain([50; 50]);
+        for (index, term) in (1..).zip(terms) {
+            entries.append(no_op(term, index));
+        }
+        let earlier = |entries: &Entries| entries.earlier.there().map(Vec::capacity);
+        entries.forget_through(EntryId::new(Term::new(48), LogIndex::new(48)));
+        entries.give_back();
+        assert_eq!(
+            (entries.chunks.capacity(), earlier(&entries)),
+            (52, Some(1))
+        );
+        entries.forget_through(entries.last());
+        entries.give_back();
+        assert_eq!((entries.chunks.capacity(), earlier(&entries)), (0, None));
     }
 
     #[test]
