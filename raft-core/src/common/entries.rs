@@ -442,6 +442,38 @@ mod tests {
         }
     }
 
+    /// A log after 2@T1, whose entries are 3@T1, 4@T2 and 5@T3; then one part of it changed.
+    #[test]
+    fn what_does_not_fit_together_is_out_of_order() {
+        let id = |index, term| EntryId::new(Term::new(term), LogIndex::new(index));
+        let mut whole = Entries::new(Recovered::default());
+        for (index, term) in (1..).zip([1, 1, 1, 2, 3]) {
+            whole.append(no_op(term, index));
+        }
+        whole.forget_through(id(2, 1));
+        assert!(whole.is_in_order());
+        let is_wrong = |change: &dyn Fn(&mut Entries)| {
+            let mut changed = whole.clone();
+            change(&mut changed);
+            !changed.is_in_order()
+        };
+        let earlier = |at: usize, id| {
+            move |entries: &mut Entries| entries.earlier.there_mut().unwrap()[at] = id
+        };
+        assert!(is_wrong(&|changed| changed.since = LogIndex::new(6)));
+        assert!(is_wrong(&|changed| changed.since = LogIndex::new(4)));
+        assert!(is_wrong(&|changed| changed.last = id(4, 3)));
+        assert!(is_wrong(&|changed| changed.last = id(5, 2)));
+        assert!(is_wrong(&|changed| changed.last = changed.snapshot));
+        assert!(is_wrong(&|changed| changed.snapshot = id(4, 2)));
+        assert!(is_wrong(&earlier(1, id(2, 2))));
+        assert!(is_wrong(&earlier(1, id(5, 2))));
+        let mut ended = whole.clone();
+        ended.begin_after(id(9, 3), LogTime::ZERO);
+        ended.since = LogIndex::new(9);
+        assert!(!ended.is_in_order(), "an entry that a snapshot stands for");
+    }
+
     fn no_op(term: u64, index: u64) -> Chunk {
         let mut builder = ChunkBuilder::new();
         builder.push_no_op().unwrap();
