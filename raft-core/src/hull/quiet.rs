@@ -72,3 +72,38 @@ impl Hull {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checksum::crc32c;
+    use crate::configuration::Configuration;
+    use crate::hull::Setup;
+    use crate::ids::{Incarnation, NodeId, Peer};
+    use crate::log::Recovered;
+    use crate::settings::Settings;
+    use crate::time::Time;
+
+    /// Whoever holds many hulls pays for each of them.
+    #[test]
+    fn a_hull_at_rest_keeps_no_room_for_what_waits_to_be_pulled() {
+        let peer = |id| Peer::new(NodeId::new(id), Incarnation::new(1));
+        let setup = Setup {
+            me: peer(1),
+            founding: Configuration::of_voters((1..=3).map(peer)),
+            settings: Settings::default().into(),
+            seed: 1,
+            checksum: crc32c,
+            witness: false,
+        };
+        let rest = setup.settings.election_timeout;
+        let mut hull = Hull::open(setup, Recovered::default(), Time::ZERO).unwrap();
+        let write = hull.next_write().unwrap();
+        hull.step(Time::ZERO, Input::Durable(write.receipt.synced()));
+        assert!(hull.next_event().is_none());
+        assert!(hull.common.out.there().is_some(), "not at rest yet");
+        hull.step(Time::ZERO.after(rest), Input::Rouse);
+        assert!(hull.next_event().is_none());
+        assert!(hull.common.out.there().is_none());
+    }
+}

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use raft_core::error::Dropped;
 use raft_core::hull::{Input, Outcome, Proposals, Refusal};
 use raft_core::ids::{NodeId, Ticket};
+use raft_core::message::{Body, Lane};
 use raft_core::settings::{Settings, SettingsProblem};
+use raft_core::states::Role;
 
-use crate::support::{Node, append, chunks, id, settings, setup};
+use crate::support::{Node, append, chunks, conflict, id, index, settings, setup};
 
 const BUDGET: usize = 4_096;
 
@@ -248,4 +250,39 @@ fn no_window_and_no_cache_is_larger_than_the_budget() {
         };
         assert_eq!(found, [problem]);
     }
+}
+
+/// Takes no notice of the hull for two election timeouts but to read what happened.
+fn rest(node: &mut Node) {
+    node.now = node.now.after(2 * settings().election_timeout);
+    node.hull.step(node.now, Input::Rouse);
+    while node.hull.next_event().is_some() {}
+}
+
+/// Whoever drives it may have no room for so long.
+#[test]
+fn a_hull_at_rest_keeps_what_was_not_pulled() {
+    let mut node = Node::holding(5, &[1, 2]);
+    node.hear(2, 5);
+    rest(&mut node);
+    let to = NodeId::new(2);
+    let answer = node.hull.next_send(to, Lane::Control, usize::MAX);
+    assert!(matches!(
+        answer.map(|message| message.body),
+        Some(Body::HeartbeatReply(_))
+    ));
+
+    let ticket = Ticket::new(7);
+    node.hull.step(node.now, Input::Read(vec![ticket]));
+    rest(&mut node);
+    let refused = node.hull.next_resolved();
+    assert_eq!(refused.map(|resolved| resolved.ticket), Some(ticket));
+
+    let mut node = Node::in_role(Role::Leader);
+    node.sent();
+    node.receive(2, 6, conflict(node.last_request(2), 2, id(0, 0)));
+    node.hull.next_send(to, Lane::Entries, usize::MAX);
+    rest(&mut node);
+    let load = node.hull.next_load();
+    assert_eq!(load.map(|load| load.range.start), Some(index(1)));
 }
