@@ -206,3 +206,99 @@ const fn is_acknowledgement(body: &Body) -> bool {
         })
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use core::time::Duration;
+
+    use super::*;
+    use crate::ids::{Incarnation, LogIndex};
+    use crate::message::{HeartbeatReply, RequestVoteReply};
+
+    fn peer(id: u64, life: u128) -> Peer {
+        Peer::new(NodeId::new(id), Incarnation::new(life))
+    }
+
+    fn batch(number: u64) -> BatchNumber {
+        (0..number).fold(BatchNumber::ZERO, |batch, _| batch.next())
+    }
+
+    fn waiting(to: Peer, needs: u64, body: Body) -> Waiting {
+        let needs = batch(needs);
+        Waiting { to, needs, body }
+    }
+
+    fn matched(request: u64, index: u64) -> Body {
+        let verdict = AppendVerdict::Matched(LogIndex::new(index));
+        Body::AppendEntriesReply(AppendEntriesReply { request, verdict })
+    }
+
+    fn vote(granted: bool) -> Body {
+        Body::RequestVoteReply(RequestVoteReply { granted })
+    }
+
+    fn heard(round: Option<u64>) -> Body {
+        let promise = Duration::ZERO;
+        Body::HeartbeatReply(HeartbeatReply { round, promise })
+    }
+
+    /// How many messages there are, which must be as many as it says.
+    fn count(outbox: &Outbox) -> usize {
+        let count = outbox.by_peer.values().flatten().count();
+        assert_eq!(outbox.waiting(), count);
+        assert_eq!(outbox.next_destination(None).is_some(), count > 0);
+        count
+    }
+
+    #[test]
+    fn it_knows_how_many_messages_wait_whatever_becomes_of_them() {
+        let (one, two, again) = (peer(1, 1), peer(2, 1), peer(2, 2));
+        let mut outbox = Outbox::default();
+        for number in 1..=4 {
+            outbox.push(waiting(one, number, matched(number, number)), true);
+            outbox.push(waiting(two, number, heard(Some(number))), true);
+        }
+        assert_eq!(count(&outbox), 5, "of other kinds the latest only");
+        outbox.push(waiting(two, 1, vote(false)), true);
+        assert_eq!(count(&outbox), 6);
+        outbox.push(waiting(again, 1, vote(false)), true);
+        assert_eq!(count(&outbox), 5, "another life is a member now");
+        outbox.push(waiting(two, 1, heard(None)), false);
+        assert_eq!(count(&outbox), 5, "and the one before is none");
+        outbox.merge_ready(|needs| needs <= batch(3));
+        assert_eq!(count(&outbox), 3);
+        let is_durable = |needs| needs <= batch(3);
+        let taken = outbox.take(one.id, is_durable).map(|taken| taken.body);
+        assert_eq!(taken, Some(matched(3, 3)));
+        assert_eq!(count(&outbox), 2);
+        assert!(outbox.take(one.id, is_durable).is_none());
+        assert_eq!(count(&outbox), 2);
+        outbox.clear();
+        assert_eq!(count(&outbox), 0);
+    }
+
+    /// [F2.STATE.4]
+    #[test]
+    fn what_is_said_with_something_else_waits_for_the_disk_as_that_does() {
+        let to = peer(1, 1);
+        let mut outbox = Outbox::default();
+        outbox.push(waiting(to, 5, vote(true)), true);
+        outbox.push(waiting(to, 1, vote(false)), true);
+        assert!(outbox.take(to.id, |needs| needs < batch(5)).is_none());
+        let taken = outbox.take(to.id, |needs| needs <= batch(5)).unwrap();
+        assert_eq!(taken.body, vote(true));
+    }
+
+    /// A call to who may lead is an answer to no round, and must not take one back.
+    #[test]
+    fn the_latest_round_heard_is_the_one_answered() {
+        let to = peer(1, 1);
+        for (before, after) in [(Some(7), None), (Some(7), Some(6)), (None, Some(7))] {
+            let mut outbox = Outbox::default();
+            outbox.push(waiting(to, 1, heard(before)), true);
+            outbox.push(waiting(to, 1, heard(after)), true);
+            let taken = outbox.take(to.id, |_| true).unwrap();
+            assert_eq!(taken.body, heard(Some(7)), "{before:?} and then {after:?}");
+        }
+    }
+}

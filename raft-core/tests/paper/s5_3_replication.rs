@@ -343,6 +343,26 @@ fn acknowledgements_that_wait_for_one_write_leave_as_one_that_covers_both() {
     assert_eq!(node.sent_to(2), [matched(2, 3)]);
 }
 
+/// However many there are while there is no room for any: the queue does not grow with them.
+#[test]
+fn acknowledgements_that_only_wait_for_room_leave_as_one() {
+    for (count, at_once) in [(2, false), (5, false), (2, true), (4, true)] {
+        let mut node = Node::holding(2, &[1]);
+        node.auto_sync = !at_once;
+        for last in 2..2 + count {
+            let request = append_numbered(last, id(last - 1, 1), chunks(last, &[1]), 0);
+            node.receive(2, 2, request);
+        }
+        // A proof for the last of several writes is one for those before it.
+        let writes = std::mem::take(&mut node.writes).into_iter();
+        let proofs = writes.map(|write| node.log.write(write).unwrap());
+        if let Some(durable) = proofs.last() {
+            node.step(Input::Durable(durable));
+        }
+        assert_eq!(node.sent_to(2), [matched(1 + count, 1 + count)]);
+    }
+}
+
 #[test]
 fn entries_that_leave_a_gap_or_fall_back_in_term_are_dropped() {
     let mut gap = chunks(2, &[1]);
