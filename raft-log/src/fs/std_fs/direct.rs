@@ -133,4 +133,27 @@ mod tests {
             assert!(piece.is_empty() || piece.as_ptr().addr() % ALIGNMENT == 0);
         }
     }
+
+    /// Whoever tests direct writes asks the probe whether there are any, and would never know.
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn the_probe_finds_direct_writes_where_a_file_takes_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        std::fs::write(&path, [0; 2 * ALIGNMENT]).unwrap();
+        let mut gathered = Gathered::default();
+        let block = gathered.gather(&[Bytes::from_static(&[PATTERN; ALIGNMENT])]);
+        match open(&path).and_then(|file| write(&file, block, BLOCK_BYTES)) {
+            Ok(written) => {
+                assert_eq!(written, ALIGNMENT);
+                let expected = [[0; ALIGNMENT], [PATTERN; ALIGNMENT]].concat();
+                assert!(std::fs::read(&path).unwrap() == expected);
+                probe(folder.path()).unwrap();
+            }
+            Err(error) => {
+                println!("no direct writes here: {error}");
+                probe(folder.path()).unwrap_err();
+            }
+        }
+    }
 }
