@@ -3,6 +3,7 @@
 use raft_core::checksum::crc32c;
 use raft_core::chunk::{Chunk, ChunkBuilder};
 use raft_core::configuration::{Configuration, Member, MemberRole};
+use raft_core::hull::{Outcome, Refusal};
 use raft_core::ids::{EntryId, NodeId, Term};
 use raft_core::log::memory::MemoryLog;
 use raft_core::message::{Body, PreVoteReply};
@@ -233,6 +234,30 @@ fn a_configuration_outlives_a_restart_committed_or_not() {
     node.settle();
     node.restart();
     assert_eq!(members(&node), [1, 2, 3]);
+}
+
+/// No chunk could carry it: nobody would ever take the entry, and the leader could not take it back.
+#[test]
+fn a_change_that_fits_into_no_entry_is_refused() {
+    let target = Configuration::of_voters((1..=9).map(peer)).members;
+    let catch_up = Configuration {
+        target: Some(target.clone()),
+        ..Configuration::of_voters((1..=3).map(peer))
+    };
+    let mut encoded = Vec::new();
+    catch_up.encode(&mut encoded);
+    let payload_bytes = encoded.len();
+    for spare in [0, 1] {
+        let mut settings = settings();
+        settings.max_payload_bytes = 100;
+        settings.chunk_limits.max_payload_bytes = (payload_bytes - spare) as u32;
+        let mut node = Node::leading_with(settings);
+        let ticket = node.reconfigure(target.clone());
+        let refused = Some(Outcome::Refused(Refusal::TooLarge { payload_bytes }));
+        let expected = (spare > 0).then_some(refused).flatten();
+        assert_eq!(node.outcome(ticket), expected);
+        assert_eq!(node.hull.last(), id(2 - spare as u64, 1));
+    }
 }
 
 /// Node 1 in term 5, whose log ends in a joint configuration of these.

@@ -47,6 +47,28 @@ fn every_change_between_any_members_of_up_to_five_nodes_ends_where_it_should() {
     }
 }
 
+/// Whether it fits a chunk is asked of the first only.
+#[test]
+fn no_phase_of_a_change_takes_more_bytes_than_the_first() {
+    let length = |phase: &Configuration| {
+        let mut encoded = Vec::new();
+        phase.encode(&mut encoded);
+        encoded.len()
+    };
+    let all = memberships(4, MemberRole::Learner);
+    for (current, target) in all
+        .iter()
+        .flat_map(|one| all.iter().map(move |two| (one, two)))
+    {
+        let phases = phases(current, target);
+        let most = length(&phases[0]);
+        let back = phases.iter().filter_map(withdraw);
+        for phase in phases.iter().cloned().chain(back) {
+            assert!(length(&phase) <= most, "{phase:?} after {:?}", phases[0]);
+        }
+    }
+}
+
 /// [S6.16] What the whole change stands on: no two sets of nodes without a common one can decide,
 /// one in a phase and one in the next.
 #[test]
