@@ -181,12 +181,14 @@ impl Tickets {
     /// The hull has resolved a ticket.
     pub(crate) fn on_resolved(&mut self, resolved: Resolved, now: Time) {
         let key = Key::of_ticket(resolved.ticket);
-        let Some(request) = self.request(key) else {
+        let Some(request) = self.request_mut(key) else {
             return;
         };
         if request.state != State::Proposed {
             return;
         }
+        // The hull has it no longer, whatever becomes of it: nobody takes it off once more.
+        request.state = State::Resting { until: now };
         let bytes = request.bytes();
         self.proposed_bytes = self.proposed_bytes.saturating_sub(bytes);
         match resolved.outcome {

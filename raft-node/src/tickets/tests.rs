@@ -376,10 +376,11 @@ fn bytes_left_by(outcome: Outcome) -> usize {
 
 #[test]
 fn a_forwarded_proposal_is_taken_off_the_bytes_at_the_hull_once() {
-    assert_eq!(bytes_left_by(COMMITTED), 34);
-    // This is wrong: the other proposal is still at the hull, all of it.
-    assert_eq!(bytes_left_by(REFUSED), 9);
-    assert_eq!(bytes_left_by(IN_DOUBT), 9);
+    let payload_bytes = 1;
+    let too_large = Outcome::Refused(Refusal::TooLarge { payload_bytes });
+    for outcome in [COMMITTED, REFUSED, IN_DOUBT, too_large] {
+        assert_eq!(bytes_left_by(outcome), 34, "{outcome:?}");
+    }
 }
 
 fn forwarded(names: &[(u64, u64)], reads: &[u64]) -> Forward {
