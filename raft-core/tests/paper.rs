@@ -17,6 +17,8 @@ mod support;
 mod cache;
 #[path = "paper/f13_receiving.rs"]
 mod f13_receiving;
+#[path = "paper/f13_under_way.rs"]
+mod f13_under_way;
 #[path = "paper/fingerprint.rs"]
 mod fingerprint;
 #[path = "paper/memory.rs"]
