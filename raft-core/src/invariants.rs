@@ -267,6 +267,12 @@ mod checks {
             now.last,
             common.entries
         );
+        require!(
+            common.entries.is_counted_right(),
+            "what is in memory of the log up to {} is counted right: {:?}",
+            now.last,
+            common.entries
+        );
         Ok(())
     }
 

@@ -192,6 +192,21 @@ impl Entries {
         (ends || holds) && follows
     }
 
+    /// Whether what is in memory is counted right, unless it is so much that to count it anew would cost more
+    /// than all else: a mistake stays until there is less.
+    #[cfg_attr(no_invariants, expect(dead_code, reason = "nothing is checked"))]
+    pub(crate) fn is_counted_right(&self) -> bool {
+        let pinned = self.chunks.iter().map(Chunk::pinned_bytes);
+        self.chunks.len() > RECENT_CHUNKS
+            || pinned.fold(0, usize::saturating_add) == self.cached_bytes
+    }
+
+    /// Counts one byte more than there is.
+    #[cfg(test)]
+    pub(crate) const fn miscount(&mut self) {
+        self.cached_bytes = self.cached_bytes.saturating_add(1);
+    }
+
     /// The first entry of each term before the last one's.
     fn earlier(&self) -> &[EntryId] {
         self.earlier.there().map_or(&[], Vec::as_slice)

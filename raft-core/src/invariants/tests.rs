@@ -191,6 +191,19 @@ fn terms_that_fall_along_the_log_are_an_offence() {
 }
 
 #[test]
+fn memory_that_is_counted_wrong_is_an_offence() {
+    let told = broken(&applied(), |common| {
+        let mut records = ChunkBuilder::new();
+        records.push_no_op().unwrap();
+        let first = common.last().index.next();
+        let next = records.seal(Term::new(5), first, LogTime::ZERO, crc32c);
+        common.entries.append(next.unwrap());
+        common.entries.miscount();
+    });
+    assert!(told.contains("is counted right"), "{told}");
+}
+
+#[test]
 fn a_configuration_beyond_the_log_is_an_offence() {
     let mut hull = applied();
     let mut builder = ChunkBuilder::new();
