@@ -245,6 +245,26 @@ mod tests {
     }
 
     #[test]
+    fn only_those_that_may_lead_are_preferred_to_anybody() {
+        let mut configuration = Configuration::of_voters((1..=5).map(peer));
+        let priorities = [5, 7, 9, 9, 9].into_iter();
+        for (member, priority) in configuration.members.values_mut().zip(priorities) {
+            member.priority = priority;
+        }
+        assert_eq!(configuration.preferred_to(NodeId::new(1)), (4, 5));
+        for (id, role) in [(3, MemberRole::Learner), (4, MemberRole::Witness)] {
+            configuration
+                .members
+                .named_mut(&NodeId::new(id))
+                .unwrap()
+                .role = role;
+        }
+        assert_eq!(configuration.preferred_to(NodeId::new(1)), (2, 3));
+        assert_eq!(configuration.preferred_to(NodeId::new(2)), (1, 3));
+        assert_eq!(configuration.preferred_to(NodeId::new(6)), (0, 1));
+    }
+
+    #[test]
     fn golden_bytes_of_version_1() {
         let configuration = Configuration::of_voters([peer(7)]);
         let mut bytes = vec![];

@@ -213,7 +213,7 @@ mod tests {
 
     use super::*;
     use crate::ids::{Incarnation, LogIndex};
-    use crate::message::{HeartbeatReply, RequestVoteReply};
+    use crate::message::{HeartbeatReply, RequestVoteReply, TimeoutNow};
 
     fn peer(id: u64, life: u128) -> Peer {
         Peer::new(NodeId::new(id), Incarnation::new(life))
@@ -299,6 +299,49 @@ mod tests {
             outbox.push(waiting(to, 1, heard(after)), true);
             let taken = outbox.take(to.id, |_| true).unwrap();
             assert_eq!(taken.body, heard(Some(7)), "{before:?} and then {after:?}");
+        }
+    }
+
+    fn any_message(drawn: u64) -> Waiting {
+        let id = NodeId::new(drawn % 3);
+        let incarnation = Incarnation::new(u128::from(drawn / 3 % 7 == 0));
+        let body = match drawn % 5 {
+            0 => Body::RequestVoteReply(RequestVoteReply { granted: true }),
+            1 => Body::TimeoutNow(TimeoutNow {
+                round: 1,
+                last: crate::ids::EntryId::ORIGIN,
+            }),
+            _ => Body::AppendEntriesReply(AppendEntriesReply {
+                request: drawn,
+                verdict: AppendVerdict::Matched(LogIndex::new(drawn)),
+            }),
+        };
+        Waiting {
+            to: Peer::new(id, incarnation),
+            needs: batch(drawn % 4),
+            body,
+        }
+    }
+
+    /// Nobody looks through queues in which nothing waits, and who holds many hulls wants to know that.
+    #[test]
+    fn as_many_are_counted_as_wait_whatever_is_done() {
+        let mut outbox = Outbox::default();
+        let mut drawn = 1_u64;
+        for turn in 0..5_000 {
+            drawn = drawn
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            let what = drawn >> 33;
+            let is_durable = |batch: BatchNumber| what % 2 == 0 || batch == BatchNumber::ZERO;
+            match what % 16 {
+                0 => outbox.clear(),
+                1 | 2 => outbox.merge_ready(is_durable),
+                3..=6 => drop(outbox.take(NodeId::new(what / 16 % 3), is_durable)),
+                _ => outbox.push(any_message(what / 16), what % 3 > 0),
+            }
+            let queues = outbox.by_peer.values().map(VecDeque::len);
+            assert_eq!(outbox.waiting(), queues.sum::<usize>(), "after turn {turn}");
         }
     }
 }

@@ -4,8 +4,9 @@
 use std::sync::Arc;
 
 use raft_core::chunk::Chunk;
-use raft_core::hull::{Input, Loaded};
+use raft_core::hull::{Input, Load, Loaded};
 use raft_core::ids::{NodeId, Term};
+use raft_core::log::LogError;
 use raft_core::message::{Body, Lane, Message};
 use raft_core::settings::Settings;
 use raft_core::states::Role;
@@ -66,6 +67,23 @@ fn what_was_applied_and_is_durable_may_leave_memory_and_still_reaches_a_follower
         );
     }
     assert_eq!(entries, ids_of(2, &[1, 1, 1, 1, 1]));
+}
+
+/// The log may have been forgotten meanwhile up to there, for a snapshot that is on its way.
+#[test]
+fn entries_that_were_gone_when_they_were_to_be_read_are_asked_for_again() {
+    let mut node = Node::holding(2, &[1, 2]);
+    node.elect();
+    node.auto_load = false;
+    node.receive(2, 3, conflict(node.last_request(2), 2, id(0, 0)));
+    node.sent();
+    let Load { number, .. } = node.loads.pop_front().unwrap();
+    let first = index(2);
+    let result = Err(LogError::Compacted { first });
+    node.step(Input::Loaded(Loaded { number, result }));
+    node.receive(2, 3, matched(node.last_request(2), 0));
+    node.sent();
+    assert_eq!(node.loads.len(), 1);
 }
 
 #[test]

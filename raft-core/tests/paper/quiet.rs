@@ -120,6 +120,22 @@ fn a_leader_speaks_on_until_all_have_answered_its_farewell() {
 }
 
 #[test]
+fn a_leader_that_takes_leave_and_is_wanted_begins_its_rest_anew() {
+    let mut node = Node::leading_with(quiescent());
+    while !round(&mut node, &[2]) {
+        // The other answers whatever does not take leave.
+        let term = node.term();
+        node.receive(3, term, heartbeat_reply(1));
+    }
+    node.propose(b"a");
+    node.answer_all(&[2, 3]);
+    node.sent();
+    let rounds = (0..100).take_while(|_| !round(&mut node, &[2, 3])).count();
+    let interval = settings().heartbeat_interval;
+    assert!(interval * rounds as u32 >= PATIENCE, "{rounds} rounds");
+}
+
+#[test]
 fn a_leader_with_something_under_way_takes_no_leave() {
     let begun: [(&str, Happening); 3] = [
         ("an entry", |node| {

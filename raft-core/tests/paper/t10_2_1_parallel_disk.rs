@@ -1,6 +1,6 @@
 //! The leader's disk works beside the network (thesis 10.2.1, 3.8).
 
-use raft_core::hull::Outcome;
+use raft_core::hull::{Input, Outcome};
 use raft_core::ids::{LogIndex, NodeId};
 use raft_core::states::Role;
 
@@ -142,4 +142,16 @@ fn a_leader_whose_disk_stalls_steps_down() {
     node.wait(settings().heartbeat_interval);
     assert_eq!(node.hull.role(), Role::Follower);
     assert_eq!(node.hull.match_index(NodeId::new(2)), None);
+}
+
+/// Its vote for itself is not durable for so long that no other will be.
+#[test]
+fn a_candidate_whose_disk_stalls_does_not_try_again() {
+    let mut node = Node::holding(5, &[1]);
+    node.auto_sync = false;
+    assert_eq!(node.stand(), 6);
+    assert_eq!(node.hull.role(), Role::Candidate);
+    node.now = node.now.after(settings().stalled_write_after);
+    node.step(Input::DeadlinePassed);
+    assert_eq!((node.hull.role(), node.term()), (Role::Follower, 6));
 }

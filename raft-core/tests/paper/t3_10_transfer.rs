@@ -503,3 +503,19 @@ fn refuses_to_take_over(mut node: Node) {
     assert_eq!(node.drops(), [Dropped::MayNotLead]);
     assert_eq!((node.hull.role(), node.term()), (Role::Follower, 5));
 }
+
+/// [F2.FOL.2] A vote is a vote, whoever wished for the election.
+#[test]
+fn a_vote_for_who_takes_over_restarts_the_timer() {
+    let mut node = Node::holding(5, &[1]);
+    node.hear(3, 5);
+    node.sent();
+    let half = settings().election_timeout * 9 / 10;
+    node.wait(half);
+    let transfer = true;
+    let last = id(1, 1);
+    node.receive(2, 6, Body::RequestVote(RequestVote { last, transfer }));
+    assert_eq!(node.sent_to(2), [vote_reply(true)]);
+    node.wait(half);
+    assert_eq!(node.hull.role(), Role::Follower);
+}

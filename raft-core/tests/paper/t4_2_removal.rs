@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use raft_core::configuration::{Configuration, Members};
 use raft_core::error::Dropped;
-use raft_core::hull::{Outcome, Withdrawal};
+use raft_core::hull::{Doubt, Outcome, Withdrawal};
 use raft_core::ids::NodeId;
 use raft_core::message::Body;
 use raft_core::states::Role;
@@ -114,6 +114,15 @@ fn a_node_campaigns_without_being_a_member_while_that_is_not_known_to_be_committ
     assert_eq!((node.hull.role(), node.commit()), (Role::Follower, last));
     node.wait(settings().election_timeout * 6);
     assert_eq!(node.hull.role(), Role::Follower);
+}
+
+/// [T4.2.2.16] The same where the committed configuration that holds it stands in its log, too.
+#[test]
+fn a_node_campaigns_by_the_last_committed_configuration_wherever_that_stands() {
+    let mut node = removed_node(2);
+    assert_eq!(node.commit(), 2, "both halves, of which one holds it");
+    node.stand_with(&[2]);
+    assert_eq!(node.hull.role(), Role::Candidate);
 }
 
 /// The other half of the rule: known to be committed, there is nothing left that needs it.
@@ -362,5 +371,22 @@ fn a_removed_node_is_sent_nothing_unasked() {
     assert!(
         sent.iter()
             .any(|message| matches!(message.body, Body::AppendEntries(_)))
+    );
+}
+
+/// Whoever waits is told something, whatever becomes of the leader.
+#[test]
+fn who_asked_to_give_a_change_up_learns_that_its_leader_is_lost() {
+    let mut node = Node::leading();
+    let wanted = node.reconfigure(voters([1, 2, 3, 4]));
+    node.answer_all(&[2]);
+    let cancelled = node.cancel();
+    assert_eq!(node.outcome(cancelled), None);
+    node.receive(2, 9, heartbeat(1, 0));
+    let why = Doubt::LeadershipLost;
+    let unknown = Some(Outcome::Unknown { id: id(3, 1), why });
+    assert_eq!(
+        (node.outcome(wanted), node.outcome(cancelled)),
+        (unknown, unknown)
     );
 }

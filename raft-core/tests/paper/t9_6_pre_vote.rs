@@ -259,3 +259,15 @@ fn answer(node: &mut Node, from: u64, attempt: u64, asked: u64) -> bool {
     assert_eq!((reply.attempt, reply.asked), (attempt, Term::new(asked)));
     reply.granted
 }
+
+/// No vote could become durable: a term would be opened for nothing.
+#[test]
+fn who_would_be_elected_and_whose_disk_has_stalled_meanwhile_does_not_campaign() {
+    let mut node = Node::holding(5, &[1]);
+    node.auto_sync = false;
+    node.receive(2, 6, append(id(1, 1), chunks(2, &[6]), 0));
+    node.ask();
+    node.now = node.now.after(settings().stalled_write_after);
+    node.pre_vote(2, true);
+    assert_eq!((node.hull.role(), node.term()), (Role::Follower, 6));
+}
