@@ -15,6 +15,7 @@ use crate::session::Halt;
 mod explaining;
 mod members;
 mod quiet;
+mod reads;
 mod snapshots;
 mod starts;
 mod transfers;
@@ -173,21 +174,6 @@ fn a_restarted_cluster_is_the_same_cluster_with_the_same_state() {
     assert_eq!(world.journal(2), [payload("before"), payload("after")]);
 }
 
-#[test]
-fn a_read_on_any_node_sees_what_was_acknowledged_on_another() {
-    let mut world = World::of(3);
-    world.elect();
-    for round in 1..=3 {
-        let submission = world.handle(round).submit(payload("x"));
-        assert!(outcome(&mut world, submission).is_ok());
-        for id in [1, 2, 3] {
-            let mut read = world.handle(id).read(|journal| journal.0.len() as u64);
-            let seen = world.until(|_| poll(&mut read));
-            assert_eq!(seen, Ok(round), "on {id}");
-        }
-    }
-}
-
 /// What is forwarded names the boot that forwards it, and so does its answer: a boot that a crash
 /// could take back would come again, and take the answers of the one before for its own.
 #[test]
@@ -205,73 +191,6 @@ fn nothing_is_forwarded_before_the_boot_is_durable() {
     assert_eq!(world.driver(leader).hull().unwrap().last(), before);
     world.disk(follower).stall(false);
     assert_eq!(outcome(&mut world, submission), reply(1));
-}
-
-/// [S8.12]
-#[test]
-fn reads_write_nothing_on_any_node() {
-    let mut world = World::of(3);
-    let leader = world.elect();
-    for id in [leader, leader % 3 + 1] {
-        let last = world.driver(leader).hull().unwrap().last();
-        let handle = world.handle(id);
-        let mut reads: Vec<_> = (0..100)
-            .map(|_| handle.read(|journal| journal.0.len()))
-            .collect();
-        for read in &mut reads {
-            assert_eq!(world.until(|_| poll(read)), Ok(0));
-        }
-        assert_eq!(world.driver(leader).hull().unwrap().last(), last, "on {id}");
-    }
-}
-
-/// [T6.4.23]
-#[test]
-fn a_read_waits_until_its_own_node_has_applied_what_it_must_see() {
-    let mut world = World::of(3);
-    let leader = world.elect();
-    let follower = leader % 3 + 1;
-    world.disk(follower).stall(true);
-    let submission = world.handle(leader).submit(payload("x"));
-    assert_eq!(outcome(&mut world, submission), reply(1));
-    let mut read = world.handle(follower).read(|journal| journal.0.len());
-    world.run(100);
-    assert_eq!(
-        poll(&mut read),
-        None,
-        "its disk, and so its state, is behind"
-    );
-    world.disk(follower).stall(false);
-    assert_eq!(world.until(|_| poll(&mut read)), Ok(1));
-}
-
-#[test]
-fn a_leader_that_was_cut_off_answers_no_read_from_what_it_has() {
-    let mut world = World::of(3);
-    let old = world.elect();
-    world.run(100);
-    world.net.borrow_mut().cut.insert(old);
-    let mut read = world.handle(old).read(|journal| journal.0.len());
-    let submission = world.handle(old % 3 + 1).submit(payload("x"));
-    assert_eq!(outcome(&mut world, submission), reply(1));
-    assert_eq!(poll(&mut read), None, "it would be nothing");
-    world.net.borrow_mut().cut.clear();
-    assert_eq!(world.until(|_| poll(&mut read)), Ok(1));
-}
-
-#[test]
-fn a_read_without_a_quorum_times_out_and_a_stale_one_does_not_care() {
-    let mut world = World::of(3);
-    let leader = world.elect();
-    let submission = world.handle(leader).submit(payload("x"));
-    assert!(outcome(&mut world, submission).is_ok());
-    world.crash(leader % 3 + 1);
-    world.crash((leader + 1) % 3 + 1);
-    let handle = world.handle(leader);
-    let mut stale = handle.read_stale(|journal| journal.0.len());
-    assert_eq!(world.until(|_| poll(&mut stale)), Ok(1));
-    let mut read = handle.read(|journal| journal.0.len());
-    assert_eq!(world.until(|_| poll(&mut read)), Err(ReadError::TimedOut));
 }
 
 #[test]

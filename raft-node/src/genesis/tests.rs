@@ -309,6 +309,27 @@ fn a_founder_wiped_after_it_kept_is_told_so() {
 }
 
 #[test]
+fn what_a_founder_said_in_another_life_counts_for_nothing() {
+    // 1 and 2 keep the record, and so does 3, of which nobody hears that. Then 2 is wiped.
+    let mut founding = Founding::of_three();
+    for _ in 0..4 {
+        founding.round_losing(|_, (_, from, news)| from.id.get() == 3 && news.keeps.is_some());
+    }
+    let missing = |founding: &Founding| founding.founders[&1].missing();
+    assert_eq!(missing(&founding), [NodeId::new(3)]);
+    founding.wipe(2);
+    founding.sync(2);
+    let later = founding.now.after(INTERVAL);
+    founding.founders.get_mut(&2).unwrap().on_time(later);
+    for letter in founding.letters(2) {
+        if letter.0 == 1 {
+            founding.deliver(&letter).unwrap();
+        }
+    }
+    assert_eq!(missing(&founding), [2, 3].map(NodeId::new));
+}
+
+#[test]
 fn a_wiped_first_founder_does_not_found_a_second_cluster() {
     // 1 writes the record, 2 keeps it, 3 has heard nothing. Then 1 is wiped.
     let mut founding = Founding::of_three();

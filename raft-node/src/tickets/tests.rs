@@ -9,6 +9,8 @@ use crate::handle::SessionCommand;
 use crate::letter::{Forward, ForwardedCommand};
 use crate::status::Status;
 
+mod joined;
+
 const LIMITS: BatchLimits = BatchLimits {
     entries: 100,
     bytes: 10_000,

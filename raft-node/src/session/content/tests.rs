@@ -53,6 +53,7 @@ fn whoever_starts_from_a_snapshot_ends_the_same_sessions_and_gives_the_same_answ
         let mut log = filled();
         let content = content(&log.sessions, part_bytes);
         let mut anew = restored(&content, part_bytes).unwrap();
+        assert_eq!(anew.limits, SMALL, "those of whoever restores it");
         anew.set_limits(log.sessions.limits);
         assert_eq!(anew.sessions, log.sessions.sessions);
         assert_eq!(anew.applied(), log.sessions.applied());
