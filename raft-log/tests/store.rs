@@ -482,6 +482,25 @@ fn parts_that_do_not_follow_are_refused_and_change_nothing() {
     assert_eq!(resume(&mut store, &snapshot, &all[&9]), Ok(300));
 }
 
+/// What the file holds is not known then: what follows would stand behind a hole.
+#[test]
+fn a_part_that_could_not_be_written_is_followed_by_none() {
+    let all = contents();
+    let fs = MemFs::new();
+    let (mut store, _) = opened(&fs);
+    let mut works = receiving(9, &all[&9], &[600]).into_iter();
+    for job in works.by_ref().take(2) {
+        work(&mut store, job).unwrap();
+    }
+    fs.fail_next("write", FsError::Stopped);
+    for job in works {
+        assert_eq!(work(&mut store, job), Some(SnapshotAnswer::Failed));
+    }
+    let snapshot = snapshot(9, &all[&9]);
+    resume(&mut store, &snapshot, &all[&9]).unwrap();
+    assert_eq!(read_all(&mut store, snapshot.id, 300).unwrap(), all[&9]);
+}
+
 /// The log and the store have one folder and leave each other's files alone.
 #[test]
 fn it_shares_a_folder_with_the_log() {
