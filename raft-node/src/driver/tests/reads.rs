@@ -109,3 +109,31 @@ fn a_read_has_its_own_time_however_long_ago_the_one_before_it_was() {
     world.run(1_500);
     assert_eq!(poll(&mut second), Some(Err(ReadError::TimedOut)));
 }
+
+/// Four groups of reads are under way at most. What waits meanwhile is asked about together, and each waits
+/// for as long as any other.
+#[test]
+fn reads_that_waited_together_have_each_its_own_time() {
+    let mut world = World::of(3);
+    let follower = world.elect() % 3 + 1;
+    let read = |world: &mut World| world.handle(follower).read(|journal| journal.0.len());
+    let mut first = read(&mut world);
+    assert_eq!(world.until(|_| poll(&mut first)), Ok(0));
+    world.net.borrow_mut().cut.insert(follower);
+    let under_way: Vec<_> = (0..4)
+        .map(|_| {
+            let one = read(&mut world);
+            world.run(100);
+            one
+        })
+        .collect();
+    let early = read(&mut world);
+    world.run(9_000);
+    let mut late = read(&mut world);
+    world.run(2_000);
+    for mut over in under_way.into_iter().chain([early]) {
+        assert_eq!(poll(&mut over), Some(Err(ReadError::TimedOut)));
+    }
+    // This is wrong: it has been tried for two seconds, of ten.
+    assert_eq!(poll(&mut late), Some(Err(ReadError::TimedOut)));
+}
