@@ -1,6 +1,7 @@
 //! Applies what is committed, and answers reads from what has been applied.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use raft_core::hull::Apply;
 use raft_core::ids::LogIndex;
@@ -18,11 +19,11 @@ use crate::tickets::{ReadVerdict, Tickets};
 /// - `waiting` holds the groups whose index is known and not applied yet.
 pub(crate) struct Applier<S> {
     pub(crate) sessions: Sessions<S>,
-    queued: Vec<ReadJob<S>>,
-    /// When the first of `queued` came.
-    queued_since: Time,
-    /// Reads that came together, under the number their tickets have.
-    groups: BTreeMap<u64, Vec<ReadJob<S>>>,
+    /// Those that were taken just now.
+    taken: Vec<ReadJob<S>>,
+    queued: Vec<Queued<S>>,
+    /// Reads that are asked about together, under the number their tickets have.
+    groups: BTreeMap<u64, Vec<Queued<S>>>,
     waiting: BTreeSet<(LogIndex, u64)>,
     last_number: u64,
     /// Reads answered since the desk was last told.
@@ -33,8 +34,8 @@ impl<S> Applier<S> {
     pub(crate) const fn new(sessions: Sessions<S>) -> Self {
         Self {
             sessions,
+            taken: Vec::new(),
             queued: Vec::new(),
-            queued_since: Time::ZERO,
             groups: BTreeMap::new(),
             waiting: BTreeSet::new(),
             last_number: 0,
@@ -47,6 +48,7 @@ impl<S> Applier<S> {
         let groups = core::mem::take(&mut self.groups);
         let queued = core::mem::take(&mut self.queued);
         let jobs = queued.into_iter().chain(groups.into_values().flatten());
+        let jobs = jobs.map(|queued| queued.job);
         for job in jobs.chain(desk.close()) {
             (job.run)(Err(ReadError::Stopped));
         }
@@ -64,27 +66,23 @@ impl<S: StateMachine> Applier<S> {
         tickets: &mut Tickets,
         now: Time,
     ) -> bool {
-        if self.queued.is_empty() {
-            self.queued_since = now;
-        }
-        let known = self.queued.len();
-        desk.take(&mut self.queued, core::mem::take(&mut self.answered));
-        let newcomers = self.queued.len() > known;
-        if newcomers {
-            let (stale, queued) = self.queued.drain(..).partition(|job| job.stale);
-            self.queued = queued;
-            for job in stale {
+        desk.take(&mut self.taken, core::mem::take(&mut self.answered));
+        let newcomers = !self.taken.is_empty();
+        for job in self.taken.drain(..) {
+            if job.stale {
                 (job.run)(Ok(self.sessions.machine()));
                 self.answered = self.answered.saturating_add(1);
+            } else {
+                self.queued.push(Queued { job, since: now });
             }
         }
         newcomers | self.group_reads(tickets, now)
     }
 
     fn group_reads(&mut self, tickets: &mut Tickets, now: Time) -> bool {
-        if self.queued.is_empty() {
+        let Some(since) = self.queued.iter().map(|queued| queued.since).min() else {
             return false;
-        }
+        };
         if tickets.may_join_read(self.last_number, now) {
             let group = self.groups.entry(self.last_number).or_default();
             group.append(&mut self.queued);
@@ -96,7 +94,7 @@ impl<S: StateMachine> Applier<S> {
         self.last_number = self.last_number.saturating_add(1);
         let group = core::mem::take(&mut self.queued);
         self.groups.insert(self.last_number, group);
-        tickets.read(self.last_number, self.queued_since, now);
+        tickets.read(self.last_number, since, now);
         true
     }
 
@@ -127,7 +125,7 @@ impl<S: StateMachine> Applier<S> {
     }
 
     /// Answers the reads whose verdict is in, as far as this node has applied.
-    pub(crate) fn answer_reads(&mut self, tickets: &mut Tickets) -> bool {
+    pub(crate) fn answer_reads(&mut self, tickets: &mut Tickets, now: Time) -> bool {
         let mut answered = false;
         let verdicts = core::mem::take(&mut tickets.reads);
         for (number, verdict) in verdicts {
@@ -138,9 +136,7 @@ impl<S: StateMachine> Applier<S> {
                 ReadVerdict::TimedOut => {
                     answered = true;
                     self.waiting.retain(|(_, waiting)| *waiting != number);
-                    for job in self.take_group(number) {
-                        (job.run)(Err(ReadError::TimedOut));
-                    }
+                    self.time_out(number, tickets.read_timeout(), now);
                 }
             }
         }
@@ -152,18 +148,33 @@ impl<S: StateMachine> Applier<S> {
             self.waiting.pop_first();
             answered = true;
             tickets.end_read(number);
-            for job in self.take_group(number) {
+            let group = self.groups.remove(&number).unwrap_or_default();
+            self.answered = self.answered.saturating_add(group.len());
+            for Queued { job, .. } in group {
                 (job.run)(Ok(self.sessions.machine()));
             }
         }
         answered
     }
 
-    fn take_group(&mut self, number: u64) -> Vec<ReadJob<S>> {
-        let group = self.groups.remove(&number).unwrap_or_default();
-        self.answered = self.answered.saturating_add(group.len());
-        group
+    /// The time of a group is over, which is that of the first of it. Those that have any left are asked about
+    /// anew.
+    fn time_out(&mut self, number: u64, timeout: Duration, now: Time) {
+        for queued in self.groups.remove(&number).unwrap_or_default() {
+            if now < queued.since.after(timeout) {
+                self.queued.push(queued);
+            } else {
+                self.answered = self.answered.saturating_add(1);
+                (queued.job.run)(Err(ReadError::TimedOut));
+            }
+        }
     }
+}
+
+/// A read, and when it came.
+struct Queued<S> {
+    job: ReadJob<S>,
+    since: Time,
 }
 
 /// Groups of reads under way; more only pays when letters are lost.

@@ -296,7 +296,8 @@ impl<L: Log, C: Comms<Letter>, K: Clock, S: StateMachine> Driver<L, C, K, S> {
 
     fn pull_applies(&mut self) -> Result<bool, Exit> {
         let Some(hull) = &mut self.hull else {
-            return Ok(self.applier.answer_reads(&mut self.tickets));
+            let now = self.clock.now();
+            return Ok(self.applier.answer_reads(&mut self.tickets, now));
         };
         let mut again = false;
         // First what became of the tickets: then a committed one is known when it is applied.
@@ -335,7 +336,8 @@ impl<L: Log, C: Comms<Letter>, K: Clock, S: StateMachine> Driver<L, C, K, S> {
             self.touched = true;
             again = true;
         }
-        again |= self.applier.answer_reads(&mut self.tickets);
+        let now = self.clock.now();
+        again |= self.applier.answer_reads(&mut self.tickets, now);
         Ok(again)
     }
 

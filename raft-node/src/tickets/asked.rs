@@ -1,5 +1,7 @@
 //! Taking in what is asked for, here or by another node.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use raft_core::record::ClientHeader;
 use raft_core::time::Time;
@@ -55,6 +57,11 @@ impl Tickets {
     pub(crate) fn read(&mut self, number: u64, since: Time, now: Time) {
         let deadline = since.after(self.limits.request_timeout);
         self.begin(Work::Read { number }, Source::Read, deadline, now);
+    }
+
+    /// For how long a read is tried.
+    pub(crate) const fn read_timeout(&self) -> Duration {
+        self.limits.request_timeout
     }
 
     /// Whether another read may join this one: nothing was sent for it yet, so that whatever index

@@ -134,6 +134,9 @@ fn reads_that_waited_together_have_each_its_own_time() {
     for mut over in under_way.into_iter().chain([early]) {
         assert_eq!(poll(&mut over), Some(Err(ReadError::TimedOut)));
     }
-    // This is wrong: it has been tried for two seconds, of ten.
+    assert_eq!(poll(&mut late), None, "two seconds, of ten");
+    world.run(7_500);
+    assert_eq!(poll(&mut late), None);
+    world.run(1_000);
     assert_eq!(poll(&mut late), Some(Err(ReadError::TimedOut)));
 }
