@@ -79,11 +79,15 @@ impl<S: Subject> World<'_, S> {
             // Who does not know of its removal asks the leader that it knew for what clients had
             // asked of it, until their time is over.
             let removed = !self.is_member(from);
+            // Nor is it told by another that was removed: where a later member alone knows, the two go on asking
+            // and refusing.
+            let gone = removed && !self.is_member(to);
             let mut cost = cost_of(&sent, &before.sent, link);
             cost.extend(entries_of(&entries, &before.entries, link));
             let dear = (cost.into_iter()).find(|&(what, times)| {
                 let asks = joins && what == "Genesis" || removed && what == "Forward";
-                !asks && times > most_of(what, rounds, there, appended)
+                let asks_gone = gone && matches!(what, "PreVote" | "PreVoteReply");
+                !asks && !asks_gone && times > most_of(what, rounds, there, appended)
             });
             if let Some((what, times)) = dear {
                 let text = format!(
