@@ -114,6 +114,20 @@ mod tests {
         assert_eq!(story.verdict(), Some(property::LOG_MATCHING));
     }
 
+    /// A witness may be told of an entry when its leader, and nobody else, has removed it already.
+    #[test]
+    fn ids_alone_are_alike_after_the_entry_is_gone() {
+        let mut story = Story::of(LogMatching::default());
+        story
+            .write(1, None, &[(1, 1, 'a'), (1, 2, 'b')])
+            .durable(1)
+            .write(1, Some(2), &[(2, 2, 'c')])
+            .durable(1)
+            .write_ids(3, &[(1, 1), (1, 2)]);
+        // This is wrong: node 3 holds nothing else.
+        assert_eq!(story.verdict(), Some(property::LOG_MATCHING));
+    }
+
     #[test]
     fn nothing_may_be_written_after_a_gap() {
         let mut story = Story::of(LogMatching::default());
