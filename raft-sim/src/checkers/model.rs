@@ -21,6 +21,8 @@ pub struct Model {
     submissions: Vec<ClientFact>,
     applied: Vec<AppliedFact>,
     payloads: BTreeMap<u64, Count>,
+    /// What was removed from logs: whoever is told its id alone may write that later.
+    removed: BTreeMap<EntryId, EntryFact>,
 }
 
 impl Model {
@@ -85,6 +87,7 @@ impl Model {
         let mut unread = Vec::new();
         model.journal.drain_into(&mut unread, &mut Vec::new());
         for fact in &unread {
+            self.remember_removed(node, fact);
             let (fact, prefix) = self.understood(node, fact);
             self.node_mut(node).note_with(&fact, prefix);
         }
@@ -93,6 +96,7 @@ impl Model {
 
     /// Enters one fact.
     pub(crate) fn note(&mut self, now: Time, node: NodeId, fact: &Fact) -> Result<(), Violation> {
+        self.remember_removed(node, fact);
         let (understood, prefix) = self.understood(node, fact);
         let model = self.nodes.or_default(node);
         model.note_with(&understood, prefix);
@@ -113,6 +117,22 @@ impl Model {
                 text,
             }),
         }
+    }
+
+    /// Remembers what a write removes from a node's log.
+    fn remember_removed(&mut self, node: NodeId, fact: &Fact) {
+        let Fact::Begun(write) = fact else {
+            return;
+        };
+        let (Some(from), Some(own)) = (write.truncate_from, self.nodes.find(&node)) else {
+            return;
+        };
+        let indexes = std::iter::successors(Some(from), |index| Some(index.next()));
+        let entries = indexes.map_while(|index| own.log.entry(index));
+        let whole = entries
+            .map(|found| found.entry)
+            .filter(|entry| !entry.absent);
+        self.removed.extend(whole.map(|entry| (entry.id, entry)));
     }
 
     /// A fact with all that is known of what it speaks of, and what a snapshot in it stands for.
@@ -142,7 +162,8 @@ impl Model {
                 let same = there.id == entry.id && there.time == entry.time;
                 (same && !there.absent).then_some(there)
             });
-            *entry = known.unwrap_or(*entry);
+            let removed = || self.removed.get(&entry.id).copied();
+            *entry = known.or_else(removed).unwrap_or(*entry);
         }
         completed
     }
