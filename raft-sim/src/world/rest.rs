@@ -101,6 +101,13 @@ impl<S: Subject> World<'_, S> {
         false
     }
 
+    /// Whether a disk that is slow with two of the operations of a write, and not quick with another, takes as
+    /// long as a leader waits for it.
+    fn disks_may_stall(&self) -> bool {
+        let disk = &self.plan.disk;
+        disk.slow.is_some() && disk.slow_most * 3 > self.plan.tuning.stalled_write_after
+    }
+
     /// Looks at a world that rests, or at what it was asked after that.
     pub(super) fn look_at_rest(&mut self) -> Result<(), Violation> {
         let now = self.schedule.now();
@@ -115,8 +122,9 @@ impl<S: Subject> World<'_, S> {
                     .as_ref()
                     .is_some_and(|healing| self.has_started_since(&healing.rests.before));
                 let leads = self.leader_of_all();
-                if disturbed && leads.is_none() {
-                    // A node that came back meanwhile has not caught up yet.
+                let gave_up = !disturbed && leads != Some(leader) && self.disks_may_stall();
+                if gave_up || disturbed && leads.is_none() {
+                    // Who leads now, or came back meanwhile, has not told all yet.
                     self.be_busy();
                     return Ok(());
                 }
