@@ -109,6 +109,16 @@ mod tests {
         assert_eq!(whole.verdict(), Some(property::WITNESSES));
     }
 
+    /// Its leader gave way to a later one while the word was on its way.
+    #[test]
+    fn a_witness_may_hear_of_what_was_removed_since() {
+        let mut story = story(true);
+        story.write(1, Some(1), &[(2, 1, 'b')]).durable(1);
+        story.write_ids(3, &[(1, 1)]);
+        // This is wrong: it was on a disk when it was told of.
+        assert_eq!(story.verdict(), Some(property::WITNESSES));
+    }
+
     #[test]
     fn nobody_else_may_lack_a_payload() {
         let mut story = story(true);
