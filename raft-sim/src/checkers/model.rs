@@ -21,7 +21,7 @@ pub struct Model {
     submissions: Vec<ClientFact>,
     applied: Vec<AppliedFact>,
     payloads: BTreeMap<u64, Count>,
-    /// What was removed from logs: whoever is told its id alone may write that later.
+    /// What was removed from disks that held it whole: whoever is told its id alone may write that later.
     removed: BTreeMap<EntryId, EntryFact>,
 }
 
@@ -119,16 +119,20 @@ impl Model {
         }
     }
 
-    /// Remembers what a write removes from a node's log.
+    /// Whether this entry was removed from a disk that held it whole.
+    pub(super) fn was_removed(&self, id: EntryId) -> bool {
+        self.removed.contains_key(&id)
+    }
+
+    /// Remembers what a write removes of what is on a node's disk.
     fn remember_removed(&mut self, node: NodeId, fact: &Fact) {
-        let Fact::Begun(write) = fact else {
-            return;
+        let from = match fact {
+            Fact::Begun(write) => write.truncate_from,
+            _ => None,
         };
-        let (Some(from), Some(own)) = (write.truncate_from, self.nodes.find(&node)) else {
-            return;
-        };
-        let indexes = std::iter::successors(Some(from), |index| Some(index.next()));
-        let entries = indexes.map_while(|index| own.log.entry(index));
+        let disk = self.nodes.find(&node).map(|own| &own.durable);
+        let indexes = std::iter::successors(from, |index| Some(index.next()));
+        let entries = indexes.map_while(|index| disk?.entry(index));
         let whole = entries
             .map(|found| found.entry)
             .filter(|entry| !entry.absent);
