@@ -6,6 +6,7 @@ use std::time::Duration;
 use raft_core::explain::{Half, Lag, NoLeader, NotChanged, NotCommitted, NotReadable, Sending};
 use raft_core::hull::Hull;
 use raft_core::ids::{LogIndex, NodeId, Term};
+use raft_core::settings::Settings;
 
 use super::{Likeness, Said, Seen, Unsent};
 use crate::directed::Cluster;
@@ -39,7 +40,7 @@ fn cluster() -> Cluster {
 }
 
 /// What is found in what a node says, with a lie in it.
-fn found(cluster: &Cluster, of: u64, lie: Lie) -> Option<String> {
+fn found(cluster: &Cluster, of: u64, lie: impl FnOnce(&mut Said)) -> Option<String> {
     let hull: &Hull = cluster.hull(node(of)).unwrap().unwrap();
     let checks = cluster.checks();
     let ear = checks.answers.ears.find(&node(of)).unwrap();
@@ -283,4 +284,31 @@ fn the_same_fingerprint_with_other_figures_is_found() {
     let mut other = status(0);
     other.followers[0].matched = LogIndex::ZERO;
     assert!(was.wrong(&Likeness::of(hull, &other)).is_some());
+}
+
+/// A leader that is to vote again counts as a new member does, by its own disk.
+#[test]
+fn a_leader_that_waits_for_its_own_disk_says_how_far_that_holds() {
+    let [n1, n2, n3, n4] = [1, 2, 3, 4].map(node);
+    let mut cluster = Cluster::founded_by(3, 4, Settings::default()).unwrap();
+    cluster.campaign(n1).unwrap();
+    cluster.deliver_all().unwrap();
+    cluster.reconfigure(n1, &[n1, n2, n3, n4], &[]).unwrap();
+    let of_itself = |matched: fn(LogIndex) -> LogIndex| {
+        move |said: &mut Said| {
+            let status = &said.status;
+            said.not_changed.push(NotChanged::CatchingUp {
+                node: status.me.id,
+                matched: matched(status.durable_index),
+                last: status.last.index,
+                long_rounds: 0,
+                limit: 10,
+                still: Duration::ZERO,
+                patience: Duration::from_secs(30),
+            });
+        }
+    };
+    // The first is wrong: it is so.
+    assert!(found(&cluster, 1, of_itself(|durable| durable)).is_some());
+    assert!(found(&cluster, 1, of_itself(LogIndex::next)).is_some());
 }
