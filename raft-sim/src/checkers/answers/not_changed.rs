@@ -50,13 +50,18 @@ fn holds(seen: &Seen<'_>, status: &HullStatus, reason: &NotChanged) -> bool {
             limit,
             ..
         } => {
-            let known = status.followers.iter().find(|known| known.peer.id == *node);
+            let mut followers = status.followers.iter();
+            let known = followers.find(|known| known.peer.id == *node);
+            let held = match *node == status.me.id {
+                true => Some(status.durable_index),
+                false => known.map(|known| known.matched),
+            };
             let target = seen.hull.configuration().target.as_ref();
             let comes = target.is_some_and(|target| target.contains_key(node));
             leads
                 && comes
                 && *last == status.last.index
-                && known.is_some_and(|known| known.matched == *matched)
+                && held == Some(*matched)
                 && long_rounds <= limit
         }
     }
