@@ -277,19 +277,19 @@ pub(super) fn joint_violation(
     }
     for (entry, since) in &past.committed {
         // What a damaged disk held it gets back before it is counted on again.
-        let holds = |view: &View| holds(&view.durable, entry) || view.lost.contains(entry);
-        let holders = views.iter().filter(|view| holds(view));
+        let counts = |view: &View| holds(&view.durable, entry) || view.lost.contains(entry);
+        let holders = views.iter().filter(|view| counts(view));
         if !members_change && holders.count() * 2 <= views.len() {
             let text = format!("{entry} is committed, and not on the disks of a majority");
             return Some(Breach::new(property::DURABILITY, text));
         }
         let mut others = views.iter().filter(|view| !view.witness);
-        if !others.any(|view| holds(view)) {
+        if !others.any(|view| counts(view)) {
             let text = format!("{entry} is committed, and only witnesses hold it");
             return Some(Breach::new(property::DURABILITY, text));
         }
         let lacks = |view: &&&View| {
-            view.role == Role::Leader && view.term > *since && !self::holds(&view.log, entry)
+            view.role == Role::Leader && view.term > *since && !holds(&view.log, entry)
         };
         if let Some(leader) = views.iter().find(lacks) {
             let text = format!(
