@@ -6,6 +6,7 @@
 
 use std::error::Error;
 
+pub(crate) mod chunks_alone;
 pub(crate) mod omni_paxos;
 pub(crate) mod quorate;
 pub(crate) mod raft_rs;

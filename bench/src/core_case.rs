@@ -7,6 +7,7 @@ use std::error::Error;
 
 use clap::{Args, value_parser};
 
+use crate::clusters::chunks_alone::ChunksAlone;
 use crate::clusters::omni_paxos::Omni;
 use crate::clusters::quorate::Quorate;
 use crate::clusters::raft_rs::RaftRs;
@@ -46,6 +47,7 @@ enum System {
     RaftRsTogether,
     OmniPaxos,
     OmniPaxosBatching,
+    ChunksAlone,
 }
 
 impl System {
@@ -55,6 +57,7 @@ impl System {
         Self::RaftRsTogether,
         Self::OmniPaxos,
         Self::OmniPaxosBatching,
+        Self::ChunksAlone,
     ];
 
     const fn name(self) -> &'static str {
@@ -64,6 +67,7 @@ impl System {
             Self::RaftRsTogether => "raft-rs 0.7, proposed as one message",
             Self::OmniPaxos => "omnipaxos 0.2",
             Self::OmniPaxosBatching => "omnipaxos 0.2, batching",
+            Self::ChunksAlone => "chunks alone, no protocol",
         }
     }
 }
@@ -102,6 +106,9 @@ pub(crate) fn run(options: &CoreOptions) -> Result<Report, Box<dyn Error>> {
             .to_owned(),
         "checksums: quorate CRC-32C over every payload and id (crc32c crate, hardware where there \
          is any), invariants checked after each step; raft-rs and omnipaxos none"
+            .to_owned(),
+        "chunks alone: copied in, summed once, written to all logs, applied by all state machines; \
+         nobody asks, answers, counts or waits"
             .to_owned(),
     ];
     Ok(Report {
@@ -145,6 +152,7 @@ fn round_of(system: System, load: &Load) -> Result<Cost, Failure> {
         System::RaftRsTogether => round::<RaftRs<true>>(load),
         System::OmniPaxos => round::<Omni<false>>(load),
         System::OmniPaxosBatching => round::<Omni<true>>(load),
+        System::ChunksAlone => round::<ChunksAlone>(load),
     }
 }
 
@@ -224,4 +232,4 @@ impl Rounds {
 }
 
 /// How many systems are compared.
-const SYSTEMS: usize = 5;
+const SYSTEMS: usize = 6;

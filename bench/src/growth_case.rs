@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use clap::{Args, value_parser};
 
+use crate::clusters::chunks_alone::ChunksAlone;
 use crate::clusters::quorate::{Quorate, Shared};
 use crate::clusters::{Cluster, Failure, Shape};
 use crate::meter::{Cost, cost_of, median};
@@ -42,9 +43,9 @@ pub(crate) struct GrowthOptions {
 }
 
 /// Some clusters that take turns.
-struct Sample {
+struct Sample<C> {
     name: String,
-    clusters: Vec<Quorate>,
+    clusters: Vec<C>,
     /// How many entries to begin each round with anew, if a round would change that number much.
     anew: Option<u32>,
     /// Batches in a round.
@@ -54,12 +55,21 @@ struct Sample {
 
 /// Measures all sizes.
 pub(crate) fn run(options: &GrowthOptions) -> Result<Report, Box<dyn Error>> {
-    let mut figures = Vec::new();
-    let logs: Result<Vec<Sample>, Failure> = options.entries.iter().map(|one| log(*one)).collect();
-    figures.extend(measure(options, logs?)?);
-    let groups: Result<Vec<Sample>, Failure> =
-        options.groups.iter().map(|one| groups(*one)).collect();
-    figures.extend(measure(options, groups?)?);
+    let entries = || options.entries.iter().copied();
+    let mut figures = measure(
+        options,
+        entries().map(log).collect::<Result<_, _>>()?,
+        entries().map(log).collect::<Result<_, _>>()?,
+    )?;
+    let shared = Shared::new(SHAPE, Arc::default());
+    let counts = || options.groups.iter().copied();
+    let ours = counts().map(|count| groups(count, || Quorate::found_with(&shared)));
+    let floor = counts().map(|count| groups(count, || ChunksAlone::found(SHAPE)));
+    figures.extend(measure(
+        options,
+        ours.collect::<Result<_, _>>()?,
+        floor.collect::<Result<_, _>>()?,
+    )?);
     let notes = vec![
         format!(
             "three voters a group, logs in memory, {} proposals of {PAYLOAD} B at a time; medians of \
@@ -78,7 +88,7 @@ pub(crate) fn run(options: &GrowthOptions) -> Result<Report, Box<dyn Error>> {
 }
 
 /// One group whose log has so many entries.
-fn log(entries: u32) -> Result<Sample, Failure> {
+fn log<C: Cluster>(entries: u32) -> Result<Sample<C>, Failure> {
     Ok(Sample {
         name: format!("{entries} entries"),
         clusters: vec![with_log_of(entries)?],
@@ -88,8 +98,8 @@ fn log(entries: u32) -> Result<Sample, Failure> {
     })
 }
 
-fn with_log_of(entries: u32) -> Result<Quorate, Failure> {
-    let mut cluster = Quorate::found(SHAPE)?;
+fn with_log_of<C: Cluster>(entries: u32) -> Result<C, Failure> {
+    let mut cluster = C::found(SHAPE)?;
     for _ in 0..entries.div_ceil(FILLED_AT) {
         cluster.commit(&[7; 8], FILLED_AT as usize)?;
     }
@@ -97,10 +107,8 @@ fn with_log_of(entries: u32) -> Result<Quorate, Failure> {
 }
 
 /// So many groups, each with a log that is hardly begun.
-fn groups(count: u32) -> Result<Sample, Failure> {
-    let shared = Shared::new(SHAPE, Arc::default());
-    let found = |_| Quorate::found_with(&shared);
-    let clusters: Result<_, Failure> = (0..count).map(found).collect();
+fn groups<C>(count: u32, found: impl Fn() -> Result<C, Failure>) -> Result<Sample<C>, Failure> {
+    let clusters: Result<_, Failure> = (0..count).map(|_| found()).collect();
     Ok(Sample {
         name: format!("{count} groups"),
         clusters: clusters?,
@@ -110,26 +118,42 @@ fn groups(count: u32) -> Result<Sample, Failure> {
     })
 }
 
-fn measure(options: &GrowthOptions, mut samples: Vec<Sample>) -> Result<Vec<Figure>, Failure> {
-    let at = options.at as usize;
+/// Each size of each system, in turns.
+fn measure(
+    options: &GrowthOptions,
+    mut ours: Vec<Sample<Quorate>>,
+    mut floor: Vec<Sample<ChunksAlone>>,
+) -> Result<Vec<Figure>, Failure> {
     for round in 0..=options.rounds {
-        for sample in &mut samples {
-            let cost = sample.round(at)?;
-            // The first round warms up.
-            if round > 0 {
-                let proposals = (sample.batches * at) as f64;
-                sample.nanoseconds.push(cost.nanoseconds as f64 / proposals);
-            }
+        for (ours, floor) in ours.iter_mut().zip(&mut floor) {
+            ours.take_turn(round, options.at as usize)?;
+            floor.take_turn(round, options.at as usize)?;
         }
     }
-    let mut first = None;
-    Ok(samples
-        .into_iter()
-        .flat_map(|sample| sample.figures(&mut first))
-        .collect())
+    let mut figures = figures("quorate", ours);
+    figures.extend(self::figures("chunks alone, no protocol", floor));
+    Ok(figures)
 }
 
-impl Sample {
+fn figures<C: Cluster>(system: &str, samples: Vec<Sample<C>>) -> Vec<Figure> {
+    let mut first = None;
+    let samples = samples.into_iter();
+    samples
+        .flat_map(|sample| sample.figures(system, &mut first))
+        .collect()
+}
+
+impl<C: Cluster> Sample<C> {
+    fn take_turn(&mut self, round: u32, at: usize) -> Result<(), Failure> {
+        let cost = self.round(at)?;
+        // The first round warms up.
+        if round > 0 {
+            let proposals = (self.batches * at) as f64;
+            self.nanoseconds.push(cost.nanoseconds as f64 / proposals);
+        }
+        Ok(())
+    }
+
     /// As many proposals as a round has, batch by batch, each to the next group.
     fn round(&mut self, at: usize) -> Result<Cost, Failure> {
         if let Some(entries) = self.anew {
@@ -144,14 +168,14 @@ impl Sample {
         outcome.map(|()| cost)
     }
 
-    fn figures(self, first: &mut Option<f64>) -> [Figure; 4] {
+    fn figures(self, system: &str, first: &mut Option<f64>) -> [Figure; 4] {
         let least = self.nanoseconds.iter().copied().fold(f64::MAX, f64::min);
         let most = self.nanoseconds.iter().copied().fold(0.0, f64::max);
         let median = median(self.nanoseconds);
         let share = median / *first.get_or_insert(median);
         let figure = |value, unit| Figure {
             case: self.name.clone(),
-            system: "quorate".to_owned(),
+            system: system.to_owned(),
             value,
             unit,
         };
