@@ -237,6 +237,26 @@ fn late_and_doubled_answers_lead_back_to_what_is_held() {
     assert_eq!(node.hull.match_index(NodeId::new(2)), Some(LogIndex::ZERO));
 }
 
+/// An answer of a request that was sent before the leader heard of the loss may tell of what is lost, and comes
+/// as often as the network likes. What the follower still has it says again, when it is asked again.
+/// [T3.8.11]
+#[test]
+fn what_was_asked_before_a_loss_was_heard_of_counts_no_more() {
+    let mut node = Node::leading();
+    for payload in [b"a", b"b", b"c"] {
+        node.propose(payload);
+        node.sent();
+    }
+    let before = node.last_request(2);
+    node.receive(2, 1, matched(before, 4));
+    node.receive(2, 1, lost(0, 4, id(2, 1)));
+    for request in [before, before - 1, before] {
+        node.receive(2, 1, matched(request, 4));
+        // As it is: the leader counts on what it was told is lost.
+        assert_eq!(node.hull.match_index(NodeId::new(2)), Some(index(4)));
+    }
+}
+
 /// The word of a loss comes twice, or late: what was acknowledged since counts. Until it is
 /// told of a request that was sent later.
 /// [T3.8.11]
