@@ -252,9 +252,13 @@ fn what_was_asked_before_a_loss_was_heard_of_counts_no_more() {
     node.receive(2, 1, lost(0, 4, id(2, 1)));
     for request in [before, before - 1, before] {
         node.receive(2, 1, matched(request, 4));
-        // As it is: the leader counts on what it was told is lost.
-        assert_eq!(node.hull.match_index(NodeId::new(2)), Some(index(4)));
+        assert_eq!(node.hull.match_index(NodeId::new(2)), Some(LogIndex::ZERO));
     }
+    assert_eq!(node.appends_to(2)[0].previous, id(2, 1));
+    node.receive(2, 1, matched(before, 4));
+    assert_eq!(node.hull.match_index(NodeId::new(2)), Some(LogIndex::ZERO));
+    node.acknowledge(2, 4);
+    assert_eq!(node.hull.match_index(NodeId::new(2)), Some(index(4)));
 }
 
 /// The word of a loss comes twice, or late: what was acknowledged since counts. Until it is

@@ -44,6 +44,9 @@ pub(crate) struct Progress {
     pub(super) heartbeat_due: bool,
     /// The commit index it was last told.
     pub(super) told_commit: LogIndex,
+    /// The last request sent before a loss was heard of: what it and those before it were answered may
+    /// be lost since.
+    pub(super) before_loss: u64,
     /// The load under way for entries that are no longer in memory.
     pub(super) loading: Option<u64>,
     /// What that load brought.
@@ -106,6 +109,7 @@ impl Progress {
             // [F2.LEAD.1] The first heartbeat goes out at once.
             heartbeat_due: true,
             told_commit: LogIndex::ZERO,
+            before_loss: 0,
             loading: None,
             loaded: Vec::new(),
             witness: None,
@@ -193,6 +197,7 @@ impl Progress {
             mode,
             window,
             request,
+            before_loss,
             heard,
             // It counts while a read waits for it: `Reads` says so.
             answered: _,
@@ -207,7 +212,7 @@ impl Progress {
         } = self;
         let age = |at: Time, most: Duration| common.now.since(at).min(most);
         (peer, matched, next, request, heartbeat_due, told_commit).hash(into);
-        (loading.is_some(), loaded, witness).hash(into);
+        (before_loss, loading.is_some(), loaded, witness).hash(into);
         (*window)
             .min(common.settings.max_appends_in_flight)
             .hash(into);

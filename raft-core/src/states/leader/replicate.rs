@@ -159,6 +159,9 @@ impl Progress {
         if index > common.last().index {
             return self.drop_reply(common, Dropped::Impossible, "F2.LEAD.4");
         }
+        if request <= self.before_loss {
+            return self.drop_reply(common, Dropped::StaleReply, "T3.8.11");
+        }
         // [F2.LEAD.4] Both move up to what is acknowledged; an answer that comes late or twice
         // moves nothing back.
         self.matched = self.matched.max(index);
@@ -226,6 +229,7 @@ impl Progress {
             return self.drop_reply(common, Dropped::StaleReply, "T3.8.11");
         }
         self.matched = LogIndex::ZERO;
+        self.before_loss = self.request;
         // Refusals of requests that overtook each other look like this one as long as the follower
         // is in repair: there must not be more and more of them.
         self.window = 1;
