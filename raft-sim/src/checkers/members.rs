@@ -430,6 +430,13 @@ const MOST_VOTERS: usize = 9;
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use raft_core::hull::{Input, Setup};
+    use raft_core::log::LogError;
+    use raft_core::log::memory::MemoryLog;
+    use raft_core::time::Time;
+
     use super::*;
 
     fn of(ids: &[u64]) -> Configuration {
@@ -472,6 +479,46 @@ mod tests {
         assert!(members.changed(id, &of(&[1]).members).is_err());
         members.entries.insert(id, joint(&[1], &[1, 2]));
         assert!(members.changed(id, &target).is_err(), "joint");
+    }
+
+    /// The only member of its cluster, which has committed its first entry and whose disk then fails.
+    fn stopped_after_committing() -> Hull {
+        let founding = of(&[1]);
+        let setup = Setup {
+            me: Peer::new(NodeId::new(1), Incarnation::new(1)),
+            founding,
+            settings: Arc::default(),
+            seed: 1,
+            checksum: crc32c::crc32c_append,
+            witness: false,
+        };
+        let now = Time::from_millis(1_000);
+        let mut log = MemoryLog::new();
+        let mut hull = Hull::open(setup, log.recovered(), now).unwrap();
+        let mut sync = |hull: &mut Hull, now| {
+            while let Some(write) = hull.next_write() {
+                hull.step(now, Input::Durable(log.write(write).unwrap()));
+            }
+        };
+        sync(&mut hull, now);
+        while hull.role() != Role::Leader {
+            let at = hull.deadline().unwrap();
+            hull.step(at, Input::DeadlinePassed);
+            sync(&mut hull, at);
+        }
+        let detail = String::new();
+        hull.step(now, Input::WriteFailed(LogError::Full { detail }));
+        hull
+    }
+
+    #[test]
+    fn what_was_committed_right_before_a_disk_failed_is_known() {
+        let hull = stopped_after_committing();
+        assert_eq!(hull.commit_index(), LogIndex::new(1));
+        let mut members = Members::default();
+        members.step(&hull, &Model::default(), &[], &mut Reached::default());
+        // As it is: who stops is asked nothing more, and what it answered last looks untrue.
+        assert_eq!(members.commit, LogIndex::ZERO);
     }
 
     #[test]
