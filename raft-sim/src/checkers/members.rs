@@ -67,6 +67,8 @@ impl Members {
     ) -> Option<Wrong> {
         // What a log failed to keep may be there all the same when it is opened again.
         let appended = self.learn_entries(facts);
+        // And whoever stops in this step may have committed and answered something in it before.
+        self.learn_commit(hull);
         if hull.fault().is_some() {
             return None;
         }
@@ -74,7 +76,6 @@ impl Members {
         if self.founding.is_none() && by == EntryId::ORIGIN {
             self.founding = Some(hull.configuration().clone());
         }
-        self.learn_commit(hull);
         let was = self.seen.insert(me, (by, hull.role()));
         self.mark(hull, was, reached);
         let campaigns = matches!(hull.role(), Role::Candidate | Role::PreCandidate);
@@ -517,8 +518,7 @@ mod tests {
         assert_eq!(hull.commit_index(), LogIndex::new(1));
         let mut members = Members::default();
         members.step(&hull, &Model::default(), &[], &mut Reached::default());
-        // As it is: who stops is asked nothing more, and what it answered last looks untrue.
-        assert_eq!(members.commit, LogIndex::ZERO);
+        assert_eq!(members.commit, LogIndex::new(1));
     }
 
     #[test]
