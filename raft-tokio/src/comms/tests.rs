@@ -178,6 +178,53 @@ async fn a_lost_connection_is_told_once_and_made_again() {
     assert!(matches!(letter, CommsEvent::Arrived(_)));
 }
 
+/// A machine that is cut off sends no word of it: what was sent to it stays on its way. Here one that reads nothing
+/// stands for it; both take nothing, and close nothing.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+#[ignore = "as it is, the system gives up after a quarter of an hour, and tries ever more seldom until then"]
+async fn a_connection_that_takes_nothing_is_made_anew() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let deaf = async {
+        let mut accepted = Vec::new();
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let welcome = Welcome {
+                version: VERSION,
+                cluster: Some(CLUSTER),
+                node: NodeId::new(2),
+                payload_codec: 1,
+                refusal: None,
+            };
+            stream.write_all(&welcome.encode()).await.unwrap();
+            accepted.push(stream);
+            if accepted.len() == 2 {
+                return;
+            }
+        }
+    };
+    let own = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let members = BTreeMap::from([(NodeId::new(2), address)]);
+    let mut one = Side::new(1, own, members);
+    let insist = async {
+        loop {
+            one.send(2, news(1 << 20));
+            tokio::select! {
+                event = one.event() => drop(event),
+                () = tokio::time::sleep(Duration::from_millis(1)) => {}
+            }
+        }
+    };
+    let twice = timeout(Duration::from_secs(20), async {
+        tokio::select! {
+            () = deaf => {}
+            () = insist => unreachable!(),
+        }
+    });
+    assert!(twice.await.is_ok(), "it was called again");
+}
+
 /// Connects as node 1 does, and sends bytes of one's own.
 async fn impostor(to: &Side, bytes: &[u8]) -> TcpStream {
     impostor_in(Lane::Control, to, bytes).await
