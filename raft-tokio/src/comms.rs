@@ -69,6 +69,12 @@ pub struct CommsSettings {
     pub max_queued_bytes: usize,
     /// How long a connection may take to be made and to shake hands.
     pub handshake_timeout: Duration,
+    /// How long the other machine may confirm nothing of what was sent, or of the system's own questions
+    /// on a connection without traffic, before the connection is given up and made anew. So long at most,
+    /// and a bit more than `longest_backoff`, nodes need to find each other again after a network that was
+    /// cut without a word is whole. On Linux and Android; elsewhere it is for idle connections only, and
+    /// the system decides about others.
+    pub gone_after: Duration,
     /// How long to wait after a first failure to connect; doubled with each further one.
     pub first_backoff: Duration,
     /// The longest wait between two attempts to connect. How fast a restarted node is found again
@@ -97,6 +103,12 @@ impl CommsSettings {
                 "no connection would ever be made",
             ),
             SettingsProblem::if_short(
+                "comms.gone_after",
+                self.gone_after,
+                Duration::from_millis(1),
+                "every connection would be given up at once",
+            ),
+            SettingsProblem::if_short(
                 "comms.first_backoff",
                 self.first_backoff,
                 Duration::from_millis(1),
@@ -119,6 +131,7 @@ impl Default for CommsSettings {
         Self {
             max_queued_bytes: 4 << 20,
             handshake_timeout: Duration::from_secs(2),
+            gone_after: Duration::from_secs(3),
             first_backoff: Duration::from_millis(10),
             longest_backoff: Duration::from_millis(500),
             codec: WireCodec::DEFAULT,

@@ -30,6 +30,7 @@ pub mod node;
 mod protocol;
 pub mod recover;
 mod serve;
+mod socket;
 mod stream;
 
 pub use client::{AppClient, Client, ClientSettings};

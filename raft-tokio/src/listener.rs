@@ -12,19 +12,20 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use crate::comms::Accepted;
+use crate::comms::{Accepted, CommsSettings};
 use crate::handshake::{
     CHECKSUM_BYTES, Caller, HELLO_BYTES, HandshakeError, Hello, Refusal, decode_address,
 };
 use crate::identity::Identity;
 use crate::metrics::Mishap;
 use crate::serve::{Desk, Service};
+use crate::socket::attend;
 
 /// Accepts connections, shakes hands, and passes peers to the comms and clients to a task each.
 pub(crate) struct Door<S: StateMachine> {
     desk: Arc<Desk<S>>,
     peers: mpsc::Sender<Accepted>,
-    handshake_timeout: Duration,
+    comms: CommsSettings,
     /// Handshakes that may be under way.
     strangers: Arc<Semaphore>,
     /// Clients that may be connected.
@@ -35,13 +36,13 @@ impl<S: StateMachine> Door<S> {
     pub(crate) fn new(
         desk: Arc<Desk<S>>,
         peers: mpsc::Sender<Accepted>,
-        handshake_timeout: Duration,
+        comms: CommsSettings,
     ) -> Self {
         let clients = Arc::new(Semaphore::new(desk.settings.max_clients));
         Self {
             desk,
             peers,
-            handshake_timeout,
+            comms,
             strangers: Arc::new(Semaphore::new(MAX_HANDSHAKES)),
             clients,
         }
@@ -73,8 +74,9 @@ impl<S: StateMachine> Door<S> {
         let desk = &self.desk;
         let judge = |hello: &Hello| self.judge(hello);
         let shaking = shake_hands(&mut stream, &desk.identity, judge);
-        let shaken = timeout(self.handshake_timeout, shaking).await;
+        let shaken = timeout(self.comms.handshake_timeout, shaking).await;
         drop(permit);
+        let shaken = shaken.map(|shaken| shaken.and_then(|guest| self.attend(&stream, guest)));
         match shaken {
             Ok(Ok(Guest::Peer { peer, lane })) => {
                 let accepted = Accepted { peer, lane, stream };
@@ -92,6 +94,16 @@ impl<S: StateMachine> Door<S> {
             Ok(Err(mishap)) => self.desk.counters.count(mishap),
             Err(_) => self.desk.counters.count(Mishap::SlowHandshake),
         }
+    }
+
+    /// Sees to it that the connection ends when the guest is gone without a word.
+    fn attend(&self, stream: &TcpStream, guest: Guest) -> Result<Guest, Mishap> {
+        let gone_after = match guest {
+            Guest::Peer { .. } => self.comms.gone_after,
+            Guest::Client { .. } => CLIENT_GONE_AFTER,
+        };
+        attend(stream, gone_after).map_err(|_| Mishap::ConnectionLost)?;
+        Ok(guest)
     }
 
     fn judge(&self, hello: &Hello) -> Result<Guest, Refusal> {
@@ -181,5 +193,7 @@ const fn mishap(refusal: Refusal) -> Mishap {
 
 /// Handshakes under way at once; more callers wait to be accepted.
 pub(crate) const MAX_HANDSHAKES: usize = 128;
+/// How long a client's machine may confirm nothing before the client's place is given to others.
+const CLIENT_GONE_AFTER: Duration = Duration::from_secs(60);
 /// Until a listener that could not accept tries again.
 pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(50);

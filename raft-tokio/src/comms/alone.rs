@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use raft_core::ids::NodeId;
 use raft_core::message::Lane;
@@ -19,6 +18,7 @@ use crate::handshake::{Caller, Hello, Refusal};
 use crate::identity::Identity;
 use crate::listener::{ACCEPT_PAUSE, MAX_HANDSHAKES, shake_hands};
 use crate::metrics::{Counters, Mishap};
+use crate::socket::attend;
 
 impl TcpComms {
     /// Comms for the node `me` that drives itself: for a hull or a `raft_node::driver` of your own. A
@@ -51,7 +51,7 @@ impl TcpComms {
             identity: Arc::clone(&identity),
             counters: Arc::clone(&counters),
             peers,
-            patience: settings.handshake_timeout,
+            settings,
         };
         let mut comms = Self::new(identity, settings, accepted, counters);
         comms.door.spawn(door.keep(listener));
@@ -65,8 +65,7 @@ struct Door {
     identity: Arc<Identity>,
     counters: Arc<Counters>,
     peers: mpsc::Sender<Accepted>,
-    /// How long a handshake may take.
-    patience: Duration,
+    settings: CommsSettings,
 }
 
 impl Door {
@@ -92,7 +91,10 @@ impl Door {
     async fn receive(self, mut stream: TcpStream) {
         let judge = |hello: &Hello| self.judge(hello);
         let shaking = shake_hands(&mut stream, &self.identity, judge);
-        let mishap = match timeout(self.patience, shaking).await {
+        let mishap = match timeout(self.settings.handshake_timeout, shaking).await {
+            Ok(Ok(_)) if attend(&stream, self.settings.gone_after).is_err() => {
+                Mishap::ConnectionLost
+            }
             Ok(Ok((peer, lane))) => {
                 let accepted = Accepted { peer, lane, stream };
                 match self.peers.try_send(accepted) {

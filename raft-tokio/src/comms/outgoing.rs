@@ -19,6 +19,7 @@ use crate::handshake::{
     Caller, HandshakeError, Hello, Refusal, WELCOME_BYTES, Welcome, encode_address,
 };
 use crate::metrics::{Counters, Mishap};
+use crate::socket::attend;
 use crate::stream::SendQueue;
 
 /// A queue of frames and the connection they leave by.
@@ -136,7 +137,7 @@ impl Outgoing {
                         self.address.clone(),
                         self.own.clone(),
                         hello,
-                        settings.handshake_timeout,
+                        *settings,
                     )));
                 }
                 Link::Dialing(dialing) => match dialing.as_mut().poll(cx) {
@@ -235,10 +236,12 @@ async fn dial(
     address: String,
     own: Arc<str>,
     hello: Hello,
-    limit: Duration,
+    settings: CommsSettings,
 ) -> Result<TcpStream, DialError> {
+    let limit = settings.handshake_timeout;
     let connect = async {
         let mut stream = TcpStream::connect(&address).await?;
+        attend(&stream, settings.gone_after)?;
         introduce(&mut stream, hello, &own).await?;
         Ok(stream)
     };

@@ -213,7 +213,7 @@ impl NodeBuilder {
                 settings: self.service,
             }),
             peers,
-            self.comms.handshake_timeout,
+            self.comms,
         );
         Ok(Node {
             handle,
