@@ -11,6 +11,7 @@ mod log_case;
 mod log_growth_case;
 mod logs;
 mod meter;
+mod nodes_case;
 mod open_case;
 mod report;
 
@@ -25,6 +26,7 @@ use growth_case::GrowthOptions;
 use idle_case::IdleOptions;
 use log_case::LogOptions;
 use log_growth_case::LogGrowthOptions;
+use nodes_case::NodesOptions;
 use open_case::OpenOptions;
 use report::Report;
 
@@ -61,6 +63,9 @@ enum Case {
     LogGrowth(LogGrowthOptions),
     /// Opening a long log, reading all of it and verifying it: time and memory, beside raft-engine.
     Open(OpenOptions),
+    /// Three real nodes over TCP and files: commands a second, and how long clients wait, beside the bare
+    /// disk and the bare network.
+    Nodes(NodesOptions),
 }
 
 fn main() -> ExitCode {
@@ -107,5 +112,6 @@ fn measure(arguments: &Arguments) -> Result<Report, Box<dyn Error>> {
         Case::Log(options) => log_case::run(options),
         Case::LogGrowth(options) => log_growth_case::run(options),
         Case::Open(options) => open_case::run(options),
+        Case::Nodes(options) => nodes_case::run(options),
     }
 }
