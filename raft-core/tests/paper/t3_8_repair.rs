@@ -261,6 +261,31 @@ fn what_was_asked_before_a_loss_was_heard_of_counts_no_more() {
     assert_eq!(node.hull.match_index(NodeId::new(2)), Some(index(4)));
 }
 
+/// So it is where the follower was no member for a while: the leader began anew with it, and what it answered
+/// before may be lost, whether anybody heard of that or not.
+/// [T3.8.11]
+#[test]
+fn what_was_asked_before_a_follower_was_removed_counts_no_more_when_it_is_back() {
+    let mut node = Node::leading();
+    node.answer_all(&[2, 3]);
+    node.propose(b"before");
+    let (held, before) = (node.hull.last().index, node.appends_to(3)[0].request);
+    node.answer_all(&[2, 3]);
+    node.receive(3, 1, lost(0, held.get(), id(0, 0)));
+    let members = node.hull.configuration().members.clone();
+    let without = members.iter().filter(|(id, _)| **id != NodeId::new(3));
+    node.reconfigure(without.map(|(id, member)| (*id, member.clone())).collect());
+    node.answer_all(&[2]);
+    node.answer_all(&[2]);
+    assert_eq!(node.hull.match_index(NodeId::new(3)), None);
+    node.sent();
+    node.reconfigure(members);
+    assert_eq!(node.hull.match_index(NodeId::new(3)), Some(LogIndex::ZERO));
+    node.receive(3, 1, matched(before, held.get()));
+    // As it is: the leader counts on what it was told is lost.
+    assert_eq!(node.hull.match_index(NodeId::new(3)), Some(held));
+}
+
 /// The word of a loss comes twice, or late: what was acknowledged since counts. Until it is
 /// told of a request that was sent later.
 /// [T3.8.11]
