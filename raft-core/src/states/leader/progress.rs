@@ -44,8 +44,8 @@ pub(crate) struct Progress {
     pub(super) heartbeat_due: bool,
     /// The commit index it was last told.
     pub(super) told_commit: LogIndex,
-    /// The last request sent before a loss was heard of: what it and those before it were answered may
-    /// be lost since.
+    /// The last request sent before a loss was heard of, or before it was added again: what it and those
+    /// before it were answered may be lost since.
     pub(super) before_loss: u64,
     /// The load under way for entries that are no longer in memory.
     pub(super) loading: Option<u64>,
@@ -117,10 +117,11 @@ impl Progress {
         }
     }
 
-    /// The same, with requests numbered on from there.
+    /// The same, with requests numbered on from there. Answers to those up to there are of who it was before.
     pub(super) fn numbered_after(self, spent: u64) -> Self {
         Self {
             request: spent,
+            before_loss: spent,
             ..self
         }
     }
