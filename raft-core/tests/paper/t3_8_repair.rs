@@ -366,3 +366,24 @@ fn a_node_that_lost_nothing_after_all_is_whole_at_once() {
     assert_eq!(hull.lost_through(), None);
     hull.step(Node::new(1, 3).now, Input::DeadlinePassed);
 }
+
+/// The last write is lost, which removed entries that a leader had replaced: they stand there again, and nothing
+/// later than they was ever durable.
+/// [T3.8.11]
+#[test]
+fn entries_that_were_removed_and_stand_there_again_are_not_taken_for_the_leaders() {
+    let mut node = Node::new(1, 3);
+    node.past = Some(VecDeque::new());
+    node.receive(2, 4, append(id(0, 0), chunks(1, &[1, 4, 4]), 0));
+    node.receive(3, 5, append(id(1, 1), chunks(2, &[2]), 0));
+    assert_eq!(node.hull.last(), id(2, 2));
+    node.sent();
+    node.restart_without(1);
+    node.settle();
+    assert_eq!(node.hull.last(), id(3, 4));
+    node.receive(3, 5, heartbeat(1, 2));
+    // As it is: it takes the log for whole, and commits what the leader has not.
+    assert_eq!(node.hull.lost_through(), None);
+    let held = node.hull.term_at(index(2));
+    assert_eq!((node.commit(), held), (2, Some(Term::new(4))));
+}
