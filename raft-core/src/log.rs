@@ -222,8 +222,9 @@ pub struct Recovered {
     /// The configurations among the entries kept, in order.
     pub configurations: Vec<(LogIndex, Configuration)>,
     /// How far the log once reached, if some of it was damaged and is lost: no entry that it ever
-    /// called durable is later than this one, which may itself never have been. `None` for a whole
-    /// log. A log that lost entries says so at each opening until it reaches as far again, and
+    /// called durable is later than this one, which may itself never have been. Where a removal may be
+    /// among what is lost, so that entries stand here again which had been removed, it is later than
+    /// they are: the hard state's term with the last index will do. `None` for a whole log. A log that lost entries says so at each opening until it reaches as far again, and
     /// never loses the hard state with them: then it must not open at all.
     pub lost_through: Option<EntryId>,
 }

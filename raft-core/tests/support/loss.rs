@@ -29,6 +29,10 @@ impl Node {
         let hard = self.log.recovered().hard;
         let kept = past.len().saturating_sub(writes);
         if let Some(log) = past.get(kept) {
+            // Removed entries that stand there again must not make it seem whole.
+            let revived = !holds(&self.log, log_end(log));
+            let removed = revived.then(|| EntryId::new(hard.term, log_end(&self.log).index));
+            let ends = ends.max(removed);
             self.log = log.clone();
             past.truncate(kept);
             self.lost = self.lost.max(ends);
@@ -49,6 +53,16 @@ pub(crate) fn log_end(log: &MemoryLog) -> EntryId {
     let last = |run: &EntryId| EntryId::new(run.term, recovered.last);
     let last = recovered.runs.last().map(last).or(snapshot);
     last.unwrap_or(EntryId::ORIGIN)
+}
+
+/// Whether a log holds this entry, or what a snapshot stands for that its log begins after.
+fn holds(log: &MemoryLog, id: EntryId) -> bool {
+    let recovered = log.recovered();
+    let runs = recovered.runs.iter().rev();
+    let term = runs.clone().find(|run| run.index <= id.index);
+    let forgotten = recovered.snapshot.map_or(EntryId::ORIGIN, |mark| mark.last);
+    let held = id.index <= recovered.last && term.is_some_and(|run| run.term == id.term);
+    held || id.index <= forgotten.index
 }
 
 /// So many writes may be lost.
