@@ -17,7 +17,8 @@ use crate::trace::EventKind;
 /// A node that asks. Its term and vote are those it had.
 #[derive(Clone, Debug)]
 pub(crate) struct PreCandidate {
-    /// Names this attempt; answers to an earlier one don't count.
+    /// Names this attempt; answers to an earlier one of this start don't count. One that is late from before
+    /// a restart may: it was true then, and nothing follows from a mistake but an election.
     attempt: u64,
     votes: BTreeMap<NodeId, bool>,
     deadline: Time,
