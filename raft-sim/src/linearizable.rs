@@ -51,6 +51,26 @@ pub trait Sequential {
 
     /// The key that an operation touches.
     fn key(&self, input: &Self::Input) -> Self::Key;
+
+    /// An input in words, for a report.
+    fn say_input(&self, input: &Self::Input) -> String {
+        format!("{input:?}")
+    }
+
+    /// An output in words, for a report.
+    fn say_output(&self, output: &Self::Output) -> String {
+        format!("{output:?}")
+    }
+
+    /// A state in words, for a report.
+    fn say_state(&self, state: &Self::State) -> String {
+        format!("{state:?}")
+    }
+
+    /// What of the object a report is about: nothing, if it is the whole.
+    fn say_key(&self, key: &Self::Key) -> Option<String> {
+        Some(format!("key {key:?}"))
+    }
 }
 
 /// Checks a history against the meaning of its operations. Gives up after about `effort` steps of
@@ -73,7 +93,9 @@ pub fn check<M: Sequential>(
             Answer::Found => {}
             Answer::GaveUp => undecided = true,
             Answer::None(stuck) => {
-                return Verdict::NotLinearizable(format!("under key {key:?}: {stuck}"));
+                let part = model.say_key(key).map(|key| format!("under {key}: "));
+                let part = part.unwrap_or_default();
+                return Verdict::NotLinearizable(format!("{part}{stuck}"));
             }
         }
     }
@@ -380,14 +402,14 @@ impl<'a, M: Sequential> Search<'a, M> {
         };
         let operation = stuck.operation;
         let text = format!(
-            "after {} of {} answered operations the state is {:?}, in which client {}'s {:?} of {:?} can't have been answered {:?}",
+            "after {} of {} answered operations the state is {}, in which client {}'s {} of {:?} can't have been answered {}",
             self.answered_taken,
             self.answered.len(),
-            self.state,
+            self.model.say_state(&self.state),
             operation.client,
-            operation.input,
+            self.model.say_input(&operation.input),
             operation.invoked.time,
-            stuck.output,
+            self.model.say_output(stuck.output),
         );
         self.best = Some((self.answered_taken, text));
     }

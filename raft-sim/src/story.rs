@@ -434,6 +434,10 @@ const WORDS: &[(&str, &str)] = &[
         "The state machine answers alike, and comes to the same state, wherever the same commands are applied in the same order (Raft paper, section 2).",
     ),
     (
+        property::APP_SNAPSHOTS,
+        "The state machine that comes out of a snapshot answers as the one that went in.",
+    ),
+    (
         property::APP_PANIC,
         "The state machine does not panic, whatever it is asked.",
     ),

@@ -85,6 +85,11 @@ pub trait Subject: 'static {
         false
     }
 
+    /// Whether the machine is tried on whether it comes out of snapshots as it went in.
+    fn tries_snapshots(&self) -> bool {
+        false
+    }
+
     /// A command in words, for a report.
     fn say_command(&self, command: &[u8]) -> String {
         say_bytes(command)

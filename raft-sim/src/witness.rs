@@ -18,6 +18,8 @@ use crate::panics::caught;
 use crate::spy::fingerprint;
 use crate::subject::StateLook;
 
+mod restored;
+
 /// What all nodes' state machines of one world answered. Cheap to clone; all clones are one.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Witness(Arc<Mutex<Seen>>);
@@ -59,6 +61,16 @@ struct State {
     bytes: Option<Bytes>,
 }
 
+impl Answer {
+    fn command(&self) -> Command<'_> {
+        Command {
+            id: self.id,
+            time: self.time,
+            payload: &self.command,
+        }
+    }
+}
+
 /// What went wrong in a state machine.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Finding {
@@ -86,6 +98,19 @@ pub(crate) enum Finding {
         first: NodeId,
         /// Who differed.
         second: NodeId,
+    },
+    /// A copy that went through snapshots answers otherwise.
+    LostInSnapshot {
+        /// The node whose machine answered first.
+        node: NodeId,
+        /// Where the command stands.
+        id: EntryId,
+        /// The command.
+        command: Bytes,
+        /// What was answered.
+        reply: Bytes,
+        /// What the copy answers, or what it said when it panicked or could not be made.
+        restored: Result<Bytes, String>,
     },
     /// It panicked.
     Panicked {
@@ -164,11 +189,7 @@ impl Witness {
     pub(crate) fn replay<S: StateMachine>(&self, mut copy: S, look: Option<&StateLook<S>>) {
         let answers = self.seen().answers.clone();
         for (number, answer) in answers.iter().enumerate() {
-            let command = Command {
-                id: answer.id,
-                time: answer.time,
-                payload: &answer.command,
-            };
+            let command = answer.command();
             let place = Place {
                 applicant: Applicant::Copy,
                 number,

@@ -62,6 +62,8 @@ properties! {
     NO_PANIC: "no_panic",
     /// The user's state machine answers alike, and comes to the same state, on every node.
     APP_DETERMINISM: "app_determinism",
+    /// The user's state machine answers out of a snapshot as it would have without.
+    APP_SNAPSHOTS: "app_snapshots",
     /// The user's state machine does not panic, whatever it is asked.
     APP_PANIC: "app_panic",
 }

@@ -56,7 +56,12 @@ impl<A: App, W: Workload<A> + 'static> Subject for AppSubject<A, W> {
 
     fn model(&self) -> Result<Parts<A>, CodecError> {
         let inner = AppModel::new(&(self.make)(), self.codec)?;
-        Ok(Parts { inner })
+        let codec = self.codec;
+        Ok(Parts { inner, codec })
+    }
+
+    fn tries_snapshots(&self) -> bool {
+        self.compares_states
     }
 
     fn has_one_form(&self) -> bool {
@@ -115,18 +120,15 @@ impl<A: App, W: Workload<A> + 'static> Subject for AppSubject<A, W> {
     }
 
     fn say_command(&self, command: &[u8]) -> String {
-        let value = self.codec.decode::<A::Command>(command);
-        say(value.ok().as_ref(), command)
+        say_command::<A>(self.codec, command)
     }
 
     fn say_reply(&self, reply: &[u8]) -> String {
-        let value = AppMachine::<A>::decode_reply(self.codec, reply);
-        say(value.ok().as_ref(), reply)
+        say_reply::<A>(self.codec, reply)
     }
 
     fn say_state(&self, state: &[u8]) -> String {
-        let value = self.codec.decode::<A>(state);
-        say(value.ok().as_ref(), state)
+        say_state::<A>(self.codec, state)
     }
 
     fn returned(&mut self, asked: &Asked, reply: &[u8]) {
@@ -144,6 +146,21 @@ impl<A, W: core::fmt::Debug> core::fmt::Debug for AppSubject<A, W> {
             .field("codec", &self.codec)
             .finish_non_exhaustive()
     }
+}
+
+fn say_command<A: App>(codec: PayloadCodec, command: &[u8]) -> String {
+    let value = codec.decode::<A::Command>(command);
+    say(value.ok().as_ref(), command)
+}
+
+fn say_reply<A: App>(codec: PayloadCodec, reply: &[u8]) -> String {
+    let value = AppMachine::<A>::decode_reply(codec, reply);
+    say(value.ok().as_ref(), reply)
+}
+
+fn say_state<A: App>(codec: PayloadCodec, state: &[u8]) -> String {
+    let value = codec.decode::<A>(state);
+    say(value.ok().as_ref(), state)
 }
 
 /// A value as JSON, which every type with serde has; its bytes where it has not.
@@ -173,6 +190,7 @@ fn glance<A: App>(look: Look<A>, command: &Bytes, codec: PayloadCodec) -> Glance
 #[derive(Clone, Debug)]
 pub struct Parts<A> {
     inner: AppModel<A>,
+    codec: PayloadCodec,
 }
 
 impl<A: App> Sequential for Parts<A> {
@@ -191,5 +209,21 @@ impl<A: App> Sequential for Parts<A> {
 
     fn key(&self, input: &Asked) -> Option<u64> {
         input.partition
+    }
+
+    fn say_input(&self, input: &Asked) -> String {
+        say_command::<A>(self.codec, &input.command)
+    }
+
+    fn say_output(&self, output: &Bytes) -> String {
+        say_reply::<A>(self.codec, output)
+    }
+
+    fn say_state(&self, state: &Vec<u8>) -> String {
+        say_state::<A>(self.codec, state)
+    }
+
+    fn say_key(&self, key: &Option<u64>) -> Option<String> {
+        key.map(|key| format!("key {key}"))
     }
 }

@@ -10,7 +10,7 @@ use raft_core::time::LogTime;
 use raft_node::codec::{CodecError, PayloadCodec};
 use raft_node::state_machine::{Command, StateMachine};
 
-use super::{Asking, StateLook, Subject};
+use super::{Asking, StateLook, Subject, say_bytes};
 use crate::linearizable::Sequential;
 use crate::lot::Lot;
 use crate::panics::caught;
@@ -59,6 +59,10 @@ impl<M: StateMachine + Clone> Subject for MachineSubject<M> {
             initial: (self.make)(),
             look: self.look.clone(),
         })
+    }
+
+    fn tries_snapshots(&self) -> bool {
+        true
     }
 
     fn codec(&self) -> PayloadCodec {
@@ -126,6 +130,26 @@ impl<M: StateMachine + Clone> Sequential for MachineModel<M> {
     }
 
     fn key(&self, _input: &Asked) {}
+
+    fn say_input(&self, input: &Asked) -> String {
+        say_bytes(&input.command)
+    }
+
+    fn say_output(&self, output: &Bytes) -> String {
+        say_bytes(output)
+    }
+
+    fn say_state(&self, state: &MachineState<M>) -> String {
+        let seen = self
+            .look
+            .as_ref()
+            .and_then(|look| look.write(&state.machine));
+        seen.map_or_else(|| format!("{state:?}"), |bytes| say_bytes(&bytes))
+    }
+
+    fn say_key(&self, _key: &()) -> Option<String> {
+        None
+    }
 }
 
 impl<M> fmt::Debug for MachineModel<M> {

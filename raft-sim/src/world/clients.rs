@@ -401,6 +401,7 @@ impl<S: Subject> World<'_, S> {
 
     /// Whether what clients saw could have come from one copy of the app.
     pub(super) fn judge_history(&mut self) -> Result<(), Violation> {
+        self.check_snapshots()?;
         let Ok(model) = self.subject.model() else {
             let text = "the app's first state can't be encoded".to_owned();
             return Err(self.violation(property::NO_PANIC, text));

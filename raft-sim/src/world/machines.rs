@@ -16,6 +16,24 @@ impl<S: Subject> World<'_, S> {
     pub(super) fn check_machines(&self) -> Result<(), Violation> {
         match self.witness.finding() {
             None => Ok(()),
+            Some(finding @ (Finding::Differs { .. } | Finding::OtherSnapshot { .. })) => {
+                // What is lost in a snapshot shows as a difference between nodes: the cause is told.
+                self.check_snapshots()?;
+                Err(self.tell_finding(&finding))
+            }
+            Some(finding) => Err(self.tell_finding(&finding)),
+        }
+    }
+
+    /// Whether state machines come out of snapshots as they went in.
+    pub(super) fn check_snapshots(&self) -> Result<(), Violation> {
+        let tried = self.subject.tries_snapshots();
+        let make = || self.subject.machine();
+        match tried
+            .then(|| self.witness.through_snapshots(make))
+            .flatten()
+        {
+            None => Ok(()),
             Some(finding) => Err(self.tell_finding(&finding)),
         }
     }
@@ -111,6 +129,10 @@ impl<S: Subject> World<'_, S> {
                 node: Some(*second),
                 ..self.violation(property::APP_DETERMINISM, tell_snapshots(finding))
             },
+            Finding::LostInSnapshot { node, .. } => Violation {
+                node: Some(*node),
+                ..self.violation(property::APP_SNAPSHOTS, self.tell_lost(finding))
+            },
             Finding::Differs {
                 id,
                 command,
@@ -143,6 +165,36 @@ impl<S: Subject> World<'_, S> {
                 }
             }
         }
+    }
+}
+
+impl<S: Subject> World<'_, S> {
+    /// What a machine answers without snapshots and with them, in words.
+    fn tell_lost(&self, finding: &Finding) -> String {
+        let Finding::LostInSnapshot {
+            node,
+            id,
+            command,
+            reply,
+            restored,
+        } = finding
+        else {
+            return String::new();
+        };
+        let (command, reply) = (
+            self.subject.say_command(command),
+            self.subject.say_reply(reply),
+        );
+        let restored = match restored {
+            Ok(other) => format!("answers {}", self.subject.say_reply(other)),
+            Err(text) => format!("does not: {text}"),
+        };
+        format!(
+            "{node} answered {reply} at index {} ({}), command {command}; a copy of its state machine \
+             that was written to a snapshot and read back before each command {restored}: look at what \
+             snapshots leave out",
+            id.index, id.term
+        )
     }
 }
 
