@@ -6,6 +6,7 @@
 
 use core::fmt;
 use core::hash::{Hash, Hasher};
+use core::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
@@ -241,5 +242,67 @@ impl Peer {
 impl fmt::Debug for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{:x}", self.id, self.incarnation.get())
+    }
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+/// Reads what [`Peer`] prints, so that a life can be handed from one process to another as text.
+impl FromStr for Peer {
+    type Err = NoPeer;
+
+    fn from_str(text: &str) -> Result<Self, NoPeer> {
+        let (id, life) = text.split_once('/').ok_or(NoPeer)?;
+        let id = id.strip_prefix('n').ok_or(NoPeer)?;
+        let digits = |text: &str, radix| text.chars().all(|letter| letter.is_digit(radix));
+        if !digits(id, 10) || !digits(life, 16) {
+            return Err(NoPeer);
+        }
+        let id = id.parse().map_err(|_| NoPeer)?;
+        let life = u128::from_str_radix(life, 16).map_err(|_| NoPeer)?;
+        Ok(Self::new(NodeId::new(id), Incarnation::new(life)))
+    }
+}
+
+/// A text is no node in one of its lives.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("this is no node in one of its lives, such as n4/8c3cf76969467191e6b501fcffc52881")]
+pub struct NoPeer;
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::ToString;
+
+    use super::*;
+
+    #[test]
+    fn a_peer_is_read_back_from_what_it_prints() {
+        for (id, life) in [(0, 0), (4, 0x8c3c), (u64::MAX, u128::MAX)] {
+            let peer = Peer::new(NodeId::new(id), Incarnation::new(life));
+            assert_eq!(peer.to_string().parse(), Ok(peer));
+        }
+        for text in [
+            "",
+            "/",
+            "n",
+            "n4",
+            "n4/",
+            "n/8c",
+            "4/8c",
+            "n4/+8c",
+            "n4/x8c",
+            "n-4/8c",
+            "n+4/8c",
+            "n4/8c/1",
+            "n18446744073709551616/1",
+            "n1/100000000000000000000000000000000",
+            " n4/8c",
+        ] {
+            assert_eq!(text.parse::<Peer>(), Err(NoPeer), "{text:?}");
+        }
     }
 }
