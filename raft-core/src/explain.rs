@@ -170,7 +170,9 @@ pub enum NoLeader {
         role: Option<MemberRole>,
     },
     /// This node led the current term itself and gave up.
-    #[error("this node led {term} itself and gave up: it heard no majority, or its disk stalled")]
+    #[error(
+        "this node led {term} itself and gave up: it heard no majority, its disk stalled, or it votes no more"
+    )]
     GaveUp {
         /// The current term.
         term: Term,

@@ -1,5 +1,6 @@
 //! What a hull wants done: data only. All of it is pulled by the driver, in any order.
 
+use core::fmt;
 use core::ops::Range;
 
 use crate::chunk::Chunk;
@@ -86,11 +87,23 @@ pub enum Withdrawal {
     },
 }
 
+/// Where to go instead, as the end of a sentence.
+struct Where(Option<NodeId>);
+
+impl fmt::Display for Where {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(leader) => write!(f, "ask {leader}, the leader it knows of"),
+            None => f.write_str("it knows of none: try again soon"),
+        }
+    }
+}
+
 /// Why a proposal, a read, or a request to hand over leadership was refused. Nothing was begun.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Refusal {
     /// Another node leads, or none is known to.
-    #[error("this node is not the leader; the leader it knows of is {leader:?}")]
+    #[error("this node is not the leader; {}", Where(*leader))]
     NotLeader {
         /// Where to go, if known. Otherwise try again soon.
         leader: Option<NodeId>,
