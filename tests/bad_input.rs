@@ -275,6 +275,20 @@ async fn an_address_in_use_is_refused() {
 }
 
 #[tokio::test]
+async fn an_address_that_cannot_be_resolved_is_refused() {
+    let folder = TempDir::new().unwrap();
+    let error = Node::builder(1)
+        .members([(1, "127.0.0.1")])
+        .data_dir(folder.path())
+        .start(Numbers::default())
+        .await
+        .unwrap_err();
+    let address = "127.0.0.1".to_owned();
+    assert_eq!(error, StartError::Unresolved { address });
+    assert!(error.to_string().contains("give HOST:PORT"), "{error}");
+}
+
+#[tokio::test]
 async fn a_full_disk_stops_its_node_alone_and_loses_nothing() {
     let addresses = free_addresses(3);
     let folders: Vec<TempDir> = (0..3).map(|_| TempDir::new().unwrap()).collect();

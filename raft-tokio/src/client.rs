@@ -310,7 +310,10 @@ pub enum ConnectError {
     #[error("no address was given; name at least one node")]
     NoAddress,
     /// No node could open a session in time.
-    #[error("no session after {waited:?}; check that a majority of nodes is up: {problems:?}")]
+    #[error(
+        "no session after {waited:?}; check that a majority of nodes is up{}",
+        Listed(problems)
+    )]
     NoSession {
         /// How long it was tried.
         waited: Duration,
@@ -318,6 +321,19 @@ pub enum ConnectError {
         /// ask is absent.
         problems: BTreeMap<String, ConnectionProblem>,
     },
+}
+
+/// What is wrong with each address, as the end of a sentence.
+struct Listed<'a>(&'a BTreeMap<String, ConnectionProblem>);
+
+impl std::fmt::Display for Listed<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (place, (address, problem)) in self.0.iter().enumerate() {
+            let separator = if place == 0 { ": " } else { "; " };
+            write!(f, "{separator}{address}: {problem}")?;
+        }
+        Ok(())
+    }
 }
 
 /// The cluster's payloads are in a codec that this build does not have.

@@ -38,7 +38,7 @@ mod tests;
 pub(crate) use alone::ACCEPTED_WAITING;
 pub(crate) use backoff::Backoff;
 pub(crate) use incoming::Accepted;
-pub(crate) use outgoing::{DialError, introduce};
+pub(crate) use outgoing::{DialError, introduce, resolve};
 
 /// Carries letters between nodes over TCP.
 #[derive(Debug)]

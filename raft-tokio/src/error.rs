@@ -47,8 +47,21 @@ pub enum StartError {
         /// The list that was given.
         given: BTreeSet<NodeId>,
     },
-    /// Nobody can listen at the address.
-    #[error("can't listen at {address}: {kind}")]
+    /// The address to listen at is not HOST:PORT, or its host is not known here.
+    #[error(
+        "can't listen at {address}: it can't be resolved; give HOST:PORT, with a host that is known \
+         here, or another place by listen"
+    )]
+    Unresolved {
+        /// The address.
+        address: String,
+    },
+    /// Nobody can listen at the address. Another process may listen there, or it is no address of
+    /// this machine: then say where to listen ([`NodeBuilder::listen`](crate::NodeBuilder::listen)).
+    #[error(
+        "can't listen at {address}: {kind}; stop who listens there, or give an address of this \
+         machine by listen"
+    )]
     Listen {
         /// The address.
         address: String,

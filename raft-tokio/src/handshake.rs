@@ -86,6 +86,25 @@ pub enum Refusal {
     Other,
 }
 
+impl Refusal {
+    /// The same from the side of the node that refused.
+    pub(crate) const fn of_caller(self) -> &'static str {
+        match self {
+            Self::Version => "it speaks another version of the protocol; update the older side",
+            Self::WrongCluster => {
+                "it belongs to another cluster; check the addresses on both sides"
+            }
+            Self::WrongNode => "it takes this node for another; check its list of members",
+            Self::Stranger => {
+                "it is no member of this node's cluster: if it joins, add it (reconfigure, asked of the \
+                 leader); otherwise check its list of members and this node's"
+            }
+            Self::TooManyConnections => "there are as many connections as may be",
+            Self::Other => "it asked for what is not given here",
+        }
+    }
+}
+
 /// Why bytes are no handshake of ours.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub(crate) enum HandshakeError {

@@ -1,6 +1,6 @@
 //! What a node says of itself at a handshake, and whom it listens to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use raft_core::ids::{ClusterId, NodeId};
@@ -18,6 +18,8 @@ pub(crate) struct Identity {
     cluster: Mutex<Option<ClusterId>>,
     /// Whether this node was not there when its cluster was founded.
     joins: bool,
+    /// Who was refused last, and why: it calls again several times a second.
+    refused: Mutex<BTreeSet<(Option<NodeId>, Refusal)>>,
 }
 
 /// Where other nodes are reached.
@@ -48,6 +50,7 @@ impl Identity {
             payload_codec,
             cluster: Mutex::new(cluster),
             joins: false,
+            refused: Mutex::default(),
         }
     }
 
@@ -133,6 +136,22 @@ impl Identity {
         Ok(())
     }
 
+    /// Whether this refusal is worth telling: the first of its kind to this caller, or the first
+    /// since so many were told that nothing is known any more of who was.
+    pub(crate) fn is_news(&self, caller: Option<NodeId>, refusal: Refusal) -> bool {
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        if refused.len() >= MAX_OTHERS {
+            refused.clear();
+        }
+        refused.insert((caller, refusal))
+    }
+
+    /// A caller was let in: the next refusal is news again.
+    pub(crate) fn let_in(&self, caller: Option<NodeId>) {
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        refused.retain(|(refused, _)| *refused != caller);
+    }
+
     /// The answer to a hello.
     pub(crate) fn welcome(&self, verdict: Result<(), Refusal>) -> Welcome {
         Welcome {
@@ -145,7 +164,7 @@ impl Identity {
     }
 }
 
-/// Nodes that are no members, and whose addresses are remembered.
+/// Nodes that are no members and whose addresses are remembered; refusals that were told.
 const MAX_OTHERS: usize = 128;
 
 #[cfg(test)]
@@ -218,5 +237,27 @@ mod tests {
             identity.heard(node(id), "x:1");
         }
         assert_eq!(identity.addresses().others.len(), MAX_OTHERS);
+    }
+
+    #[test]
+    fn a_refusal_is_news_once_and_again_after_the_caller_was_let_in() {
+        let identity = Identity::new(NodeId::new(1), "", BTreeMap::new(), 0, None);
+        let caller = Some(NodeId::new(4));
+        assert!(identity.is_news(caller, Refusal::Stranger));
+        assert!(!identity.is_news(caller, Refusal::Stranger));
+        assert!(identity.is_news(caller, Refusal::WrongCluster));
+        assert!(identity.is_news(Some(NodeId::new(5)), Refusal::Stranger));
+        identity.let_in(caller);
+        assert!(identity.is_news(caller, Refusal::Stranger));
+        assert!(!identity.is_news(Some(NodeId::new(5)), Refusal::Stranger));
+    }
+
+    #[test]
+    fn callers_under_ever_new_names_do_not_fill_the_memory() {
+        let identity = Identity::new(NodeId::new(1), "", BTreeMap::new(), 0, None);
+        for id in 0..10 * MAX_OTHERS as u64 {
+            identity.is_news(Some(NodeId::new(id)), Refusal::Stranger);
+        }
+        assert!(identity.refused.lock().unwrap().len() <= MAX_OTHERS);
     }
 }

@@ -136,31 +136,62 @@ pub(crate) async fn shake_hands<G>(
     if stream.set_nodelay(true).is_err() || stream.read_exact(&mut bytes).await.is_err() {
         return Err(Mishap::NotOurProtocol);
     }
-    let judged = match Hello::decode(&bytes) {
+    let (caller, judged) = match Hello::decode(&bytes) {
         Ok(hello) => {
             let address = read_address(stream, hello.address_bytes).await?;
             let judged = judge(&hello);
             if let (Caller::Peer { from, .. }, true) = (hello.caller, judged.is_ok()) {
                 identity.heard(from.id, &address);
             }
-            judged
+            (Some(hello.caller), judged)
         }
-        Err(HandshakeError::Version(_)) => Err(Refusal::Version),
+        Err(HandshakeError::Version(_)) => (None, Err(Refusal::Version)),
         // Whoever this is would not understand an answer.
         Err(error) => {
-            tracing::warn!(%error, "a stranger knocked");
+            let from = origin(stream);
+            tracing::warn!(from, %error, "someone connected who is no node and no client");
             return Err(Mishap::NotOurProtocol);
         }
     };
     let verdict = judged.as_ref().map(|_| ()).map_err(|refusal| *refusal);
     let welcome = identity.welcome(verdict).encode();
     let answered = stream.write_all(&welcome).await;
-    if let Err(refusal) = verdict {
-        tracing::warn!(why = %refusal, "a caller was refused");
-    }
+    tell(identity, caller, verdict, stream);
     let guest = judged.map_err(mishap)?;
     answered.map_err(|_| Mishap::ConnectionLost)?;
     Ok(guest)
+}
+
+/// Says whom this node refused and why, loudly once: who is refused calls again and again.
+fn tell(
+    identity: &Identity,
+    caller: Option<Caller>,
+    verdict: Result<(), Refusal>,
+    stream: &TcpStream,
+) {
+    let (peer, who) = match caller {
+        Some(Caller::Peer { from, .. }) => (Some(from.id), format!("{from:?}")),
+        Some(Caller::Client) => (None, "a client".to_owned()),
+        None => (None, "unknown".to_owned()),
+    };
+    match verdict {
+        Ok(()) => identity.let_in(peer),
+        Err(refusal) => {
+            let from = origin(stream);
+            let node = identity.id();
+            if identity.is_news(peer, refusal) {
+                tracing::warn!(%node, caller = who, from, why = refusal.of_caller(), "a caller was refused");
+            } else {
+                tracing::debug!(%node, caller = who, from, why = refusal.of_caller(), "a caller was refused");
+            }
+        }
+    }
+}
+
+/// Where a connection comes from.
+fn origin(stream: &TcpStream) -> String {
+    let address = stream.peer_addr();
+    address.map_or_else(|error| error.to_string(), |address| address.to_string())
 }
 
 /// The address that follows a hello which says so.

@@ -13,7 +13,7 @@ use tokio::time::{Instant, Sleep, sleep, timeout};
 
 use crate::client::book::Book;
 use crate::client::{ClientSettings, SubmitError};
-use crate::comms::{Backoff, DialError, introduce};
+use crate::comms::{Backoff, DialError, introduce, resolve};
 use crate::handshake::{Caller, Hello, Refusal, Welcome};
 use crate::protocol::{Answer, Failure, Request, UpTo};
 use crate::stream::{FrameReader, SendQueue};
@@ -24,6 +24,9 @@ pub enum ConnectionProblem {
     /// No connection could be made, or it broke.
     #[error("it can't be reached ({0})")]
     Unreachable(io::ErrorKind),
+    /// The address is not HOST:PORT, or its host is not known here.
+    #[error("it can't be resolved: it must be HOST:PORT, with a host that is known here")]
+    Unresolved,
     /// It took a connection but answered nothing in time.
     #[error("it connects but does not answer")]
     Silent,
@@ -156,7 +159,7 @@ impl Dispatcher {
 }
 
 async fn dial(address: &str) -> Result<(TcpStream, Welcome), DialError> {
-    let mut stream = TcpStream::connect(address).await?;
+    let mut stream = TcpStream::connect(resolve(address).await?.as_slice()).await?;
     let hello = Hello {
         cluster: None,
         caller: Caller::Client,
@@ -323,6 +326,7 @@ impl From<DialError> for ConnectionProblem {
     fn from(error: DialError) -> Self {
         match error {
             DialError::Unreachable(kind) => Self::Unreachable(kind),
+            DialError::Unresolved => Self::Unresolved,
             DialError::Slow(_) => Self::Silent,
             DialError::NotOurs(_) => Self::NotANode,
             DialError::Refused(refusal) => Self::Refused(refusal),

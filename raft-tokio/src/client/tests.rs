@@ -401,7 +401,34 @@ async fn nobody_at_the_address_is_a_typed_error() {
     };
     let problem = ConnectionProblem::Unreachable(std::io::ErrorKind::ConnectionRefused);
     assert_eq!(problems.get("127.0.0.1:1"), Some(&problem));
+    let said = ConnectError::NoSession {
+        waited: settings.connect_timeout,
+        problems,
+    };
+    let said = said.to_string();
+    assert!(
+        said.ends_with("is up: 127.0.0.1:1: it can't be reached (connection refused)"),
+        "{said}"
+    );
     let none: [&str; 0] = [];
     let error = Client::connect(none).await.unwrap_err();
     assert_eq!(error, ConnectError::NoAddress);
+}
+
+#[tokio::test]
+async fn an_address_that_stands_for_nothing_is_told_as_such() {
+    let settings = ClientSettings {
+        connect_timeout: Duration::from_millis(500),
+        ..ClientSettings::default()
+    };
+    let error = Client::connect_with(["no port"], settings)
+        .await
+        .unwrap_err();
+    let ConnectError::NoSession { problems, .. } = error else {
+        panic!("{error:?}");
+    };
+    assert_eq!(
+        problems.get("no port"),
+        Some(&ConnectionProblem::Unresolved)
+    );
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -11,7 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use raft_node::frame::FrameError;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{Sleep, sleep, timeout};
 
 use crate::comms::{Backoff, CommsSettings};
@@ -36,6 +37,8 @@ pub(crate) struct Outgoing {
     /// Whether the hull may believe that there is no room, and must be told when there is.
     crowded: bool,
     backoff: Backoff,
+    /// Why there was no connection at the last try.
+    told: Option<DialError>,
 }
 
 /// Where a connection stands.
@@ -74,6 +77,7 @@ impl Outgoing {
             frames: 0,
             crowded: false,
             backoff: Backoff::new(settings.first_backoff, settings.longest_backoff),
+            told: None,
         }
     }
 
@@ -143,10 +147,13 @@ impl Outgoing {
                 Link::Dialing(dialing) => match dialing.as_mut().poll(cx) {
                     Poll::Ready(Ok(stream)) => {
                         self.backoff.reset();
+                        self.told = None;
                         self.link = Link::Open(stream);
                     }
                     Poll::Ready(Err(error)) => {
-                        error.report(&self.address, counters);
+                        let news = self.told.as_ref() != Some(&error);
+                        error.report(&self.address, news, counters);
+                        self.told = Some(error);
                         self.give_up(counters);
                     }
                     Poll::Pending => return Poll::Pending,
@@ -203,6 +210,8 @@ fn is_broken(flushed: &Poll<io::Result<()>>) -> bool {
 pub(crate) enum DialError {
     #[error("it can't be reached ({0})")]
     Unreachable(io::ErrorKind),
+    #[error("the address can't be resolved: it must be HOST:PORT, with a host that is known here")]
+    Unresolved,
     #[error("it took longer than {0:?} to answer")]
     Slow(Duration),
     #[error("it speaks another protocol ({0})")]
@@ -212,16 +221,17 @@ pub(crate) enum DialError {
 }
 
 impl DialError {
-    fn report(&self, address: &str, counters: &Counters) {
+    /// Counts it, and tells it: loudly when it is `news`, since it is tried again several times a second.
+    fn report(&self, address: &str, news: bool, counters: &Counters) {
         let mishap = match self {
-            Self::Unreachable(_) | Self::Slow(_) => Mishap::Unreachable,
+            Self::Unreachable(_) | Self::Unresolved | Self::Slow(_) => Mishap::Unreachable,
             Self::NotOurs(_) | Self::Refused(_) => Mishap::RefusedByPeer,
         };
         counters.count(mishap);
-        if mishap == Mishap::Unreachable {
-            tracing::debug!(address, %self, "no connection to a peer");
+        if news {
+            tracing::warn!(address, why = %self, "no connection to a peer; trying again");
         } else {
-            tracing::warn!(address, %self, "no connection to a peer");
+            tracing::debug!(address, why = %self, "no connection to a peer");
         }
     }
 }
@@ -240,7 +250,7 @@ async fn dial(
 ) -> Result<TcpStream, DialError> {
     let limit = settings.handshake_timeout;
     let connect = async {
-        let mut stream = TcpStream::connect(&address).await?;
+        let mut stream = TcpStream::connect(resolve(&address).await?.as_slice()).await?;
         attend(&stream, settings.gone_after)?;
         introduce(&mut stream, hello, &own).await?;
         Ok(stream)
@@ -248,6 +258,16 @@ async fn dial(
     timeout(limit, connect)
         .await
         .unwrap_or(Err(DialError::Slow(limit)))
+}
+
+/// What an address stands for.
+pub(crate) async fn resolve(address: &str) -> Result<Vec<SocketAddr>, DialError> {
+    let found = lookup_host(address).await;
+    let found: Vec<SocketAddr> = found.map_err(|_| DialError::Unresolved)?.collect();
+    match found.is_empty() {
+        true => Err(DialError::Unresolved),
+        false => Ok(found),
+    }
 }
 
 /// Says hello and judges the answer: either side may refuse. `own` is where the caller is reached.

@@ -20,7 +20,7 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
 use crate::clock::TokioClock;
-use crate::comms::{ACCEPTED_WAITING, CommsSettings, TcpComms};
+use crate::comms::{ACCEPTED_WAITING, CommsSettings, TcpComms, resolve};
 use crate::error::StartError;
 use crate::identity::Identity;
 use crate::listener::Door;
@@ -179,7 +179,11 @@ impl NodeBuilder {
             address: listen.clone(),
             kind: error.kind(),
         };
-        let listener = TcpListener::bind(&listen).await.map_err(cannot_listen)?;
+        let Ok(places) = resolve(&listen).await else {
+            return Err(StartError::Unresolved { address: listen });
+        };
+        let listener = TcpListener::bind(places.as_slice()).await;
+        let listener = listener.map_err(cannot_listen)?;
         let address = listener.local_addr().map_err(cannot_listen)?;
 
         let identity = Identity::new(
