@@ -1,6 +1,6 @@
 //! A durable, replicated key-value store: one process a node, `put KEY VALUE` and `get KEY`.
 use quorate::{App, Node};
-use std::{collections::BTreeMap, env, error::Error, io};
+use std::{collections::BTreeMap, env, error::Error, io, process::ExitCode};
 
 #[derive(Default, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Store(BTreeMap<String, String>);
@@ -14,7 +14,15 @@ impl App for Store {
 }
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> ExitCode {
+    let Err(error) = run().await else {
+        return ExitCode::SUCCESS;
+    };
+    eprintln!("{error}"); // what is wrong, and what to do; `{error:?}` would be for programmers
+    ExitCode::FAILURE
+}
+
+async fn run() -> Result<(), Box<dyn Error>> {
     let id: u64 = env::args().nth(1).ok_or("which node?")?.parse()?;
     let node = Node::builder(id)
         .members((1..=3).map(|id| (id, format!("127.0.0.1:{}", 7_000 + id))))
@@ -34,7 +42,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
             }
             _ => Err("put KEY VALUE, or get KEY".into()),
         };
-        println!("{answer:?}");
+        match answer {
+            Ok(value) => println!("{value:?}"),
+            Err(error) => println!("{error}"),
+        }
     }
     Ok(node.shutdown().await?)
 }

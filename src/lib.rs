@@ -41,10 +41,18 @@
 //! |---|---|
 //! | a node in your process | [`Node`] |
 //! | to submit from elsewhere | [`Client`] |
+//! | snapshots at once, handing over, why nothing moves | [`Node::handle`], a [`Handle`] |
+//! | to change the members | [`Node::reconfigure`], [`Member`], [`Peer`] |
 //! | bytes instead of types | [`StateMachine`] |
 //! | your app in a simulated world, with faults, from a seed | `Sim`, behind the feature `sim` |
 //! | another transport, disk or clock | [`raft_core::comms`], [`raft_log::fs`], [`raft_node::driver`] |
 //! | Raft alone, to drive by hand | [`raft_core::hull`] |
+//!
+//! # When something goes wrong
+//!
+//! Errors print as sentences that say what is wrong and what to do: show them with `{error}`. A `main`
+//! that returns them shows `{error:?}`, which says less. Nodes tell what they do through `tracing`, and
+//! [`Handle::explain`] says why one does not get on.
 //!
 //! # What is promised
 //!
@@ -58,14 +66,16 @@
 //!   promises are void.
 
 pub use raft_core;
-pub use raft_core::ids::{ClusterId, LogIndex, NodeId, Term};
-pub use raft_core::settings::Settings;
+pub use raft_core::configuration::{Member, MemberRole, Members};
+pub use raft_core::ids::{ClusterId, Incarnation, LogIndex, NodeId, Peer, Term};
+pub use raft_core::settings::{Settings, SnapshotPolicy};
 pub use raft_core::states::Role;
 pub use raft_log;
 pub use raft_log::WalSettings;
 pub use raft_node;
 pub use raft_node::codec::PayloadCodec;
-pub use raft_node::error::{NodeFault, ReadError};
+pub use raft_node::error::{NodeFault, ReadError, ReconfigureError};
+pub use raft_node::handle::Handle;
 pub use raft_node::settings::NodeSettings;
 pub use raft_node::state_machine::{
     App, Command, StateError, StateMachine, StateReader, StateWriter, WholeReader, WholeWriter,
@@ -77,6 +87,8 @@ pub use raft_sim;
 pub use raft_sim::sim::Sim;
 #[cfg(feature = "tokio")]
 pub use raft_tokio;
+#[cfg(feature = "tokio")]
+pub use raft_tokio::client::{AppSubmitError, ConnectError};
 #[cfg(feature = "tokio")]
 pub use raft_tokio::{
     AppClient, Client, ClientSettings, CommsSettings, Mishap, Node, NodeBuilder, ServiceSettings,
