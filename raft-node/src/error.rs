@@ -88,7 +88,9 @@ pub enum SubmitError {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum NotSent {
     /// No leader was known for as long as was waited.
-    #[error("no leader was known for as long as was waited; try again")]
+    #[error(
+        "no leader was known for as long as was waited; try again, or ask this node why (explain)"
+    )]
     NoLeader,
     /// This node is a witness and never answers. Ask another one.
     #[error("this node is a witness, which applies nothing; ask another one")]
@@ -127,7 +129,9 @@ pub enum ReadError {
     #[error("this node is a witness and has no state to read; ask another one")]
     Witness,
     /// No leader could confirm the read for as long as was waited.
-    #[error("no leader confirmed the read for as long as was waited")]
+    #[error(
+        "no leader confirmed the read for as long as was waited; try again, or ask this node why (explain)"
+    )]
     TimedOut,
     /// The node has stopped or is stopping.
     #[error("this node has stopped")]
@@ -250,7 +254,9 @@ pub enum StartError {
         problems: Vec<SettingsProblem>,
     },
     /// The data folder is another node's. Check which folder this node was given.
-    #[error("the data folder belongs to {owner}, not to {id}")]
+    #[error(
+        "the data folder belongs to {owner}, not to {id}; check which folder this node was given"
+    )]
     FolderOfAnotherNode {
         /// Whose folder it is.
         owner: NodeId,
