@@ -55,7 +55,9 @@ where
         let (states, durable) = (life.states().to_vec(), life.durable());
         let disk = TestDisk::of(life.disk.image());
         drop(life);
-        let found = life::Found::of(&kit.opened(&disk)?)?;
+        let opened = kit.opened(&disk);
+        let found = opened.and_then(|opened| life::Found::of(&opened));
+        let found = found.map_err(|broken| broken.after(name))?;
         report.openings += 1;
         judge::is_one_of(&found, &states, durable).map_err(|broken| broken.after(name))?;
     }

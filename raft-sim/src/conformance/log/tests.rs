@@ -351,6 +351,28 @@ fn fewer_points_are_tried_when_asked_for() {
 }
 
 #[test]
+fn a_log_that_does_not_open_again_is_told_after_what() {
+    // Each case opens a log twice: at its beginning and at its end. The second case's does not open again.
+    let openings = std::cell::Cell::new(0);
+    let kit = LogKit::new(|disk: TestDisk| {
+        openings.set(openings.get() + 1);
+        match openings.get() {
+            4 => Err(io::Error::other("it can't be read")),
+            _ => SmallLog::open(&disk, Flaw::None),
+        }
+    });
+    let text = kit.clauses().unwrap_err().to_string();
+    assert!(
+        text.contains("it does not open: it can't be read"),
+        "{text}"
+    );
+    assert!(
+        text.ends_with("writes that nobody polled for yet are read back"),
+        "{text}"
+    );
+}
+
+#[test]
 fn a_log_without_a_mistake_passes() {
     for part in [
         Part::Clauses,
