@@ -11,7 +11,8 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
-use raft_node::error::{ReadError, SubmitError};
+use raft_core::time::Time;
+use raft_node::error::{NotSent, ReadError, SubmitError, Uncertain};
 use raft_node::handle::{
     Handle, KeepingSession, OpeningSession, Reading, SessionCommand, Submission,
 };
@@ -82,6 +83,8 @@ pub(crate) struct Current<M> {
     pub(crate) waiting: Option<Waiting>,
     /// The node that is asked, by number.
     pub(crate) node: usize,
+    /// When it was, by its own clock.
+    pub(crate) since: Time,
     /// The present try, as the checks know it; only commands have one.
     pub(crate) submission: Option<SubmissionId>,
 }
@@ -108,6 +111,8 @@ pub(crate) enum Outcome {
     Read { reply: Bytes, due: Due, seen: usize },
     /// Nothing.
     Failed(Conclusion),
+    /// Nothing, since the time is over that the node had for it.
+    TimedOut(Conclusion),
     /// It has no reply, because of its session.
     Ended {
         /// Session and serial.
@@ -152,17 +157,17 @@ impl<M: StateMachine> Client<M> {
         (usize::from(self.plan.home) + tries as usize) % nodes.max(1)
     }
 
-    /// Turns to a node: submits, reads, or opens a session first.
+    /// Turns to a node, whose clock shows this: submits, reads, or opens a session first.
     ///
     /// Answers the command if one was submitted. `due`: what a read must show, if it is one.
     pub(crate) fn turn_to(
         &mut self,
-        node: usize,
+        (node, since): (usize, Time),
         handle: &NodeHandle<M>,
         due: Option<Due>,
     ) -> Option<Bytes> {
         let current = self.current.as_mut()?;
-        current.node = node;
+        (current.node, current.since) = (node, since);
         let payload = &current.asked.command;
         if let (Some(read), Some(due)) = (current.read.clone(), due) {
             let look = move |machine: &SpyMachine<M>| (read(machine.inner()), machine.applied());
@@ -208,6 +213,9 @@ impl<M: StateMachine> Client<M> {
                     Outcome::SessionOpened
                 }
                 // An open session that nobody uses harms nobody.
+                Poll::Ready(Err(error)) if is_late(&error) => {
+                    Outcome::TimedOut(Conclusion::Harmless)
+                }
                 Poll::Ready(Err(_)) => Outcome::Failed(Conclusion::Harmless),
             },
             Some(Waiting::Answer(submission)) => match Pin::new(submission).poll(cx) {
@@ -222,11 +230,9 @@ impl<M: StateMachine> Client<M> {
                     due: *due,
                     seen,
                 },
+                Poll::Ready(Err(ReadError::TimedOut)) => Outcome::TimedOut(Conclusion::Harmless),
                 Poll::Ready(Err(
-                    ReadError::Overloaded { .. }
-                    | ReadError::Witness
-                    | ReadError::TimedOut
-                    | ReadError::Stopped,
+                    ReadError::Overloaded { .. } | ReadError::Witness | ReadError::Stopped,
                 )) => Outcome::Failed(Conclusion::Harmless),
             },
         };
@@ -341,16 +347,35 @@ impl<M> Current<M> {
             doubtful: false,
             waiting: None,
             node: 0,
+            since: Time::ZERO,
             submission: None,
         }
     }
 }
 
+/// Whether the time is over that the node had.
+const fn is_late(error: &SubmitError) -> bool {
+    matches!(
+        error,
+        SubmitError::NotSent(NotSent::NoLeader)
+            | SubmitError::Unknown {
+                why: Uncertain::TimedOut,
+                ..
+            }
+    )
+}
+
 /// What a client may conclude from an error.
 const fn judge(error: &SubmitError) -> Outcome {
     let (session, serial, ending) = match *error {
+        SubmitError::NotSent(NotSent::NoLeader) => {
+            return Outcome::TimedOut(Conclusion::Harmless);
+        }
         SubmitError::Overloaded { .. } | SubmitError::NotSent(_) => {
             return Outcome::Failed(Conclusion::Harmless);
+        }
+        SubmitError::Unknown { .. } if is_late(error) => {
+            return Outcome::TimedOut(Conclusion::Doubtful);
         }
         SubmitError::TooLarge { .. } | SubmitError::NoSession => {
             return Outcome::Failed(Conclusion::Refused);

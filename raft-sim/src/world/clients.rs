@@ -5,6 +5,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use raft_node::clock::Clock;
 
 use super::World;
 use super::event::Event;
@@ -84,6 +85,10 @@ impl<S: Subject> World<'_, S> {
                 self.answered(number, reply)
             }
             Poll::Ready(Outcome::Failed(conclusion)) => self.conclude(number, conclusion),
+            Poll::Ready(Outcome::TimedOut(conclusion)) => {
+                self.had_its_time(number)?;
+                self.conclude(number, conclusion)
+            }
             Poll::Ready(Outcome::Ended { command, ending }) => {
                 let now = self.schedule.now();
                 let node = node_id(asked.unwrap_or_default());
@@ -91,6 +96,27 @@ impl<S: Subject> World<'_, S> {
                 self.conclude(number, ending.conclusion())
             }
         }
+    }
+
+    /// A client is told that its time is over: it has had that, by the clock of the node that it asked.
+    fn had_its_time(&self, number: usize) -> Result<(), Violation> {
+        let client = self.clients.get(number);
+        let Some(current) = client.and_then(|client| client.current.as_ref()) else {
+            return Ok(());
+        };
+        let Some(node) = self.nodes.get(current.node) else {
+            return Ok(());
+        };
+        let least = self.plan.tuning.request_timeout;
+        let waited = node.clock.now().since(current.since);
+        if waited >= least {
+            return Ok(());
+        }
+        let text = format!(
+            "client {number} is told after {waited:?} of {} that its time is over, which is {least:?}",
+            node.id()
+        );
+        Err(self.violation(property::TICKETS, text))
     }
 
     /// A client has waited long enough for what it asked of a node.
@@ -235,7 +261,8 @@ impl<S: Subject> World<'_, S> {
             true => Some(self.checks.read_wanted(node_id(node), hull)),
             false => None,
         };
-        let submitted = client.turn_to(node, handle, due);
+        let since = asked.map(|node| node.clock.now()).unwrap_or_default();
+        let submitted = client.turn_to((node, since), handle, due);
         self.record(Some(node), || What::Turned {
             client: number as u64,
         });
