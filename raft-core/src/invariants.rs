@@ -424,6 +424,12 @@ mod checks {
             to.is_none_or(|to| leader.followers().contains_key(&to)),
             "who is handed over to is followed: {to:?}"
         );
+        let tickets = leader.tickets();
+        require!(
+            tickets.is_counted_right(),
+            "{} bytes that are proposed and not committed are counted right: {tickets:?}",
+            tickets.bytes()
+        );
         // A leader's configuration changes as its log does, and whom it sends to with that.
         let led = before.leads && before.last == last;
         let others = common.configurations.standing().others as usize;

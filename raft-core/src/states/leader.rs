@@ -185,6 +185,11 @@ impl Leader {
         &self.followers
     }
 
+    #[cfg_attr(no_invariants, expect(dead_code, reason = "nothing is checked"))]
+    pub(crate) const fn tickets(&self) -> &Tickets {
+        &self.tickets
+    }
+
     /// Bytes of payload proposed and not committed.
     pub(crate) const fn uncommitted_bytes(&self) -> usize {
         self.tickets.bytes()

@@ -199,6 +199,25 @@ fn what_was_read_is_sent_in_portions_and_read_once() {
     }
 }
 
+/// It is in memory like any entry, until it is sent.
+#[test]
+fn what_was_read_for_a_follower_is_counted_until_it_is_sent() {
+    let mut node = Node::leading_with(without_cache());
+    for _ in 0..5 {
+        node.propose(&[7; 100]);
+        node.sent();
+        let last = node.hull.last().index.get();
+        node.acknowledge(2, last);
+    }
+    node.step(Input::ConnectionLost(NodeId::new(3)));
+    node.sent();
+    let before = node.hull.bytes_in_memory();
+    node.receive(3, 1, conflict(node.last_request(3), 6, id(1, 1)));
+    node.sent();
+    let read = node.hull.bytes_in_memory() - before;
+    assert!(read >= 500, "{read} bytes more");
+}
+
 #[test]
 fn what_was_read_and_is_acknowledged_meanwhile_is_passed_over() {
     let mut node = reading_leader();

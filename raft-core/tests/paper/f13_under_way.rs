@@ -1,13 +1,15 @@
 //! Figure 13, the receiver: what is under way when a snapshot takes the place of the log.
 
+use raft_core::hull::{Input, SnapshotWork};
 use raft_core::ids::{NodeId, Term};
+use raft_core::message::Message;
 use raft_core::settings::Settings;
 
 use crate::f13_receiving::snapshot;
 use crate::s7_taking::{follower, snapshotting};
 use crate::support::{
-    Node, Store, append, append_numbered, chunks, heartbeat, id, index, install, request_vote,
-    settings, setup, stored,
+    Node, Store, append, append_numbered, chunks, heartbeat, id, index, install, peer,
+    request_vote, settings, setup, stored,
 };
 
 /// One write at a time.
@@ -91,6 +93,31 @@ fn parts_that_are_being_written_when_the_term_ends_are_answered_under_no_number_
     assert_eq!(node.sent(), [], "more is on its way");
     node.store_one();
     assert_eq!(node.sent_to(3), [stored(1, 20)]);
+}
+
+/// [F13.IS.2] Parts that were not handed to the store yet are of no use to it once another snapshot is on its
+/// way: they would stand in that one's place.
+#[test]
+fn parts_that_wait_for_the_store_go_with_their_snapshot() {
+    let mut node = Node::holding(5, &[1]);
+    let (one, content) = snapshot(&[1, 2, 2]);
+    node.receive(2, 5, install(1, &one, 0, &[]));
+    node.sent();
+    let hand_in = |node: &mut Node, body| {
+        let message = Message {
+            from: peer(2),
+            to: peer(1),
+            term: Term::new(5),
+            body,
+        };
+        node.hull.step(node.now, Input::Message(message));
+    };
+    hand_in(&mut node, install(2, &one, 0, &content[..10]));
+    let (other, _) = snapshot(&[1, 2, 2, 5]);
+    hand_in(&mut node, install(3, &other, 0, &[]));
+    let jobs = std::iter::from_fn(|| node.hull.next_snapshot_job());
+    let works: Vec<_> = jobs.map(|job| job.work).collect();
+    assert_eq!(works, [SnapshotWork::Begin(other)]);
 }
 
 /// [F2.STATE.2] A snapshot may be durable before the term that it came in. Whom the node voted for in

@@ -139,6 +139,22 @@ fn a_proof_that_comes_after_a_truncation_does_not_cover_what_was_written_since()
     );
 }
 
+/// Several writes may be under way when a log is cut: none of them proves more than is left.
+#[test]
+fn a_truncation_caps_what_each_write_under_way_proves() {
+    let mut node = Node::holding(5, &[1]);
+    node.auto_sync = false;
+    node.receive(2, 5, append(id(1, 1), chunks(2, &[5, 5]), 0));
+    node.receive(2, 5, append_numbered(2, id(3, 5), chunks(4, &[5]), 0));
+    assert_eq!(node.writes.len(), 2);
+    node.receive(3, 6, append(id(1, 1), chunks(2, &[6]), 0));
+    for durable in [1, 1, 2] {
+        assert!(node.write_one());
+        node.settle();
+        assert_eq!(node.hull.durable_index(), index(durable));
+    }
+}
+
 #[test]
 fn a_proof_that_comes_after_a_truncation_still_covers_what_was_kept() {
     let mut node = Node::holding(1, &[]);

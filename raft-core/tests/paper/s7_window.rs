@@ -113,6 +113,16 @@ fn after_a_gap_all_from_there_on_goes_again_and_less_at_a_time() {
     assert_eq!(offsets(&parts(&mut node)), [40, 50]);
 }
 
+/// However little at a time: where nothing were under way no answer could make it more again.
+#[test]
+fn after_the_only_part_is_refused_one_goes() {
+    let mut node = asked(window(10, 64));
+    let first = parts(&mut node);
+    assert_eq!(offsets(&first), [0]);
+    node.receive(3, 1, stored(first[0].request, 5));
+    assert_eq!(offsets(&parts(&mut node)), [5]);
+}
+
 /// Who is told late that less is there than it knows of believes what it knows.
 #[test]
 fn answers_that_overtake_each_other_take_nothing_back() {

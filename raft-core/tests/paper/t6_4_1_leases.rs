@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use raft_core::configuration::{Configuration, Members};
 use raft_core::hull::{Hull, Input, Outcome, Setup};
 use raft_core::ids::NodeId;
 use raft_core::log::memory::MemoryLog;
@@ -202,26 +201,21 @@ fn a_majority_must_have_promised_and_each_counts_once() {
 /// [T6.4.1.6]
 #[test]
 fn in_a_joint_configuration_both_majorities_must_have_promised() {
-    let members = |ids: &[u64]| -> Members {
-        Configuration::of_voters(ids.iter().map(|id| peer(*id))).members
-    };
-    let mut setup = lease_setup(4);
-    setup.founding = Configuration {
-        members: members(&[2, 3, 4]),
-        outgoing: Some(members(&[1, 2, 3])),
-        target: None,
-    };
-    let mut node = Node::with_setup(setup, MemoryLog::new());
-    node.elect();
-    for from in [2, 3] {
-        node.acknowledge(from, 1);
+    for (half, other) in [([2, 3], 4), ([4, 5], 2)] {
+        let mut node = Node::leading_with(with_lease());
+        node.grow_to([1, 4, 5]);
+        for from in 2..=5 {
+            node.receive(from, 1, heartbeat_reply(0));
+        }
+        let round = next_round(&mut node);
+        for from in half {
+            node.receive(from, 1, promising(round));
+        }
+        assert!(!reads_at_once(&mut node), "{half:?} alone");
+        node.receive(other, 1, promising(round));
+        assert!(node.hull.configuration().is_joint());
+        assert!(reads_at_once(&mut node));
     }
-    node.sent();
-    let round = next_round(&mut node);
-    node.receive(2, 1, promising(round));
-    assert!(!reads_at_once(&mut node), "of the incoming ones only 2");
-    node.receive(4, 1, promising(round));
-    assert!(reads_at_once(&mut node));
 }
 
 /// [T6.4.1.6] Who answers without a promise may vote for another the moment after.

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use raft_core::configuration::{Configuration, Member, MemberRole, Members};
+use raft_core::configuration::{Configuration, Member, MemberRole};
 use raft_core::error::Dropped;
 use raft_core::hull::{Input, Outcome, Refusal};
 use raft_core::ids::{NodeId, Ticket};
@@ -132,32 +132,38 @@ fn learners_strangers_and_other_lives_confirm_nothing() {
 
 /// [S8.20]
 #[test]
-fn in_a_joint_configuration_both_majorities_confirm_and_who_leaves_counts_for_the_old_one_only() {
-    let members = |ids: &[u64]| -> Members {
-        Configuration::of_voters(ids.iter().map(|id| peer(*id))).members
-    };
-    let mut setup = setup(1, 4);
-    setup.founding = Configuration {
-        members: members(&[2, 3, 4]),
-        outgoing: Some(members(&[1, 2, 3])),
-        target: None,
-    };
-    let mut node = Node::with_setup(setup, MemoryLog::new());
-    node.elect();
-    for from in [2, 3] {
-        node.acknowledge(from, 1);
+fn in_a_joint_configuration_neither_majority_confirms_alone() {
+    for (half, other) in [([2, 3], 4), ([4, 5], 2)] {
+        let mut node = Node::leading();
+        node.grow_to([1, 4, 5]);
+        node.sent();
+        let read = node.read();
+        let at = node.commit();
+        let round = round(&mut node);
+        for from in half {
+            node.receive(from, 1, heartbeat_reply(round));
+        }
+        assert_eq!(node.outcome(read), None, "{half:?} alone");
+        node.receive(other, 1, heartbeat_reply(round));
+        assert!(node.hull.configuration().is_joint());
+        assert_eq!(node.outcome(read), read_at(at));
     }
+}
+
+/// [S8.20]
+#[test]
+fn a_leader_that_leaves_counts_for_the_outgoing_majority_only() {
+    let mut node = Node::leading();
+    node.grow_to([2, 3, 4]);
     node.sent();
     let read = node.read();
+    let at = node.commit();
     let round = round(&mut node);
     node.receive(2, 1, heartbeat_reply(round));
-    assert_eq!(
-        node.outcome(read),
-        None,
-        "1 and 2, and of the new ones only 2"
-    );
+    assert_eq!(node.outcome(read), None, "of the incoming ones only 2");
     node.receive(4, 1, heartbeat_reply(round));
-    assert_eq!(node.outcome(read), read_at(1));
+    assert!(node.hull.configuration().is_joint());
+    assert_eq!(node.outcome(read), read_at(at));
 }
 
 /// [S8.20] Who meets a heartbeat of an earlier term has followed no round of this one's leader.

@@ -135,6 +135,40 @@ fn more_than_may_be_uncommitted_is_refused_until_some_is_committed() {
     assert_eq!(node.terms(), [1, 1, 1]);
 }
 
+/// What stands in one batch leaves the budget when all of it is committed, and then once.
+#[test]
+fn a_batch_that_is_committed_in_part_weighs_what_it_did() {
+    let limit = 400;
+    let mut node = Node::leading_with(Settings {
+        max_uncommitted_bytes: limit,
+        max_payload_bytes: limit,
+        ..settings()
+    });
+    let mut proposals = Proposals::new();
+    for ticket in [10, 11] {
+        let header = ClientHeader::default();
+        let pushed = proposals.push_client(Ticket::new(ticket), header, &[0; 50]);
+        pushed.unwrap();
+    }
+    node.step(Input::Propose(proposals));
+    let other = node.propose(&[0; 150]);
+    assert_eq!(node.outcome(other), None);
+    node.sent();
+    node.acknowledge(2, 2);
+    assert_eq!(node.commit(), 2);
+    let refusal = |uncommitted_bytes| {
+        Outcome::Refused(Refusal::Busy {
+            uncommitted_bytes,
+            limit,
+        })
+    };
+    let more = node.propose(&[0; 150]);
+    assert_eq!(node.outcome(more), Some(refusal(322)), "as before");
+    node.acknowledge(2, 3);
+    let more = node.propose(&[0; 250]);
+    assert_eq!(node.outcome(more), Some(refusal(174)), "the other one");
+}
+
 #[test]
 fn what_fits_exactly_is_taken_and_a_single_large_command_is_too() {
     let mut node = Node::leading_with(Settings {

@@ -16,7 +16,7 @@ use raft_core::rules::reconfigure::TargetProblem;
 use raft_core::settings::SnapshotPolicy;
 
 use crate::support::{
-    Node, conflict, heartbeat_reply, id, index, installed, matched, peer, setup_with_witness,
+    Node, conflict, heartbeat_reply, id, index, installed, lost, matched, peer, setup_with_witness,
 };
 
 /// Node 1, which leads nodes 2 and, a witness, 3. Its no-op is committed and known to be by all.
@@ -184,6 +184,24 @@ fn whose_connection_is_lost_is_not_waited_for_at_all() {
     node.receive(2, 1, matched(node.last_request(2), 2));
     node.propose(b"y");
     assert_eq!(told(&mut node, 3), []);
+}
+
+/// What the witness was not sent yet only the leader holds then.
+#[test]
+fn a_witness_is_not_told_what_the_other_voter_has_lost() {
+    let mut node = leading();
+    // Its answer is waited for before it is sent more.
+    node.step(Input::ConnectionLost(NodeId::new(3)));
+    node.propose(b"x");
+    node.sent();
+    node.acknowledge(2, 2);
+    assert_eq!(told(&mut node, 3), [], "whether the logs agree");
+    node.receive(2, 1, lost(0, 2, id(1, 1)));
+    node.sent();
+    node.acknowledge(3, 1);
+    assert_eq!(told(&mut node, 3), []);
+    node.acknowledge(2, 2);
+    assert_eq!(told(&mut node, 3), [id(2, 1)]);
 }
 
 /// A new leader knows nobody yet who is late: its predecessor may have been.

@@ -39,6 +39,13 @@ impl Tickets {
     }
 
     /// Gives back the memory of what is empty.
+    /// Whether the bytes are those of all that is open, which is looked at while that is little.
+    #[cfg_attr(no_invariants, expect(dead_code, reason = "nothing is checked"))]
+    pub(crate) fn is_counted_right(&self) -> bool {
+        let bytes = self.batches.iter().map(|batch| batch.bytes);
+        self.batches.len() > A_FEW || bytes.fold(0, usize::saturating_add) == self.bytes
+    }
+
     pub(crate) fn give_back(&mut self) {
         give_back(&mut self.batches);
     }
@@ -79,3 +86,6 @@ impl Tickets {
         }
     }
 }
+
+/// So many batches are added up at each step.
+const A_FEW: usize = 8;
