@@ -246,3 +246,6 @@ const fn failed(number: u64) -> SnapshotDone {
         answer: SnapshotAnswer::Failed,
     }
 }
+
+#[cfg(test)]
+mod tests;

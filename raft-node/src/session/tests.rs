@@ -175,6 +175,18 @@ fn what_is_settled_is_forgotten_and_not_applied_again() {
 }
 
 /// [T6.3.45]
+/// The lowest that is not settled may still be on its way: nobody may be told otherwise.
+#[test]
+fn what_is_recalled_is_settled_below_what_the_client_has_said_and_not_at_it() {
+    let mut log = Log::new(SMALL);
+    let session = log.open(1);
+    log.command(session, 1, 0);
+    assert_eq!(log.command(session, 3, 2), reply(2));
+    let settled = Recalled::Answered(Answer::Settled);
+    assert_eq!(log.sessions.recall(session, 1), settled);
+    assert_eq!(log.sessions.recall(session, 2), Recalled::NotYet);
+}
+
 #[test]
 fn an_unknown_session_is_told_so_and_its_command_is_not_applied() {
     let mut log = Log::new(SMALL);

@@ -10,6 +10,7 @@ use crate::letter::{Forward, ForwardedCommand};
 use crate::status::Status;
 
 mod joined;
+mod late;
 
 const LIMITS: BatchLimits = BatchLimits {
     entries: 100,

@@ -95,6 +95,17 @@ fn stale_reads_that_were_answered_make_room_for_others() {
 }
 
 #[test]
+fn reads_whose_time_is_over_make_room_for_others() {
+    let mut world = World::with(3, |settings| settings.max_requests = 2);
+    let follower = world.elect() % 3 + 1;
+    world.net.borrow_mut().cut.insert(follower);
+    for _ in 0..5 {
+        let mut read = world.handle(follower).read(|journal| journal.0.len());
+        assert_eq!(world.until(|_| poll(&mut read)), Err(ReadError::TimedOut));
+    }
+}
+
+#[test]
 fn a_read_has_its_own_time_however_long_ago_the_one_before_it_was() {
     let mut world = World::of(3);
     let follower = world.elect() % 3 + 1;

@@ -164,6 +164,23 @@ fn a_node_that_was_away_for_long_gets_a_snapshot() {
     assert_eq!(world.journal(away), world.journal(leader));
 }
 
+/// [F13.IS.8a] Also where no entry follows that would tell.
+#[test]
+fn what_a_snapshot_stands_for_is_applied_once_it_is_in_place() {
+    let mut world = World::with(3, |settings| settings.raft.snapshot_margin = 0);
+    let leader = world.elect();
+    let away = leader % 3 + 1;
+    world.net.borrow_mut().cut.insert(away);
+    submit(&mut world, leader, 3);
+    world.handle(leader).take_snapshot();
+    let last = world.until(|world| snapshot_of(world, leader));
+    world.net.borrow_mut().cut.clear();
+    world.until(|world| (world.journal(away).len() == 3).then_some(()));
+    let hull = world.driver(away).hull().unwrap();
+    assert_eq!((hull.forgotten().index, hull.commit_index()), (last, last));
+    assert_eq!(hull.applied_index(), last);
+}
+
 /// [S7.44]
 #[test]
 fn a_store_that_hangs_holds_up_neither_entries_nor_elections() {
