@@ -392,6 +392,7 @@ const COPY_BYTES: usize = 4096;
 #[cfg(test)]
 mod tests {
     use raft_core::ids::NodeId;
+    use raft_core::time::Millis;
 
     use super::*;
 
@@ -411,6 +412,29 @@ mod tests {
             lost_through: EntryId::new(Term::new(8), LogIndex::new(300)),
             identity: Some(Bytes::from("who")),
             given_up: 4,
+        }
+    }
+
+    /// They may be told of in any order: what was promised by either holds, and what was given up stays so.
+    #[test]
+    fn of_two_notes_nothing_is_forgotten_that_either_says() {
+        let promising = |term, promise| HardState {
+            promise: Millis::new(promise),
+            ..hard(1, term, None)
+        };
+        let note = |term, promise, given_up| Note {
+            hard: promising(term, promise),
+            given_up,
+            ..note()
+        };
+        for (one, other) in [
+            (note(5, 900, 4), note(5, 0, 0)),
+            (note(5, 0, 0), note(5, 900, 4)),
+            (note(6, 0, 0), note(5, 900, 4)),
+        ] {
+            let merged = one.merged_with(Some(other));
+            assert_eq!(merged.hard.promise, Millis::new(900));
+            assert_eq!(merged.given_up, 4);
         }
     }
 

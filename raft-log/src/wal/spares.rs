@@ -173,3 +173,18 @@ fn is_spare(file: &str) -> bool {
 }
 
 const PREFIX: &str = "spare-";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Segments are never grown: what is longer than one is made as long as it is.
+    #[test]
+    fn a_spare_is_taken_for_what_is_as_long_and_for_nothing_longer() {
+        let mut spares = Spares::new(4_096, 2);
+        spares.ready.push_back(7);
+        assert_eq!(spares.take(8_192), None);
+        assert_eq!(spares.take(4_096), Some(name(7)));
+        assert_eq!(spares.take(4_096), None);
+    }
+}
