@@ -242,3 +242,36 @@ fn wake(mut pages: MutexGuard<'_, Pages>) {
         waker.wake();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tokio::sync::Semaphore;
+
+    use super::*;
+
+    fn pending() -> Pending {
+        let permit = || Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
+        Pending {
+            payload: Bytes::new(),
+            reply: oneshot::channel().0,
+            permits: [permit(), permit()],
+        }
+    }
+
+    /// Serials begin anew with each session: who gave up one of the session before has none in this.
+    #[test]
+    fn who_gives_up_after_its_session_is_over_takes_nothing_from_the_next() {
+        let book = Book::new(oneshot::channel().0);
+        book.session_opened(5);
+        let (era, serial) = book.add(pending()).unwrap();
+        book.session_over(5);
+        book.session_opened(6);
+        let (later, again) = book.add(pending()).unwrap();
+        assert_eq!((later, again), (era + 1, serial));
+        book.abandon(era, serial);
+        let sent = book.next_to_send();
+        assert!(matches!(sent, Some(Request::Submit { session: 6, .. })));
+    }
+}

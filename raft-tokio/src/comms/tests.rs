@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use super::*;
 use crate::error::StartError;
-use crate::handshake::{Refusal, VERSION, WELCOME_BYTES, Welcome};
+use crate::handshake::{HELLO_BYTES, Refusal, VERSION, WELCOME_BYTES, Welcome};
 
 const CLUSTER: ClusterId = ClusterId::new(77);
 
@@ -338,14 +338,14 @@ fn frame_of(from: u64, packet: Packet) -> Vec<u8> {
     frame::encode(&letter, WireCodec::DEFAULT).unwrap().concat()
 }
 
-#[tokio::test]
-async fn a_listener_that_is_someone_else_is_refused_by_the_caller() {
+/// What a caller makes of a listener that says it is this node of this cluster.
+async fn meets(cluster: ClusterId, node: u64) -> Option<DialError> {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let other = Welcome {
         version: VERSION,
-        cluster: Some(ClusterId::new(78)),
-        node: NodeId::new(2),
+        cluster: Some(cluster),
+        node: NodeId::new(node),
         payload_codec: 1,
         refusal: None,
     };
@@ -358,11 +358,72 @@ async fn a_listener_that_is_someone_else_is_refused_by_the_caller() {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let hello = Hello {
         cluster: Some(CLUSTER),
-        caller: Caller::Client,
+        caller: Caller::Peer {
+            from: Peer::new(NodeId::new(1), Incarnation::new(5)),
+            to: NodeId::new(2),
+            lane: Lane::Control,
+        },
         address_bytes: 0,
     };
-    let refused = introduce(&mut stream, hello, "").await;
-    assert_eq!(refused, Err(DialError::Refused(Refusal::WrongCluster)));
+    introduce(&mut stream, hello, "").await.err()
+}
+
+#[tokio::test]
+async fn a_listener_that_is_someone_else_is_refused_by_the_caller() {
+    let refused = |why| Some(DialError::Refused(why));
+    let other = ClusterId::new(78);
+    assert_eq!(meets(other, 2).await, refused(Refusal::WrongCluster));
+    assert_eq!(meets(CLUSTER, 3).await, refused(Refusal::WrongNode));
+    assert_eq!(meets(CLUSTER, 2).await, None);
+}
+
+/// What was on its way in the older one is behind what has come since: it would arrive out of order.
+#[tokio::test]
+async fn a_connection_that_was_made_anew_takes_the_place_of_the_older_one() {
+    let (_one, mut two) = pair().await;
+    let mut older = impostor(&two, &frame_of(1, news(1))).await;
+    assert!(matches!(two.event().await, CommsEvent::Arrived(_)));
+    let _newer = impostor(&two, &frame_of(1, news(2))).await;
+    assert!(matches!(two.event().await, CommsEvent::Arrived(_)));
+    let mut byte = [0];
+    let closed = timeout(Duration::from_secs(20), older.read(&mut byte));
+    assert_eq!(closed.await.unwrap().unwrap_or(0), 0);
+}
+
+/// Who speaks during the founding has no cluster yet, and has one when it calls again.
+#[tokio::test]
+async fn a_caller_names_its_cluster_from_when_it_has_one() {
+    let own = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let id = NodeId::new(2);
+    let address = listener.local_addr().unwrap().to_string();
+    let mut one = Side::new(1, own, [(id, address)].into());
+    let mut named = Vec::new();
+    for cluster in [None, Some(CLUSTER)] {
+        let letter = Letter {
+            cluster,
+            from: Peer::new(NodeId::new(1), Incarnation::new(5)),
+            boot: Boot::new(1),
+            to: id,
+            packet: news(1),
+        };
+        let called = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut hello = [0; HELLO_BYTES];
+            stream.read_exact(&mut hello).await.unwrap();
+            Hello::decode(&hello).unwrap()
+        };
+        tokio::pin!(called);
+        let hello = loop {
+            one.comms.send(id, Lane::Control, letter.clone());
+            tokio::select! {
+                hello = &mut called => break hello,
+                _ = one.event() => {}
+            }
+        };
+        named.push(hello.cluster);
+    }
+    assert_eq!(named, [None, Some(CLUSTER)]);
 }
 
 #[tokio::test]
