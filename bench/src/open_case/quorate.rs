@@ -10,7 +10,7 @@ use raft_core::ids::{Boot, LogIndex, Term};
 use raft_core::log::{Durable, HardState, Log as _, Receipt, Write};
 use raft_core::record::{ClientHeader, Record};
 use raft_core::time::LogTime;
-use raft_log::{StdFs, Wal, WalSettings};
+use raft_log::{FsSettings, RunOn, StdFs, Wal, WalSettings};
 
 use super::{Load, PORTION, Reader};
 use crate::clusters::Failure;
@@ -24,7 +24,16 @@ pub(crate) struct Opened {
 
 impl Opened {
     pub(crate) fn open(folder: &Path) -> Result<Self, Failure> {
-        let opening = Wal::open(StdFs::open(folder)?, WalSettings::default());
+        Self::open_on(folder, RunOn::default())
+    }
+
+    pub(crate) fn open_on(folder: &Path, run_on: RunOn) -> Result<Self, Failure> {
+        let settings = FsSettings {
+            run_on,
+            ..FsSettings::default()
+        };
+        let fs = StdFs::open_with(folder, settings)?;
+        let opening = Wal::open(fs, WalSettings::default());
         let (wal, recovered) = wait(opening)?;
         if recovered.lost_through.is_some() {
             return Err("a log that is damaged".into());
@@ -76,11 +85,9 @@ impl Opened {
     pub(crate) fn load(&self, from: LogIndex, to: LogIndex) -> Result<Vec<Chunk>, Failure> {
         Ok(wait(self.wal.load(from..to, PORTION))?)
     }
-}
 
-impl Reader for Opened {
-    fn read_all(&mut self) -> Result<u64, Failure> {
-        let mut next = LogIndex::new(1);
+    /// Reads this entry and all after it: their payloads' bytes.
+    pub(crate) fn read_from(&mut self, mut next: LogIndex) -> Result<u64, Failure> {
         let mut bytes = 0;
         while next <= self.last {
             let chunks = self.load(next, self.last.next())?;
@@ -93,6 +100,12 @@ impl Reader for Opened {
             }
         }
         Ok(bytes)
+    }
+}
+
+impl Reader for Opened {
+    fn read_all(&mut self) -> Result<u64, Failure> {
+        self.read_from(LogIndex::new(1))
     }
 }
 
