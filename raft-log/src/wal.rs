@@ -11,6 +11,7 @@ mod checksum;
 mod commit;
 mod contents;
 mod damage;
+mod extents;
 mod format;
 mod frame;
 mod load;

@@ -5,7 +5,7 @@ use raft_core::chunk::{Chunk, HEADER_BYTES as CHUNK_HEADER_BYTES};
 use raft_core::log::SnapshotMark;
 
 use super::checksum;
-use super::contents::Place;
+use super::extents::Place;
 use super::format::{self, HEADER_BYTES, Header};
 use super::load::ANY_CHUNK;
 

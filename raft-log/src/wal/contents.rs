@@ -12,41 +12,24 @@ use raft_core::ids::{EntryId, LogIndex, Term};
 use raft_core::log::{HardState, LogError, SnapshotMark};
 use raft_core::time::LogTime;
 
+use super::extents::{Extents, Place, Stored};
+
 /// The sum of all writes so far.
 ///
-/// - The extents are contiguous and ascending; the last one ends at the log's last index.
-/// - `unsettled` holds the chunks of the newest extents, one each.
+/// - The last of the extents ends at the log's last index.
+/// - `unsettled` holds the chunks of the newest extents, by ascending first index; and it may hold some of
+///   which no entry counts any more.
 #[derive(Debug, Default)]
 pub(super) struct Contents {
     pub(super) hard: HardState,
     pub(super) identity: Option<Bytes>,
     pub(super) drop_before: LogIndex,
     snapshot: Option<SnapshotMark>,
-    extents: VecDeque<Extent>,
+    extents: Extents,
     /// Chunks that are not yet durable, by the batch that brings them.
     unsettled: VecDeque<(u64, Chunk)>,
-    /// The last index of a log without extents.
+    /// The last index, where there are no extents.
     base: LogIndex,
-}
-
-/// A chunk in a file, and which of its entries count.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Extent {
-    first: LogIndex,
-    last: LogIndex,
-    term: Term,
-    time: LogTime,
-    place: Place,
-    /// Whether it came without payloads.
-    is_ids_only: bool,
-}
-
-/// Where a chunk's bytes stand.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Place {
-    pub(super) segment: u64,
-    pub(super) offset: u64,
-    pub(super) length: usize,
 }
 
 /// A part of an answer to a load.
@@ -79,13 +62,11 @@ impl Contents {
             });
         }
         let last = self.last().min(from.previous());
-        while self.extents.back().is_some_and(|back| back.first >= from) {
-            self.extents.pop_back();
+        self.extents.truncate(from);
+        self.base = last;
+        let is_removed = |(_, chunk): &(u64, Chunk)| chunk.first_index() >= from;
+        while self.unsettled.back().is_some_and(is_removed) {
             self.unsettled.pop_back();
-        }
-        match self.extents.back_mut() {
-            Some(back) => back.last = last,
-            None => self.base = last,
         }
         Ok(())
     }
@@ -97,21 +78,21 @@ impl Contents {
                 reason: "clause 5: append leaves a gap",
             });
         }
-        self.extents.push_back(Extent {
+        let stored = Stored {
             first: chunk.first_index(),
-            last: chunk.last_index(),
             term: chunk.term(),
             time: chunk.time(),
             place,
             is_ids_only: chunk.is_ids_only(),
-        });
+        };
+        self.extents.push(stored, chunk.last_index());
         Ok(())
     }
 
     /// Whether any entry that is kept came without its payload, as all but configurations do on a
     /// witness.
     pub(super) fn holds_ids_only(&self) -> bool {
-        self.extents.iter().any(|extent| extent.is_ids_only)
+        self.extents.holds_ids_only()
     }
 
     /// Keeps a chunk that was just appended in memory until its batch is durable. Either all
@@ -140,20 +121,8 @@ impl Contents {
             });
         }
         let last = self.last().max(index);
-        while self
-            .extents
-            .front()
-            .is_some_and(|front| front.last <= index)
-        {
-            if self.extents.len() == self.unsettled.len() {
-                self.unsettled.pop_front();
-            }
-            self.extents.pop_front();
-        }
-        match self.extents.front_mut() {
-            Some(front) => front.first = front.first.max(index.next()),
-            None => self.base = last,
-        }
+        self.extents.forget(index);
+        self.base = last;
         self.snapshot = Some(mark);
         Ok(())
     }
@@ -171,21 +140,17 @@ impl Contents {
         if range.is_empty() {
             return Ok(Vec::new());
         }
-        let stored = self.extents.len().saturating_sub(self.unsettled.len());
-        let start = self.reaching(range.start);
         let mut room = max_bytes;
         let mut pieces = Vec::new();
-        for (extent, number) in self.extents.range(start..).zip(start..) {
+        for extent in self.extents.reaching(range.start) {
             let spent = room == 0 && !pieces.is_empty();
             if extent.first >= range.end || spent || pieces.len() >= MAX_PIECES {
                 break;
             }
             let first = extent.first.max(range.start);
             let last = extent.last.min(range.end.previous());
-            let kept = number
-                .checked_sub(stored)
-                .and_then(|number| self.unsettled.get(number))
-                .and_then(|(_, chunk)| chunk.slice(first..last.next()));
+            let kept = self.in_memory(first);
+            let kept = kept.and_then(|chunk| chunk.slice(first..last.next()));
             let (piece, bytes) = match kept {
                 Some(view) => {
                     let bytes = view.payload_bytes();
@@ -198,58 +163,32 @@ impl Contents {
             };
             room = room.saturating_sub(bytes);
             pieces.push(piece);
+            // Nor is the one behind looked at.
+            if last.next() >= range.end {
+                break;
+            }
         }
         Ok(pieces)
     }
 
-    /// The number of the first extent that reaches the index; how many there are, if none does.
-    ///
-    /// Most extents have about as many entries, so that it can be guessed where it stands. Of millions
-    /// few are looked at then, and those next to each other.
-    fn reaching(&self, index: LogIndex) -> usize {
-        let count = self.extents.len();
-        let ends_before = |number: usize| self.extents.get(number).map(|one| one.last < index);
-        let near = self.guess(index).map(|guess| {
-            let guess = guess.min(count);
-            guess.saturating_sub(NEAR)..guess.saturating_add(NEAR).min(count)
-        });
-        let near = near.filter(|near| {
-            let before = near.start.checked_sub(1).and_then(ends_before);
-            let last = near.end.checked_sub(1).and_then(ends_before);
-            before != Some(false) && (last == Some(false) || near.end == count)
-        });
-        let Range { mut start, mut end } = near.unwrap_or(0..count);
-        while start < end {
-            let middle = start.midpoint(end);
-            if ends_before(middle) == Some(true) {
-                start = middle.saturating_add(1);
-            } else {
-                end = middle;
-            }
-        }
-        start
-    }
-
-    /// About where the extent with this entry stands, if all are alike.
-    fn guess(&self, index: LogIndex) -> Option<usize> {
-        let first = self.extents.front()?.first;
-        let entries = self.last().next().distance_from(first);
-        let count = self.extents.len() as u128;
-        let before = u128::from(index.distance_from(first)).checked_mul(count)?;
-        usize::try_from(before.checked_div(u128::from(entries))?).ok()
+    /// The chunk with this entry, if it is not yet durable.
+    fn in_memory(&self, index: LogIndex) -> Option<&Chunk> {
+        let begins = |(_, chunk): &(u64, Chunk)| chunk.first_index() <= index;
+        let behind = self.unsettled.partition_point(begins);
+        let (_, chunk) = self.unsettled.get(behind.checked_sub(1)?)?;
+        Some(chunk)
     }
 
     /// The last entry's index; the snapshot's, or zero, when no entry is kept.
     pub(super) fn last(&self) -> LogIndex {
-        self.extents.back().map_or(self.base, |back| back.last)
+        self.extents.ends().map_or(self.base, |(_, last)| last)
     }
 
     /// The last entry's id, as far as its term is known: a lower one otherwise.
     pub(super) fn last_id(&self) -> EntryId {
         let mark = self.snapshot.as_ref().map(|mark| mark.last);
         let mark = mark.filter(|mark| mark.index == self.base);
-        let back = self.extents.back();
-        let entry = back.map(|back| EntryId::new(back.term, back.last));
+        let entry = self.extents.last_id();
         let unknown = EntryId::new(Term::ZERO, self.base);
         entry.or(mark).unwrap_or(unknown)
     }
@@ -272,28 +211,19 @@ impl Contents {
     /// The entries between the snapshot and the first one kept; empty in a whole log.
     pub(super) fn missing(&self) -> Range<LogIndex> {
         let from = self.first();
-        let found = match self.extents.front() {
-            Some(front) => front.first,
-            None => self.base.next(),
-        };
+        let found = self.extents.ends();
+        let found = found.map_or(self.base.next(), |(first, _)| first);
         from..found.max(from)
     }
 
     /// Each run of entries of one term, by its first entry.
     pub(super) fn runs(&self) -> Vec<EntryId> {
-        let mut runs: Vec<EntryId> = Vec::new();
-        for extent in &self.extents {
-            if runs.last().is_none_or(|run| run.term != extent.term) {
-                runs.push(EntryId::new(extent.term, extent.first));
-            }
-        }
-        runs
+        self.extents.runs()
     }
 
     /// The highest log time any kept entry carries.
     pub(super) fn time(&self) -> LogTime {
-        let times = self.extents.iter().map(|extent| extent.time);
-        times.max().unwrap_or_default()
+        self.extents.time()
     }
 
     fn snapshot_index(&self) -> LogIndex {
@@ -305,50 +235,3 @@ impl Contents {
 
 /// The most chunks that one load returns.
 const MAX_PIECES: usize = 1024;
-/// How far from where it was guessed an extent is looked for first.
-const NEAR: usize = 8;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Extents of so many entries each, of which the first entry is gone.
-    fn contents(lengths: impl IntoIterator<Item = u64>) -> Contents {
-        let mut contents = Contents::default();
-        let mut next = LogIndex::new(2);
-        for length in lengths {
-            let first = next;
-            next = first.plus(length);
-            contents.extents.push_back(Extent {
-                first,
-                last: next.previous(),
-                term: Term::new(1),
-                time: LogTime::ZERO,
-                place: Place {
-                    segment: 1,
-                    offset: 0,
-                    length: 1,
-                },
-                is_ids_only: false,
-            });
-        }
-        contents
-    }
-
-    #[test]
-    fn an_entry_is_found_wherever_it_stands_however_long_the_others_are() {
-        let alike = contents([3; 100]);
-        let growing = contents(1..100);
-        let shrinking = contents((1..100).rev());
-        let lopsided = contents([1; 200].into_iter().chain([5_000]).chain([2; 50]));
-        for contents in [contents([]), alike, growing, shrinking, lopsided] {
-            for index in 0..contents.last().get() + 3 {
-                let index = LogIndex::new(index);
-                let expected = contents.extents.partition_point(|one| one.last < index);
-                assert_eq!(contents.reaching(index), expected, "{index}");
-            }
-            let beyond = LogIndex::new(u64::MAX);
-            assert_eq!(contents.reaching(beyond), contents.extents.len());
-        }
-    }
-}

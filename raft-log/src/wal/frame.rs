@@ -7,7 +7,8 @@ use raft_core::log::{LogError, Receipt, Write};
 
 use super::WalSettings;
 use super::checksum;
-use super::contents::{Contents, Place};
+use super::contents::Contents;
+use super::extents::Place;
 use super::format::{self, BodyShape, HEADER_BYTES, Header};
 
 /// A frame with its place in the log, whose header waits for what is known only when it is

@@ -6,7 +6,8 @@ use raft_core::chunk::{Chunk, ChunkLimits};
 use raft_core::ids::LogIndex;
 use raft_core::log::LogError;
 
-use super::contents::{Piece, Place};
+use super::contents::Piece;
+use super::extents::Place;
 use super::segment;
 use crate::fs::{Answer, Completion, Fs, Operation};
 
