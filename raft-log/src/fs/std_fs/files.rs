@@ -20,6 +20,8 @@ pub(super) struct Files {
     open: BTreeMap<String, Kept>,
     /// How often any of them was asked for.
     uses: u64,
+    /// So many are open at most, and those with unsynced writes.
+    most: usize,
 }
 
 /// A file that stays open.
@@ -31,11 +33,12 @@ struct Kept {
 }
 
 impl Files {
-    pub(super) const fn new(folder: PathBuf) -> Self {
+    pub(super) fn new(folder: PathBuf) -> Self {
         Self {
             folder,
             open: BTreeMap::new(),
             uses: 0,
+            most: share_of_process(),
         }
     }
 
@@ -48,10 +51,14 @@ impl Files {
     ) -> io::Result<Option<Arc<File>>> {
         let path = self.path(name)?;
         let file = self.open(name)?;
-        match file.takes_direct(offset, parts) {
-            true => file.direct(&path),
-            false => Ok(None),
+        if !file.takes_direct(offset, parts) {
+            return Ok(None);
         }
+        if file.has_direct() {
+            return file.direct(&path);
+        }
+        self.make_room_for_direct();
+        self.open(name)?.direct(&path)
     }
 
     pub(super) fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
@@ -72,8 +79,8 @@ impl Files {
     pub(super) fn open(&mut self, name: &str) -> io::Result<&mut OpenFile> {
         self.uses = self.uses.saturating_add(1);
         if !self.open.contains_key(name) {
-            let file = OpenFile::open(&self.path(name)?)?;
-            self.make_room();
+            self.make_room(self.most);
+            let file = self.open_anew(name)?;
             let kept = Kept { file, used: 0 };
             self.open.insert(String::from(name), kept);
         }
@@ -83,9 +90,33 @@ impl Files {
         Ok(&mut kept.file)
     }
 
-    /// Closes the files that were not used for longest, of those that may be closed.
-    fn make_room(&mut self) {
-        while self.open.len() >= MAX_OPEN_FILES {
+    /// Opens a file; in place of others, from then on, if the process may have no more of them.
+    fn open_anew(&mut self, name: &str) -> io::Result<OpenFile> {
+        let path = self.path(name)?;
+        let opened = OpenFile::open(&path);
+        let full = Some(rustix::io::Errno::MFILE.raw_os_error());
+        if opened.as_ref().err().and_then(io::Error::raw_os_error) != full {
+            return opened;
+        }
+        self.most = self.open.len() / 2;
+        self.make_room(self.most);
+        OpenFile::open(&path)
+    }
+
+    /// Closes the second descriptor of the file that was not used for longest, of those that are written
+    /// directly, if they are many: most are written no more.
+    fn make_room_for_direct(&mut self) {
+        let direct = self.open.values_mut().filter(|kept| kept.file.has_direct());
+        let direct: Vec<&mut Kept> = direct.collect();
+        if direct.len() >= MOST_DIRECT {
+            let oldest = direct.into_iter().min_by_key(|kept| kept.used);
+            oldest.into_iter().for_each(|kept| kept.file.close_direct());
+        }
+    }
+
+    /// Closes the files that were not used for longest, of those that may be closed, until fewer are open.
+    fn make_room(&mut self, most: usize) {
+        while self.open.len() >= most.max(1) {
             let closable = |(_, kept): &(&String, &Kept)| !kept.file.must_stay_open();
             let closable = self.open.iter().filter(closable);
             let oldest = closable.min_by_key(|(_, kept)| kept.used);
@@ -107,27 +138,46 @@ impl Files {
     }
 }
 
-/// Files without unsynced writes are closed when there are more.
-const MAX_OPEN_FILES: usize = 64;
+/// How many files a folder keeps open: enough for a read anywhere in a long log, and no more than a quarter of
+/// what the process may have, who has other things to open.
+fn share_of_process() -> usize {
+    let allowed = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    let quarter = usize::try_from(allowed.unwrap_or(u64::MAX) / 4);
+    quarter.unwrap_or(MOST_OPEN).clamp(LEAST_OPEN, MOST_OPEN)
+}
+
+/// As many segments of 16 MiB are 16 GiB.
+const MOST_OPEN: usize = 1024;
+const LEAST_OPEN: usize = 64;
+/// So many are written directly at the same time, and some that were just before.
+const MOST_DIRECT: usize = 8;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const MOST: usize = 64;
+
+    fn files(folder: &tempfile::TempDir) -> Files {
+        let mut files = Files::new(folder.path().to_owned());
+        files.most = MOST;
+        files
+    }
+
     #[test]
     fn many_files_are_open_at_once_only_while_they_are_unsynced() {
         let folder = tempfile::tempdir().unwrap();
-        let mut files = Files::new(folder.path().to_owned());
+        let mut files = files(&folder);
         for number in 0..300 {
             let name = number.to_string();
             fs::write(folder.path().join(&name), [1]).unwrap();
             files.open(&name).unwrap().sync().unwrap();
             // It is asked for in between.
             files.open("0").unwrap();
-            assert!(files.open.len() <= MAX_OPEN_FILES);
+            assert!(files.open.len() <= MOST);
         }
         let is_open = |number: usize| files.open.contains_key(&number.to_string());
-        let used_last = 300 - MAX_OPEN_FILES + 1..300;
+        let used_last = 300 - MOST + 1..300;
         for number in 0..300 {
             let expected = number == 0 || used_last.contains(&number);
             assert_eq!(is_open(number), expected, "{number}");
@@ -135,9 +185,32 @@ mod tests {
     }
 
     #[test]
+    fn few_files_are_written_directly_at_the_same_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut files = files(&folder);
+        if super::super::direct::probe(folder.path()).is_err() {
+            println!("skipped, as there are no direct writes here");
+            return;
+        }
+        let parts = [Bytes::from(vec![1; 4096])];
+        for number in 0..40 {
+            let name = number.to_string();
+            fs::write(folder.path().join(&name), [0; 4096]).unwrap();
+            files.open(&name).unwrap().sync().unwrap();
+            for name in [&name, "0"] {
+                assert!(files.direct(name, 0, &parts).unwrap().is_some());
+            }
+            let direct = files.open.values().filter(|kept| kept.file.has_direct());
+            assert_eq!(direct.count(), MOST_DIRECT.min(number + 1));
+        }
+        assert!(files.open("1").unwrap().is_synced());
+        assert!(files.direct("1", 0, &parts).unwrap().is_some(), "again");
+    }
+
+    #[test]
     fn what_is_unsynced_stays_open_whatever_else_is_used() {
         let folder = tempfile::tempdir().unwrap();
-        let mut files = Files::new(folder.path().to_owned());
+        let mut files = files(&folder);
         for number in 0..300 {
             let name = number.to_string();
             fs::write(folder.path().join(&name), [1]).unwrap();
@@ -151,6 +224,6 @@ mod tests {
         }
         fs::write(folder.path().join("one more"), [1]).unwrap();
         files.open("one more").unwrap();
-        assert_eq!(files.open.len(), MAX_OPEN_FILES, "all others are synced");
+        assert_eq!(files.open.len(), MOST, "all others are synced");
     }
 }

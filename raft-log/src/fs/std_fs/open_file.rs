@@ -95,6 +95,15 @@ impl OpenFile {
         self.direct.opened(path)
     }
 
+    pub(super) const fn has_direct(&self) -> bool {
+        matches!(self.direct, DirectFile::Open(_))
+    }
+
+    /// Lets direct writes that are not begun yet open the file anew.
+    pub(super) fn close_direct(&mut self) {
+        self.direct = DirectFile::NotOpened;
+    }
+
     /// A direct write failed: what the disk has is not known, and a later sync must not pass for done already.
     pub(super) fn distrust(&mut self) {
         self.unsynced = self.unsynced.max(Unsynced::Content);
