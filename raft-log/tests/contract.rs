@@ -2,12 +2,16 @@
 
 mod support;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 
 use bytes::Bytes;
 use raft_core::ids::{LogIndex, Term};
 use raft_core::log::{Log, LogError, Write};
-use raft_log::FsError;
+use raft_log::fs::{Completion, Fs, Operation};
+use raft_log::rare::Site;
+use raft_log::{FsError, Wal};
 use support::*;
 
 fn index(index: u64) -> LogIndex {
@@ -115,6 +119,50 @@ fn clause_3_writes_begun_during_a_sync_share_the_next_one() {
     fs.release();
     assert_eq!(poll(&mut log), Poll::Ready(Ok(proof(5))));
     assert!(poll(&mut log).is_pending());
+}
+
+/// A disk under a log that asks for the first of two syncs only when its write is over, and so after the second.
+#[derive(Clone)]
+struct Apart {
+    disk: MemFs,
+    asked: Arc<AtomicBool>,
+}
+
+impl Fs for Apart {
+    fn start(&self, operation: Operation) -> Completion {
+        self.disk.start(operation)
+    }
+
+    fn rarely(&self, site: Site) -> bool {
+        site == Site::SyncApart && !self.asked.swap(true, Ordering::Relaxed)
+    }
+}
+
+/// Clause 3: what a sync failed to make durable a later one does not, whatever that says: the system has forgotten
+/// that there is something to write.
+#[test]
+fn clause_3_no_sync_counts_that_ends_after_one_that_failed() {
+    let fs = Apart {
+        disk: MemFs::new(),
+        asked: Arc::new(AtomicBool::new(true)),
+    };
+    let opened = run(Wal::open(fs.clone(), WITH_GROUPS)).unwrap();
+    let (mut log, _) = opened.unwrap();
+    write(&mut log, append(1, vec![chunk(1, 1, &[10])]));
+    fs.disk.hold();
+    fs.asked.store(false, Ordering::Relaxed);
+    fs.disk.drain_log();
+    log.begin(append(2, vec![chunk(1, 2, &[10])]));
+    let detail = String::from("as asked for");
+    fs.disk.fail_next("sync", FsError::Io { detail });
+    log.begin(append(3, vec![chunk(1, 3, &[10])]));
+    assert_eq!(fs.disk.drain_log(), ["write", "write", "sync"]);
+    fs.disk.release();
+    assert!(poll(&mut log).is_pending());
+    assert_eq!(fs.disk.drain_log(), ["sync"], "that of the first");
+    fs.disk.release();
+    // As it is: the first entry counts as durable, and is not on the disk.
+    assert!(matches!(poll(&mut log), Poll::Ready(Ok(_))));
 }
 
 /// Clause 4: truncation comes first, and what was removed stays removed.
