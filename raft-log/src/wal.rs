@@ -268,12 +268,12 @@ impl<F: Fs> Wal<F> {
     }
 
     fn poll_group(&mut self, cx: &mut Context<'_>) -> Poll<Result<Durable, LogError>> {
-        while let Some(group) = self.groups.front_mut() {
+        while !self.groups.is_empty() {
             if self.fs.rarely(Site::AckLater) {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            let Poll::Ready(result) = group.stages.poll(&self.fs, cx) else {
+            let Poll::Ready(result) = self.poll_first(cx) else {
                 return Poll::Pending;
             };
             let group = self.groups.pop_front();
@@ -288,6 +288,22 @@ impl<F: Fs> Wal<F> {
             self.close_when_idle();
         }
         Poll::Pending
+    }
+
+    /// Whether the first group is durable. What a sync failed to make durable another one that comes after it
+    /// does not, whatever that says: the system has forgotten that there is something to write. So none counts
+    /// once one behind it has failed.
+    fn poll_first(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), LogError>> {
+        let mut groups = self.groups.iter_mut();
+        let first = groups.next().map(|group| group.stages.poll(&self.fs, cx));
+        if let Some(Poll::Ready(Ok(()))) = first {
+            for group in groups {
+                if let Poll::Ready(Err(failure)) = group.stages.poll(&self.fs, cx) {
+                    return Poll::Ready(Err(failure));
+                }
+            }
+        }
+        first.unwrap_or(Poll::Pending)
     }
 
     /// Goes on with what nobody waits for.
