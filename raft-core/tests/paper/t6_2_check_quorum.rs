@@ -249,6 +249,28 @@ fn who_was_away_while_it_was_a_quorum_alone_leads_on_when_others_join() {
     assert_eq!((node.hull.role(), node.term()), (Role::Leader, 1));
 }
 
+/// Also where the answer by which others begin to count is looked at before the clock is.
+#[test]
+fn an_absence_that_ends_as_others_join_is_not_held_against_who_was_a_quorum_alone() {
+    let mut node = Node::new(1, 1);
+    node.settle();
+    node.time_out();
+    node.reconfigure(Configuration::of_voters([1, 2].map(peer)).members);
+    node.sent();
+    for absence in 0..3 {
+        node.now = node.now.after(Duration::from_millis(2_500));
+        for _ in 0..3 {
+            node.answer_all(&[2]);
+        }
+        assert!(node.hull.configuration().votes(NodeId::new(2)), "{absence}");
+        node.receive(2, 1, heartbeat_reply(0));
+        node.step(Input::DeadlinePassed);
+        node.answer_all(&[2]);
+    }
+    // As it is: two of them are forgiven, and the first counts.
+    assert_eq!(node.hull.role(), Role::Follower);
+}
+
 fn answered(node: &mut Node) {
     for follower in [2, 3] {
         node.receive(follower, 1, heartbeat_reply(0));
