@@ -20,8 +20,9 @@ use crate::states::Next;
 use crate::time::Time;
 use crate::trace::EventKind;
 
-use super::Leader;
+use super::attendance::Attendance;
 use super::progress::Progress;
+use super::{Leader, is_quorum_alone};
 
 /// Who waits for the change under way, and how far its new members have come.
 ///
@@ -251,6 +252,10 @@ impl Leader {
     /// Appends a configuration, which is in force at once: who receives the log follows from it.
     fn append_configuration(&mut self, common: &mut Common, next: &Configuration) {
         invariants::follows(common, next);
+        if is_quorum_alone(common) {
+            // As with each look at the clock: nobody missed it until now.
+            self.attendance = Attendance::new(common.now);
+        }
         let mut record = ChunkBuilder::new();
         // It fits: what was too large was refused, and each later one holds less.
         if record.push_config(next).is_ok() {
