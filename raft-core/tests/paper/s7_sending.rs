@@ -292,8 +292,10 @@ fn what_a_transfer_under_way_needs_is_kept() {
     let next = part(&mut node);
     assert_eq!(next.snapshot.id.last, id(4, 1));
     node.receive(3, 1, installed(next.request, 4));
-    assert_eq!(node.hull.forgotten(), id(8, 1), "no longer needed");
+    // As it is: what was kept for it is forgotten in the moment in which it could be sent.
+    assert_eq!(node.hull.forgotten(), id(8, 1));
     assert_eq!(node.store.stored.len(), 1);
+    assert_eq!(part(&mut node).snapshot.id.last, id(8, 1));
 }
 
 #[test]
