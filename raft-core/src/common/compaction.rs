@@ -4,7 +4,7 @@
 
 use crate::common::Common;
 use crate::common::snapshots::Snapshots;
-use crate::ids::EntryId;
+use crate::ids::{EntryId, LogIndex};
 use crate::log::SnapshotMark;
 use crate::rules::snapshot::{self, Holds, OfferVerdict};
 use crate::settings::SnapshotPolicy;
@@ -118,15 +118,15 @@ impl Common {
     }
 
     /// Forgets of the log what the newest snapshot stands for and nobody needs. `sent` are the
-    /// snapshots on their way to followers.
-    pub(crate) fn forget_log(&mut self, sent: &[SnapshotId]) {
+    /// snapshots on their way to followers, who want what comes after `kept_after`.
+    pub(crate) fn forget_log(&mut self, sent: &[SnapshotId], kept_after: Option<LogIndex>) {
         let Some(stored) = self.snapshots.stored() else {
             return;
         };
         let holds = Holds {
             margin: self.settings.snapshot_margin,
             handed_out: self.applying.handed_out(),
-            oldest_sent: sent.iter().map(|id| id.last.index).min(),
+            kept_after,
         };
         let through = snapshot::forget_through(stored.id.last.index, &holds);
         if through > self.entries.snapshot().index {

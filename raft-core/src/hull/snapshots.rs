@@ -80,10 +80,10 @@ impl Hull {
         if common.snapshots.stored().is_none() {
             return;
         }
-        let sent: Vec<SnapshotId> = match &self.state {
-            State::Leader(leader) => leader.snapshots_sent().collect(),
-            State::Follower(_) | State::PreCandidate(_) | State::Candidate(_) => Vec::new(),
+        let (sent, kept_after): (Vec<SnapshotId>, _) = match &self.state {
+            State::Leader(leader) => (leader.snapshots_sent().collect(), leader.kept_after()),
+            State::Follower(_) | State::PreCandidate(_) | State::Candidate(_) => (Vec::new(), None),
         };
-        common.forget_log(&sent);
+        common.forget_log(&sent, kept_after);
     }
 }

@@ -36,8 +36,9 @@ pub struct Holds {
     pub margin: u64,
     /// The last entry handed to the state machine.
     pub handed_out: LogIndex,
-    /// The end of the oldest snapshot on its way to a follower, who will want what comes after.
-    pub oldest_sent: Option<LogIndex>,
+    /// The first of the ends of snapshots on their way to followers, and of what those hold that have put
+    /// one in place: they want what comes after.
+    pub kept_after: Option<LogIndex>,
 }
 
 /// Up to where the log may be forgotten, given the end of the newest snapshot that is durable.
@@ -46,7 +47,7 @@ pub fn forget_through(stored: LogIndex, holds: &Holds) -> LogIndex {
     let covered = LogIndex::new(stored.get().saturating_sub(holds.margin));
     // and only what nobody here has to read again.
     let covered = covered.min(holds.handed_out);
-    holds.oldest_sent.map_or(covered, |sent| covered.min(sent))
+    holds.kept_after.map_or(covered, |kept| covered.min(kept))
 }
 
 #[cfg(test)]
@@ -94,11 +95,11 @@ mod tests {
     /// [S7.18a]
     #[test]
     fn no_more_is_forgotten_than_the_snapshot_stands_for_and_nobody_needs() {
-        let through = |stored, margin, handed_out, oldest_sent: Option<u64>| {
+        let through = |stored, margin, handed_out, kept_after: Option<u64>| {
             let holds = Holds {
                 margin,
                 handed_out: LogIndex::new(handed_out),
-                oldest_sent: oldest_sent.map(LogIndex::new),
+                kept_after: kept_after.map(LogIndex::new),
             };
             forget_through(LogIndex::new(stored), &holds).get()
         };

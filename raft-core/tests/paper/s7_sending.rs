@@ -292,10 +292,45 @@ fn what_a_transfer_under_way_needs_is_kept() {
     let next = part(&mut node);
     assert_eq!(next.snapshot.id.last, id(4, 1));
     node.receive(3, 1, installed(next.request, 4));
-    // As it is: what was kept for it is forgotten in the moment in which it could be sent.
-    assert_eq!(node.hull.forgotten(), id(8, 1));
     assert_eq!(node.store.stored.len(), 1);
-    assert_eq!(part(&mut node).snapshot.id.last, id(8, 1));
+    assert_eq!(node.hull.forgotten(), id(4, 1), "what comes after is");
+    node.propose(b"x");
+    assert_eq!(node.appends_to(3)[0].previous, id(4, 1));
+    node.acknowledge(3, 6);
+    assert_eq!(node.hull.forgotten(), id(6, 1));
+    node.acknowledge(3, 9);
+    assert_eq!(node.hull.forgotten(), id(8, 1), "it has what there was");
+}
+
+/// As with parts of the snapshot itself: who says nothing, or gets no further, has it kept for a while.
+#[test]
+fn what_follows_a_snapshot_is_not_kept_for_ever() {
+    for talks in [false, true] {
+        let mut node = lagging();
+        let first = part(&mut node);
+        for last in 6..=9 {
+            node.propose(b"x");
+            node.sent();
+            node.acknowledge(2, last);
+            node.receive(3, 1, heartbeat_reply(0));
+        }
+        let all = length(&node);
+        node.receive(3, 1, stored(first.request, all));
+        node.receive(3, 1, installed(first.request, 4));
+        assert_eq!(node.hull.forgotten(), id(4, 1));
+        for _ in 0..12 {
+            for _ in 0..10 {
+                node.wait(Duration::from_millis(100));
+                node.receive(2, 1, heartbeat_reply(0));
+                if talks {
+                    node.receive(3, 1, heartbeat_reply(0));
+                }
+            }
+            let kept = node.hull.forgotten() == id(4, 1);
+            assert!(talks || !kept, "an election timeout is over");
+        }
+        assert_eq!(node.hull.forgotten(), id(8, 1), "talks: {talks}");
+    }
 }
 
 #[test]

@@ -285,11 +285,7 @@ impl Transfer {
     /// written to.
     pub(super) fn is_stalled(&self, common: &Common) -> bool {
         let (_, since) = self.most;
-        let long = common
-            .settings
-            .election_timeout
-            .saturating_mul(STALLED_AFTER);
-        self.unreadable || common.now.since(since) >= long
+        self.unreadable || is_too_long(common, since)
     }
 
     /// What counts in [`crate::hull::Hull::fingerprint`].
@@ -310,6 +306,12 @@ impl Transfer {
         (most, age(*since), unreadable).hash(into);
         waiting_since.map(age).hash(into);
     }
+}
+
+/// Whether a follower that gets no further since then has had the log kept for it for long enough.
+pub(super) fn is_too_long(common: &Common, since: Time) -> bool {
+    let timeout = common.settings.election_timeout;
+    common.now.since(since) >= timeout.saturating_mul(STALLED_AFTER)
 }
 
 /// Of election timeouts. Long beside what any part takes, so that who is slow is not begun with anew;

@@ -47,6 +47,8 @@ pub(crate) struct Progress {
     /// The last request sent before a loss was heard of, or before it was added again: what it and those
     /// before it were answered may be lost since.
     pub(super) before_loss: u64,
+    /// What follows a snapshot that it has put in place, until it has that too.
+    pub(super) sequel: Option<Sequel>,
     /// The load under way for entries that are no longer in memory.
     pub(super) loading: Option<u64>,
     /// What that load brought.
@@ -55,6 +57,15 @@ pub(crate) struct Progress {
     pub(super) witness: Option<LogIndex>,
     /// Whether it votes in a half of the configuration in force.
     pub(super) votes: bool,
+}
+
+/// What the log is kept for, for a follower that was sent a snapshot: the entries since, which it lacks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sequel {
+    /// The last entry when the snapshot was put in place.
+    pub(super) last: LogIndex,
+    /// Since when it has got no further.
+    pub(super) since: Time,
 }
 
 /// How entries are sent to a follower.
@@ -110,6 +121,7 @@ impl Progress {
             heartbeat_due: true,
             told_commit: LogIndex::ZERO,
             before_loss: 0,
+            sequel: None,
             loading: None,
             loaded: Vec::new(),
             witness: None,
@@ -199,6 +211,7 @@ impl Progress {
             window,
             request,
             before_loss,
+            sequel,
             heard,
             // It counts while a read waits for it: `Reads` says so.
             answered: _,
@@ -223,6 +236,7 @@ impl Progress {
         if common.settings.check_quorum {
             age(*heard, common.settings.election_timeout).hash(into);
         }
+        sequel.map(|sequel| sequel.last).hash(into);
         let unanswered = |sent| age(sent, common.settings.resend_after);
         match mode {
             Mode::Probe {

@@ -162,6 +162,9 @@ impl Progress {
         if request <= self.before_loss {
             return self.drop_reply(common, Dropped::StaleReply, "T3.8.11");
         }
+        if index > self.matched {
+            self.note_progress(common, index);
+        }
         // [F2.LEAD.4] Both move up to what is acknowledged; an answer that comes late or twice
         // moves nothing back.
         self.matched = self.matched.max(index);
@@ -184,6 +187,7 @@ impl Progress {
             // the follower says that it holds all before that.
             Mode::Snapshot(_) => {
                 if common.entries.id_at(self.matched).is_some() {
+                    self.await_sequel(common);
                     self.next = self.matched.next();
                     self.mode = Mode::Replicate {
                         in_flight: VecDeque::new(),
@@ -267,6 +271,7 @@ impl Progress {
     /// A heartbeat round begins: what was not answered in time is sent again.
     pub(crate) fn on_tick(&mut self, common: &Common) {
         self.heartbeat_due = true;
+        self.check_sequel(common);
         let oldest = match &self.mode {
             Mode::Probe { outstanding, .. } => outstanding.map(|(_, sent)| sent),
             Mode::Replicate { in_flight, .. } => in_flight.front().map(|sent| sent.sent),

@@ -11,14 +11,14 @@ use bytes::Bytes;
 use crate::common::Common;
 use crate::error::Dropped;
 use crate::hull::SnapshotWork;
-use crate::ids::Peer;
+use crate::ids::{LogIndex, Peer};
 use crate::message::{InstallSnapshot, InstallSnapshotReply, InstallVerdict};
 use crate::snapshot::SnapshotId;
 use crate::states::Next;
 
 use super::Leader;
-use super::parts::{Step, Told, Transfer, Window};
-use super::progress::{Mode, Progress};
+use super::parts::{Step, Told, Transfer, Window, is_too_long};
+use super::progress::{Mode, Progress, Sequel};
 
 impl Leader {
     pub(crate) fn on_install_reply(
@@ -57,11 +57,18 @@ impl Leader {
         let sent = self.followers.values().filter_map(Progress::snapshot_sent);
         sent.map(|(id, _)| id)
     }
+
+    /// The entry after which the log is kept, for followers that were sent a snapshot.
+    pub(crate) fn kept_after(&self) -> Option<LogIndex> {
+        let kept = self.followers.values().filter_map(Progress::kept_after);
+        kept.min()
+    }
 }
 
 impl Progress {
     /// Entries can't help this follower: it is sent the newest snapshot.
     pub(super) fn turn_to_snapshot(&mut self, common: &Common) {
+        self.sequel = None;
         if let Some(snapshot) = common.snapshots.stored() {
             let transfer = Transfer::new(snapshot.clone(), common.now);
             self.mode = Mode::Snapshot(Box::new(transfer));
@@ -84,6 +91,33 @@ impl Progress {
             Mode::Snapshot(transfer) => Some((transfer.id(), transfer.stored())),
             Mode::Probe { .. } | Mode::Replicate { .. } => None,
         }
+    }
+
+    /// The entry after which the log is kept for it: the last that its snapshot stands for, and then the
+    /// last that it holds.
+    fn kept_after(&self) -> Option<LogIndex> {
+        let sent = self.snapshot_sent().map(|(id, _)| id.last.index);
+        sent.or(self.sequel.map(|_| self.matched))
+    }
+
+    /// A snapshot is in place. What was appended meanwhile is kept until the follower has it, or it would
+    /// be sent one snapshot after the other for as long as more is appended during each than the margin.
+    pub(super) fn await_sequel(&mut self, common: &Common) {
+        let (last, since) = (common.last().index, common.now);
+        self.sequel = Some(Sequel { last, since }).filter(|_| self.matched < last);
+    }
+
+    /// It holds more than before, up to this entry.
+    pub(super) fn note_progress(&mut self, common: &Common, matched: LogIndex) {
+        let since = common.now;
+        let sequel = self.sequel.filter(|sequel| matched < sequel.last);
+        self.sequel = sequel.map(|sequel| Sequel { since, ..sequel });
+    }
+
+    /// Who is gone, or gets no further, has the log kept for it no longer.
+    pub(super) fn check_sequel(&mut self, common: &Common) {
+        let is_over = |sequel: &Sequel| self.is_silent(common) || is_too_long(common, sequel.since);
+        self.sequel = self.sequel.filter(|sequel| !is_over(sequel));
     }
 
     /// Whether the snapshot that it is to be sent stands for no more than it may be told of.
