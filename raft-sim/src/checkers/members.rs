@@ -521,6 +521,19 @@ mod tests {
         assert_eq!(members.commit, LogIndex::new(1));
     }
 
+    /// Another node leads a later term already, of which this one has not heard.
+    #[test]
+    fn what_is_committed_behind_others_counts_for_its_term() {
+        let hull = stopped_after_committing();
+        let mut members = Members {
+            commit: LogIndex::new(9),
+            ..Members::default()
+        };
+        members.step(&hull, &Model::default(), &[], &mut Reached::default());
+        // As it is: a change that is begun then looks as if nothing of the term was committed.
+        assert!(!members.terms.contains(&hull.term()));
+    }
+
     #[test]
     fn who_belongs_is_told_by_what_is_committed() {
         let mut members = Members::default();
