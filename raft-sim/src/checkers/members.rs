@@ -168,11 +168,11 @@ impl Members {
 
     fn learn_commit(&mut self, hull: &Hull) {
         let commit = hull.commit_index();
+        self.terms.extend(hull.term_at(commit));
         if commit <= self.commit {
             return;
         }
         self.commit = commit;
-        self.terms.extend(hull.term_at(commit));
         let committed = self.entries.keys().rev();
         let there = |id: &&EntryId| id.index <= commit && hull.term_at(id.index) == Some(id.term);
         let latest = committed.filter(there).max_by_key(|id| id.index);
@@ -530,8 +530,7 @@ mod tests {
             ..Members::default()
         };
         members.step(&hull, &Model::default(), &[], &mut Reached::default());
-        // As it is: a change that is begun then looks as if nothing of the term was committed.
-        assert!(!members.terms.contains(&hull.term()));
+        assert!(members.terms.contains(&hull.term()));
     }
 
     #[test]
