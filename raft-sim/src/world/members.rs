@@ -175,7 +175,7 @@ impl<S: Subject> World<'_, S> {
     }
 
     /// Whether all configurations that may yet decide can, without this node and all whose disks are
-    /// lost or damaged: those in the logs, and those that somebody has asked for.
+    /// lost or damaged.
     pub(super) fn can_decide_without(&self, number: Option<usize>) -> bool {
         let sound = |id: &NodeId, member: &Member| {
             let node = self.nodes.get(node_number(*id));
@@ -189,14 +189,7 @@ impl<S: Subject> World<'_, S> {
             let (sound, lost): (Vec<_>, Vec<_>) = voters.partition(|(id, one)| sound(id, one));
             sound.len() > lost.len()
         };
-        let asked = self
-            .operator
-            .0
-            .iter()
-            .filter_map(|asked| asked.target.as_ref());
-        let mut configurations = self.checks.in_question();
-        configurations.all(|known| known.halves().chain(known.target.as_ref()).all(enough))
-            && asked.into_iter().all(enough)
+        self.to_decide().all(enough)
     }
 
     /// Notes why these members can't be, as far as it can be told from outside.
@@ -249,7 +242,8 @@ impl<S: Subject> World<'_, S> {
     }
 
     /// Whether somebody would be left who holds all that any witness may know of, if this node lost
-    /// all that it holds.
+    /// all that it holds, and who votes however the changes under way end: what this node has said
+    /// of its log, and is still on its way, may commit one that leaves out who only votes by now.
     pub(super) fn has_heir_beside(&self, number: usize) -> bool {
         if !self.has_witnesses() || self.plan.is_witness(number) {
             return true;
@@ -266,8 +260,28 @@ impl<S: Subject> World<'_, S> {
             term.is_some_and(|term| term > led)
         });
         over && self.is_held_by(|node| {
-            node.number != number && !node.spoiled && !node.is_gone() && self.is_member(node.number)
+            node.number != number && !node.spoiled && !node.is_gone() && self.votes_throughout(node)
         })
+    }
+
+    /// Whether this node votes in all configurations that may yet decide, as it is now.
+    fn votes_throughout(&self, node: &Node<S::Machine>) -> bool {
+        self.to_decide().all(|members| {
+            let member = members.get(&node.id());
+            member.is_some_and(|member| {
+                member.role.votes() && node.incarnation() == Some(member.incarnation)
+            })
+        })
+    }
+
+    /// The members of all configurations that may yet decide: those in the logs, and those that
+    /// somebody has asked for.
+    fn to_decide(&self) -> impl Iterator<Item = &Members> {
+        let asked = self.operator.0.iter();
+        let asked = asked.filter_map(|asked| asked.target.as_ref());
+        let known = self.checks.in_question();
+        let known = known.flat_map(|known| known.halves().chain(known.target.as_ref()));
+        known.chain(asked)
     }
 
     /// Whether there are witnesses.
