@@ -13,6 +13,7 @@ use raft_core::states::Role;
 
 use crate::support::{
     Node, append, chunks, heartbeat, heartbeat_reply, id, index, pre_vote, settings, setup,
+    setup_with_witness,
 };
 
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -453,4 +454,30 @@ fn rest_needs_pre_votes_and_patience() {
         ]
     );
     assert_eq!(quiescent().validate(), []);
+}
+
+/// A witness of a cluster of three that was restarted while all were silent: it can't ask for pre-votes.
+fn restarted_witness() -> Node {
+    let mut setup = setup_with_witness(3);
+    setup.settings = Arc::new(quiescent());
+    let mut node = Node::with_setup(setup, MemoryLog::new());
+    node.settle();
+    node
+}
+
+/// As it is: nobody hears it, and it hears nobody.
+#[test]
+fn who_may_not_lead_and_hears_nobody_is_heard_by_nobody() {
+    let mut node = restarted_witness();
+    node.wait(2 * settings().election_timeout);
+    assert_eq!(node.sent(), []);
+}
+
+/// As it is: a learner's call to a dead leader is heard by nobody who could lead.
+#[test]
+fn a_call_wakes_no_quiet_follower() {
+    let mut node = quiet_follower();
+    node.wait(HOUR);
+    node.receive(3, 5, Body::HeartbeatReply(HeartbeatReply::NO_ROUND));
+    assert!(node.hull.is_quiet());
 }
