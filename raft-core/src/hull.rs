@@ -157,7 +157,7 @@ impl Hull {
         }
         let (from, term, body) = (message.from, message.term, &message.body);
         self.rouse_by(body);
-        if matches!(body, Body::PreVote(_) | Body::RequestVote(_)) {
+        if body.seeks_leader() {
             self.tell_removed(from);
         }
         if let Body::PreVote(request) = body {

@@ -164,7 +164,10 @@ pub struct Heartbeat {
 pub struct HeartbeatReply {
     /// The round answered, of the leader of the message's term: its sender followed that leader
     /// after the round began. `None` in answer to a heartbeat of an earlier term, whose rounds a
-    /// leader of this one must not take for its own.
+    /// leader of this one must not take for its own, and in answer to none: then it is a call, of one
+    /// who looks for a leader that may be silent ([`quiescent_after`]).
+    ///
+    /// [`quiescent_after`]: crate::settings::Settings::quiescent_after
     pub round: Option<u64>,
     /// For so long after it took in that heartbeat the sender gives its vote to nobody, and does
     /// not campaign, unless that leader asks for it (thesis 6.4.1). Zero: it promises nothing.
@@ -172,7 +175,7 @@ pub struct HeartbeatReply {
 }
 
 impl HeartbeatReply {
-    /// Answers a heartbeat of an earlier term.
+    /// Answers a heartbeat of an earlier term, or none.
     pub const NO_ROUND: Self = Self {
         round: None,
         promise: Duration::ZERO,
@@ -307,6 +310,15 @@ impl Body {
             | Self::HeartbeatReply(_)
             | Self::TimeoutNow(_)
             | Self::Removed(_) => false,
+        }
+    }
+
+    /// Whether its sender looks for a leader: it campaigns, or calls.
+    pub(crate) const fn seeks_leader(&self) -> bool {
+        match self {
+            Self::PreVote(_) | Self::RequestVote(_) => true,
+            Self::HeartbeatReply(reply) => reply.round.is_none(),
+            _ => false,
         }
     }
 

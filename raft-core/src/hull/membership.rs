@@ -24,18 +24,18 @@ impl Hull {
         plan::plan(&self.configuration().members, target, behind)
     }
 
-    /// Tells who asks for votes that a committed configuration does not hold it, if that is so.
+    /// Tells who looks for a leader that a committed configuration does not hold it, if that is so.
     /// It is answered all the same: it may have been added again in one that is not known here.
-    pub(super) fn tell_removed(&mut self, candidate: Peer) {
+    pub(super) fn tell_removed(&mut self, seeker: Peer) {
         let common = &mut self.common;
         let configuration = common.configured_at();
         if configuration == LogIndex::ZERO {
             // The founding one: who is not in it was never a member.
             return;
         }
-        if !common.configuration().admits(candidate) && common.is_configuration_committed() {
+        if !common.configuration().admits(seeker) && common.is_configuration_committed() {
             let removed = Removed { configuration };
-            common.say(candidate, Body::Removed(removed));
+            common.say(seeker, Body::Removed(removed));
         }
     }
 

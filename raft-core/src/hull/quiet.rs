@@ -40,14 +40,21 @@ impl Hull {
     }
 
     /// Wakes a leader for any message. A follower is woken by its leader's word, as its timer is
-    /// restarted; by others only when they hope for another leader: it looks after its own first.
+    /// restarted; by others only when they look for a leader: it looks after its own first.
     pub(super) fn rouse_by(&mut self, body: &Body) {
-        match (&mut self.state, body) {
+        match &self.state {
             // An answer to its own word is no news, however late or often; one to nobody's is a call.
-            (State::Leader(_), Body::HeartbeatReply(reply)) if reply.round.is_some() => {}
-            (State::Leader(_), _)
-            | (State::Follower(_), Body::PreVote(_) | Body::RequestVote(_)) => self.rouse(),
-            (State::Follower(_) | State::PreCandidate(_) | State::Candidate(_), _) => {}
+            State::Leader(_) => {
+                if !matches!(body, Body::HeartbeatReply(reply) if reply.round.is_some()) {
+                    self.rouse();
+                }
+            }
+            State::Follower(_) => {
+                if body.seeks_leader() {
+                    self.rouse();
+                }
+            }
+            State::PreCandidate(_) | State::Candidate(_) => {}
         }
     }
 

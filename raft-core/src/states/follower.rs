@@ -155,8 +155,7 @@ impl Follower {
         });
         if let Some(leader) = leader {
             // It answers nothing: whoever leads takes it for the call that it is.
-            let call = HeartbeatReply::NO_ROUND;
-            common.say(leader, Body::HeartbeatReply(call));
+            common.say(leader, Body::HeartbeatReply(HeartbeatReply::NO_ROUND));
         }
         common.event("", EventKind::Roused);
     }
@@ -380,6 +379,7 @@ impl Follower {
         }
         if !common.may_campaign() {
             self.restart_timer(common);
+            call_voters(common);
             return Next::Stay;
         }
         // [F2.FOL.2] An election timeout without leader or vote: campaign.
@@ -402,6 +402,17 @@ impl Follower {
             *heard = None;
             let soon = common.now.after(common.draw_stagger());
             self.deadline = self.deadline.map(|deadline| deadline.min(soon));
+        }
+    }
+}
+
+/// Somebody is to look for a leader, and it can't be this node: where leaders fall silent, no voter may know
+/// of that. Who is none here, or no longer, is not waited for, and wakes nobody.
+fn call_voters(common: &mut Common) {
+    let silent = common.settings.quiescent_after.is_some();
+    if silent && common.is_me(common.me.id) && !common.is_removed() {
+        for voter in common.other_voters() {
+            common.say(voter, Body::HeartbeatReply(HeartbeatReply::NO_ROUND));
         }
     }
 }

@@ -4,16 +4,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use raft_core::configuration::Configuration;
 use raft_core::hull::{Input, Reconfigure};
 use raft_core::ids::{NodeId, Ticket};
 use raft_core::log::memory::MemoryLog;
-use raft_core::message::{Body, Heartbeat, HeartbeatReply, PreVoteReply, RequestVote};
+use raft_core::message::{Body, Heartbeat, HeartbeatReply, PreVoteReply, Removed, RequestVote};
 use raft_core::settings::{Settings, SettingsProblem};
 use raft_core::states::Role;
 
 use crate::support::{
-    Node, append, chunks, heartbeat, heartbeat_reply, id, index, pre_vote, settings, setup,
-    setup_with_witness,
+    Node, append, chunks, configuration_entry, heartbeat, heartbeat_reply, id, index, peer,
+    pre_vote, removed, settings, setup, setup_with_witness,
 };
 
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -465,19 +466,82 @@ fn restarted_witness() -> Node {
     node
 }
 
-/// As it is: nobody hears it, and it hears nobody.
+/// Whoever leads is silent, or has died and is missed by nobody: any voter may be the one to find out.
 #[test]
-fn who_may_not_lead_and_hears_nobody_is_heard_by_nobody() {
+fn who_may_not_lead_and_hears_nobody_calls_all_voters() {
     let mut node = restarted_witness();
-    node.wait(2 * settings().election_timeout);
+    let call = Body::HeartbeatReply(HeartbeatReply::NO_ROUND);
+    for _ in 0..3 {
+        node.wait(2 * settings().election_timeout);
+        let mut sent = node.sent();
+        sent.dedup();
+        let to: Vec<u64> = sent.iter().map(|message| message.to.id.get()).collect();
+        assert_eq!(to, [1, 2]);
+        assert!(sent.iter().all(|message| message.body == call));
+    }
+    node.receive(2, 1, heartbeat(1, 0));
+    node.sent();
+    node.receive(2, 1, farewell(2, 0));
+    node.sent();
+    node.wait(HOUR);
+    assert_eq!(node.sent(), [], "it was heard");
+}
+
+/// It would wake the others for ever, and none of them is to answer.
+#[test]
+fn who_knows_of_no_cluster_or_is_removed_calls_nobody() {
+    let mut setup = setup(4, 0);
+    setup.settings = Arc::new(quiescent());
+    let mut node = Node::with_setup(setup, MemoryLog::new());
+    node.settle();
+    node.wait(HOUR);
+    assert_eq!(node.sent(), []);
+    let mut node = restarted_witness();
+    node.receive(
+        2,
+        1,
+        Body::Removed(Removed {
+            configuration: index(7),
+        }),
+    );
+    node.wait(HOUR);
     assert_eq!(node.sent(), []);
 }
 
-/// As it is: a learner's call to a dead leader is heard by nobody who could lead.
 #[test]
-fn a_call_wakes_no_quiet_follower() {
+fn who_calls_without_being_a_member_is_told() {
+    let mut node = Node::holding(1, &[1]);
+    let smaller = configuration_entry(2, 1, &Configuration::of_voters([1, 2].map(peer)));
+    node.receive(2, 1, append(id(1, 1), vec![smaller], 0));
+    node.receive(2, 1, heartbeat(1, 2));
+    for (body, told) in [
+        (heartbeat_reply(1), None),
+        (
+            Body::HeartbeatReply(HeartbeatReply::NO_ROUND),
+            Some(removed(2)),
+        ),
+    ] {
+        node.sent();
+        node.receive(3, 1, body);
+        assert_eq!(node.sent_to(3).first(), told.as_ref());
+    }
+}
+
+#[test]
+fn without_the_setting_nobody_calls() {
+    let mut node = Node::with_setup(setup_with_witness(3), MemoryLog::new());
+    node.settle();
+    node.wait(HOUR);
+    assert_eq!(node.sent(), []);
+}
+
+#[test]
+fn a_call_has_a_quiet_follower_look_after_its_leader() {
+    let call = Body::HeartbeatReply(HeartbeatReply::NO_ROUND);
     let mut node = quiet_follower();
     node.wait(HOUR);
-    node.receive(3, 5, Body::HeartbeatReply(HeartbeatReply::NO_ROUND));
-    assert!(node.hull.is_quiet());
+    node.receive(3, 5, call.clone());
+    assert_eq!(node.sent_to(2), [call]);
+    node.wait(2 * settings().election_timeout);
+    assert_eq!(node.hull.role(), Role::PreCandidate);
 }
