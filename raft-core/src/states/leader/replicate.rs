@@ -110,11 +110,8 @@ impl Progress {
             return Some(chunks);
         }
         // The log may have changed since it was read: only what it still holds goes out.
-        let start = self
-            .loaded
-            .iter()
-            .position(|chunk| chunk.last_index() >= self.next);
-        let usable = self.loaded.get(start.unwrap_or(0)..).unwrap_or(&[]);
+        let passed = (self.loaded).partition_point(|chunk| chunk.last_index() < self.next);
+        let usable = self.loaded.get(passed..).unwrap_or(&[]);
         if let Some(first) = usable.first() {
             if first.first_index() <= self.next
                 && usable.iter().all(|chunk| common.entries.confirms(chunk))
