@@ -48,6 +48,16 @@ impl Draft {
         }
     }
 
+    /// Cuts off what the file holds behind the full blocks that were found: nothing ever writes over
+    /// what stands behind the content's end, and a file that counts has no byte too many.
+    pub(super) async fn cut<F: Fs>(&self, folder: &Folder<F>) -> Result<(), StoreError> {
+        let cut = Operation::SetLength {
+            name: String::from(self.name),
+            length: self.layout.offset(self.block),
+        };
+        folder.run("cut a snapshot", cut).await
+    }
+
     /// The content so far, in bytes.
     pub(super) const fn length(&self) -> u64 {
         self.digest.length()

@@ -391,6 +391,7 @@ impl<F: Fs> Shelf<F> {
         };
         file.intact(&self.folder, |content| draft.found(content))
             .await?;
+        draft.cut(&self.folder).await?;
         Ok(Some((left, draft)))
     }
 }
