@@ -121,6 +121,31 @@ fn a_follower_and_a_state_machine_that_hang_cost_the_budget_together() {
     assert!(hung > 0 && kept < BUDGET - hung, "{hung} and {kept}");
 }
 
+/// As it is: nothing holds what the state machine was handed to the budget.
+#[test]
+fn a_state_machine_and_a_follower_and_a_disk_that_hang_cost_seven_budgets() {
+    let mut node = Node::leading_with(Settings {
+        max_append_bytes: 256,
+        ..tight()
+    });
+    node.auto_apply = false;
+    let mut most = 0;
+    for _ in 0..100 {
+        command(&mut node);
+        while node.hull.next_apply(512).is_some() {}
+        most = most.max(node.hull.bytes_in_memory());
+    }
+    assert!(most > 6 * BUDGET, "{most} bytes in memory");
+    node.auto_sync = false;
+    while !{
+        let ticket = command(&mut node);
+        was_full(&node, ticket)
+    } {
+        most = most.max(node.hull.bytes_in_memory());
+    }
+    assert!(most > 7 * BUDGET, "{most} bytes in memory");
+}
+
 /// A disk that hangs has what is left of the budget, and no less than half.
 #[test]
 fn what_is_under_way_to_who_hangs_leaves_half_to_what_is_not_durable() {
