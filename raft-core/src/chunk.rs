@@ -164,6 +164,11 @@ impl Chunk {
         self.base.buffer.len()
     }
 
+    /// Whether its last entry is the last one of what it keeps in memory.
+    pub(crate) fn ends_its_base(&self) -> bool {
+        self.skipped.saturating_add(self.count) == self.base.count
+    }
+
     /// Whether the chunk is a single configuration entry, which is in force from its append on.
     pub fn is_config(&self) -> bool {
         self.base.config

@@ -87,17 +87,19 @@ pub struct Settings {
     /// for durability, for apply or for a reply stays beyond it. Any number will do; with none, what
     /// a follower lacks is read back from disk. Choose what is written while a follower restarts.
     pub max_cached_bytes: usize,
-    /// Bytes of entries that this node keeps in memory, whatever for: those not durable here yet,
-    /// recent ones, those that the state machine has not taken, those under way to followers, who have
-    /// half of it in even shares; and parts of snapshots. What is durable and goes beyond is let
-    /// go of, and read back from disk for whoever needs it, at most [`Self::max_append_bytes`] at a
-    /// time for the state machine and for each follower. What is not durable can't be: while it would
-    /// go beyond, a leader refuses proposals and a follower takes no entries. At least
-    /// [`Self::max_bytes_in_flight`] and [`Self::max_cached_bytes`]. Choose what the process can spare:
-    /// a state machine, a disk or followers that hang cost this much and no more.
+    /// Bytes that this node keeps in memory of entries and of parts of snapshots, whatever for. Followers
+    /// that hang, or a snapshot that comes in, have half of it, a state machine that hangs a quarter, and
+    /// a disk that hangs what is left, so that all together cost this much. What comes alone is taken
+    /// beyond it, so that nothing stops for ever: one message of [`Self::max_append_bytes`] for each
+    /// follower and for the state machine, where it is read back, and one batch of proposals. What is
+    /// durable and goes beyond is let go of, and read back from disk for whoever needs it. What is not
+    /// durable can't be: while it would go beyond, a leader refuses proposals and a follower takes no
+    /// entries. At least [`Self::max_bytes_in_flight`] and [`Self::max_cached_bytes`]. Choose what the
+    /// process can spare for it.
     pub max_memory_bytes: usize,
-    /// Bytes of payload handed to the state machine and not yet applied. At least 1; what goes beyond
-    /// is still handed out as one portion. Choose what it applies in some tens of milliseconds.
+    /// Bytes of payload handed to the state machine and not yet applied, and no more than keeps a quarter
+    /// of [`Self::max_memory_bytes`] in memory. At least 1; an entry that goes beyond is handed out
+    /// alone. Choose what it applies in some tens of milliseconds.
     pub max_applying_bytes: usize,
     /// When to take a snapshot without being asked; `None` for never, and then the log grows for
     /// ever.

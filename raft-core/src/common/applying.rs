@@ -19,15 +19,40 @@ pub(crate) struct Applying {
 
 /// What is handed out and not yet applied, and what is to be.
 ///
-/// - `portions` are those handed out and not yet applied, in order; `bytes` is their sum.
+/// - `portions` are those handed out and not yet applied, in order; `weight` is their sum.
 #[derive(Clone, Hash, Debug, Default)]
 struct UnderWay {
-    portions: VecDeque<(LogIndex, usize)>,
-    bytes: usize,
+    portions: VecDeque<(LogIndex, Weight)>,
+    weight: Weight,
     /// The load under way for entries that are no longer in memory.
     loading: Option<u64>,
     /// What that load brought.
     loaded: Vec<Chunk>,
+}
+
+/// What entries weigh.
+#[derive(Clone, Copy, Hash, Debug, Default)]
+struct Weight {
+    /// Their payloads.
+    payloads: usize,
+    /// The memory that they keep alive. A chunk counts where its last entry does.
+    pinned: usize,
+}
+
+impl Weight {
+    fn of(chunks: &[Chunk]) -> Self {
+        let mut weight = Self::default();
+        for chunk in chunks {
+            let pinned = if chunk.ends_its_base() {
+                chunk.pinned_bytes()
+            } else {
+                0
+            };
+            weight.payloads = weight.payloads.saturating_add(chunk.payload_bytes());
+            weight.pinned = weight.pinned.saturating_add(pinned);
+        }
+        weight
+    }
 }
 
 impl Applying {
@@ -49,7 +74,22 @@ impl Applying {
 
     /// Payload bytes handed out and not yet applied.
     pub(crate) fn bytes(&self) -> usize {
-        self.under_way.there().map_or(0, |now| now.bytes)
+        self.weight().payloads
+    }
+
+    fn weight(&self) -> Weight {
+        let now = self.under_way.there();
+        now.map_or_else(Weight::default, |now| now.weight)
+    }
+
+    /// Bytes of payload that may be handed out beside what is: zero when the state machine has enough to
+    /// do. To one that has nothing to do, a large entry may go that goes beyond.
+    pub(crate) fn room(&self, most: usize, most_pinned: usize) -> usize {
+        let Weight { payloads, pinned } = self.weight();
+        let room = most.saturating_sub(payloads);
+        let room = room.min(most_pinned.saturating_sub(pinned));
+        let idle = self.applied == self.handed_out;
+        room.max(usize::from(idle))
     }
 
     /// Those of entries before `first`, and those read back for it.
@@ -59,7 +99,7 @@ impl Applying {
         };
         let out = now.portions.iter().take_while(|(last, _)| *last < first);
         let loaded = now.loaded.iter().map(Chunk::pinned_bytes);
-        out.map(|(_, bytes)| *bytes)
+        out.map(|(_, weight)| weight.pinned)
             .chain(loaded)
             .fold(0, usize::saturating_add)
     }
@@ -67,18 +107,16 @@ impl Applying {
     /// Takes note of what is handed out. How many bytes of payload that is.
     pub(crate) fn hand_out(&mut self, chunks: &[Chunk]) -> usize {
         let Some(last) = chunks.last() else { return 0 };
-        let bytes = chunks
-            .iter()
-            .map(Chunk::payload_bytes)
-            .fold(0, usize::saturating_add);
+        let weight = Weight::of(chunks);
         // [F2.ALL.1] Each entry goes out once, right after the one before it.
         self.handed_out = last.last_index();
         let handed_out = self.handed_out;
         let now = self.under_way.needed();
-        now.portions.push_back((handed_out, bytes));
-        now.bytes = now.bytes.saturating_add(bytes);
+        now.portions.push_back((handed_out, weight));
+        now.weight.payloads = now.weight.payloads.saturating_add(weight.payloads);
+        now.weight.pinned = now.weight.pinned.saturating_add(weight.pinned);
         now.loaded.retain(|chunk| chunk.last_index() > handed_out);
-        bytes
+        weight.payloads
     }
 
     /// What was read back, and is not all handed out.
@@ -137,11 +175,12 @@ impl Applying {
         let Some(now) = self.under_way.there_mut() else {
             return;
         };
-        while let Some((last, bytes)) = now.portions.front().copied() {
+        while let Some((last, weight)) = now.portions.front().copied() {
             if last > self.applied {
                 break;
             }
-            now.bytes = now.bytes.saturating_sub(bytes);
+            now.weight.payloads = now.weight.payloads.saturating_sub(weight.payloads);
+            now.weight.pinned = now.weight.pinned.saturating_sub(weight.pinned);
             now.portions.pop_front();
         }
     }

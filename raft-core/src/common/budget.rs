@@ -1,5 +1,7 @@
 //! One budget for what a node keeps in memory of the log and of snapshots, and who has which part of
-//! it. Whoever hangs keeps its own part, and no more.
+//! it. Whoever hangs keeps its own part, and no more: followers half of it, and on a follower what comes
+//! of a snapshot; the state machine a quarter; what waits for the disk what is left, a quarter at least.
+//! Beyond its part each may have one thing that is larger than that, or nothing large would ever go.
 //!
 //! Entries in memory are counted once, also while they are on their way to followers and to the
 //! state machine; what those keep alive of others counts beside them.
@@ -15,7 +17,7 @@ impl Common {
     pub(crate) fn window_bytes(&self) -> usize {
         let settings = &self.settings;
         let followers = self.configurations.standing().others;
-        let share = half_of(settings.max_memory_bytes).checked_div(followers as usize);
+        let share = (settings.max_memory_bytes / 2).checked_div(followers as usize);
         // However many they are, a message must go to each.
         let share = share.unwrap_or(usize::MAX).max(settings.max_append_bytes);
         share.min(settings.max_bytes_in_flight)
@@ -28,15 +30,25 @@ impl Common {
             return true;
         }
         let durable = self.disk.durable_index();
-        // Whoever else hangs leaves half to what waits for the disk.
-        let half = half_of(self.settings.max_memory_bytes);
-        let limit = self.room_for_entries(under_way()).max(half);
+        // Whoever else hangs leaves a quarter to what waits for the disk.
+        let limit = self.room_for_entries(under_way()).max(self.quarter());
         self.entries.has_room(durable, bytes, limit)
     }
 
     /// Whether this is so little that what else is in memory need not be counted.
     pub(crate) fn is_little(&self, entries: usize) -> bool {
-        entries <= self.settings.max_memory_bytes / 4
+        entries <= self.quarter()
+    }
+
+    /// The bytes of payload that the state machine may be handed now: it has a quarter of the budget,
+    /// and of that no more than `max_applying_bytes`.
+    pub(crate) fn room_for_applying(&self) -> usize {
+        let most = self.settings.max_applying_bytes;
+        self.applying.room(most, self.quarter())
+    }
+
+    fn quarter(&self) -> usize {
+        self.settings.max_memory_bytes / 4
     }
 
     /// The bytes that entries may take, given what followers' windows keep alive beside them.
@@ -61,9 +73,4 @@ impl Common {
             .front()
             .map_or_else(|| self.last().index.next(), Chunk::first_index)
     }
-}
-
-/// Half of a budget.
-const fn half_of(bytes: usize) -> usize {
-    bytes / 2
 }

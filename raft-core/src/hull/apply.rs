@@ -24,13 +24,14 @@ impl Hull {
     fn pull_apply(&mut self, through: LogIndex, max_bytes: usize) -> Option<Apply> {
         let common = &mut self.common;
         let from = common.applying.handed_out().next();
-        if common.fault.is_some()
-            || common.witness
-            || common.snapshots.must_restore()
-            || common.applying.bytes() >= common.settings.max_applying_bytes
-        {
+        if common.fault.is_some() || common.witness || common.snapshots.must_restore() {
             return None;
         }
+        let room = common.room_for_applying();
+        if room == 0 {
+            return None;
+        }
+        let max_bytes = max_bytes.min(room);
         let chunks = match common.entries.collect(from, through, max_bytes) {
             Some(chunks) => chunks,
             None => self.read_back(from, through, max_bytes)?,

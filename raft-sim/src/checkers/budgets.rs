@@ -1,8 +1,8 @@
 //! What a node keeps in memory while it works: no more than its settings say, and what comes alone.
 //!
-//! At rest a bound is easily kept. So these are looked at when something was added: entries in memory
-//! when a log is asked to append, what is unanswered when requests go out, what is uncommitted when a
-//! leader appends. Whatever would go beyond must have been refused, sent later or let go of; only one
+//! At rest a bound is easily kept. So these are looked at when something was added: what is unanswered when
+//! requests go out, what is uncommitted when a leader appends; and what is in memory all the time, where
+//! that is scarce. Whatever would go beyond must have been refused, sent later or let go of; only one
 //! request, or one batch, may be larger than a budget by itself.
 
 use raft_core::hull::Hull;
@@ -38,12 +38,13 @@ impl Budgets {
                 self.largest = self.largest.max(write.pinned);
             }
         }
-        if !appended || hull.fault().is_some() {
+        if hull.fault().is_some() {
             return unanswered;
         }
+        let log = own.filter(|_| appended).map(|own| &own.log);
         unanswered
-            .or_else(|| self.uncommitted(hull, &own?.log))
-            .or_else(|| self.in_memory(hull.settings(), || hull.cached_bytes()))
+            .or_else(|| self.uncommitted(hull, log?))
+            .or_else(|| self.in_memory(hull.settings(), || in_memory(hull)))
     }
 
     /// What is unanswered when requests have gone out: each went while there was room, so that only the
@@ -81,15 +82,23 @@ impl Budgets {
         too_much("uncommitted", bytes as usize, most, 0)
     }
 
-    /// What entries keep alive. Where there is plenty nobody counts.
-    fn in_memory(&self, settings: &Settings, cached: impl Fn() -> usize) -> Option<Wrong> {
+    /// What is kept alive of entries and of snapshots, for so many. Where there is plenty nobody counts.
+    fn in_memory(&self, settings: &Settings, kept: impl Fn() -> (usize, usize)) -> Option<Wrong> {
         let most = settings.max_memory_bytes;
         if most > PLENTY {
             return None;
         }
+        let (bytes, readers) = kept();
+        // A message goes to each of them, whatever else there is.
+        let messages = self.largest.max(settings.max_append_bytes) * readers;
         // A part of one chunk may be durable, and no-ops are always taken.
-        too_much("in memory", cached(), most, self.largest * 2 + FEW)
+        too_much("in memory", bytes, most, messages + self.largest * 2 + FEW)
     }
+}
+
+/// What a node keeps alive, and for how many: the other members and its state machine.
+fn in_memory(hull: &Hull) -> (usize, usize) {
+    (hull.bytes_in_memory(), hull.configuration().ids().len())
 }
 
 /// The memory that the entries of a message keep alive; zero without any.
@@ -113,7 +122,7 @@ fn too_much(what: &str, bytes: usize, most: usize, beside: usize) -> Option<Wron
 const PLENTY: usize = 1 << 20;
 
 /// Of no-ops and configurations, which no budget may stop.
-const FEW: usize = 4 << 10;
+const FEW: usize = 2 << 10;
 
 #[cfg(test)]
 mod tests {
@@ -133,12 +142,13 @@ mod tests {
         let wrong = |most, cached| {
             let settings = Settings {
                 max_memory_bytes: most,
+                max_append_bytes: 200,
                 ..Settings::default()
             };
-            budgets.in_memory(&settings, || cached).is_some()
+            budgets.in_memory(&settings, || (cached, 3)).is_some()
         };
-        assert!(!wrong(1_000, 1_000 + 600 + FEW));
-        assert!(wrong(1_000, 1_001 + 600 + FEW));
+        assert!(!wrong(1_000, 1_000 + 1_500 + FEW));
+        assert!(wrong(1_000, 1_001 + 1_500 + FEW));
         assert!(!wrong(PLENTY + 1, usize::MAX));
     }
 }
