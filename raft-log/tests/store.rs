@@ -451,28 +451,6 @@ fn what_was_received_is_resumed_and_another_one_is_begun_anew() {
     assert_eq!(begun(&mut store, &other), 0);
 }
 
-/// A crash or a rotten disk may have left bytes behind the place where the content ends. A file that counts and
-/// is too long would be set aside at the next opening.
-#[test]
-fn what_stands_behind_what_was_received_is_cut_off() {
-    let all = contents();
-    let fs = MemFs::new();
-    let (mut store, _) = opened(&fs);
-    for job in receiving(9, &all[&9], &[600]).into_iter().take(3) {
-        work(&mut store, job).unwrap();
-    }
-    let mut image = fs.image();
-    let left = image.values_mut().next().unwrap();
-    left.resize(5_000, 0);
-    let fs = MemFs::of(image);
-    let (mut store, _) = opened(&fs);
-    let half = snapshot(9, &all[&9]);
-    assert_eq!(resume(&mut store, &half, &all[&9]), Ok(1_008));
-    let (store, newest) = opened(&MemFs::of(fs.image()));
-    assert_eq!(newest, Some(half));
-    assert!(store.damage().is_none());
-}
-
 #[test]
 fn parts_that_do_not_follow_are_refused_and_change_nothing() {
     let all = contents();
