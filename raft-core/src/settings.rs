@@ -34,9 +34,9 @@ pub struct Settings {
     /// How long nobody may want anything of a leader before it falls silent: it sends no heartbeats
     /// and its followers wait for none, until somebody wants something of any of them. Then a failure
     /// is found out as it always is, from that moment on and not before. Only while all members
-    /// answer, and only with [`Self::pre_vote`]. At least one [`Self::election_timeout`], and the
-    /// same on all nodes: who does not know of it campaigns, and wakes the others. Choose a few
-    /// seconds where a process holds many groups that rest most of the time; `None`: never.
+    /// answer, and only with [`Self::pre_vote`]. At least one [`Self::election_timeout`]. Whoever leads
+    /// decides by its own. Choose a few seconds where a process holds many groups that rest most of
+    /// the time; `None`: never.
     pub quiescent_after: Option<Duration>,
     /// How long a new member that is to vote may make no progress before the change of members is
     /// given up (thesis 4.2.1). At least one [`Self::election_timeout`]; choose longer than the
@@ -108,9 +108,9 @@ pub struct Settings {
     /// follower that lags by no more gets entries and needs no snapshot. Any number; choose some
     /// minutes' worth, or what weighs as much as a snapshot.
     pub snapshot_margin: u64,
-    /// What a chunk may hold, one's own and an arriving one. At least one entry, and a command of
-    /// [`Self::max_payload_bytes`]. The same on all nodes: a chunk that one makes must be taken by
-    /// all others.
+    /// What a chunk may hold that this node makes. At least one entry, and a command of
+    /// [`Self::max_payload_bytes`]. At most what all others take in, which is for the transport to say: it
+    /// refuses larger ones, and a follower that is sent one falls behind.
     pub chunk_limits: ChunkLimits,
 }
 

@@ -165,7 +165,7 @@ impl Follower {
     fn take_leave(&mut self, common: &mut Common, heartbeat: Heartbeat) {
         let same =
             common.last().index == heartbeat.commit && common.commit_index == heartbeat.commit;
-        if same && common.settings.quiescent_after.is_some() {
+        if same {
             self.deadline = None;
             common.event("", EventKind::FellQuiet);
         }
@@ -406,11 +406,10 @@ impl Follower {
     }
 }
 
-/// Somebody is to look for a leader, and it can't be this node: where leaders fall silent, no voter may know
-/// of that. Who is none here, or no longer, is not waited for, and wakes nobody.
+/// Somebody is to look for a leader, and it can't be this node: where a leader has fallen silent, no voter may
+/// know of that. Who is no member, or none any longer, is not waited for, and wakes nobody.
 fn call_voters(common: &mut Common) {
-    let silent = common.settings.quiescent_after.is_some();
-    if silent && common.is_me(common.me.id) && !common.is_removed() {
+    if common.is_me(common.me.id) && !common.is_removed() {
         for voter in common.other_voters() {
             common.say(voter, Body::HeartbeatReply(HeartbeatReply::NO_ROUND));
         }
