@@ -118,6 +118,24 @@ fn what_the_others_were_sent_and_have_not_acknowledged() {
 }
 
 #[test]
+fn of_several_requests_the_oldest_tells_how_long_no_answer_came() {
+    let mut node = Node::leading();
+    node.propose(b"x");
+    node.sent();
+    node.now = node.now.after(millis(30));
+    node.propose(b"y");
+    node.sent();
+    node.now = node.now.after(millis(20));
+    let unanswered = millis(50);
+    let expected = [
+        too_few(3, &[1]),
+        lags(2, 1, Lag::Unanswered { unanswered }),
+        lags(3, 1, Lag::Unanswered { unanswered }),
+    ];
+    assert_eq!(why(&node, 3), expected);
+}
+
+#[test]
 fn what_is_not_durable_on_the_leader_itself() {
     let mut node = Node::leading();
     node.auto_sync = false;

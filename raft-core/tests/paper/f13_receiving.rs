@@ -533,6 +533,8 @@ fn what_can_not_be_a_part_of_a_snapshot_is_dropped() {
     nothing.id.last = EntryId::ORIGIN;
     let mut nobody = good.clone();
     nobody.configuration = Configuration::default();
+    let mut half = good.clone();
+    half.configuration.outgoing = Some(nobody.configuration.members.clone());
     let too_long = install(1, &good, 1, &content);
     let overflowing = install(1, &good, u64::MAX, &content);
     let mut later = good.clone();
@@ -540,6 +542,7 @@ fn what_can_not_be_a_part_of_a_snapshot_is_dropped() {
     let bodies = [
         install(1, &nothing, 0, &[]),
         install(1, &nobody, 0, &[]),
+        install(1, &half, 0, &[]),
         too_long,
         overflowing,
         install(1, &later, 0, &[]),

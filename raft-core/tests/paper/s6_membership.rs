@@ -279,6 +279,28 @@ fn no_change_begins_before_an_entry_of_the_own_term_is_committed() {
     assert!(node.hull.configuration().is_joint());
 }
 
+/// [T4.1.31e] To give a change up is one, too.
+#[test]
+fn no_change_is_given_up_before_an_entry_of_the_own_term_is_committed() {
+    let mut node = Node::holding(5, &[1]);
+    let mut waits = Configuration::new(voters([1, 2, 3]));
+    waits.target = Some(voters([1, 2, 3, 4]));
+    let entry = configuration_entry(2, 5, &waits);
+    node.receive(2, 5, append(id(1, 1), vec![entry], 2));
+    assert_eq!(node.commit(), 2);
+    let term = node.stand_with(&[2, 3]);
+    node.receive(2, term, vote_reply(true));
+    assert_eq!(node.hull.role(), Role::Leader);
+    let early = node.cancel();
+    let refused = Outcome::Refused(Refusal::TermNotCommitted);
+    assert_eq!(node.outcome(early), Some(refused));
+    assert_eq!(node.hull.configuration(), &waits);
+    node.answer_all(&[2]);
+    let now = node.cancel();
+    assert_eq!(node.outcome(now), None);
+    assert_eq!(shape(&node), (vec![1, 2, 3], None, None));
+}
+
 /// [T4.3.27] One change at a time, in each of its phases.
 #[test]
 fn a_change_is_refused_while_another_is_under_way() {

@@ -1,16 +1,20 @@
 //! Section 7 and Figure 13, the leader: sending a snapshot to who lacks what was forgotten.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use raft_core::error::Dropped;
 use raft_core::explain::Sending;
 use raft_core::hull::Input;
 use raft_core::ids::{EntryId, NodeId};
+use raft_core::log::memory::MemoryLog;
 use raft_core::message::{Body, InstallSnapshot, Message};
 use raft_core::settings::Settings;
 
 use crate::s7_taking::snapshotting;
-use crate::support::{Node, conflict, heartbeat_reply, id, ids, ids_of, index, installed, stored};
+use crate::support::{
+    self, Node, conflict, heartbeat_reply, id, ids, ids_of, index, installed, stored,
+};
 
 /// Settings under which a snapshot after four entries is sent 40 bytes at a time, one part after the
 /// other.
@@ -307,6 +311,41 @@ fn what_a_transfer_under_way_needs_is_kept() {
     assert_eq!(node.hull.forgotten(), id(8, 1), "it has what there was");
 }
 
+/// Of two that are sent snapshots the older one tells what is kept.
+#[test]
+fn what_two_transfers_under_way_need_is_kept() {
+    let mut setup = support::setup(1, 5);
+    setup.settings = Arc::new(in_parts());
+    let mut node = Node::with_setup(setup, MemoryLog::new());
+    node.settle();
+    node.elect();
+    let commit_through = |node: &mut Node, last: u64| {
+        while node.commit() < last {
+            node.sent();
+            let all = node.hull.last().index.get();
+            node.acknowledge(4, all);
+            node.acknowledge(5, all);
+            node.propose(b"x");
+        }
+    };
+    let offered = |node: &mut Node, to: u64| {
+        node.step(Input::ConnectionLost(NodeId::new(to)));
+        // What it lacks is looked for first, and found to be forgotten.
+        let sent = [node.sent_to(to), node.sent_to(to)].concat().into_iter();
+        let mut offers = sent.filter_map(|body| match body {
+            Body::InstallSnapshot(part) => Some(part.snapshot.id.last),
+            _ => None,
+        });
+        offers.next().unwrap()
+    };
+    commit_through(&mut node, 5);
+    assert_eq!(offered(&mut node, 2), id(4, 1));
+    commit_through(&mut node, 9);
+    assert_eq!(offered(&mut node, 3), id(8, 1));
+    commit_through(&mut node, 11);
+    assert_eq!(node.hull.forgotten(), id(4, 1));
+}
+
 /// As with parts of the snapshot itself: who says nothing, or gets no further, has it kept for a while.
 #[test]
 fn what_follows_a_snapshot_is_not_kept_for_ever() {
@@ -426,7 +465,7 @@ fn a_follower_that_only_lags_may_need_one_too() {
         node.propose(b"x");
         // Nothing is sent to node 3 meanwhile.
         let request = last;
-        node.receive(2, 1, crate::support::matched(request, last));
+        node.receive(2, 1, support::matched(request, last));
     }
     assert_eq!(node.hull.forgotten(), id(4, 1));
     assert_eq!(part(&mut node).snapshot.id.last, id(4, 1));
@@ -439,7 +478,7 @@ fn a_leader_that_steps_down_sends_no_more_of_it() {
     node.auto_store = false;
     node.receive(3, 1, stored(first.request, 0));
     node.sent();
-    node.receive(2, 2, crate::support::heartbeat(1, 0));
+    node.receive(2, 2, support::heartbeat(1, 0));
     node.auto_store = true;
     node.settle();
     assert_eq!(parts(&mut node), []);

@@ -71,6 +71,18 @@ fn who_breaks_off_or_lags_has_to_keep_up_anew() {
     }
 }
 
+/// [T3.10.10] How long another kept up says nothing of it.
+#[test]
+fn who_takes_the_place_of_a_favourite_has_to_keep_up_itself() {
+    let mut node = leading([1, 2, 3]);
+    live(&mut node, Duration::from_millis(9_000), &[2]);
+    let back = node.now;
+    live_until(&mut node, |node| node.hull.transferring_to().is_some());
+    assert_eq!(node.hull.transferring_to(), Some(NodeId::new(3)));
+    let waited = node.now.since(back);
+    assert!(waited >= settings().hand_over_after.unwrap(), "{waited:?}");
+}
+
 /// [T3.10.10]
 #[test]
 fn an_attempt_that_failed_is_repeated_only_after_twice_the_time() {

@@ -332,6 +332,17 @@ fn a_request_that_can_not_be_met_is_refused_with_the_reason() {
     assert_eq!(refused(&mut stopped, 2), Refusal::Stopped);
 }
 
+/// [T3.10.15] Who votes in the outgoing half alone would only have to hand over again.
+#[test]
+fn who_is_on_its_way_out_is_not_handed_over_to() {
+    let mut node = Node::leading();
+    node.grow_to([1, 2, 4]);
+    let leaves = NodeId::new(3);
+    let ticket = node.hand_over(Some(3));
+    let refused = Outcome::Refused(Refusal::MayNotLead { node: leaves });
+    assert_eq!(node.outcome(ticket), Some(refused));
+}
+
 /// [T3.10.15]
 #[test]
 fn whom_it_goes_to_is_the_fittest_if_nobody_is_named() {

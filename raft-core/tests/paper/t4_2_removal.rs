@@ -254,6 +254,20 @@ fn being_told_of_an_earlier_configuration_changes_nothing() {
     assert_eq!(node.hull.role(), Role::PreCandidate);
 }
 
+/// [T4.2.2.16] Members know of different configurations, and what they say comes in any order.
+#[test]
+fn of_two_who_say_that_it_was_removed_the_later_configuration_counts() {
+    let mut node = Node::holding(1, &[1]);
+    node.receive(2, 1, removed(7));
+    node.receive(3, 1, removed(5));
+    // In between it was added, of which it hears last.
+    let added = configuration_entry(6, 1, &Configuration::new(voters([1, 2, 3])));
+    let entries = [chunks(2, &[1, 1, 1, 1]), vec![added]].concat();
+    node.receive(2, 1, append(id(1, 1), entries, 0));
+    node.wait(settings().election_timeout * 6);
+    assert_eq!(node.hull.role(), Role::Follower);
+}
+
 #[test]
 fn a_stranger_tells_nobody_that_it_was_removed() {
     let mut node = Node::holding(1, &[1]);

@@ -134,6 +134,18 @@ fn a_lease_begins_when_the_round_began_and_not_when_it_is_answered() {
     assert!(!reads_at_once(&mut node), "750 of 900 ms count");
 }
 
+/// [T6.4.1.6] Where answers take longer than heartbeats are apart, each is of an older round than the
+/// last one asked.
+#[test]
+fn to_ask_again_takes_back_nothing_that_was_asked_before() {
+    let (mut node, round) = leading();
+    for _ in 0..3 {
+        assert!(next_round(&mut node) > round);
+    }
+    node.receive(2, 1, promising(round));
+    assert!(reads_at_once(&mut node));
+}
+
 /// [T6.4.1.6]
 #[test]
 fn each_answered_round_extends_the_lease() {
@@ -314,6 +326,25 @@ fn a_promise_outlives_a_restart_whatever_the_settings_are_then() {
     }
 }
 
+/// [T6.4.1.6] Nor does what it promises then, which may be for less.
+#[test]
+fn a_promise_of_a_start_with_a_shorter_one_ends_none_that_is_longer() {
+    let mut setup = lease_setup(3);
+    Arc::make_mut(&mut setup.settings).lease = Some(Lease {
+        duration: millis(300),
+        ..LEASE
+    });
+    let mut node = Node::with_setup(setup, promised().log);
+    node.settle();
+    node.hear(2, 5);
+    // It keeps no faith with its leader but for what it promised.
+    node.step(Input::ConnectionLost(NodeId::new(2)));
+    node.sent();
+    node.wait(millis(899));
+    node.receive(3, 6, request_vote(id(9, 5)));
+    assert_eq!((node.term(), node.sent_to(3)), (5, vec![]));
+}
+
 /// [T6.4.1.6] A start that promises nothing must not let the next one forget what the one before it
 /// has promised.
 #[test]
@@ -426,6 +457,21 @@ fn leases_that_would_be_unsafe_or_useless_are_refused() {
         election_timeout: millis(1_000),
     };
     assert_eq!(problems(lease(with(1_001))), [too_long]);
+    // However patient elections are.
+    let hour = Duration::from_secs(3_600);
+    let slow = |duration| Settings {
+        election_timeout: hour * 2,
+        stalled_write_after: hour * 2,
+        catch_up_timeout: hour * 2,
+        hand_over_after: None,
+        ..lease(Lease { duration, ..LEASE })
+    };
+    assert_eq!(problems(slow(hour)), []);
+    let too_long = SettingsProblem::LeaseTooLong {
+        duration: hour + millis(1),
+        election_timeout: hour * 2,
+    };
+    assert_eq!(problems(slow(hour + millis(1))), [too_long]);
     assert_eq!(problems(lease(with(240))), []);
     assert!(matches!(
         problems(lease(with(239)))[..],

@@ -204,6 +204,24 @@ fn a_witness_is_not_told_what_the_other_voter_has_lost() {
     assert_eq!(told(&mut node, 3), [id(2, 1)]);
 }
 
+/// What is waited for then is the leader's own disk.
+#[test]
+fn who_is_late_is_not_named_as_waited_for() {
+    let mut node = leading();
+    node.step(Input::ConnectionLost(NodeId::new(2)));
+    node.auto_sync = false;
+    node.propose(b"x");
+    node.sent();
+    let withheld = Lag::Withheld {
+        next: index(2),
+        awaited: None,
+    };
+    let why = node.hull.why_not_committed(index(2), node.now);
+    let is_it =
+        |why: &NotCommitted| matches!(why, NotCommitted::Lags { lag, .. } if *lag == withheld);
+    assert!(why.iter().any(is_it), "{why:?}");
+}
+
 /// A new leader knows nobody yet who is late: its predecessor may have been.
 #[test]
 fn a_new_leader_waits_for_everybody_at_first() {
