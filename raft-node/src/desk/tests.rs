@@ -1,6 +1,8 @@
 //! The desk: slots used again, limits, and answers that reach exactly one asker.
 
-use std::task::Waker;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Wake, Waker};
 
 use raft_core::ids::NodeId;
 
@@ -89,6 +91,63 @@ fn requests_and_their_bytes_are_bounded() {
     );
     answer(&desk, large, 1);
     assert!(submit(&desk, 8).is_ok(), "though nobody has fetched it yet");
+}
+
+#[test]
+fn bytes_of_a_slot_used_again_are_given_back_again() {
+    let desk = desk();
+    for session in 1..=3 {
+        let ask = submit(&desk, 8).unwrap();
+        answer(&desk, ask, session);
+        assert!(poll(&desk, ask).is_ready());
+    }
+}
+
+/// How often it was woken.
+#[derive(Default)]
+struct Bell(AtomicUsize);
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Bell {
+    fn rung(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Two bells; what is asked for has moved from one task to another.
+fn bells() -> [Arc<Bell>; 2] {
+    Default::default()
+}
+
+#[test]
+fn who_waits_is_woken_where_it_waits_now() {
+    let desk = desk();
+    let ask = submit(&desk, 1).unwrap();
+    let [before, now] = bells();
+    for bell in [&before, &now] {
+        let waker = Waker::from(bell.clone());
+        let polled = desk.poll_answer(ask, &mut Context::from_waker(&waker));
+        assert_eq!(polled, Poll::Pending);
+    }
+    answer(&desk, ask, 1);
+    assert_eq!((before.rung(), now.rung()), (0, 1));
+}
+
+#[test]
+fn the_driver_is_woken_where_it_runs_now() {
+    let desk = desk();
+    let [before, now] = bells();
+    for bell in [&before, &now] {
+        let waker = Waker::from(bell.clone());
+        desk.take(&mut Vec::new(), &mut Context::from_waker(&waker));
+    }
+    submit(&desk, 1).unwrap();
+    assert_eq!((before.rung(), now.rung()), (0, 1));
 }
 
 #[test]

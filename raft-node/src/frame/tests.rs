@@ -330,15 +330,23 @@ fn a_forged_header_is_a_typed_error_and_allocates_nothing() {
     );
     assert_eq!(decoded(forged(20, &[2])), Err(FrameError::Malformed));
     assert_eq!(decoded(forged(22, &[1])), Err(FrameError::Malformed));
+    // The cluster stays, and that there is one is taken back.
+    assert_eq!(decoded(forged(20, &[0])), Err(FrameError::Malformed));
 }
 
 #[test]
 fn a_message_must_be_from_whom_its_letter_is() {
-    let mut forged = letter(append(vec![]));
-    forged.from = peer(3);
-    let bytes = whole(&forged, WireCodec::DEFAULT);
-    let limits = FrameLimits::default();
-    assert_eq!(decode(bytes, &limits), Err(FrameError::Malformed));
+    let right = letter(append(vec![]));
+    let other_life = Peer::new(right.from.id, Incarnation::new(99));
+    for from in [peer(3), other_life] {
+        let forged = Letter {
+            from,
+            ..right.clone()
+        };
+        let bytes = whole(&forged, WireCodec::DEFAULT);
+        let limits = FrameLimits::default();
+        assert_eq!(decode(bytes, &limits), Err(FrameError::Malformed));
+    }
 }
 
 #[test]

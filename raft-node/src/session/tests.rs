@@ -368,6 +368,19 @@ fn a_client_that_settles_nothing_loses_its_session() {
     assert_eq!(log.applied(), 3);
 }
 
+/// [T6.3.44] What it was answered is there, however full its session.
+#[test]
+fn a_copy_ends_no_session_that_is_full() {
+    let mut log = Log::new(SMALL);
+    let session = log.open(1);
+    for serial in 1..=3 {
+        log.command(session, serial, 1);
+    }
+    assert_eq!(log.command(session, 2, 1), reply(2));
+    assert_eq!(log.command(session, 2, 2), reply(2));
+    assert_eq!(log.command(session, 4, 2), reply(4));
+}
+
 /// [S8.11]
 #[test]
 fn replies_beyond_the_bytes_kept_are_forgotten_and_nothing_is_applied_twice() {

@@ -7,8 +7,10 @@ use super::*;
 use crate::desk::{Desk, DeskLimits, Sought};
 use crate::handle::SessionCommand;
 use crate::letter::{Forward, ForwardedCommand};
+use crate::session::Control;
 use crate::status::Status;
 
+mod alone;
 mod joined;
 mod late;
 
