@@ -341,6 +341,27 @@ fn a_note_is_mended_beside_a_log_that_is_mended_again() {
     assert_eq!(recovered.lost_through.map(|lost| lost.index.get()), Some(9));
 }
 
+/// Who it is may be said in several ways behind the damage: what was said last counts.
+#[test]
+fn who_the_node_has_become_is_told_by_the_last_frame_that_says_it() {
+    let fs = MemFs::new();
+    let (mut log, _) = open(&fs);
+    write(&mut log, append_as("nobody yet", 1, Vec::new()));
+    write(&mut log, empty(2));
+    write(&mut log, empty(3));
+    write(&mut log, append_as("half known", 4, Vec::new()));
+    write(&mut log, append_as("who", 5, Vec::new()));
+    for number in 6..=8 {
+        write(&mut log, append(number, vec![chunk(1, number - 5, &[10])]));
+    }
+    settle(&mut log);
+    let mut image = fs.image();
+    image.values_mut().next().unwrap()[512 + 20] ^= 1;
+    let (log, recovered) = open(&MemFs::of(image));
+    assert!(log.damage().is_some());
+    assert_eq!(recovered.identity, Some(Bytes::from("who")));
+}
+
 /// A vote that stands in the damaged part alone is not given a second time.
 #[test]
 fn a_vote_behind_the_damage_is_remembered() {
