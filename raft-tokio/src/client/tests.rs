@@ -7,6 +7,7 @@ use raft_core::ids::NodeId;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use super::*;
 use crate::handshake::{HELLO_BYTES, VERSION, Welcome};
@@ -16,6 +17,8 @@ use crate::stream::FrameReader;
 /// What a false node does with a request.
 enum Reaction {
     Answer(Answer),
+    /// Several at once.
+    Answers(Vec<Answer>),
     Nothing,
     Close,
 }
@@ -83,7 +86,8 @@ async fn serve(
             let reaction = react(&request);
             heard.lock().unwrap().push(request);
             match reaction {
-                Reaction::Answer(answer) => say(&mut stream, &answer).await,
+                Reaction::Answer(answer) => say(&mut stream, &[answer]).await,
+                Reaction::Answers(answers) => say(&mut stream, &answers).await,
                 Reaction::Nothing => {}
                 Reaction::Close => break,
             }
@@ -91,9 +95,10 @@ async fn serve(
     }
 }
 
-async fn say(stream: &mut TcpStream, answer: &Answer) {
+async fn say(stream: &mut TcpStream, answers: &[Answer]) {
+    let bytes: Vec<_> = answers.iter().flat_map(Answer::encode).collect();
     // The client may have gone on to another node.
-    let _ = stream.write_all(&answer.encode().concat()).await;
+    let _ = stream.write_all(&bytes.concat()).await;
 }
 
 /// What a good node does: sessions are numbered 5, and replies echo.
@@ -173,22 +178,25 @@ async fn a_client_moves_to_the_leader_that_it_is_told_of() {
     assert_eq!(leader.submissions(), [(5, 1)]);
 }
 
+/// Who follows it serves clients meanwhile, and tells each of the leader first, whenever it comes.
 #[tokio::test]
 async fn a_leader_that_can_not_be_reached_does_not_keep_a_client_from_working() {
-    let follower = FalseNode::start({
-        let mut told = false;
-        move |request| {
-            if told {
-                return good(request);
+    let follower = FalseNode::start(|request| {
+        // Nobody listens at port 1.
+        let address = "127.0.0.1:1".to_owned();
+        match (is_open(request), good(request)) {
+            (true, Reaction::Answer(opened)) => {
+                Reaction::Answers(vec![Answer::Leader { address }, opened])
             }
-            told = true;
-            // Nobody listens at port 1.
-            let address = "127.0.0.1:1".to_owned();
-            Reaction::Answer(Answer::Leader { address })
+            (_, reaction) => reaction,
         }
     })
     .await;
-    let client = Client::connect([&follower.address]).await.unwrap();
+    let client = timeout(
+        Duration::from_secs(20),
+        Client::connect([&follower.address]),
+    );
+    let client = client.await.unwrap().unwrap();
     assert_eq!(client.submit("x").await.unwrap(), "x");
 }
 

@@ -23,11 +23,20 @@ struct Side {
 impl Side {
     /// Node `id` among these members, on the listener it is named with.
     fn new(id: u64, listener: TcpListener, members: BTreeMap<NodeId, String>) -> Self {
-        let address = listener.local_addr().unwrap().to_string();
         let settings = CommsSettings {
             gone_after: Duration::from_millis(500),
             ..CommsSettings::default()
         };
+        Self::with(id, listener, members, settings)
+    }
+
+    fn with(
+        id: u64,
+        listener: TcpListener,
+        members: BTreeMap<NodeId, String>,
+        settings: CommsSettings,
+    ) -> Self {
+        let address = listener.local_addr().unwrap().to_string();
         let comms = TcpComms::alone(NodeId::new(id), listener, members, settings).unwrap();
         Self { comms, address }
     }
@@ -181,6 +190,53 @@ async fn a_lost_connection_is_told_once_and_made_again() {
     assert!(matches!(letter, CommsEvent::Arrived(_)));
 }
 
+/// Who is there at each call is called again as soon as after the first one.
+#[tokio::test]
+async fn a_peer_that_answered_is_called_again_soon() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let called = listener.local_addr().unwrap().to_string();
+    let own = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let settings = CommsSettings {
+        first_backoff: Duration::from_millis(10),
+        longest_backoff: Duration::from_secs(3_600),
+        ..CommsSettings::default()
+    };
+    let members = BTreeMap::from([(NodeId::new(2), called)]);
+    let mut one = Side::with(1, own, members, settings);
+    let hangs_up = async {
+        // Each time twice as long: this would take more than a minute.
+        for _ in 0..14 {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut bytes = [0; 1_024];
+            assert!(stream.read(&mut bytes).await.unwrap() > 0, "who it is");
+            stream.write_all(&welcome_of(2)).await.unwrap();
+            assert!(stream.read(&mut bytes).await.unwrap() > 0, "a letter");
+        }
+    };
+    let often = timeout(Duration::from_secs(20), async {
+        tokio::select! {
+            () = hangs_up => {}
+            () = insist(&mut one, 1) => unreachable!(),
+        }
+    });
+    assert!(often.await.is_ok());
+}
+
+#[tokio::test]
+async fn what_is_lost_with_one_attempt_is_counted_once() {
+    let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = nobody.local_addr().unwrap().to_string();
+    drop(nobody);
+    let own = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut one = Side::new(1, own, BTreeMap::from([(NodeId::new(2), address)]));
+    for lost in 1..=3 {
+        one.send(2, news(1));
+        let room = one.event().await;
+        assert_eq!(room, CommsEvent::Room(NodeId::new(2), Lane::Control));
+        assert_eq!(one.count(Mishap::NoRoom), lost);
+    }
+}
+
 /// A machine that is cut off sends no word of it: what was sent to it stays on its way. Here one that reads nothing
 /// stands for it; both take nothing, and close nothing.
 #[cfg(target_os = "linux")]
@@ -192,14 +248,7 @@ async fn a_connection_that_takes_nothing_is_made_anew() {
         let mut accepted = Vec::new();
         loop {
             let (mut stream, _) = listener.accept().await.unwrap();
-            let welcome = Welcome {
-                version: VERSION,
-                cluster: Some(CLUSTER),
-                node: NodeId::new(2),
-                payload_codec: 1,
-                refusal: None,
-            };
-            stream.write_all(&welcome.encode()).await.unwrap();
+            stream.write_all(&welcome_of(2)).await.unwrap();
             accepted.push(stream);
             if accepted.len() == 2 {
                 return;
@@ -209,22 +258,36 @@ async fn a_connection_that_takes_nothing_is_made_anew() {
     let own = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let members = BTreeMap::from([(NodeId::new(2), address)]);
     let mut one = Side::new(1, own, members);
-    let insist = async {
-        loop {
-            one.send(2, news(1 << 20));
-            tokio::select! {
-                event = one.event() => drop(event),
-                () = tokio::time::sleep(Duration::from_millis(1)) => {}
-            }
-        }
-    };
     let twice = timeout(Duration::from_secs(20), async {
         tokio::select! {
             () = deaf => {}
-            () = insist => unreachable!(),
+            () = insist(&mut one, 1 << 20) => unreachable!(),
         }
     });
     assert!(twice.await.is_ok(), "it was called again");
+}
+
+/// What node `id` says to who calls it.
+fn welcome_of(id: u64) -> [u8; WELCOME_BYTES] {
+    let welcome = Welcome {
+        version: VERSION,
+        cluster: Some(CLUSTER),
+        node: NodeId::new(id),
+        payload_codec: 1,
+        refusal: None,
+    };
+    welcome.encode()
+}
+
+/// Sends letters of so many bytes to node 2 for ever.
+async fn insist(one: &mut Side, bytes: usize) {
+    loop {
+        one.send(2, news(bytes));
+        tokio::select! {
+            event = one.event() => drop(event),
+            () = tokio::time::sleep(Duration::from_millis(1)) => {}
+        }
+    }
 }
 
 /// Connects as node 1 does, and sends bytes of one's own.
