@@ -94,6 +94,26 @@ fn damage_behind_damage_is_found_and_that_of_bodies_told_to_the_entry() {
     "#]].assert_eq(&text);
 }
 
+/// What nothing calls durable is no damage behind a damage either.
+#[test]
+fn a_torn_tail_behind_a_damage_is_no_second_one() {
+    let fs = MemFs::new();
+    let (mut log, _) = open(&fs);
+    for number in 1..=4 {
+        write(
+            &mut log,
+            append_as("who", number, vec![chunk(1, number, &[10])]),
+        );
+    }
+    let mut image = fs.image();
+    for frame in [1, 3] {
+        image.values_mut().next().unwrap()[frame * 256 + 180] ^= 1;
+    }
+    let (_, text) = verify(folder_of(&image).path()).unwrap();
+    assert!(text.ends_with("damaged in 1 place\n"), "{text}");
+    assert!(text.contains("expected frame 2"), "{text}");
+}
+
 /// A log whose newest frame is not whole and which nothing calls durable.
 #[test]
 fn a_torn_tail_is_no_damage() {

@@ -7,13 +7,13 @@ use bytes::Bytes;
 use expect_test::expect;
 use raft_core::log::{Log, Write};
 use raft_core::store::{SnapshotStore, StoreJob};
-use raft_log::examine::{self, Folders, Verdict};
+use raft_log::examine::{self, Dump, Folders, Verdict};
 use raft_log::{FileStore, StdFs, Wal};
 use tempfile::TempDir;
 
 use crate::support::snapshots::{STORE_SETTINGS, content, taking};
 use crate::support::*;
-use crate::{image_of, inspect, rehearse, verify};
+use crate::{dump, image_of, inspect, rehearse, verify};
 
 /// A folder with a log and a snapshot of four blocks that it begins after.
 fn with_snapshot() -> (TempDir, String) {
@@ -88,6 +88,18 @@ fn snapshots_are_told_and_each_damaged_run_of_blocks_is_named() {
         no intact snapshot is here of all up to 5 of term 2, after which the log begins: if there is another folder of snapshots, give that; a witness needs none; else the log is of no use alone
         the node starts with last index 0, boot 1, term 1, no vote, no promise to leaders
     "#]].assert_eq(&text);
+}
+
+#[test]
+fn entries_that_a_snapshot_stands_for_are_said_not_to_be_kept() {
+    let (folder, _) = with_snapshot();
+    let from = |from| Dump {
+        from: Some(from),
+        ..Dump::default()
+    };
+    let (_, text) = dump(folder.path(), from(5)).unwrap();
+    assert_eq!(text, "entries before 6 are not kept\n");
+    assert_eq!(dump(folder.path(), from(6)).unwrap().1, "");
 }
 
 #[test]

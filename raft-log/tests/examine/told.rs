@@ -125,6 +125,23 @@ fn entries_are_told_one_a_line() {
     assert_eq!(dump(folder.path(), none).unwrap().1, "");
 }
 
+/// It has no body, as one that closes a log has none.
+#[test]
+fn a_frame_that_holds_a_vote_alone_closes_no_log() {
+    let fs = MemFs::new();
+    let (mut log, _) = open(&fs);
+    write(&mut log, append_as("who", 1, vec![chunk(1, 1, &[10])]));
+    write(&mut log, empty(2));
+    let vote = Write {
+        hard: hard(1, 2, Some(3)),
+        ..empty(3)
+    };
+    write(&mut log, vote);
+    let (_, text) = inspect(folder_of(&fs.image()).path()).unwrap();
+    let end = "ends        with frame 3, not closed";
+    assert!(text.contains(end), "{text}");
+}
+
 /// A crash can leave a segment that was made and not yet written.
 #[test]
 fn a_file_of_zeros_is_a_log_without_frames() {
