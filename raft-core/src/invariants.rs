@@ -170,15 +170,16 @@ mod checks {
         }
     }
 
-    /// A leader appends a configuration only when the one before it is committed, and only one
-    /// whose quorums have a node in common with each of that one's.
+    /// A leader appends a configuration only when the one before it is committed, and an entry of its
+    /// own term; and only one whose quorums have a node in common with each of that one's.
     pub(crate) fn follows(common: &mut Common, next: &Configuration) {
         let active = common.configuration();
         let fits = reconfigure::may_follow(active, next);
-        let committed = common.is_configuration_committed();
+        let own = common.entries.term_at(common.commit_index) == Some(common.term());
+        let committed = common.is_configuration_committed() && own;
         if !(fits && committed) {
             let statement =
-                alloc::format!("{next:?} may follow {active:?}, which is committed: {committed}");
+                alloc::format!("{next:?} may follow {active:?}, committed in term: {committed}");
             stop(common, statement);
         }
     }

@@ -301,6 +301,19 @@ fn a_configuration_that_may_not_follow_is_an_offence() {
     assert!(!told(&voters(5), &mut hull));
 }
 
+/// The bug of 2015, whatever a leader appends one for.
+#[test]
+fn a_configuration_before_an_entry_of_the_own_term_is_committed_is_an_offence() {
+    let joint = Configuration {
+        outgoing: Some(Configuration::of_voters((1..=3).map(peer)).members),
+        ..Configuration::of_voters((1..=5).map(peer))
+    };
+    let mut hull = applied();
+    hull.common_mut().adopt_term(Term::new(6));
+    follows(hull.common_mut(), &joint);
+    assert!(hull.fault().is_some());
+}
+
 #[test]
 fn the_first_offence_is_the_one_that_is_told() {
     let mut hull = applied();
