@@ -446,7 +446,12 @@ pub struct WalSettings {
 }
 
 impl WalSettings {
-    fn check(&self) -> Result<(), WalError> {
+    /// Whether a log can be opened with these. [`Wal::open`] asks the same.
+    ///
+    /// # Errors
+    ///
+    /// [`WalError::Settings`]: what would do.
+    pub fn check(&self) -> Result<(), WalError> {
         if !format::is_block_size(self.block_bytes) {
             return Err(WalError::Settings {
                 reason: "block_bytes must be a power of two from 256 to 65536",

@@ -12,7 +12,8 @@ use raft_node::error::NodeFault;
 use raft_node::settings::{Listed, SettingsProblem};
 use raft_node::state_machine::ReplyError;
 
-/// Why a node did not start. Nothing of it runs; what was in the folder is still there.
+/// Why a node did not start. Nothing of it runs; what was in the folder is still there. What could be
+/// refused without looking into the folder has made none.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum StartError {
     /// No data folder was given.

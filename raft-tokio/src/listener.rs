@@ -1,5 +1,7 @@
 //! The one port of a node: peers and clients knock here, and strangers learn why they may not in.
 
+use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,7 +9,7 @@ use raft_core::ids::NodeId;
 use raft_core::message::Lane;
 use raft_node::state_machine::StateMachine;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -20,6 +22,51 @@ use crate::identity::Identity;
 use crate::metrics::Mishap;
 use crate::serve::{Desk, Service};
 use crate::socket::attend;
+
+/// An address that is this node's, where nobody is let in yet: who comes is refused at once and goes
+/// elsewhere, and is not kept waiting for a log to be opened.
+pub(crate) struct Place(TcpSocket);
+
+impl Place {
+    /// Takes the first of these addresses that can be had.
+    ///
+    /// # Errors
+    ///
+    /// Why the last of them can't be had.
+    pub(crate) fn taken(addresses: &[SocketAddr]) -> io::Result<Self> {
+        let mut refused = io::ErrorKind::AddrNotAvailable.into();
+        for address in addresses {
+            match bound(*address) {
+                Ok(socket) => return Ok(Self(socket)),
+                Err(error) => refused = error,
+            }
+        }
+        Err(refused)
+    }
+
+    /// Lets callers come, and says where.
+    ///
+    /// # Errors
+    ///
+    /// The system refuses: another process listens here by now.
+    pub(crate) fn listen(self) -> io::Result<(TcpListener, SocketAddr)> {
+        let listener = self.0.listen(BACKLOG)?;
+        let address = listener.local_addr()?;
+        Ok((listener, address))
+    }
+}
+
+fn bound(address: SocketAddr) -> io::Result<TcpSocket> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    }?;
+    // A node that is started again must not wait until its last connections are forgotten.
+    #[cfg(not(windows))]
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    Ok(socket)
+}
 
 /// Accepts connections, shakes hands, and passes peers to the comms and clients to a task each.
 pub(crate) struct Door<S: StateMachine> {
@@ -228,3 +275,6 @@ pub(crate) const MAX_HANDSHAKES: usize = 128;
 const CLIENT_GONE_AFTER: Duration = Duration::from_secs(60);
 /// Until a listener that could not accept tries again.
 pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Connections that may wait to be accepted.
+const BACKLOG: u32 = 1_024;

@@ -41,7 +41,7 @@ use raft_node::error::{Exit, NodeFault, ReadError, ReconfigureError};
 use raft_node::handle::Handle;
 use raft_node::state_machine::{App, AppMachine};
 use raft_node::status::Status;
-use tokio::task::JoinHandle;
+use tokio::task::{AbortHandle, JoinHandle};
 
 use crate::error::{ShutdownError, SubmitError};
 use crate::metrics::{Counters, Mishap};
@@ -57,7 +57,7 @@ pub struct Node<A> {
     address: SocketAddr,
     counters: Arc<Counters>,
     driver: Option<JoinHandle<Exit>>,
-    door: JoinHandle<()>,
+    door: AbortHandle,
 }
 
 impl Node<()> {
@@ -140,7 +140,7 @@ impl<A: App> Node<A> {
     }
 
     /// Stops the node: gives everything under way its outcome, finishes the writes that were
-    /// begun, and closes the log. The data folder is free when this returns.
+    /// begun, and closes the log. The data folder and the address are free when this returns.
     ///
     /// # Errors
     ///
@@ -158,7 +158,8 @@ impl<A: App> Node<A> {
         }
     }
 
-    /// Waits until the node stops on its own account, and says why.
+    /// Waits until the node stops on its own account, and says why. Its data folder and its address
+    /// are free then.
     ///
     /// # Errors
     ///

@@ -1,9 +1,9 @@
-//! What is checked before a driver exists.
+//! What is checked before a driver exists: what was told, and then whether the folder fits it.
 
 use raft_core::configuration::{MAX_ADDRESS_BYTES, Member, MemberRole, Members};
 use raft_core::ids::{ClusterId, Incarnation, LogIndex, NodeId, Peer};
 use raft_core::log::{HardState, Recovered};
-use raft_core::rules::reconfigure::{self, TargetProblem};
+use raft_core::rules::reconfigure;
 
 use crate::error::StartError;
 use crate::genesis::{FoundingTerms, Genesis};
@@ -12,7 +12,7 @@ use crate::settings::NodeSetup;
 
 /// The founding, from where the data folder says it stands.
 pub(super) fn genesis(setup: &NodeSetup, recovered: &Recovered) -> Result<Genesis, StartError> {
-    check(setup)?;
+    setup.check()?;
     let terms = FoundingTerms {
         members: setup.members.clone(),
         joins: setup.joins,
@@ -29,9 +29,7 @@ pub(super) fn genesis(setup: &NodeSetup, recovered: &Recovered) -> Result<Genesi
         if used {
             return Err(StartError::IdentityMissing);
         }
-        if let Some(problem) = of_founders(setup) {
-            return Err(StartError::Founders(problem));
-        }
+        setup.check_founders()?;
         let incarnation = Incarnation::new(drawn(setup.entropy, 1));
         return Ok(Genesis::born(Peer::new(setup.id, incarnation), terms));
     };
@@ -54,47 +52,62 @@ pub(super) fn genesis(setup: &NodeSetup, recovered: &Recovered) -> Result<Genesi
     Ok(Genesis::resumed(identity, terms))
 }
 
-fn check(setup: &NodeSetup) -> Result<(), StartError> {
-    let id = setup.id;
-    if setup.joins && setup.members.keys().all(|member| *member == id) {
-        return Err(StartError::NobodyToJoin { id });
-    }
-    if !setup.joins && !setup.members.contains_key(&id) {
-        return Err(StartError::NotAMember { id });
-    }
-    for (id, address) in &setup.members {
-        if address.len() > MAX_ADDRESS_BYTES {
-            return Err(StartError::AddressTooLong {
-                id: *id,
-                bytes: address.len(),
-                limit: MAX_ADDRESS_BYTES,
-            });
+impl NodeSetup {
+    /// Whether a node can be started like this in some folder. Starting one asks the same: this is
+    /// for who would know before there is a folder.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the names, the addresses, the codec or the settings.
+    pub fn check(&self) -> Result<(), StartError> {
+        let id = self.id;
+        if self.joins && self.members.keys().all(|member| *member == id) {
+            return Err(StartError::NobodyToJoin { id });
+        }
+        if !self.joins && !self.members.contains_key(&id) {
+            return Err(StartError::NotAMember { id });
+        }
+        for (id, address) in &self.members {
+            if address.len() > MAX_ADDRESS_BYTES {
+                return Err(StartError::AddressTooLong {
+                    id: *id,
+                    bytes: address.len(),
+                    limit: MAX_ADDRESS_BYTES,
+                });
+            }
+        }
+        let codec = self.payload_codec;
+        if !codec.is_built_in() {
+            return Err(StartError::CodecNotBuiltIn { codec });
+        }
+        let problems = self.settings.validate();
+        if problems.is_empty() {
+            Ok(())
+        } else {
+            Err(StartError::Settings { problems })
         }
     }
-    let codec = setup.payload_codec;
-    if !codec.is_built_in() {
-        return Err(StartError::CodecNotBuiltIn { codec });
-    }
-    let problems = setup.settings.validate();
-    if problems.is_empty() {
-        Ok(())
-    } else {
-        Err(StartError::Settings { problems })
-    }
-}
 
-/// What speaks against the founders as members, if this node is one of them.
-fn of_founders(setup: &NodeSetup) -> Option<TargetProblem> {
-    let founder = |id: &NodeId| {
-        let mut member = Member::voter(Incarnation::new(0));
-        if setup.witnesses.contains(id) {
-            member.role = MemberRole::Witness;
+    /// Whether these members can found a cluster, if this node is to be one of them. Only a folder
+    /// that is new asks this: a cluster that was founded has its members in its log.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError::Founders`].
+    pub fn check_founders(&self) -> Result<(), StartError> {
+        let founder = |id: &NodeId| {
+            let mut member = Member::voter(Incarnation::new(0));
+            if self.witnesses.contains(id) {
+                member.role = MemberRole::Witness;
+            }
+            (*id, member)
+        };
+        let founders: Members = self.members.keys().map(founder).collect();
+        match reconfigure::objection(&Members::new(), &founders) {
+            Some(problem) if !self.joins => Err(StartError::Founders(problem)),
+            _ => Ok(()),
         }
-        (*id, member)
-    };
-    let founders: Members = setup.members.keys().map(founder).collect();
-    let problem = reconfigure::objection(&Members::new(), &founders);
-    problem.filter(|_| !setup.joins)
+    }
 }
 
 /// One of several numbers that are as random as the entropy, each by its own odd multiplier: an

@@ -1,4 +1,7 @@
-//! From a description to a running node: folder, log, port, driver, in this order.
+//! From a description to a running node: port, folder, log, driver, in this order.
+//!
+//! What can be refused without the folder is refused before there is one, so that a start that fails
+//! leaves nothing behind.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -12,18 +15,19 @@ use raft_log::store::{FileStore, StoreSettings};
 use raft_log::{Fs, Wal, WalError, WalSettings};
 use raft_node::codec::PayloadCodec;
 use raft_node::driver::{Driver, Parts};
+use raft_node::error::Exit;
 use raft_node::first_state::FirstState;
 use raft_node::identity::{GenesisRecord, Identity as FolderIdentity};
 use raft_node::settings::{NodeSettings, NodeSetup};
 use raft_node::state_machine::{App, AppMachine};
-use tokio::net::TcpListener;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 use crate::clock::TokioClock;
 use crate::comms::{ACCEPTED_WAITING, CommsSettings, TcpComms, resolve};
 use crate::error::StartError;
 use crate::identity::Identity;
-use crate::listener::Door;
+use crate::listener::{Door, Place};
 use crate::metrics::Counters;
 use crate::node::Node;
 use crate::serve::{Desk, ServiceSettings};
@@ -153,13 +157,17 @@ impl NodeBuilder {
     pub async fn start<A: App>(self, app: A) -> Result<Node<A>, StartError> {
         self.check()?;
         let folder = self.data_dir.clone().ok_or(StartError::NoDataDir)?;
+        let start = self.prepared().await?;
+        if !folder.exists() {
+            start.setup.check_founders()?;
+        }
         let fs = match StdFs::open(&folder) {
             Ok(fs) => fs,
             Err(cause) => return Err(StartError::Folder { folder, cause }),
         };
         let (path, writes) = (folder.display(), fs.writes());
         tracing::info!(node = %self.id, folder = %path, %writes, "opened the folder");
-        self.start_on(fs, app).await
+        self.run(start, fs, app).await
     }
 
     /// [`Self::start`] on a file system of your own, in place of a folder; or in a folder that is used in
@@ -170,25 +178,51 @@ impl NodeBuilder {
     /// See [`StartError`].
     pub async fn start_on<A: App>(self, fs: impl Fs, app: A) -> Result<Node<A>, StartError> {
         self.check()?;
-        let witness = self.witnesses.contains(&self.id);
-        let mut state = FirstState::new(AppMachine::new(app, self.payload_codec));
-        let (wal, store, recovered) = opened(fs, self.wal_settings()?, witness, &mut state).await?;
-        let record = self.founded(&recovered)?;
+        let start = self.prepared().await?;
+        self.run(start, fs, app).await
+    }
+
+    /// What needs no folder, or the error that speaks against starting.
+    async fn prepared(&self) -> Result<Prepared, StartError> {
         let (own, listen) = self.places()?;
-        let cannot_listen = |error: std::io::Error| StartError::Listen {
-            address: listen.clone(),
-            kind: error.kind(),
-        };
-        let Ok(places) = resolve(&listen).await else {
+        let setup = self.setup()?;
+        setup.check()?;
+        let wal = self.wal_settings()?;
+        wal.check()?;
+        let Ok(addresses) = resolve(&listen).await else {
             return Err(StartError::Unresolved { address: listen });
         };
-        let listener = TcpListener::bind(places.as_slice()).await;
-        let listener = listener.map_err(cannot_listen)?;
-        let address = listener.local_addr().map_err(cannot_listen)?;
+        let place = match Place::taken(&addresses) {
+            Ok(place) => place,
+            Err(error) => return Err(cannot_listen(listen, &error)),
+        };
+        Ok(Prepared {
+            setup,
+            wal,
+            own,
+            listen,
+            place,
+        })
+    }
+
+    async fn run<A: App>(
+        self,
+        start: Prepared,
+        fs: impl Fs,
+        app: A,
+    ) -> Result<Node<A>, StartError> {
+        let witness = self.witnesses.contains(&self.id);
+        let mut state = FirstState::new(AppMachine::new(app, self.payload_codec));
+        let (wal, store, recovered) = opened(fs, start.wal, witness, &mut state).await?;
+        let record = self.founded(&recovered)?;
+        let (listener, address) = match start.place.listen() {
+            Ok(listening) => listening,
+            Err(error) => return Err(cannot_listen(start.listen, &error)),
+        };
 
         let identity = Identity::new(
             self.id,
-            &own,
+            &start.own,
             self.members.clone(),
             self.payload_codec.tag(),
             record.map(|record| record.cluster),
@@ -208,7 +242,7 @@ impl NodeBuilder {
             clock: TokioClock::new(),
             state,
         };
-        let (driver, handle) = Driver::start(self.setup()?, parts, recovered)?;
+        let (driver, handle) = Driver::start(start.setup, parts, recovered)?;
         let door = Door::new(
             Arc::new(Desk {
                 handle: handle.clone(),
@@ -219,13 +253,14 @@ impl NodeBuilder {
             peers,
             self.comms,
         );
+        let door = tokio::spawn(door.keep(listener));
         Ok(Node {
             handle,
             codec: self.payload_codec,
             address,
             counters,
-            driver: Some(tokio::spawn(driver)),
-            door: tokio::spawn(door.keep(listener)),
+            door: door.abort_handle(),
+            driver: Some(tokio::spawn(with_its_door(driver, door))),
         })
     }
 
@@ -302,6 +337,31 @@ impl NodeBuilder {
             entropy: u128::from_le_bytes(entropy),
         })
     }
+}
+
+/// What was found to be in order before a folder was opened.
+struct Prepared {
+    setup: NodeSetup,
+    wal: WalSettings,
+    /// Where the others reach this node, if that is known.
+    own: String,
+    /// Where it was told to listen.
+    listen: String,
+    place: Place,
+}
+
+/// Drives a node to its end, and then shuts its door: a node that is started again at once must find
+/// its address free.
+async fn with_its_door(driver: impl Future<Output = Exit>, door: JoinHandle<()>) -> Exit {
+    let exit = driver.await;
+    door.abort();
+    let _ended = door.await;
+    exit
+}
+
+fn cannot_listen(address: String, error: &std::io::Error) -> StartError {
+    let kind = error.kind();
+    StartError::Listen { address, kind }
 }
 
 /// The log and the snapshots, and what there is to start from, which goes to `state`. Damage is told.
