@@ -137,7 +137,7 @@ impl Seen {
         let mut places = match &self.look.state {
             Ok(state) => match &state.ending {
                 Ending::Damaged(places) => places.clone(),
-                Ending::Nothing | Ending::Whole | Ending::Torn { .. } => Vec::new(),
+                Ending::Nothing | Ending::Whole | Ending::Torn(_) => Vec::new(),
             },
             Err(error) => vec![Place::of(error)],
         };

@@ -22,6 +22,7 @@ mod replay;
 mod scan;
 mod segment;
 mod spares;
+mod torn;
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -42,6 +43,8 @@ use frame::{Frame, Tail};
 use recover::Survivors;
 use segment::Segments;
 use spares::Spares;
+
+pub use torn::TornTail;
 
 /// A durable log in one folder.
 ///
@@ -69,6 +72,7 @@ pub struct Wal<F: Fs> {
     lost_through: Option<EntryId>,
     forgetting: Option<Stages>,
     damage: Option<WalError>,
+    torn: Option<TornTail>,
     failure: Option<LogError>,
 }
 
@@ -137,9 +141,12 @@ impl<F: Fs> Wal<F> {
         if !note.is_enough() {
             return Err(damage);
         }
-        let Self { fs, settings, .. } = self;
+        let Self {
+            fs, settings, torn, ..
+        } = self;
         let mut survivors = recover::begin_anew(&fs, settings, note).await?;
         survivors.damage = Some(damage);
+        survivors.torn = torn;
         let (wal, recovered) = Self::starting_from(fs, survivors);
         let recovered = Recovered {
             stored,
@@ -166,6 +173,7 @@ impl<F: Fs> Wal<F> {
             lost_through: survivors.recovered.lost_through,
             forgetting: None,
             damage: survivors.damage,
+            torn: survivors.torn,
             failure: None,
         };
         (wal, survivors.recovered)
@@ -174,6 +182,12 @@ impl<F: Fs> Wal<F> {
     /// The damage that this opening found, if it found any.
     pub const fn damage(&self) -> Option<&WalError> {
         self.damage.as_ref()
+    }
+
+    /// What this opening dropped behind the last frame, if there was anything: nothing tells whether a crash
+    /// tore it or somebody cut the file short, so that it is worth a line in the node's own log.
+    pub const fn torn_tail(&self) -> Option<&TornTail> {
+        self.torn.as_ref()
     }
 
     /// The settings the log runs with.

@@ -167,8 +167,43 @@ fn damage_to_the_newest_frame_of_a_busy_log_is_a_torn_tail() {
     }
     let mut image = fs.image();
     image.values_mut().next().unwrap()[256 + 200] ^= 1;
-    let (_, recovered) = open(&MemFs::of(image));
+    let (log, recovered) = open(&MemFs::of(image));
     assert_eq!(recovered.last, LogIndex::new(1));
+    let torn = log.torn_tail().unwrap();
+    assert_eq!((torn.offset, torn.last), (256, LogIndex::new(1)));
+    assert!(torn.found.starts_with("a frame body"), "{torn}");
+}
+
+/// A folder that was copied badly: its last segment ends too soon. Nothing else on the disk says so,
+/// but what is dropped is told, once.
+#[test]
+fn a_last_segment_that_was_cut_short_is_told() {
+    let fs = MemFs::new();
+    let (mut log, _) = open(&fs);
+    for number in 1..=3 {
+        write(&mut log, append(number, vec![chunk(1, number, &[300])]));
+    }
+    assert_eq!(log.torn_tail(), None);
+    let name = fs.image().keys().next().unwrap().clone();
+    for (length, last, bytes) in [(1535, 2, 506), (1025, 2, 1), (900, 1, 388), (512, 1, 0)] {
+        let mut image = fs.image();
+        image.get_mut(&name).unwrap().truncate(length);
+        let short = MemFs::of(image);
+        let (log, recovered) = open(&short);
+        assert_eq!(recovered.last, LogIndex::new(last), "{length}");
+        // Cut where a frame ends it can't be told from what an opening leaves.
+        let told = log.torn_tail().map(|torn| torn.bytes);
+        assert_eq!(told, (bytes > 0).then_some(bytes), "{length}");
+        if let Some(torn) = log.torn_tail() {
+            assert_eq!(
+                (torn.file.as_str(), torn.offset),
+                (name.as_str(), last * 512)
+            );
+            assert_eq!((torn.last, torn.behind.len()), (LogIndex::new(last), 0));
+        }
+        let again = short.crash(Crash::KeepAll);
+        assert_eq!(open(&again).0.torn_tail(), None, "it is gone");
+    }
 }
 
 /// Opening does not change a log that it refuses: nothing else says who the node is.

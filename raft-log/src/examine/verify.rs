@@ -6,13 +6,15 @@ use super::text;
 use super::{ExamineError, Folders, Seen, Verdict};
 use crate::fs::std_fs::read_only::InUse;
 use crate::store::look::Kind;
+use crate::wal::TornTail;
 use crate::wal::look::{Ending, State};
 
 /// Reads every frame of a log and every block of its snapshots, checks each checksum, and says what is
 /// not as it was written: file, offset, what, and which entries stood there at most.
 ///
-/// A torn tail, as a crash leaves it, is no damage. Zeros between frames carry nothing, and segments
-/// that were set aside belong to the log no more: neither is checked.
+/// A torn tail, as a crash leaves it, is no damage, and is told; so does a file look that was cut short where
+/// nothing calls more of it durable. Zeros between frames carry nothing, and segments that were set aside
+/// belong to the log no more: neither is checked.
 ///
 /// # Errors
 ///
@@ -64,25 +66,10 @@ pub fn verify(folders: &Folders<'_>, out: &mut dyn Write) -> Result<Verdict, Exa
     Ok(seen.verdict())
 }
 
-/// What a crash left behind the last frame, if anything.
-pub(super) fn torn_tail(state: &State) -> Option<String> {
-    let Ending::Torn {
-        file,
-        offset,
-        found,
-        behind,
-    } = &state.ending
-    else {
-        return None;
-    };
-    let mut text = format!("{file} at offset {offset} has {found} after the last frame");
-    if !behind.is_empty() {
-        text = format!(
-            "{text}, and nothing that follows is in {}",
-            behind.join(", ")
-        );
+/// What opening drops behind the last frame, if anything.
+pub(super) const fn torn_tail(state: &State) -> Option<&TornTail> {
+    match &state.ending {
+        Ending::Torn(torn) => Some(torn),
+        Ending::Nothing | Ending::Whole | Ending::Damaged(_) => None,
     }
-    Some(format!(
-        "{text}; a crash left it, and nobody was promised it"
-    ))
 }

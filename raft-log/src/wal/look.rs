@@ -8,8 +8,9 @@ use super::contents::Contents;
 use super::damage::{self, Note};
 use super::load;
 use super::recover::{self, End, File, Folder, ReadChain};
-use super::scan::{self, Found};
+use super::scan::Found;
 use super::segment;
+use super::torn::TornTail;
 use crate::error::WalError;
 use crate::fs::Fs;
 
@@ -87,14 +88,8 @@ pub(crate) enum Ending {
     Nothing,
     /// With the last frame: only zeros follow, or nothing, or what an older segment left.
     Whole,
-    /// With what a crash tore; nobody was promised it.
-    Torn {
-        file: String,
-        offset: u64,
-        found: String,
-        /// Segments behind it.
-        behind: Vec<String>,
-    },
+    /// With what opening drops: a crash tore it, and nobody was promised it.
+    Torn(TornTail),
     /// With what was once durable.
     Damaged(Vec<Place>),
 }
@@ -182,21 +177,7 @@ async fn ending<F: Fs>(
     if let Err(error) = chain.replay.check_whole() {
         return Ok(Ending::Damaged(vec![Place::of(&error)]));
     }
-    let behind = end.part.from(end.broken.offset);
-    let is_end = behind.iter().all(|byte| *byte == 0) || scan::is_left_over(behind, end.file);
-    if is_end && chain.rest.is_empty() {
-        return Ok(Ending::Whole);
-    }
-    Ok(Ending::Torn {
-        file: segment::name(end.file),
-        offset: end.broken.offset as u64,
-        found: end.broken.found.clone(),
-        behind: chain
-            .rest
-            .iter()
-            .map(|file| segment::name(file.number))
-            .collect(),
-    })
+    Ok(TornTail::of(chain, end).map_or(Ending::Whole, Ending::Torn))
 }
 
 impl Look {

@@ -22,6 +22,7 @@ use super::replay::Replay;
 use super::scan::{self, Break, Expected, Found, Part};
 use super::segment::{self, Segments};
 use super::spares;
+use super::torn::TornTail;
 use crate::error::WalError;
 use crate::fs::{Answer, Completion, Fs, FsError, Operation};
 
@@ -34,6 +35,7 @@ pub(super) struct Survivors {
     pub(super) chain: Chain,
     pub(super) recovered: Recovered,
     pub(super) damage: Option<WalError>,
+    pub(super) torn: Option<TornTail>,
 }
 
 /// Takes the folder and finds what survived in it.
@@ -77,11 +79,13 @@ impl<F: Fs> Folder<'_, F> {
         self.set_all_aside(old.iter().map(|file| file.number))
             .await?;
         let mut chain = self.read_chain(files, given_up, |_| {}).await?;
+        let mut torn = None;
         let mut damage = None;
         if let Some(end) = &chain.end {
             damage = find_damage(self, end, &chain.rest, &chain.expected).await?;
             if damage.is_none() {
                 chain.replay.check_whole()?;
+                torn = TornTail::of(&chain, end);
                 self.cut(end, &chain.rest).await?;
             }
         }
@@ -95,6 +99,7 @@ impl<F: Fs> Folder<'_, F> {
         let mut survivors = survivors(settings, chain, given_up);
         survivors.recovered.lost_through = note.map(|note| note.lost_through);
         survivors.damage = damage;
+        survivors.torn = torn;
         Ok(survivors)
     }
 
@@ -433,6 +438,7 @@ fn survivors(settings: WalSettings, chain: ReadChain, given_up: u64) -> Survivor
             durable: batch,
         },
         damage: None,
+        torn: None,
         recovered: recovered(&contents, configurations),
         contents,
         segments,

@@ -132,7 +132,7 @@ fn a_torn_tail_is_no_damage() {
     assert_eq!(verdict, Verdict::Whole);
     expect![[r#"
         0000000000000001.wal: frame 1 whole, 512 bytes
-        torn tail, no damage: 0000000000000001.wal at offset 512 has a frame body with checksum 5906b336 for a1eab60e after the last frame; a crash left it, and nobody was promised it
+        torn tail, no damage: 0000000000000001.wal at offset 512 has a frame body with checksum 5906b336 for a1eab60e after the last frame, 509 bytes; the last index before it is 1; a crash leaves such, promised to nobody, and so does who cuts a file short or copies it badly
         whole
     "#]].assert_eq(&text);
     let (_, text) = rehearse(folder.path()).unwrap();
@@ -140,9 +140,34 @@ fn a_torn_tail_is_no_damage() {
         opening would, in this order:
           take LOCK, and write the new process's id to it
           cut 0000000000000001.wal from 2048 to 512 bytes
-        it drops a torn tail: 0000000000000001.wal at offset 512 has a frame body with checksum 5906b336 for a1eab60e after the last frame; a crash left it, and nobody was promised it
+        it drops a torn tail: 0000000000000001.wal at offset 512 has a frame body with checksum 5906b336 for a1eab60e after the last frame, 509 bytes; the last index before it is 1; a crash leaves such, promised to nobody, and so does who cuts a file short or copies it badly
         the node starts with last index 1, boot 1, term 1, no vote, no promise to leaders
     "#]].assert_eq(&text);
+}
+
+/// A last segment that ends too soon is told with how much of it is dropped, and after which entry.
+#[test]
+fn a_last_segment_that_was_cut_short_is_told() {
+    let fs = MemFs::new();
+    let (mut log, _) = open(&fs);
+    for number in 1..=2 {
+        write(
+            &mut log,
+            append_as("who", number, vec![chunk(1, number, &[300])]),
+        );
+    }
+    let mut image = fs.image();
+    image.values_mut().next().unwrap().truncate(800);
+    let folder = folder_of(&image);
+    let (verdict, text) = verify(folder.path()).unwrap();
+    assert_eq!(verdict, Verdict::Whole);
+    expect![[r#"
+        0000000000000001.wal: frame 1 whole, 512 bytes
+        torn tail, no damage: 0000000000000001.wal at offset 512 has a frame cut short after the last frame, 288 bytes; the last index before it is 1; a crash leaves such, promised to nobody, and so does who cuts a file short or copies it badly
+        whole
+    "#]].assert_eq(&text);
+    let (_, text) = inspect(folder.path()).unwrap();
+    assert!(text.contains("it drops a torn tail"), "{text}");
 }
 
 #[test]

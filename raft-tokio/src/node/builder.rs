@@ -374,6 +374,9 @@ async fn opened<F: Fs>(
     let (wal, recovered) = Wal::open(fs.clone(), settings).await?;
     tell_of(wal.damage());
     let was_damaged = wal.damage().is_some();
+    if let Some(torn) = wal.torn_tail() {
+        tracing::warn!(%torn, "what stood behind the end of the log was dropped");
+    }
     let (store, stored) = FileStore::open_reading(fs, StoreSettings::default(), state).await?;
     if let Some(damage) = store.damage() {
         tracing::warn!(%damage, "a snapshot was lost");
