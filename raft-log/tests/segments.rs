@@ -39,6 +39,18 @@ fn compaction(number: u64, last: u64) -> Write {
     }
 }
 
+fn full() -> FsError {
+    FsError::NoSpace {
+        detail: String::from("full"),
+    }
+}
+
+/// How many operations of this kind there were since somebody asked.
+fn count(fs: &MemFs, kind: &str) -> usize {
+    let done = fs.drain_log().into_iter();
+    done.filter(|done| *done == kind).count()
+}
+
 fn names(fs: &MemFs) -> Vec<String> {
     fs.image().into_keys().collect()
 }
@@ -186,6 +198,65 @@ fn a_write_waits_for_a_segment_that_is_being_made() {
     fs.unhold();
     let answer = poll(&mut log);
     assert_eq!(answer, Poll::Ready(Ok(proof(2))), "nobody need ask again");
+    let recovered = open(&fs.crash(Crash::LoseAll)).1;
+    assert_eq!(recovered.last, LogIndex::new(2));
+}
+
+/// A disk without room for another segment stops nobody as long as there is room in this one; and where none
+/// could be made, it is not tried again with each write.
+#[test]
+fn a_spare_that_can_not_be_made_is_missed_when_a_segment_is_needed() {
+    for (kind, has_room) in [("create", true), ("sync", true), ("create", false)] {
+        let fs = MemFs::new();
+        let (mut log, _) = open_with(&fs, WITH_SPARES);
+        write(&mut log, append(1, vec![chunk(1, 1, &[100])]));
+        if kind == "create" {
+            fs.fail_next(kind, full());
+        }
+        write(&mut log, append(2, vec![chunk(1, 2, &[700])]));
+        if kind == "sync" {
+            fs.fail_next(kind, full());
+        }
+        settle(&mut log);
+        assert_eq!(names(&fs), ["0000000000000001.wal"], "of a failed {kind}");
+        fs.drain_log();
+        write(&mut log, append(3, vec![chunk(1, 3, &[10])]));
+        settle(&mut log);
+        assert_eq!(count(&fs, "create"), 0, "it is not tried again");
+        if !has_room {
+            fs.fail_next("create", full());
+        }
+        log.begin(append(4, vec![chunk(1, 4, &[1_500])]));
+        let answer = finish(&mut log);
+        let last = match has_room {
+            true => {
+                assert_eq!(answer, Ok(proof(4)));
+                settle(&mut log);
+                assert_eq!(count(&fs, "create"), 2, "the segment, and again one ahead");
+                4
+            }
+            false => {
+                assert!(matches!(answer, Err(LogError::Full { .. })), "{answer:?}");
+                3
+            }
+        };
+        let recovered = open(&fs.crash(Crash::LoseAll)).1;
+        assert_eq!(recovered.last, LogIndex::new(last));
+    }
+}
+
+/// Who waits for a spare that can't be made gets a segment of its own, once what was made is out of the way.
+#[test]
+fn a_write_that_waits_for_a_spare_in_vain_makes_its_own_segment() {
+    let fs = MemFs::new();
+    let (mut log, _) = open_with(&fs, WITH_SPARES);
+    write(&mut log, append(1, vec![chunk(1, 1, &[1_500])]));
+    fs.fail_next("sync", full());
+    fs.drain_log();
+    log.begin(append(2, vec![chunk(1, 2, &[1_500])]));
+    assert_eq!(finish(&mut log), Ok(proof(2)));
+    let done = fs.drain_log();
+    assert_eq!(done[..3], ["sync", "remove", "create"]);
     let recovered = open(&fs.crash(Crash::LoseAll)).1;
     assert_eq!(recovered.last, LogIndex::new(2));
 }

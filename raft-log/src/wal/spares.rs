@@ -6,6 +6,10 @@
 //! frame of the new one: each says which segment it belongs to, and a number of which a frame was
 //! durable is never given again. A spare has a name of its own, which says nothing to whoever opens the
 //! folder but that it can go.
+//!
+//! One that can't be made, because the disk is full most likely, is no failure of the log: nothing that
+//! anybody was promised stands in it. What was made of it is removed and never used, and there is no spare
+//! until a segment was made without one. That one must not fail.
 
 use std::collections::VecDeque;
 use std::task::{Context, Poll};
@@ -19,6 +23,7 @@ use crate::fs::{Fs, Operation};
 /// The spare segments of a log, ready or on their way.
 ///
 /// - Those that are `ready` are whole, and no crash brings their old names back.
+/// - What could not be made is never `ready`, and no name is given twice.
 /// - There are never more than `most` in all.
 pub(super) struct Spares {
     /// Bytes of each.
@@ -28,6 +33,10 @@ pub(super) struct Spares {
     named: u64,
     ready: VecDeque<u64>,
     making: Option<(u64, Stages)>,
+    /// What could not be made is on its way out.
+    clearing: Option<Stages>,
+    /// None could be made; not tried again until a segment was made without.
+    gave_up: bool,
     /// Segments that go, and those among them that become spares.
     dropping: Option<(Vec<u64>, Stages)>,
 }
@@ -41,17 +50,22 @@ impl Spares {
             named: 0,
             ready: VecDeque::new(),
             making: None,
+            clearing: None,
+            gave_up: false,
             dropping: None,
         }
     }
 
-    /// Whether a segment of this length should wait for a spare that is on its way.
+    /// Whether a segment of this length should wait: for a spare that is on its way, or for the room that
+    /// is taken by what could not be made.
     pub(super) fn is_worth_waiting_for(&self, length: u64) -> bool {
-        length == self.length && self.ready.is_empty() && self.coming() > 0
+        let is_coming = length == self.length && self.ready.is_empty() && self.coming() > 0;
+        is_coming || self.clearing.is_some()
     }
 
-    /// Takes a spare for a segment of this length.
+    /// Takes a spare for a segment of this length. Without one, the segment is made.
     pub(super) fn take(&mut self, length: u64) -> Option<String> {
+        self.gave_up = false;
         if length != self.length {
             return None;
         }
@@ -60,7 +74,7 @@ impl Spares {
 
     /// Begins to make a spare, unless there is one or will be, or none are kept.
     pub(super) fn make_ahead<F: Fs>(&mut self, fs: &F) {
-        if self.most == 0 || !self.ready.is_empty() || self.coming() > 0 {
+        if self.most == 0 || self.gave_up || !self.ready.is_empty() || self.coming() > 0 {
             return;
         }
         let number = self.next_number();
@@ -114,14 +128,27 @@ impl Spares {
         }
     }
 
-    /// Goes on with what is under way. Whether a spare became ready.
+    /// Goes on with what is under way. Whether something is over that may have been waited for.
     pub(super) fn poll<F: Fs>(&mut self, fs: &F, cx: &mut Context<'_>) -> Result<bool, LogError> {
         let before = self.ready.len();
         if let Some((number, stages)) = &mut self.making {
             if let Poll::Ready(result) = stages.poll(fs, cx) {
-                result?;
-                self.ready.push_back(*number);
+                match result {
+                    Ok(()) => self.ready.push_back(*number),
+                    Err(_) => {
+                        self.gave_up = true;
+                        self.clearing = Some(clear(fs, *number));
+                    }
+                }
                 self.making = None;
+            }
+        }
+        let mut is_cleared = false;
+        if let Some(stages) = &mut self.clearing {
+            // There may be nothing to remove. What can't be removed goes with the next opening.
+            if stages.poll(fs, cx).is_ready() {
+                self.clearing = None;
+                is_cleared = true;
             }
         }
         if let Some((kept, stages)) = &mut self.dropping {
@@ -131,7 +158,7 @@ impl Spares {
                 self.dropping = None;
             }
         }
-        Ok(self.ready.len() > before)
+        Ok(is_cleared || self.ready.len() > before)
     }
 
     /// How many will be ready by and by.
@@ -144,6 +171,13 @@ impl Spares {
         self.named = self.named.saturating_add(1);
         self.named
     }
+}
+
+/// Begins to remove what there is of a spare that could not be made.
+fn clear<F: Fs>(fs: &F, number: u64) -> Stages {
+    let name = name(number);
+    let remove = Operation::Remove { name };
+    Stages::start(fs, [vec![("remove a segment made in part", remove)]])
 }
 
 /// What removes the spares among these files, which an earlier life left.
