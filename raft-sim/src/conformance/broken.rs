@@ -10,7 +10,7 @@ use super::log::Clause;
 pub struct Broken<C = Clause> {
     /// The clause; `None` if it is not the part's fault but the kit's, or of what the kit was given to open it.
     pub clause: Option<C>,
-    /// What the part did.
+    /// What the part did, and what was expected of it.
     pub what: String,
     /// What had been done to it: how to get there again.
     pub after: Vec<String>,
@@ -26,10 +26,11 @@ pub trait Contract: Copy + fmt::Debug {
 }
 
 impl<C> Broken<C> {
-    pub(super) fn new(clause: C, what: impl Into<String>) -> Self {
+    /// This was found, where that was expected.
+    pub(super) fn new(clause: C, found: impl fmt::Display, expected: impl fmt::Display) -> Self {
         Self {
             clause: Some(clause),
-            what: what.into(),
+            what: format!("{found}; expected: {expected}"),
             after: Vec::new(),
         }
     }

@@ -128,7 +128,11 @@ where
     fn opened(&self, disk: &TestDisk) -> Result<Opened<L>, Broken> {
         (self.open)(disk.clone()).map_err(|error| {
             let text = format!("it does not open: {}", error.into());
-            Broken::new(Clause::Durable, text)
+            Broken::new(
+                Clause::Durable,
+                text,
+                "a log, with all that was called durable",
+            )
         })
     }
 

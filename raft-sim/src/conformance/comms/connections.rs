@@ -134,7 +134,8 @@ fn check_loss_is_told<N: TestNetwork>(
         return Ok(());
     }
     let text = format!("{at} had heard from {peer}, and is not told that the way is lost");
-    Err(Broken::new(CommsClause::TrueLosses, text))
+    let expected = "that it is told (`CommsEvent::ConnectionLost`)";
+    Err(Broken::new(CommsClause::TrueLosses, text, expected))
 }
 
 /// No other losses were told than of these ways.
@@ -147,7 +148,8 @@ fn check_losses_are_true<N: TestNetwork>(
         if let Told::Lost { at, peer } = *told {
             if !lost.contains(&(at, peer)) {
                 let text = format!("{at} is told that the way to {peer} is lost, and it is not");
-                return Err(Broken::new(CommsClause::TrueLosses, text));
+                let expected = "to be told of ways that are lost alone";
+                return Err(Broken::new(CommsClause::TrueLosses, text, expected));
             }
         }
     }

@@ -179,13 +179,14 @@ impl<N: TestNetwork> Group<N> {
         let way = format!("from {from} to {to}, in the lane {lane:?}");
         if refused == missing.len() {
             let text = format!("{way}, there is no room though nothing waits there");
-            return Err(Broken::new(CommsClause::Room, text));
+            return Err(Broken::new(CommsClause::Room, text, "room"));
         }
         let (count, times) = (missing.len(), sent.times);
         let text = format!(
             "{way}, {name} was sent {times} times and never arrived, and so {count} in all"
         );
-        Err(Broken::new(CommsClause::NotAllLost, text))
+        let expected = "that one of them arrives";
+        Err(Broken::new(CommsClause::NotAllLost, text, expected))
     }
 
     fn missing(&self, numbers: &[u64]) -> Vec<u64> {
@@ -263,7 +264,8 @@ impl<N: TestNetwork> Group<N> {
     fn turn(&mut self) -> Checked<Turn> {
         if let Some(panic) = &self.panic {
             let text = format!("`send` panicked: {panic}");
-            return Err(Broken::new(CommsClause::SendNeverFails, text));
+            let expected = "that it returns, whatever becomes of the message";
+            return Err(Broken::new(CommsClause::SendNeverFails, text, expected));
         }
         let mut turn = Turn::Quiet;
         for node in NODES {
@@ -310,7 +312,8 @@ impl<N: TestNetwork> Group<N> {
                 let text = format!(
                     "{node} was to be told something, and the waker of its latest poll was not woken"
                 );
-                return Err(Broken::new(CommsClause::Woken, text));
+                let expected = "that it is woken";
+                return Err(Broken::new(CommsClause::Woken, text, expected));
             }
         }
         Ok(())

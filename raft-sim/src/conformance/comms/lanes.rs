@@ -43,7 +43,7 @@ fn others_go_past<N: TestNetwork>(
     for lane in others() {
         if group.room(from, to, lane) == 0 {
             let text = format!("there is no room in the lane {lane:?}, in which nothing waits");
-            return Err(Broken::new(CommsClause::Lanes, text));
+            return Err(Broken::new(CommsClause::Lanes, text, "room"));
         }
         let numbers = (0..SEVERAL).map(|_| group.send(from, to, body_for(lane, 50)));
         urgent.push((lane, numbers.collect::<Vec<_>>()));
@@ -69,7 +69,8 @@ fn others_go_past<N: TestNetwork>(
                 "{SEVERAL} messages in the lane {lane:?} waited for {came_before} of {of_held} that waited in \
                  the lane {held:?}"
             );
-            return Err(Broken::new(CommsClause::Lanes, text));
+            let expected = "that a lane waits for no other";
+            return Err(Broken::new(CommsClause::Lanes, text, expected));
         }
     }
     Ok(())

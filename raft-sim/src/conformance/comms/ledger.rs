@@ -86,7 +86,10 @@ impl<M: Carried> Ledger<M> {
 
     /// This arrived at that node: it must be what was sent to it.
     pub(super) fn arrived(&mut self, at: NodeId, what: &M) -> Result<u64, Broken<CommsClause>> {
-        let wrong = |text: String| Err(Broken::new(CommsClause::AsItWasSent, text));
+        let wrong = |text: String| {
+            let expected = "what was sent, as it was sent, at whom it was for";
+            Err(Broken::new(CommsClause::AsItWasSent, text, expected))
+        };
         let name = what.name();
         let found = what
             .number()

@@ -66,7 +66,8 @@ fn takes_what_fits<N: TestNetwork>(
     let text = format!(
         "there is said to be room for {room} bytes; of {count} messages of 1 to 2 KiB, {dropped} were dropped each time"
     );
-    Err(Broken::new(CommsClause::Room, text))
+    let expected = "that what there is room for is taken, and arrives unless it is lost";
+    Err(Broken::new(CommsClause::Room, text, expected))
 }
 
 /// There may be room for a node that nobody knows: it is only asked that nothing comes of it.
@@ -113,11 +114,13 @@ fn takes_no_more<N: TestNetwork>(
             "there was said to be no room; of {BEYOND} messages sent then, {} arrived",
             arrived(&beyond)
         );
-        return Err(Broken::new(CommsClause::Room, text));
+        let expected = "that what there is no room for is dropped";
+        return Err(Broken::new(CommsClause::Room, text, expected));
     }
     if !is_full && arrived(&numbers) == numbers.len() {
         let text = format!("{bound} bytes waited in it, and there was still room");
-        return Err(Broken::new(CommsClause::Room, text));
+        let expected = "that room ends, and what waits has a bound";
+        return Err(Broken::new(CommsClause::Room, text, expected));
     }
     let number = group.ledger.message(from, to, body_for(lane, 10));
     group.deliver(&[number])
@@ -132,14 +135,20 @@ fn check_room_is_told<N: TestNetwork>(
     let [at, to, _] = NODES;
     let told = Told::Room { at, to, lane };
     let is_told = |group: &Group<N>| group.told.iter().skip(before).any(|one| *one == told);
-    let text = if !group.until(is_told)? {
-        "the receiver takes in what waited, and it is never told that there is room again"
+    let (text, expected) = if !group.until(is_told)? {
+        (
+            "the receiver takes in what waited, and it is never told that there is room again",
+            "to be told (`CommsEvent::Room`)",
+        )
     } else if group.room(at, to, lane) == 0 {
-        "it is told that there is room, and there is none, though nothing was sent since"
+        (
+            "it is told that there is room, and there is none, though nothing was sent since",
+            "room",
+        )
     } else {
         return Ok(());
     };
-    Err(Broken::new(CommsClause::Room, text))
+    Err(Broken::new(CommsClause::Room, text, expected))
 }
 
 /// A node that nobody knows.

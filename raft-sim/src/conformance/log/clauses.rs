@@ -91,7 +91,8 @@ fn reads_as_of_the_call<L: Log>(life: &mut Life<L>) -> Result<(), Broken> {
     let rewritten = plain(2, vec![chunk(2, 2, &[10; 3])]).truncate(2);
     write(life, &rewritten)?;
     let found = life::wait(reading).map_err(|error| {
-        Broken::new(Clause::SeesWhatWasBegun, format!("reading fails: {error}"))
+        let found = format!("reading 1 to 4 fails: {error}");
+        Broken::new(Clause::SeesWhatWasBegun, found, "entries of T1")
     })?;
     let last = found.last().map(|chunk| chunk.term().get());
     if last == Some(1) {
@@ -99,7 +100,8 @@ fn reads_as_of_the_call<L: Log>(life: &mut Life<L>) -> Result<(), Broken> {
     }
     let text = "entries 1 to 4 of T1 were asked for, and then 2 to 4 were written anew in T2";
     let text = format!("{text}: {} were read", life::spans(&found));
-    Err(Broken::new(Clause::SeesWhatWasBegun, text))
+    let expected = "those of T1, as they were when they were asked for";
+    Err(Broken::new(Clause::SeesWhatWasBegun, text, expected))
 }
 
 fn boundaries_of_nothing<L: Log>(life: &mut Life<L>) -> Result<(), Broken> {
@@ -148,15 +150,17 @@ fn reads_are_bounded<L: Log>(life: &mut Life<L>) -> Result<(), Broken> {
     write(life, &plain(1, vec![chunk(1, 21, &[2_000; 20])]))?;
     for (most, least, limit) in [(0, 1, 2), (1, 1, 2), (9_000, 1, 8), (60_000, 8, 40)] {
         let range = index(1)..index(41);
-        let found = life::wait(life.log.load(range, most))
-            .map_err(|error| Broken::new(Clause::Bounded, format!("reading fails: {error}")))?;
+        let expected = format!("{least} to {limit} entries");
+        let found = life::wait(life.log.load(range, most)).map_err(|error| {
+            let text = format!("reading at most {most} bytes from 1 on fails: {error}");
+            Broken::new(Clause::Bounded, text, &expected)
+        })?;
         let count: usize = found.iter().map(Chunk::len).sum();
         if !(least..=limit).contains(&count) {
             let text = format!(
-                "of entries of 2,000 bytes, at most {most} bytes were asked for: {count} were read, of at \
-                 least {least} and at most {limit}"
+                "of entries of 2,000 bytes, at most {most} bytes were asked for: {count} were read"
             );
-            return Err(Broken::new(Clause::Bounded, text));
+            return Err(Broken::new(Clause::Bounded, text, expected));
         }
     }
     Ok(())
@@ -179,12 +183,13 @@ fn refuses_to_truncate_into_a_snapshot<L: Log>(life: &mut Life<L>) -> Result<(),
 fn refuses<L: Log>(life: &mut Life<L>, draft: &Draft, clause: Clause) -> Result<(), Broken> {
     let number = life.begun() + 1;
     life.log.begin(draft.write(number));
-    let what = match life.answer() {
+    let found = match life.answer() {
         Some(Err(LogError::Impossible { .. })) => return Ok(()),
-        Some(other) => format!("it answers {other:?}"),
-        None => "it does not say that the write is impossible".to_owned(),
+        Some(other) => format!("to {} it answers {other:?}", draft.shown()),
+        None => format!("to {} it answers nothing", draft.shown()),
     };
-    Err(Broken::new(clause, what))
+    let expected = "the error that it is impossible (LogError::Impossible), now and ever after";
+    Err(Broken::new(clause, found, expected))
 }
 
 fn write<L: Log>(life: &mut Life<L>, draft: &Draft) -> Result<(), Broken> {
@@ -198,7 +203,8 @@ fn reads<L: Log>(life: &Life<L>, range: Range<u64>, expected: &[u64]) -> Result<
     let mut next = index(range.start);
     loop {
         let part = life::wait(life.log.load(next..index(range.end), 1_000)).map_err(|error| {
-            Broken::new(Clause::Bounded, format!("reading {range:?} fails: {error}"))
+            let text = format!("reading {range:?} fails: {error}");
+            Broken::new(Clause::Bounded, text, format!("entries {expected:?}"))
         })?;
         let Some(last) = part.last() else {
             break;
@@ -213,8 +219,9 @@ fn reads<L: Log>(life: &Life<L>, range: Range<u64>, expected: &[u64]) -> Result<
     if found == expected {
         return Ok(());
     }
-    let text = format!("reading {range:?} finds {found:?}; there are {expected:?}");
-    Err(Broken::new(Clause::Bounded, text))
+    let text = format!("reading {range:?} finds entries {found:?}");
+    let expected = format!("entries {expected:?}");
+    Err(Broken::new(Clause::Bounded, text, expected))
 }
 
 fn is_compacted<L: Log>(life: &Life<L>, range: Range<u64>) -> Result<(), Broken> {
@@ -222,11 +229,10 @@ fn is_compacted<L: Log>(life: &Life<L>, range: Range<u64>) -> Result<(), Broken>
     match read {
         Err(LogError::Compacted { first }) if first == index(4) => Ok(()),
         other => {
-            let text = format!(
-                "reading {range:?} answers {other:?}; a snapshot stands for 1 to 3, and so the first entry \
-                 is 4"
-            );
-            Err(Broken::new(Clause::Bounded, text))
+            let text = format!("reading {range:?} answers {other:?}");
+            let expected = "that a snapshot stands for 1 to 3, and the first entry is 4 \
+                            (LogError::Compacted)";
+            Err(Broken::new(Clause::Bounded, text, expected))
         }
     }
 }

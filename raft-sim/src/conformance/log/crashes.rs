@@ -67,7 +67,8 @@ pub(super) fn expect_no_failure(failed: Option<raft_core::log::LogError>) -> Res
         None => Ok(()),
         Some(error) => {
             let text = format!("it fails on a disk that does not: {error}");
-            Err(Broken::new(super::Clause::FailureIsFinal, text))
+            let clause = super::Clause::FailureIsFinal;
+            Err(Broken::new(clause, text, "that it goes on"))
         }
     }
 }

@@ -73,7 +73,8 @@ fn is_final<L: Log>(life: &mut Life<L>, error: &LogError) -> Result<(), Broken> 
             Poll::Ready(Err(again)) if again == *error => {}
             other => {
                 let text = format!("it failed with {error:?}, and answers {other:?} after that");
-                return Err(Broken::new(Clause::FailureIsFinal, text));
+                let expected = "the same error ever after";
+                return Err(Broken::new(Clause::FailureIsFinal, text, expected));
             }
         }
         if round == 2 {
@@ -88,7 +89,7 @@ fn is_final<L: Log>(life: &mut Life<L>, error: &LogError) -> Result<(), Broken> 
     if started > 0 {
         let text =
             format!("it failed with {error:?}, and asked its disk for {started} things after that");
-        return Err(Broken::new(Clause::FailureIsFinal, text));
+        return Err(Broken::new(Clause::FailureIsFinal, text, "none"));
     }
     Ok(())
 }

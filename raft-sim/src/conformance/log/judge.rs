@@ -16,7 +16,10 @@ pub(super) fn is_one_of(found: &Found, states: &[Found], durable: usize) -> Resu
         let text = format!(
             "write {durable} was called durable, and it was opened as it was after write {number}"
         );
-        return Err(Broken::new(Clause::Durable, text));
+        let expected = format!("as after write {durable} or a later one");
+        let mut broken = Broken::new(Clause::Durable, text, expected);
+        broken.after = beside(found, states, durable);
+        return Err(broken);
     }
     Err(explained(found, states, durable))
 }
@@ -40,12 +43,7 @@ fn explained(found: &Found, expected: &[Found], durable: usize) -> Broken {
             some => format!("its {name} is as after writes {some:?}"),
         });
     }
-    lines.push(format!(
-        "writes {durable} to {} may be there",
-        expected.len() - 1
-    ));
-    lines.push(format!("it says {}", shown(&found.recovered)));
-    lines.push(format!("and holds {}", spans(&found.entries)));
+    lines.extend(beside(found, expected, durable));
     let each_was_once = parts.iter().all(|(_, writes)| !writes.is_empty());
     let (clause, what) = match () {
         () if each_was_once => (
@@ -68,9 +66,33 @@ fn explained(found: &Found, expected: &[Found], durable: usize) -> Broken {
             "it was opened in a state in which it never was",
         ),
     };
-    let mut broken = Broken::new(clause, what);
+    let newest = expected.len() - 1;
+    let expected = match durable < newest {
+        true => format!("the state after one of writes {durable} to {newest}"),
+        false => format!("the state after write {newest}"),
+    };
+    let mut broken = Broken::new(clause, what, expected);
     broken.after = lines;
     broken
+}
+
+/// What was found beside that state, among those that may be, which is most like it.
+fn beside(found: &Found, states: &[Found], durable: usize) -> Vec<String> {
+    let likeness = |state: &Found| PARTS.iter().filter(|(_, same)| same(found, state)).count();
+    let allowed = states.iter().enumerate().skip(durable);
+    let closest = allowed.max_by_key(|(_, state)| likeness(state));
+    let mut lines = vec![
+        format!("found: it says {}", shown(&found.recovered)),
+        format!("  and holds {}", spans(&found.entries)),
+    ];
+    if let Some((number, state)) = closest {
+        let says = shown(&state.recovered);
+        lines.push(format!(
+            "expected, if write {number} was the last: it says {says}"
+        ));
+        lines.push(format!("  and holds {}", spans(&state.entries)));
+    }
+    lines
 }
 
 /// Whether an entry is there that the last state does not have and an earlier one had.
@@ -134,12 +156,14 @@ fn shown(recovered: &Recovered) -> String {
         time,
         holds_ids_only,
         lost_through,
+        identity,
         ..
     } = recovered;
+    let identity = identity.as_ref().map_or(0, bytes::Bytes::len);
     let snapshot = snapshot.as_ref().map(|mark| mark.last);
     let configurations: Vec<_> = recovered.configurations.iter().map(|(at, _)| *at).collect();
     format!(
-        "{hard:?}, snapshot {snapshot:?}, runs {runs:?}, last {last}, {time:?}, without payloads: \
+        "{hard:?}, identity of {identity} bytes, snapshot {snapshot:?}, runs {runs:?}, last {last}, {time:?}, without payloads: \
          {holds_ids_only}, configurations at {configurations:?}, lost through {lost_through:?}"
     )
 }

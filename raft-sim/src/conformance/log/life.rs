@@ -105,12 +105,18 @@ impl<L: Log> Life<L> {
         let is_proof = |number: &usize| Receipt::of_no_hull(*number as u64).synced() == durable;
         let mut open = self.durable + 1..self.states.len();
         open.find(is_proof).ok_or_else(|| {
+            let (durable_before, begun) = (self.durable, self.begun());
             let text = format!(
-                "it acknowledged {durable:?}, which is no write under way: {} are durable of {} begun",
-                self.durable,
-                self.begun()
+                "it acknowledged {durable:?} when {durable_before} of {begun} writes were durable"
             );
-            Broken::new(Clause::InOrder, text)
+            let expected = match durable_before < begun {
+                true => format!(
+                    "the proof of one of writes {} to {begun}",
+                    durable_before + 1
+                ),
+                false => "nothing, since nothing is under way".to_owned(),
+            };
+            Broken::new(Clause::InOrder, text, expected)
         })
     }
 
@@ -130,7 +136,8 @@ impl<L: Log> Life<L> {
                     "write {} is neither durable nor failed after {PATIENCE:?}, and nobody was woken",
                     self.durable + 1
                 );
-                return Err(Broken::new(Clause::Durable, text));
+                let expected = "its proof or an error from `poll_durable`";
+                return Err(Broken::new(Clause::Durable, text, expected));
             }
         }
         self.poll_idly()
@@ -170,11 +177,15 @@ impl<L: Log> Life<L> {
             return Ok(());
         }
         let text = format!(
-            "of what was begun, {} is read back, where there is {}",
-            spans(&found),
-            spans(&expected)
+            "of what was begun, up to write {}, {} is read back",
+            self.begun(),
+            spans(&found)
         );
-        Err(Broken::new(Clause::SeesWhatWasBegun, text))
+        Err(Broken::new(
+            Clause::SeesWhatWasBegun,
+            text,
+            spans(&expected),
+        ))
     }
 }
 
@@ -251,18 +262,16 @@ fn read_all<L: Log>(log: &L, recovered: &Recovered) -> Result<Vec<Chunk>, Broken
     loop {
         let part = wait(log.load(next..LogIndex::new(u64::MAX), PORTION));
         let part = part.map_err(|error| {
-            Broken::new(
-                Clause::Bounded,
-                format!("loading from {next} on fails: {error}"),
-            )
+            let text = format!("loading from {next} on fails: {error}");
+            Broken::new(Clause::Bounded, text, "entries, or none at the end")
         })?;
         if part.is_empty() {
             return Ok(found);
         }
         for chunk in part {
             if chunk.first_index() != next {
-                let text = format!("{} was loaded where {next} comes next", chunk.first_index());
-                return Err(Broken::new(Clause::Bounded, text));
+                let text = format!("{} was loaded from {next} on", chunk.first_index());
+                return Err(Broken::new(Clause::Bounded, text, next));
             }
             found.extend(singly(&chunk));
             next = after(chunk.last_index());

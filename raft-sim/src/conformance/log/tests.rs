@@ -14,6 +14,8 @@ use serde::{Deserialize, Serialize};
 use super::*;
 use crate::conformance::disk::TestFile;
 
+mod told;
+
 /// A log in one file: each write is a record at its end; one sync makes all of them durable that are there.
 struct SmallLog {
     flaw: Flaw,
@@ -321,6 +323,11 @@ fn replay(held: &mut MemoryLog, record: Record, flaw: Flaw) {
 
 /// Which clause a part of the kit finds broken.
 fn found(flaw: Flaw, part: Part) -> Option<Clause> {
+    broken(flaw, part).map(|broken| broken.clause.unwrap())
+}
+
+/// What a part of the kit says.
+fn broken(flaw: Flaw, part: Part) -> Option<Broken> {
     let kit = LogKit::new(move |disk: TestDisk| SmallLog::open(&disk, flaw)).samples(4);
     let found = match part {
         Part::Clauses => kit.clauses(),
@@ -328,7 +335,7 @@ fn found(flaw: Flaw, part: Part) -> Option<Clause> {
         Part::LateAnswers => kit.late_answers(),
         Part::Faults => kit.faults(),
     };
-    found.err().map(|broken| broken.clause.unwrap())
+    found.err()
 }
 
 #[derive(Clone, Copy, Debug)]

@@ -40,6 +40,19 @@ impl Draft {
         self
     }
 
+    /// What is asked for, in words.
+    pub(super) fn shown(&self) -> String {
+        let truncate = self
+            .truncate_from
+            .map(|from| format!("a truncation from {from} on"));
+        let append = match self.append.as_slice() {
+            [] => None,
+            entries => Some(format!("a write of {}", super::life::spans(entries))),
+        };
+        let parts: Vec<String> = truncate.into_iter().chain(append).collect();
+        parts.join(" and ")
+    }
+
     /// The write, as the `number`th of a log's life.
     pub(super) fn write(&self, number: usize) -> Write {
         let draft = self.clone();
