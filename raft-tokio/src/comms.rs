@@ -25,6 +25,7 @@ use tokio::task::JoinSet;
 use crate::handshake::{Caller, Hello};
 use crate::identity::Identity;
 use crate::metrics::{Counters, Mishap};
+use crate::socket::{too_hasty, too_patient};
 use incoming::Incoming;
 use outgoing::{LinkEvent, Outgoing};
 
@@ -72,7 +73,7 @@ pub struct CommsSettings {
     /// How long the other machine may confirm nothing of what was sent, or of the system's own questions
     /// on a connection without traffic, before the connection is given up and made anew. So long at most,
     /// and a bit more than `longest_backoff`, nodes need to find each other again after a network that was
-    /// cut without a word is whole. On Linux and Android; elsewhere it is for idle connections only, and
+    /// cut without a word is whole. From 1 ms to 32,767 s. On Linux and Android; elsewhere it is for idle connections only, and
     /// the system decides about others.
     pub gone_after: Duration,
     /// How long to wait after a first failure to connect; doubled with each further one.
@@ -102,12 +103,8 @@ impl CommsSettings {
                 Duration::from_millis(1),
                 "no connection would ever be made",
             ),
-            SettingsProblem::if_short(
-                "comms.gone_after",
-                self.gone_after,
-                Duration::from_millis(1),
-                "every connection would be given up at once",
-            ),
+            too_hasty("comms.gone_after", self.gone_after),
+            too_patient("comms.gone_after", self.gone_after),
             SettingsProblem::if_short(
                 "comms.first_backoff",
                 self.first_backoff,

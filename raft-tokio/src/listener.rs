@@ -20,7 +20,7 @@ use crate::handshake::{
 };
 use crate::identity::Identity;
 use crate::metrics::Mishap;
-use crate::serve::{Desk, Service};
+use crate::serve::{Desk, Service, ServiceSettings};
 use crate::socket::attend;
 
 /// An address that is this node's, where nobody is let in yet: who comes is refused at once and goes
@@ -145,10 +145,7 @@ impl<S: StateMachine> Door<S> {
 
     /// Sees to it that the connection ends when the guest is gone without a word.
     fn attend(&self, stream: &TcpStream, guest: Guest) -> Result<Guest, Mishap> {
-        let gone_after = match guest {
-            Guest::Peer { .. } => self.comms.gone_after,
-            Guest::Client { .. } => CLIENT_GONE_AFTER,
-        };
+        let gone_after = guest.gone_after(&self.comms, &self.desk.settings);
         attend(stream, gone_after).map_err(|_| Mishap::ConnectionLost)?;
         Ok(guest)
     }
@@ -259,6 +256,16 @@ enum Guest {
     Client { place: OwnedSemaphorePermit },
 }
 
+impl Guest {
+    /// How long its machine may confirm nothing.
+    const fn gone_after(&self, comms: &CommsSettings, service: &ServiceSettings) -> Duration {
+        match self {
+            Self::Peer { .. } => comms.gone_after,
+            Self::Client { .. } => service.gone_after,
+        }
+    }
+}
+
 const fn mishap(refusal: Refusal) -> Mishap {
     match refusal {
         Refusal::WrongCluster => Mishap::WrongCluster,
@@ -271,10 +278,31 @@ const fn mishap(refusal: Refusal) -> Mishap {
 
 /// Handshakes under way at once; more callers wait to be accepted.
 pub(crate) const MAX_HANDSHAKES: usize = 128;
-/// How long a client's machine may confirm nothing before the client's place is given to others.
-const CLIENT_GONE_AFTER: Duration = Duration::from_secs(60);
 /// Until a listener that could not accept tries again.
 pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Connections that may wait to be accepted.
 const BACKLOG: u32 = 1_024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn peers_and_clients_have_as_much_patience_as_they_were_given() {
+        let comms = CommsSettings {
+            gone_after: Duration::from_millis(20),
+            ..CommsSettings::default()
+        };
+        let service = ServiceSettings {
+            gone_after: Duration::from_millis(30),
+            ..ServiceSettings::default()
+        };
+        let (peer, lane) = (NodeId::new(1), Lane::Control);
+        let peer = Guest::Peer { peer, lane };
+        assert_eq!(peer.gone_after(&comms, &service), comms.gone_after);
+        let place = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
+        let client = Guest::Client { place };
+        assert_eq!(client.gone_after(&comms, &service), service.gone_after);
+    }
+}

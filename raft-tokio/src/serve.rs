@@ -21,6 +21,7 @@ use crate::client::CLIENT_WINDOW;
 use crate::identity::Identity;
 use crate::metrics::{Counters, Mishap};
 use crate::protocol::{Answer, Failure, ProtocolError, Request, UpTo};
+use crate::socket::{too_hasty, too_patient};
 use crate::stream::{FrameFailure, FrameReader, SendQueue};
 
 /// Serves one client until it leaves, or sends what can't be read.
@@ -51,6 +52,14 @@ pub struct ServiceSettings {
     /// Remote clients connected at once; further ones are refused. With zero nothing else here
     /// matters.
     pub max_clients: usize,
+    /// How long a client's machine may confirm nothing of what was sent, or of the system's own questions on
+    /// a connection without traffic, before the client's place is given to others: 1 ms to 32,767 s, counted
+    /// in whole seconds without traffic. A client that has nothing to ask keeps its place as long as its
+    /// machine answers. Choose more than the pauses of the network between: who was cut off for less goes on
+    /// where it was, and who was for longer connects anew. Less where places are few. As with
+    /// [`CommsSettings::gone_after`](crate::CommsSettings::gone_after), elsewhere than on Linux and Android
+    /// it is for idle connections only.
+    pub gone_after: Duration,
     /// Requests of one client that may be under way; further ones wait in its socket.
     pub max_under_way: usize,
     /// Bytes of commands of one client that may be under way; beyond that, further requests wait
@@ -73,6 +82,8 @@ impl ServiceSettings {
         let small = SettingsProblem::if_small;
         let stuck = "no client would ever be answered";
         let problems = [
+            too_hasty("service.gone_after", self.gone_after),
+            too_patient("service.gone_after", self.gone_after),
             small("service.max_under_way", self.max_under_way, 1, stuck),
             small(
                 "service.max_under_way_bytes",
@@ -102,6 +113,7 @@ impl Default for ServiceSettings {
     fn default() -> Self {
         Self {
             max_clients: 1_024,
+            gone_after: Duration::from_secs(60),
             max_under_way: 4_096,
             max_under_way_bytes: 64 << 20,
             max_unread_bytes: 4 << 20,

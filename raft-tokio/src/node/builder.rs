@@ -455,6 +455,14 @@ mod tests {
         assert_eq!(comms, expected);
         let backoff = refused(|builder| builder.comms.longest_backoff = zero);
         assert_eq!(backoff, ["comms.longest_backoff"]);
+        let too_long = Duration::from_secs(86_400);
+        let patience = refused(|builder| {
+            builder.comms.gone_after = too_long;
+            builder.service.gone_after = zero;
+        });
+        assert_eq!(patience, ["comms.gone_after", "service.gone_after"]);
+        let patience = refused(|builder| builder.service.gone_after = too_long);
+        assert_eq!(patience, ["service.gone_after"]);
         let service = refused(|builder| {
             builder.service.max_under_way = 0;
             builder.service.max_under_way_bytes = 0;
