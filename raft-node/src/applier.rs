@@ -138,6 +138,15 @@ impl<S: StateMachine> Applier<S> {
                     self.waiting.retain(|(_, waiting)| *waiting != number);
                     self.time_out(number, tickets.read_timeout(), now);
                 }
+                ReadVerdict::Removed => {
+                    answered = true;
+                    self.waiting.retain(|(_, waiting)| *waiting != number);
+                    let group = self.groups.remove(&number).unwrap_or_default();
+                    self.answered = self.answered.saturating_add(group.len());
+                    for Queued { job, .. } in group {
+                        (job.run)(Err(ReadError::Removed));
+                    }
+                }
             }
         }
         while let Some((index, number)) = self.waiting.first().copied() {

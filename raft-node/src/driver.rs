@@ -29,7 +29,7 @@ use raft_core::trace::Event;
 use crate::applier::Applier;
 use crate::clock::Clock;
 use crate::desk::{Desk, DeskLimits, Request, Sought};
-use crate::error::{Exit, NodeFault, StartError};
+use crate::error::{Exit, NodeFault, StartError, Uncertain};
 use crate::explain::{Explanation, Inquiries};
 use crate::first_state::FirstState;
 use crate::genesis::Genesis;
@@ -397,7 +397,7 @@ impl<L, C, K, S> Driver<L, C, K, S> {
         for request in self.requests.drain(..) {
             self.tickets.outcomes.push((request.ask, Err(STOPPED)));
         }
-        self.tickets.stop();
+        self.tickets.end_all(Uncertain::Stopped);
         self.applier.stop(&self.reads);
         self.transfers.stop(&self.leadership.transfers);
         self.changes.stop(&self.leadership.members);

@@ -95,6 +95,9 @@ pub enum NotSent {
     /// This node is a witness and never answers. Ask another one.
     #[error("this node is a witness, which applies nothing; ask another one")]
     Witness,
+    /// This node is no member of the cluster any more, and nobody there answers it. Ask another one.
+    #[error("this node is no member any more; ask another one")]
+    Removed,
     /// The node has stopped or is stopping.
     #[error("this node has stopped")]
     Stopped,
@@ -109,6 +112,9 @@ pub enum Uncertain {
     /// The node stopped first.
     #[error("this node stopped first")]
     Stopped,
+    /// This node is no member of the cluster any more, and hears no more of what becomes of it.
+    #[error("this node is no member any more, and hears no more of it")]
+    Removed,
     /// A snapshot took the place of the entries that would tell, and its session has ended in them.
     #[error("its session has ended among entries that this node got as a snapshot")]
     Skipped,
@@ -128,6 +134,10 @@ pub enum ReadError {
     /// This node is a witness: it has no state to read. Ask another one.
     #[error("this node is a witness and has no state to read; ask another one")]
     Witness,
+    /// This node is no member of the cluster any more: no leader confirms anything to it, and what it holds
+    /// grows old. Ask another one.
+    #[error("this node is no member any more; ask another one")]
+    Removed,
     /// No leader could confirm the read for as long as was waited.
     #[error(
         "no leader confirmed the read for as long as was waited; try again, or ask this node why (explain)"

@@ -30,7 +30,6 @@ use raft_core::time::Time;
 
 use crate::desk::{Answered, Ask, Settled};
 use crate::error::{NotSent, SubmitError, Uncertain};
-use crate::handle::STOPPED;
 use crate::letter::ForwardReply;
 use crate::session::{Answer, CONTROL_SESSION, Opener};
 use crate::settings::NodeSettings;
@@ -41,6 +40,7 @@ mod own;
 mod restored;
 mod slab;
 
+use asked::unsent;
 pub(crate) use forward::{Batch, BatchLimits};
 use own::OwnSession;
 use slab::{Key, Slab};
@@ -153,6 +153,8 @@ pub(crate) enum ReadVerdict {
     At(LogIndex),
     /// Its time is over.
     TimedOut,
+    /// The node was removed.
+    Removed,
 }
 
 impl Tickets {
@@ -305,18 +307,6 @@ impl Tickets {
         self.next_sweep
     }
 
-    /// Ends everything: the node stops.
-    pub(crate) fn stop(&mut self) {
-        for ask in self.own.take_all_waiting() {
-            self.outcomes.push((ask, Err(STOPPED)));
-        }
-        for slot in 0..self.slab.slots() {
-            if let Some(key) = self.slab.key_at(slot) {
-                self.end_overdue(key, Uncertain::Stopped);
-            }
-        }
-    }
-
     /// All requests under way.
     pub(crate) fn under_way(&self) -> usize {
         self.slab.requests().saturating_add(self.own.waiting())
@@ -448,22 +438,24 @@ impl Tickets {
                 if *own && sent {
                     self.own.abandon(serial);
                 }
-                let error = match (sent, why) {
-                    (true, why) => SubmitError::Unknown {
+                let error = match sent {
+                    true => SubmitError::Unknown {
                         session,
                         serial,
                         why,
                     },
-                    (false, Uncertain::TimedOut | Uncertain::Skipped) => {
-                        SubmitError::NotSent(NotSent::NoLeader)
-                    }
-                    (false, Uncertain::Stopped) => STOPPED,
+                    false => unsent(why),
                 };
                 self.finish(key, Err(error));
             }
             (Source::Read, Work::Read { number }) => {
-                let number = *number;
-                self.reads.push((number, ReadVerdict::TimedOut));
+                let verdict = match why {
+                    Uncertain::Removed => ReadVerdict::Removed,
+                    Uncertain::TimedOut | Uncertain::Stopped | Uncertain::Skipped => {
+                        ReadVerdict::TimedOut
+                    }
+                };
+                self.reads.push((*number, verdict));
                 self.remove(key);
             }
             // A ticket at the hull always comes back, and until then a second copy need not go.
@@ -552,6 +544,11 @@ impl Request {
 
     const fn is_ready(&self) -> bool {
         matches!(self.state, State::Ready)
+    }
+
+    /// Whether somebody here waits for it.
+    const fn is_asked(&self) -> bool {
+        matches!(self.source, Source::Desk { .. } | Source::Read)
     }
 
     const fn is_committed(&self) -> bool {

@@ -232,7 +232,10 @@ impl<M: StateMachine> Client<M> {
                 },
                 Poll::Ready(Err(ReadError::TimedOut)) => Outcome::TimedOut(Conclusion::Harmless),
                 Poll::Ready(Err(
-                    ReadError::Overloaded { .. } | ReadError::Witness | ReadError::Stopped,
+                    ReadError::Overloaded { .. }
+                    | ReadError::Witness
+                    | ReadError::Removed
+                    | ReadError::Stopped,
                 )) => Outcome::Failed(Conclusion::Harmless),
             },
         };

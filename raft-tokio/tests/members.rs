@@ -13,7 +13,7 @@ use std::time::Duration;
 use raft_tokio::raft_core::configuration::{Member, Members};
 use raft_tokio::raft_core::ids::NodeId;
 use raft_tokio::raft_core::states::Role;
-use raft_tokio::raft_node::error::ReconfigureError;
+use raft_tokio::raft_node::error::{ReadError, ReconfigureError};
 use raft_tokio::raft_node::state_machine::App;
 use raft_tokio::raft_node::status::Phase;
 use raft_tokio::{Node, StartError, raft_node};
@@ -132,6 +132,9 @@ async fn a_cluster_goes_on_when_all_its_founders_have_been_replaced() {
     for gone in 0..3 {
         let all: Vec<&Place> = places.iter().collect();
         become_members(&all[gone..], &all[gone + 1..gone + 4]).await;
+        // Who asks the one that is gone does not wait until its time is over.
+        let looked = places[gone].node().read(|sum| sum.0).await;
+        assert_eq!(looked, Err(ReadError::Removed));
         places[gone].stop().await;
         let sum = places[gone + 3].node().submit(1).await.unwrap();
         assert_eq!(sum, gone as u64 + 2);

@@ -128,6 +128,16 @@ impl Configurations {
         later.told_removed = later.told_removed.max(configuration);
     }
 
+    /// The configuration in force, if it is known to be committed, does not hold this node, and is behind one
+    /// that did. Who is on its way to be a member for the first time has seen none that did.
+    pub(crate) fn left_by(&self, me: Peer, commit: LogIndex) -> Option<LogIndex> {
+        let index = self.active_since().filter(|index| *index <= commit)?;
+        let in_log = self.in_log().iter().map(|(_, kept)| kept);
+        let mut all = core::iter::once(&self.base).chain(in_log);
+        let was_member = all.any(|kept| kept.configuration.admits(me));
+        (was_member && !self.active().admits(me)).then_some(index)
+    }
+
     /// Whether the configuration in force is known to be committed.
     pub(crate) fn is_committed(&self, commit: LogIndex) -> bool {
         self.active_since().is_none_or(|index| index <= commit)

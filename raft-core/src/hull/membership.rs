@@ -39,6 +39,18 @@ impl Hull {
         }
     }
 
+    /// The committed configuration that removed this node, if it knows of one: others said so, or its own log
+    /// does, and it knows of no later one. Nobody answers it then: what it asks of a leader has no end.
+    pub fn removed_by(&self) -> Option<LogIndex> {
+        let common = &self.common;
+        match common.is_removed() {
+            true => Some(common.configurations.told_removed()),
+            false => common
+                .configurations
+                .left_by(common.me, common.commit_index),
+        }
+    }
+
     /// A member says that this node is none any more.
     pub(super) fn on_removed(&mut self, from: Peer, removed: Removed) -> Next {
         let common = &mut self.common;

@@ -11,7 +11,7 @@ use raft_core::trace::Event;
 
 use super::Driver;
 use crate::clock::Clock;
-use crate::error::{Exit, NodeFault};
+use crate::error::{Exit, NodeFault, Uncertain};
 use crate::letter::{Letter, Packet};
 use crate::rare::Site;
 use crate::state_machine::StateMachine;
@@ -77,6 +77,12 @@ impl<L: Log, C: Comms<Letter>, K: Clock, S: StateMachine> Driver<L, C, K, S> {
         let Some(hull) = &mut self.hull else {
             return false;
         };
+        // Nobody answers it any more; only its time would end what waits here.
+        if hull.removed_by().is_some() && self.tickets.under_way() > 0 {
+            self.tickets.end_all(Uncertain::Removed);
+            self.touched |= !self.tickets.reads.is_empty();
+            return false;
+        }
         let leader = (hull.leader(), hull.term());
         let waits = self.tickets.under_way() > 0;
         if leader != self.leader || (waits && self.clock.rarely(Site::SendAgain)) {

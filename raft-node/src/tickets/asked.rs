@@ -9,7 +9,8 @@ use raft_core::time::Time;
 use super::slab::Key;
 use super::{NEVER, Request, Source, State, Tickets, Work};
 use crate::desk::Ask;
-use crate::handle::SessionCommand;
+use crate::error::{NotSent, SubmitError, Uncertain};
+use crate::handle::{STOPPED, SessionCommand};
 use crate::session::CONTROL_SESSION;
 
 impl Tickets {
@@ -79,6 +80,20 @@ impl Tickets {
     pub(crate) fn end_read(&mut self, number: u64) {
         if let Some(key) = self.by_read.get(&number).copied() {
             self.remove(key);
+        }
+    }
+
+    /// Ends everything that somebody here waits for, since the node stops or was removed.
+    pub(crate) fn end_all(&mut self, why: Uncertain) {
+        for ask in self.own.take_all_waiting() {
+            self.outcomes.push((ask, Err(unsent(why))));
+        }
+        for slot in 0..self.slab.slots() {
+            let key = self.slab.key_at(slot);
+            let asked = |key: &Key| self.request(*key).is_some_and(Request::is_asked);
+            if let Some(key) = key.filter(asked) {
+                self.end_overdue(key, why);
+            }
         }
     }
 
@@ -168,5 +183,14 @@ const fn desk_source(ask: Ask, own: bool) -> Source {
         own,
         ask,
         joined: Vec::new(),
+    }
+}
+
+/// What is said of a command that was never sent.
+pub(super) const fn unsent(why: Uncertain) -> SubmitError {
+    match why {
+        Uncertain::TimedOut | Uncertain::Skipped => SubmitError::NotSent(NotSent::NoLeader),
+        Uncertain::Stopped => STOPPED,
+        Uncertain::Removed => SubmitError::NotSent(NotSent::Removed),
     }
 }

@@ -5,6 +5,7 @@ use raft_core::ids::{EntryId, Incarnation, NodeId, Term};
 
 use super::*;
 use crate::desk::{Desk, DeskLimits, Sought};
+use crate::handle::STOPPED;
 use crate::handle::SessionCommand;
 use crate::letter::{Forward, ForwardedCommand};
 use crate::session::Control;
@@ -553,7 +554,7 @@ fn the_end_gives_every_request_an_outcome() {
     let sent = node.submit(b"sent");
     node.forward();
     let unsent = node.submit(b"unsent");
-    node.tickets.stop();
+    node.tickets.end_all(Uncertain::Stopped);
     let stopped = Err(SubmitError::Unknown {
         session: SESSION,
         serial: 2,

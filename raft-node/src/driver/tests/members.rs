@@ -98,6 +98,49 @@ fn a_node_that_joins_waits_to_be_added_and_then_has_and_does_everything() {
     submit_all(&mut world, 3, &[4]);
 }
 
+/// Whoever asks it is told so at once, and so is whoever waits when it learns of it: nobody in the cluster
+/// answers it any more. What it has can still be looked at.
+#[test]
+fn a_node_that_was_removed_says_so_to_all_who_ask() {
+    let mut world = World::of(3);
+    world.elect();
+    submit_all(&mut world, 5, &[1, 2, 3]);
+    let leader = leader_of(&mut world);
+    let removed = leader % 3 + 1;
+    let rest: Vec<u64> = [1, 2, 3].into_iter().filter(|id| *id != removed).collect();
+    become_members(&mut world, &rest);
+    let handle = world.handle(removed);
+    let mut waits = handle.read(|journal| journal.0.len());
+    let command = handle.submit(payload("late"));
+    let read = world.until(|_| poll(&mut waits));
+    assert_eq!(read, Err(ReadError::Removed));
+    let command = outcome(&mut world, command);
+    let is_told = |error: &SubmitError| {
+        let unknown = matches!(
+            error,
+            SubmitError::Unknown {
+                why: Uncertain::Removed,
+                ..
+            }
+        );
+        unknown || *error == SubmitError::NotSent(NotSent::Removed)
+    };
+    assert!(command.as_ref().is_err_and(is_told), "{command:?}");
+    // Now it knows.
+    let mut read = handle.read(|journal| journal.0.len());
+    let command = handle.submit(payload("later"));
+    world.run(1);
+    assert_eq!(poll(&mut read), Some(Err(ReadError::Removed)));
+    let not_sent = Err(SubmitError::NotSent(NotSent::Removed));
+    assert_eq!(outcome(&mut world, command), not_sent);
+    let mut stale = handle.read_stale(|journal| journal.0.len());
+    assert_eq!(world.until(|_| poll(&mut stale)), Ok(5));
+    assert_eq!(handle.status().requests, 0);
+    // Added again in the same life, it is asked as before.
+    become_members(&mut world, &[1, 2, 3]);
+    submit_all(&mut world, 3, &[removed]);
+}
+
 #[test]
 fn a_cluster_outlives_all_who_founded_it() {
     let mut world = World::of(3);
