@@ -108,6 +108,10 @@ pub struct Settings {
     /// follower that lags by no more gets entries and needs no snapshot. Any number; choose some
     /// minutes' worth, or what weighs as much as a snapshot.
     pub snapshot_margin: u64,
+    /// Bytes of commands that [`Self::snapshot_margin`] may come to: of larger entries fewer are kept. They are
+    /// counted from one snapshot to the next, as far as this node has applied them since it started. Any
+    /// number; choose what the disk can spare.
+    pub snapshot_margin_bytes: u64,
     /// What a chunk may hold that this node makes. At least one entry, and a command of
     /// [`Self::max_payload_bytes`]. At most what all others take in, which is for the transport to say: it
     /// refuses larger ones, and a follower that is sent one falls behind.
@@ -359,6 +363,7 @@ impl Default for Settings {
             max_applying_bytes: 4 << 20,
             snapshots: None,
             snapshot_margin: 10_000,
+            snapshot_margin_bytes: 256 << 20,
             chunk_limits: ChunkLimits::default(),
         }
     }

@@ -56,7 +56,7 @@ impl Common {
         }
         self.entries.note_time(snapshot.time);
         // [F13.IS.5] It takes the place of those before it.
-        self.snapshots.keep(snapshot);
+        self.snapshots.keep(snapshot, &self.settings);
     }
 
     /// A leader offers a snapshot to this witness, which goes on from what it stands for and has
@@ -125,6 +125,7 @@ impl Common {
         };
         let holds = Holds {
             margin: self.settings.snapshot_margin,
+            crowded: self.snapshots.crowded(),
             handed_out: self.applying.handed_out(),
             kept_after,
         };

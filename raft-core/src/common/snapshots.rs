@@ -11,7 +11,7 @@ use crate::chunk::Chunk;
 use crate::hull::{SnapshotJob, SnapshotWork};
 use crate::ids::LogIndex;
 use crate::log::SnapshotMark;
-use crate::settings::SnapshotPolicy;
+use crate::settings::{Settings, SnapshotPolicy};
 use crate::snapshot::{Snapshot, SnapshotId};
 use crate::time::LogTime;
 
@@ -41,6 +41,11 @@ struct Rare {
     older: Vec<SnapshotId>,
     /// One that could not be read: it is taken again, though there is nothing new.
     doubted: Option<SnapshotId>,
+    /// How many bytes of payload lie between the ends of snapshots, of those that the margin may reach: up to
+    /// each of these, from the one before it.
+    spans: VecDeque<(LogIndex, u64)>,
+    /// Up to here nothing is kept for the margin: what follows is as many bytes as it may come to.
+    crowded: LogIndex,
     /// What the state machine is to be replaced by, before it gets any more entries.
     restore: Option<Box<Snapshot>>,
     queue: VecDeque<SnapshotJob>,
@@ -104,12 +109,14 @@ impl Snapshots {
                 receiving,
                 older,
                 doubted,
+                spans,
+                crowded: _,
                 restore,
                 queue,
             } = rare;
             let is_idle = !wanted && taking.is_none() && receiving.is_none();
             let has_none = older.is_empty() && doubted.is_none() && restore.is_none();
-            is_idle && has_none && queue.is_empty()
+            is_idle && has_none && spans.is_empty() && queue.is_empty()
         });
     }
 
@@ -226,8 +233,7 @@ impl Snapshots {
     pub(crate) fn take(&mut self, mark: SnapshotMark, time: LogTime) -> SnapshotJob {
         self.last_number = self.last_number.saturating_add(1);
         let number = self.last_number;
-        self.tried = mark.last.index;
-        self.bytes = 0;
+        self.try_at(mark.last.index);
         let rare = self.rare.needed();
         rare.wanted = false;
         rare.taking = Some(Taking {
@@ -270,7 +276,7 @@ impl Snapshots {
     }
 
     /// Counts a snapshot as stored. The one before it is kept until nobody is sent it.
-    pub(crate) fn keep(&mut self, snapshot: Snapshot) {
+    pub(crate) fn keep(&mut self, snapshot: Snapshot, settings: &Settings) {
         // [S7.18b] The newest one counts, and the one before it is let go of.
         let doubted = self.doubted();
         let newest = self.stored.as_ref().is_none_or(|stored| {
@@ -284,9 +290,9 @@ impl Snapshots {
             // The next one is due when the log has grown beyond this one, wherever it came from. (Of
             // what was applied beyond one that was received, not every byte is counted.)
             if self.tried < end_of(&snapshot) {
-                self.tried = end_of(&snapshot);
-                self.bytes = 0;
+                self.try_at(end_of(&snapshot));
             }
+            self.measure_margin(end_of(&snapshot), settings);
             let id = snapshot.id;
             let before = self
                 .stored
@@ -303,6 +309,44 @@ impl Snapshots {
         {
             self.rare.needed().older.push(snapshot.id);
         }
+    }
+
+    /// The next one is due when the log has grown beyond this entry.
+    fn try_at(&mut self, end: LogIndex) {
+        let spans = &mut self.rare.needed().spans;
+        spans.push_back((end, self.bytes));
+        // The longer ago, the less it matters where one ends and the next begins.
+        if spans.len() > MOST_SPANS {
+            let first = spans.pop_front().map_or(0, |(_, bytes)| bytes);
+            if let Some((_, bytes)) = spans.front_mut() {
+                *bytes = bytes.saturating_add(first);
+            }
+        }
+        self.tried = end;
+        self.bytes = 0;
+    }
+
+    /// Finds how far back the margin may reach from this end of the newest snapshot.
+    fn measure_margin(&mut self, end: LogIndex, settings: &Settings) {
+        let rare = self.rare.needed();
+        let mut bytes = 0_u64;
+        for (last, span) in rare.spans.iter().rev().filter(|(last, _)| *last <= end) {
+            bytes = bytes.saturating_add(*span);
+            if bytes > settings.snapshot_margin_bytes {
+                rare.crowded = *last;
+                break;
+            }
+        }
+        let (crowded, margin) = (rare.crowded, settings.snapshot_margin);
+        let reached = |last: LogIndex| last > crowded && end.distance_from(last) < margin;
+        rare.spans.retain(|(last, _)| *last > end || reached(*last));
+    }
+
+    /// Up to where nothing is kept for the margin, because of its bytes.
+    pub(crate) fn crowded(&self) -> LogIndex {
+        self.rare
+            .there()
+            .map_or(LogIndex::ZERO, |rare| rare.crowded)
     }
 
     /// Lets go of old ones that nobody is sent.
@@ -352,10 +396,12 @@ impl Snapshots {
             receiving,
             older,
             doubted,
+            spans,
+            crowded,
             restore,
             queue: _,
         } = rare.there().unwrap_or(&nothing);
-        (wanted, older, doubted, restore).hash(into);
+        (wanted, older, doubted, restore, spans, crowded).hash(into);
         let taking = taking.as_ref();
         taking.map(|taking| (&taking.mark, taking.time)).hash(into);
         if let Some(receiving) = receiving {
@@ -367,3 +413,6 @@ impl Snapshots {
 const fn end_of(snapshot: &Snapshot) -> LogIndex {
     snapshot.id.last.index
 }
+
+/// So finely is it known how many bytes the margin comes to.
+const MOST_SPANS: usize = 32;

@@ -44,7 +44,7 @@ impl Hull {
                 // [S7.5] It is durable by now, so that what it stands for may go.
                 if let Some(snapshot) = common.snapshots.on_taken(number, length, digest) {
                     let last = snapshot.id.last;
-                    common.snapshots.keep(snapshot);
+                    common.snapshots.keep(snapshot, &common.settings);
                     common.event("S7.5", EventKind::SnapshotTaken { last });
                 }
             }

@@ -34,6 +34,8 @@ pub fn judge_offer(offered: EntryId, held: Option<Term>, commit_index: LogIndex)
 pub struct Holds {
     /// How many of the latest entries that a snapshot stands for are kept, for followers that lag.
     pub margin: u64,
+    /// Up to here they are not kept: those that follow weigh enough.
+    pub crowded: LogIndex,
     /// The last entry handed to the state machine.
     pub handed_out: LogIndex,
     /// The first of the ends of snapshots on their way to followers, and of what those hold that have put
@@ -44,7 +46,8 @@ pub struct Holds {
 /// Up to where the log may be forgotten, given the end of the newest snapshot that is durable.
 pub fn forget_through(stored: LogIndex, holds: &Holds) -> LogIndex {
     // [S7.18a] Only what the snapshot stands for goes,
-    let covered = LogIndex::new(stored.get().saturating_sub(holds.margin));
+    let margin = LogIndex::new(stored.get().saturating_sub(holds.margin));
+    let covered = margin.max(holds.crowded).min(stored);
     // and only what nobody here has to read again.
     let covered = covered.min(holds.handed_out);
     holds.kept_after.map_or(covered, |kept| covered.min(kept))
@@ -95,14 +98,17 @@ mod tests {
     /// [S7.18a]
     #[test]
     fn no_more_is_forgotten_than_the_snapshot_stands_for_and_nobody_needs() {
-        let through = |stored, margin, handed_out, kept_after: Option<u64>| {
+        let beyond = |crowded, stored, margin, handed_out, kept_after: Option<u64>| {
             let holds = Holds {
                 margin,
+                crowded: LogIndex::new(crowded),
                 handed_out: LogIndex::new(handed_out),
                 kept_after: kept_after.map(LogIndex::new),
             };
             forget_through(LogIndex::new(stored), &holds).get()
         };
+        let through =
+            |stored, margin, handed_out, kept| beyond(0, stored, margin, handed_out, kept);
         assert_eq!(through(10, 0, 15, None), 10);
         assert_eq!(through(10, 3, 15, None), 7);
         assert_eq!(through(10, 11, 15, None), 0);
@@ -110,5 +116,9 @@ mod tests {
         assert_eq!(through(10, 0, 15, Some(6)), 6);
         assert_eq!(through(10, 5, 15, Some(6)), 5);
         assert_eq!(through(10, 0, 15, Some(12)), 10);
+        assert_eq!(beyond(8, 10, 3, 15, None), 8);
+        assert_eq!(beyond(6, 10, 3, 15, None), 7);
+        assert_eq!(beyond(8, 10, 3, 15, Some(5)), 5);
+        assert_eq!(beyond(12, 10, 3, 15, None), 10);
     }
 }

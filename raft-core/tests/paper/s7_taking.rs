@@ -218,6 +218,31 @@ fn of_what_it_stands_for_a_margin_is_kept() {
     assert_eq!(applied, ids_of(1, &[1, 1, 1, 1, 1, 1]));
 }
 
+/// [S7.18a] [S7.42] Large entries fill a disk as many do.
+#[test]
+fn the_margin_is_kept_as_far_as_its_bytes_go() {
+    let two = chunks(17, &[1, 1]);
+    let two: usize = two.iter().map(Chunk::payload_bytes).sum();
+    let two = two as u64;
+    // Nine snapshots of two entries each.
+    for (most, first) in [(u64::MAX, 1), (two - 1, 19), (two, 17), (2 * two, 15)] {
+        let mut node = follower(Settings {
+            snapshot_margin_bytes: most,
+            ..snapshotting(2, 100)
+        });
+        for last in (2..=18).step_by(2) {
+            let previous = id(last - 2, (last > 2).into());
+            node.receive(2, 1, append(previous, chunks(last - 1, &[1, 1]), last));
+            assert_eq!(newest(&node), Some(id(last, 1)));
+        }
+        assert_eq!(
+            node.hull.forgotten().index.next(),
+            index(first),
+            "{most} bytes"
+        );
+    }
+}
+
 /// [S7.18b]
 #[test]
 fn the_one_before_it_goes() {

@@ -84,6 +84,17 @@ pub struct Snapshots {
     pub margin: u64,
 }
 
+impl Snapshots {
+    /// [`Settings::snapshot_margin_bytes`]: in some worlds the wider margins are too heavy.
+    const fn margin_bytes(self) -> u64 {
+        if self.margin >= 10 && self.after_entries <= 5 {
+            self.margin * 20
+        } else {
+            u64::MAX
+        }
+    }
+}
+
 impl Tuning {
     /// Draws the settings of a world.
     pub(super) fn draw(lot: &mut Lot) -> Self {
@@ -177,6 +188,7 @@ impl Tuning {
                 after_bytes: snapshots.after_bytes,
             }),
             snapshot_margin: self.snapshots.map_or(0, |snapshots| snapshots.margin),
+            snapshot_margin_bytes: self.snapshots.map_or(0, Snapshots::margin_bytes),
             ..Settings::default()
         })
     }
