@@ -4,6 +4,7 @@
 //! every round founds its clusters anew, so that no log grows beyond one round.
 
 use std::error::Error;
+use std::hint::black_box;
 
 use clap::{Args, value_parser};
 
@@ -15,11 +16,13 @@ use crate::clusters::{Cluster, Digest, Failure, Shape};
 use crate::meter::{Cost, cost_of, keep_freed_memory, median};
 use crate::report::{Figure, Report};
 
+mod prices;
+
 /// What can be chosen.
 #[derive(Debug, Args)]
 pub(crate) struct CoreOptions {
-    /// Bytes of each payload (at least one: raft-rs takes an empty one for a no-op).
-    #[arg(long, default_value_t = 256, value_parser = value_parser!(u32).range(1..=1 << 20))]
+    /// Bytes of each payload. With none raft-rs is left out: it takes an empty one for a no-op.
+    #[arg(long, default_value_t = 256, value_parser = value_parser!(u32).range(0..=1 << 20))]
     payload: u32,
     /// Proposals handed in at a time, separated by commas.
     #[arg(
@@ -38,6 +41,9 @@ pub(crate) struct CoreOptions {
     /// Measure one system only, for a profiler.
     #[arg(long, value_enum)]
     only: Option<System>,
+    /// Measure Quorate alone, and say what each further follower and each byte of payload costs.
+    #[arg(long, conflicts_with_all = ["payload", "voters", "only"])]
+    prices: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
@@ -48,6 +54,8 @@ enum System {
     OmniPaxos,
     OmniPaxosBatching,
     ChunksAlone,
+    Copies,
+    SummedCopies,
 }
 
 impl System {
@@ -58,6 +66,8 @@ impl System {
         Self::OmniPaxos,
         Self::OmniPaxosBatching,
         Self::ChunksAlone,
+        Self::Copies,
+        Self::SummedCopies,
     ];
 
     const fn name(self) -> &'static str {
@@ -68,6 +78,18 @@ impl System {
             Self::OmniPaxos => "omnipaxos 0.2",
             Self::OmniPaxosBatching => "omnipaxos 0.2, batching",
             Self::ChunksAlone => "chunks alone, no protocol",
+            Self::Copies => "memcpy alone, once",
+            Self::SummedCopies => "memcpy and CRC-32C alone, once",
+        }
+    }
+
+    /// Whether it can be measured with payloads of so many bytes.
+    const fn takes(self, payload: usize) -> bool {
+        match self {
+            // An empty entry is a no-op there, which nobody proposed.
+            Self::RaftRs | Self::RaftRsTogether => payload > 0,
+            Self::Copies | Self::SummedCopies => payload > 0,
+            Self::Quorate | Self::OmniPaxos | Self::OmniPaxosBatching | Self::ChunksAlone => true,
         }
     }
 }
@@ -79,6 +101,21 @@ struct Load {
     shape: Shape,
     /// How often.
     times: usize,
+}
+
+impl Load {
+    fn of(payload: usize, voters: u64, at: usize) -> Self {
+        Self {
+            payload,
+            shape: Shape { voters, at },
+            times: times(payload, at),
+        }
+    }
+
+    /// The nanoseconds that each proposal cost.
+    fn each(&self, cost: &Cost) -> f64 {
+        cost.nanoseconds as f64 / (self.times * self.shape.at) as f64
+    }
 }
 
 /// What a proposal cost, round by round.
@@ -93,9 +130,24 @@ pub(crate) fn run(options: &CoreOptions) -> Result<Report, Box<dyn Error>> {
     keep_freed_memory();
     let mut figures = Vec::new();
     for at in &options.at {
-        figures.extend(measure(options, *at as usize)?);
+        figures.extend(if options.prices {
+            prices::measure(options.rounds, *at as usize)?
+        } else {
+            measure(options, *at as usize)?
+        });
     }
-    let notes = vec![
+    Ok(Report {
+        bench: "core",
+        notes: notes(options),
+        figures,
+    })
+}
+
+fn notes(options: &CoreOptions) -> Vec<String> {
+    if options.prices {
+        return prices::notes(options.rounds);
+    }
+    vec![
         format!(
             "{} voters in one thread, logs in memory, messages handed over; {} B payloads; \
              medians of {} alternated rounds",
@@ -110,28 +162,18 @@ pub(crate) fn run(options: &CoreOptions) -> Result<Report, Box<dyn Error>> {
         "chunks alone: copied in, summed once, written to all logs, applied by all state machines; \
          nobody asks, answers, counts or waits"
             .to_owned(),
-    ];
-    Ok(Report {
-        bench: "core",
-        notes,
-        figures,
-    })
+        MEMCPY.to_owned(),
+    ]
 }
 
 fn measure(options: &CoreOptions, at: usize) -> Result<Vec<Figure>, Failure> {
     let payload = options.payload as usize;
-    let load = Load {
-        payload,
-        shape: Shape {
-            voters: u64::from(options.voters),
-            at,
-        },
-        times: times(payload, at),
-    };
+    let load = Load::of(payload, u64::from(options.voters), at);
     let mut rounds: [Rounds; SYSTEMS] = Default::default();
     for number in 0..=options.rounds {
         for (system, rounds) in System::ALL.into_iter().zip(&mut rounds) {
-            if options.only.is_some_and(|only| only != system) {
+            let is_wanted = options.only.is_none_or(|only| only == system);
+            if !is_wanted || !system.takes(payload) {
                 continue;
             }
             let cost = round_of(system, &load)?;
@@ -153,6 +195,8 @@ fn round_of(system: System, load: &Load) -> Result<Cost, Failure> {
         System::OmniPaxos => round::<Omni<false>>(load),
         System::OmniPaxosBatching => round::<Omni<true>>(load),
         System::ChunksAlone => round::<ChunksAlone>(load),
+        System::Copies => Ok(copying(load, false)),
+        System::SummedCopies => Ok(copying(load, true)),
     }
 }
 
@@ -173,7 +217,7 @@ fn round<C: Cluster>(load: &Load) -> Result<Cost, Failure> {
     let expected = Digest {
         commands,
         bytes: commands * load.payload as u64,
-        first_bytes: commands * 7,
+        first_bytes: commands * payload.first().copied().map_or(0, u64::from),
     };
     let (seen, answered) = (cluster.digests(), cluster.answered());
     let alike = seen.iter().all(|digest| *digest == expected);
@@ -181,6 +225,24 @@ fn round<C: Cluster>(load: &Load) -> Result<Cost, Failure> {
         return Err(format!("expected {expected:?}: {seen:?}, answered {answered}").into());
     }
     Ok(cost)
+}
+
+/// Copies each payload once to where it stays, and sums it there if that is asked for.
+fn copying(load: &Load, sums: bool) -> Cost {
+    let payload = black_box(vec![7; load.payload]);
+    let mut kept = vec![1; load.times * load.shape.at * load.payload];
+    let cost = cost_of(|| {
+        let mut sum = 0;
+        for place in kept.chunks_exact_mut(load.payload) {
+            place.copy_from_slice(&payload);
+            if sums {
+                sum = crc32c::crc32c_append(sum, black_box(place));
+            }
+        }
+        black_box(sum);
+    });
+    black_box(&kept);
+    cost
 }
 
 /// Enough to measure, and little enough that rounds alternate quickly: about 8 MiB of payload.
@@ -226,10 +288,14 @@ fn figures(case: &str, rounds: [Rounds; SYSTEMS]) -> Vec<Figure> {
 impl Rounds {
     fn add(&mut self, cost: &Cost, load: &Load) {
         let proposals = (load.times * load.shape.at) as f64;
-        self.nanoseconds.push(cost.nanoseconds as f64 / proposals);
+        self.nanoseconds.push(load.each(cost));
         self.allocations.push(cost.allocations as f64 / proposals);
     }
 }
 
 /// How many systems are compared.
-const SYSTEMS: usize = 6;
+const SYSTEMS: usize = 8;
+
+/// What the rows of copies mean.
+const MEMCPY: &str = "memcpy: each payload copied once, one after the other, into memory that was \
+                      written before; with CRC-32C, summed where it then stands";
