@@ -44,9 +44,15 @@
 #![no_std]
 #![cfg_attr(
     not(test),
-    warn(
-        clippy::indexing_slicing,
+    deny(
         clippy::arithmetic_side_effects,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::string_slice,
+        clippy::todo,
+        clippy::unimplemented,
+        clippy::unreachable,
         clippy::unwrap_used
     )
 )]
