@@ -40,6 +40,7 @@ mod folder;
 mod log;
 mod platter;
 
+pub use crate::network::Wired;
 pub use broken::{Broken, Contract};
 pub use comms::{Bell, CLUSTER, Carried, CommsClause, CommsKit, CommsReport, TestNetwork};
 pub use disk::{TestDisk, TestFile};

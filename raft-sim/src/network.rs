@@ -5,9 +5,7 @@
 //! others were drawn before it. Bytes are never changed: what damages frames is found by their
 //! checksum, which is tested where frames are.
 
-use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::Waker;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -26,12 +24,16 @@ use crate::world::event::{Event, Frame};
 mod comms;
 mod dialect;
 mod fates;
+mod inbox;
 mod kinds;
+mod wired;
 
 pub(crate) use comms::SimComms;
 pub(crate) use dialect::Dialect;
 use fates::{Drawn, Fates, Storm};
+use inbox::{Arrival, Inbox};
 pub use kinds::KINDS;
+pub use wired::Wired;
 
 /// The network between all nodes. Cheap to clone; all clones are one network.
 #[derive(Clone, Debug)]
@@ -114,22 +116,6 @@ struct Passage {
     shut_until: Time,
 }
 
-/// What has arrived at a node and not been taken in yet.
-#[derive(Debug, Default)]
-struct Inbox {
-    /// Whether there is a process to take anything in.
-    open: bool,
-    events: VecDeque<Arrival>,
-    waker: Option<Waker>,
-}
-
-#[derive(Debug)]
-enum Arrival {
-    Frame(Bytes),
-    Lost(NodeId),
-    Room(NodeId, Lane),
-}
-
 /// A set of directed links.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Links(u64);
@@ -187,10 +173,7 @@ impl Network {
     ) -> SimComms {
         let mut wires = self.wires();
         if let Some(inbox) = wires.inboxes.get_mut(node) {
-            *inbox = Inbox {
-                open: true,
-                ..Inbox::default()
-            };
+            *inbox = Inbox::open();
         }
         for to in 0..wires.nodes {
             for lane in Lane::ALL {
@@ -309,7 +292,7 @@ impl Network {
     pub(crate) fn arrive(&self, frame: Frame) -> bool {
         let mut wires = self.wires();
         wires.free(frame.from, frame.to, frame.lane, frame.held);
-        wires.deliver(frame.to, Arrival::Frame(frame.bytes))
+        wires.deliver(frame.to, Arrival::Frame(frame.lane, frame.bytes))
     }
 
     /// A node believes that it lost its connection to `peer`.
@@ -451,20 +434,8 @@ impl Wires {
 
     /// Hands something to a node's process, if there is one that can take it.
     fn deliver(&mut self, to: usize, arrival: Arrival) -> bool {
-        if matches!(&arrival, Arrival::Frame(bytes) if bytes.is_empty()) {
-            return false;
-        }
-        let Some(inbox) = self.inboxes.get_mut(to) else {
-            return false;
-        };
-        if !inbox.open || inbox.events.len() >= MOST_ARRIVALS {
-            return false;
-        }
-        inbox.events.push_back(arrival);
-        if let Some(waker) = inbox.waker.take() {
-            waker.wake();
-        }
-        true
+        let inbox = self.inboxes.get_mut(to);
+        inbox.is_some_and(|inbox| inbox.put(arrival))
     }
 
     /// Gives back room in a lane, and tells the sender if it had found none.
@@ -566,6 +537,3 @@ const CONTROL_BYTES: usize = 64 << 10;
 
 /// Frames that one cut holds; what comes after is lost.
 const MOST_HELD: usize = 2_000;
-
-/// Arrivals that wait at one node (while it is paused); what comes after is lost.
-const MOST_ARRIVALS: usize = 4_000;

@@ -9,8 +9,9 @@ use raft_node::frame::FrameLimits;
 use raft_node::letter::{Letter, Packet};
 
 use super::dialect::Dialect;
+use super::inbox::Arrival;
 use super::kinds::{has_entries, kind_of};
-use super::{Arrival, Network, node_id, node_number};
+use super::{Network, node_id, node_number};
 use crate::spy::{Journal, Passing};
 use crate::trace::Recorder;
 use crate::world::event::Frame;
@@ -110,11 +111,7 @@ impl Comms<Letter> for SimComms {
             let Some(inbox) = wires.inboxes.get_mut(self.node) else {
                 return Poll::Pending;
             };
-            let Some(arrival) = inbox.events.pop_front() else {
-                match &mut inbox.waker {
-                    Some(waker) => waker.clone_from(cx.waker()),
-                    waker => *waker = Some(cx.waker().clone()),
-                }
+            let Poll::Ready(arrival) = inbox.poll_next(cx) else {
                 return Poll::Pending;
             };
             let event = match arrival {
@@ -123,7 +120,7 @@ impl Comms<Letter> for SimComms {
                     CommsEvent::ConnectionLost(peer)
                 }
                 Arrival::Room(to, lane) => CommsEvent::Room(to, lane),
-                Arrival::Frame(bytes) => match self.dialect.read(&bytes, &self.limits) {
+                Arrival::Frame(_, bytes) => match self.dialect.read(&bytes, &self.limits) {
                     Ok(Some(letter)) => {
                         if let Packet::Raft(message) = &letter.packet {
                             self.journal.taken(message);
@@ -146,6 +143,3 @@ impl Comms<Letter> for SimComms {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;
