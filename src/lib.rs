@@ -99,3 +99,8 @@ pub use raft_tokio::{
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// The code in docs/sessions.md, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/sessions.md")]
+struct SessionsPage;
