@@ -36,7 +36,7 @@ pub struct Settings {
     /// is found out as it always is, from that moment on and not before. Only while all members
     /// answer, and only with [`Self::pre_vote`]. At least one [`Self::election_timeout`]. Whoever leads
     /// decides by its own. Choose a few seconds where a process holds many groups that rest most of
-    /// the time; `None`: never.
+    /// the time; `None`: never (docs/leadership.md).
     pub quiescent_after: Option<Duration>,
     /// How long a new member that is to vote may make no progress before the change of members is
     /// given up (thesis 4.2.1). At least one [`Self::election_timeout`]; choose longer than the
