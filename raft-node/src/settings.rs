@@ -60,29 +60,49 @@ pub struct NodeSettings {
     /// node's own session, for which others wait, is sent again after this long each time. Choose
     /// more than a round trip, a sync and a batch take.
     pub forward_retry: Duration,
-    /// How long a refused command or read rests before it is tried again.
+    /// How long a refused command or read rests before it is tried again: twice as long with each
+    /// attempt, eight times at most. Any span will do; it ends with the sweep that comes after it
+    /// ([`Self::sweep_interval`]). Choose what a leader that is overloaded needs to make room, a few
+    /// batches' time: shorter, and those who try again are its load; longer, and they wait for nothing.
     pub refused_pause: Duration,
-    /// How often what is in flight is looked through for what has timed out. At least 1 ms.
+    /// How often what is in flight is looked through for what has timed out, or has rested. At least
+    /// 1 ms. Choose well below [`Self::forward_retry`] and [`Self::request_timeout`], each of which
+    /// may last so much longer; each look costs time for each request in flight, and none is
+    /// taken while there are none.
     pub sweep_interval: Duration,
-    /// How often a founder tells its news while others are missing.
+    /// How often a founder tells its news while others are missing. At least 1 ms. Choose a few round
+    /// trips: what is lost of it is said again after so long, and only a cluster's first start waits.
     pub genesis_interval: Duration,
-    /// Submissions, open sessions and reads that may be under way at this node, those forwarded
-    /// to it not counted. More are refused with
-    /// [`SubmitError::Overloaded`](crate::error::SubmitError::Overloaded).
+    /// Submissions and sessions being opened that may be under way at this node, and as many reads,
+    /// those forwarded to it not counted. At least 1. More are refused with
+    /// [`SubmitError::Overloaded`](crate::error::SubmitError::Overloaded). Choose what the cluster
+    /// answers within the time that anyone is willing to wait: beyond that a queue only grows.
     pub max_requests: usize,
-    /// Bytes of commands that may be under way at this node.
+    /// Bytes of commands that may be under way at this node. At least
+    /// [`Settings::max_payload_bytes`](raft_core::settings::Settings::max_payload_bytes). Choose what
+    /// memory can be spared: what waits for an answer is kept, to be sent again, beside
+    /// what the hull keeps of it.
     pub max_request_bytes: usize,
     /// Commands and reads forwarded to this node that may be under way; more are dropped, and
-    /// their sender tries again.
+    /// their sender tries again. At least 1, and at most as many as one letter can answer
+    /// ([`FrameLimits`](crate::frame::FrameLimits)). Choose what the other nodes may have under way
+    /// together, as far as a leader can serve it.
     pub max_forwarded: usize,
-    /// Bytes of commands in one letter to the leader.
+    /// Bytes of commands in one letter to the leader. At least 1; a single larger command goes alone.
+    /// Choose as [`Settings::max_append_bytes`](raft_core::settings::Settings::max_append_bytes).
     pub max_forward_bytes: usize,
-    /// Letters taken in before the timers and the log are looked at again.
+    /// Letters taken in before the timers and the log are looked at again. At least 1. Choose some
+    /// tens: that many are answered with one write and one message, and the time they take is
+    /// time in which no heartbeat leaves.
     pub max_letters_per_turn: usize,
-    /// Bytes of payload applied before the network, the timers and the log are looked at again.
+    /// Bytes of payload applied before the network, the timers and the log are looked at again, and of
+    /// one part of a snapshot that is taken or restored. At least 1; a single larger command is still
+    /// applied. Choose what the state machine applies in a few milliseconds, well below a
+    /// heartbeat interval.
     pub max_apply_bytes_per_turn: usize,
     /// Hull events kept for [`Driver::take_events`](crate::driver::Driver::take_events); the
-    /// oldest go first. Zero keeps none.
+    /// oldest go first. Any number will do; zero keeps none. Choose as many as one turn makes where
+    /// something takes them after each, a few hundred, and zero elsewhere.
     pub kept_events: usize,
 }
 

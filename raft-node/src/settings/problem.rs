@@ -370,6 +370,42 @@ mod tests {
         );
     }
 
+    /// Of the bounds that the settings' documentation names, to a nanosecond.
+    #[test]
+    fn the_least_span_is_allowed_and_a_shorter_one_is_not() {
+        let (least, tick) = (Duration::from_millis(1), Duration::from_nanos(1));
+        type Span = fn(&mut NodeSettings) -> &mut Duration;
+        let spans: [(&str, Span, Duration); 4] = [
+            ("sweep_interval", |all| &mut all.sweep_interval, least),
+            ("genesis_interval", |all| &mut all.genesis_interval, least),
+            ("forward_retry", |all| &mut all.forward_retry, least),
+            (
+                "request_timeout",
+                |all| &mut all.request_timeout,
+                NodeSettings::default().forward_retry,
+            ),
+        ];
+        for (name, span, least) in spans {
+            assert_eq!(named(|all| *span(all) = least), [""; 0]);
+            assert_eq!(named(|all| *span(all) = least - tick), [name]);
+        }
+        assert_eq!(named(|all| all.refused_pause = Duration::ZERO), [""; 0]);
+    }
+
+    #[test]
+    fn the_least_number_is_allowed() {
+        let all_least = |all: &mut NodeSettings| {
+            all.max_requests = 1;
+            all.max_request_bytes = all.raft.max_payload_bytes;
+            all.max_forwarded = 1;
+            all.max_forward_bytes = 1;
+            all.max_letters_per_turn = 1;
+            all.max_apply_bytes_per_turn = 1;
+            all.kept_events = 0;
+        };
+        assert_eq!(named(all_least), [""; 0]);
+    }
+
     #[test]
     fn a_command_that_is_allowed_must_be_taken_by_the_desk() {
         assert_eq!(
