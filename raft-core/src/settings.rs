@@ -538,3 +538,6 @@ pub enum SettingsProblem {
 
 /// What a log has room for, with much to spare.
 const LONGEST_LEASE: Duration = Duration::from_secs(3_600);
+
+#[cfg(test)]
+mod tests;
