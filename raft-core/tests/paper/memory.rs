@@ -10,7 +10,8 @@ use raft_core::message::{Body, Lane};
 use raft_core::settings::{Settings, SettingsProblem};
 use raft_core::states::Role;
 
-use crate::support::{Node, append, chunks, conflict, id, index, settings, setup};
+use crate::f13_receiving::snapshot;
+use crate::support::{Node, append, chunks, conflict, id, index, install, settings, setup};
 
 const BUDGET: usize = 4_096;
 
@@ -279,6 +280,53 @@ fn while_its_disk_hangs_a_follower_takes_no_more_than_fits() {
     node.sync();
     node.receive(2, 5, append(last, chunks(7, &[5; 5]), 1));
     assert_eq!(node.hull.last(), id(11, 5));
+}
+
+/// A follower whose disk hangs, when it takes no more of the log while so many parts of a snapshot wait for its
+/// store.
+fn full_beside(parts: usize) -> Node {
+    let mut setup = setup(1, 3);
+    setup.settings = Arc::new(tight());
+    let mut node = Node::with_setup(setup, Node::holding(5, &[1]).log);
+    node.settle();
+    let (snapshot, content) = snapshot(&[1; 2_000]);
+    assert!(content.len() > BUDGET);
+    node.receive(2, 5, install(1, &snapshot, 0, &[]));
+    (node.auto_store, node.auto_sync) = (false, false);
+    for (number, part) in content.chunks(1_024).take(parts).enumerate() {
+        let (number, offset) = (number as u64, number * 1_024);
+        node.receive(2, 5, install(2 + number, &snapshot, offset as u64, part));
+    }
+    loop {
+        let last = node.hull.last();
+        let next = last.index.get() + 1;
+        node.receive(2, 5, append(last, chunks(next, &[5; 5]), 0));
+        if node.hull.last() == last {
+            assert_eq!(node.drops(), [Dropped::NoRoom]);
+            return node;
+        }
+        assert!(next < 1_000, "the budget has an end");
+    }
+}
+
+/// What comes of a snapshot and what comes of the log are in one memory.
+#[test]
+fn parts_of_a_snapshot_that_wait_for_the_store_leave_entries_so_much_less() {
+    for parts in 0..=2 {
+        let mut node = full_beside(parts);
+        let (kept, last) = (node.hull.cached_bytes(), node.hull.last());
+        let all = kept + parts * 1_024;
+        assert!(
+            all > BUDGET - 400 && all <= BUDGET,
+            "{kept} bytes of entries beside {parts} parts"
+        );
+        node.auto_store = true;
+        node.settle();
+        let next = last.index.get() + 1;
+        node.receive(2, 5, append(last, chunks(next, &[5; 5]), 0));
+        let takes_more = node.hull.last() != last;
+        assert_eq!(takes_more, parts > 0, "once the store has written them");
+    }
 }
 
 #[test]
