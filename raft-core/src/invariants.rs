@@ -422,8 +422,8 @@ mod checks {
         );
         let to = leader.transferring_to();
         require!(
-            to.is_none_or(|to| leader.followers().contains_key(&to)),
-            "who is handed over to is followed: {to:?}"
+            leader.hands_over_to_whom_it_may(common),
+            "who is handed over to is followed, and may lead: {to:?}"
         );
         let tickets = leader.tickets();
         require!(

@@ -199,12 +199,6 @@ pub enum NotHandedOver {
         /// Who was to lead.
         to: NodeId,
     },
-    /// The configuration in force no longer lets it lead. This node leads on.
-    #[error("{to} may not lead any more")]
-    MayNotLead {
-        /// Who was to lead.
-        to: NodeId,
-    },
     /// This node lost leadership for another reason before the other was told to take over.
     #[error("leadership was lost before it was handed over")]
     LeadershipLost,

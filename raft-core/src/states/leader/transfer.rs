@@ -69,6 +69,14 @@ impl Leader {
         self.handover.as_ref().map(|handover| handover.to)
     }
 
+    /// Whether that one, if there is one, is followed and may lead: as when it was chosen, since no
+    /// change of members begins, goes on or is taken back while leadership is handed over.
+    #[cfg_attr(no_invariants, expect(dead_code, reason = "nothing is checked"))]
+    pub(crate) fn hands_over_to_whom_it_may(&self, common: &Common) -> bool {
+        let to = self.transferring_to();
+        to.is_none_or(|to| self.followers.contains_key(&to) && may_take_over(common, to))
+    }
+
     /// Whether that one was told to take over.
     pub(crate) fn has_told_to_take_over(&self) -> bool {
         let told = self.handover.as_ref().and_then(|handover| handover.told);
@@ -119,7 +127,7 @@ impl Leader {
         }
     }
 
-    /// Gives up handing over when its time is over or when it can't be any more. Whether it did.
+    /// Gives up handing over when its time is over. Whether it did.
     pub(super) fn check_transfer(&mut self, common: &mut Common) -> bool {
         let Some(Handover {
             to,
@@ -130,18 +138,14 @@ impl Leader {
         else {
             return false;
         };
-        let why = if !may_take_over(common, to) {
-            NotHandedOver::MayNotLead { to }
-        } else if common.now >= deadline {
-            NotHandedOver::TimedOut { to }
-        } else {
+        if common.now < deadline {
             return false;
-        };
+        }
         // [T3.10.23] It has not come about in an election timeout: lead on, and take proposals.
         self.handover = None;
         common.event("T3.10.23", EventKind::TransferEnded { to });
         if let Some(ticket) = ticket {
-            let outcome = Outcome::NotHandedOver(why);
+            let outcome = Outcome::NotHandedOver(NotHandedOver::TimedOut { to });
             common.resolved().decided(ticket, outcome);
         }
         true
