@@ -22,6 +22,7 @@ mod replay;
 mod scan;
 mod segment;
 mod spares;
+mod strangers;
 mod torn;
 
 use std::collections::VecDeque;

@@ -323,13 +323,15 @@ fn a_log_of_a_later_version_is_left_alone() {
     }
 }
 
-/// A log of two frames of one block each.
-fn two_frames(log_id: u64, first_length: usize) -> Image {
+/// A log of three frames of one block each.
+fn three_frames(log_id: u64, first_length: usize) -> Image {
     let fs = MemFs::new();
     let settings = WalSettings { log_id, ..SETTINGS };
     let (mut log, _) = run(Wal::open(fs.clone(), settings)).unwrap().unwrap();
     write(&mut log, append(1, vec![chunk(1, 1, &[first_length])]));
-    write(&mut log, append(2, vec![chunk(1, 2, &[10])]));
+    for number in 2..=3 {
+        write(&mut log, append(number, vec![chunk(1, number, &[10])]));
+    }
     fs.image()
 }
 
@@ -337,15 +339,15 @@ fn two_frames(log_id: u64, first_length: usize) -> Image {
 /// one of another log, nor one that followed another frame.
 #[test]
 fn frames_that_followed_something_else_are_strangers() {
-    let ours = two_frames(1, 10);
-    for theirs in [two_frames(2, 10), two_frames(1, 11)] {
+    let ours = three_frames(1, 10);
+    for theirs in [three_frames(2, 10), three_frames(1, 11)] {
         let mut mixed = ours.clone();
         let content = mixed.values_mut().next().unwrap();
-        content[256..].copy_from_slice(&theirs.values().next().unwrap()[256..]);
+        content[512..].copy_from_slice(&theirs.values().next().unwrap()[512..]);
         let (_, recovered) = open(&MemFs::of(mixed));
-        assert_eq!(recovered.last, LogIndex::new(1));
+        assert_eq!(recovered.last, LogIndex::new(2));
     }
-    assert_eq!(open(&MemFs::of(ours)).1.last, LogIndex::new(2));
+    assert_eq!(open(&MemFs::of(ours)).1.last, LogIndex::new(3));
 }
 
 #[test]

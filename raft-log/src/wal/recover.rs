@@ -116,6 +116,7 @@ impl<F: Fs> Folder<'_, F> {
         let mut replay = Replay::new();
         let mut expected = Expected::first(oldest, given_up);
         let mut end: Option<End> = None;
+        let mut frames: u64 = 0;
         while let Some(file) = files.peek() {
             if end
                 .as_ref()
@@ -134,6 +135,7 @@ impl<F: Fs> Folder<'_, F> {
                     Ok(frame) => {
                         replay.apply(&frame)?;
                         each(&frame);
+                        frames = frames.saturating_add(1);
                         expected.follow(&frame);
                         offset = frame.end;
                     }
@@ -147,6 +149,8 @@ impl<F: Fs> Folder<'_, F> {
                 file: file.number,
                 part: ahead.part(),
                 broken,
+                frames,
+                is_oldest: oldest == Some(file.number),
             });
             files.next();
         }
@@ -154,11 +158,15 @@ impl<F: Fs> Folder<'_, F> {
         if let Some(end) = &mut end {
             self.read_behind(end).await?;
         }
+        let rest: Vec<File> = files.collect();
+        if let Some(end) = end.as_ref().filter(|_| expected.is_first()) {
+            expected.tell_log(self.most_of(end, &rest).await?);
+        }
         Ok(ReadChain {
             replay,
             expected,
             end,
-            rest: files.collect(),
+            rest,
         })
     }
 
@@ -234,6 +242,10 @@ pub(super) struct End {
     /// All that stands in it from there on, at least.
     pub(super) part: Part,
     pub(super) broken: Break,
+    /// How many frames the chain has up to there.
+    pub(super) frames: u64,
+    /// Whether it is the oldest segment.
+    pub(super) is_oldest: bool,
 }
 
 impl End {
@@ -359,7 +371,24 @@ pub(super) fn segments(names: &[(String, u64)]) -> Vec<File> {
 }
 
 /// What broke the chain, if it was once durable.
+///
+/// # Errors
+///
+/// A segment can't be read, or nothing tells whose log this is.
 pub(super) async fn find_damage<F: Fs>(
+    folder: &Folder<'_, F>,
+    end: &End,
+    rest: &[File],
+    expected: &Expected,
+) -> Result<Option<WalError>, WalError> {
+    let damage = witnessed(folder, end, rest, expected).await?;
+    folder
+        .check_whose(end, rest, expected, damage.is_some())
+        .await?;
+    Ok(damage)
+}
+
+async fn witnessed<F: Fs>(
     folder: &Folder<'_, F>,
     end: &End,
     rest: &[File],
@@ -421,10 +450,12 @@ fn survivors(settings: WalSettings, chain: ReadChain, given_up: u64) -> Survivor
         None => given_up,
     };
     let batch = expected.batch().saturating_sub(1);
+    // Of what was cut off from its first frame on nothing is taken over.
+    let log_id = expected.log_id().filter(|_| !expected.is_first());
     let (contents, segments, configurations) = replay.finish();
     Survivors {
         settings: WalSettings {
-            log_id: expected.log_id().unwrap_or(settings.log_id),
+            log_id: log_id.unwrap_or(settings.log_id),
             ..settings
         },
         tail: Tail {

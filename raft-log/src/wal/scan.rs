@@ -10,8 +10,9 @@ use crate::error::WalError;
 /// What the next frame of the chain must say.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Expected {
-    /// The first frame that is read; whether segments before it were dropped.
-    First { dropped: bool },
+    /// The first frame that is read: whether segments before it were dropped, and which log this is, if
+    /// frames behind it tell.
+    First { dropped: bool, log_id: Option<u64> },
     /// The frame that follows another one.
     Next {
         log_id: u64,
@@ -132,12 +133,22 @@ impl Expected {
     /// `given_up`.
     pub(super) fn first(oldest: Option<u64>, given_up: u64) -> Self {
         let dropped = oldest.is_some_and(|oldest| oldest > given_up.saturating_add(1));
-        Self::First { dropped }
+        Self::First {
+            dropped,
+            log_id: None,
+        }
+    }
+
+    /// Without a first frame, this is what the others tell.
+    pub(super) fn tell_log(&mut self, told: Option<u64>) {
+        if let Self::First { log_id, .. } = self {
+            *log_id = told;
+        }
     }
 
     /// Whether it is the first of a log of which older segments were dropped.
     pub(super) const fn is_after_dropped(&self) -> bool {
-        matches!(self, Self::First { dropped: true })
+        matches!(self, Self::First { dropped: true, .. })
     }
 
     /// Goes on to what must follow this frame.
@@ -169,10 +180,10 @@ impl Expected {
         }
     }
 
-    /// Which log this is, if a frame said so.
+    /// Which log this is, if frames said so.
     pub(super) const fn log_id(&self) -> Option<u64> {
         match self {
-            Self::First { .. } => None,
+            Self::First { log_id, .. } => *log_id,
             Self::Next { log_id, .. } => Some(*log_id),
         }
     }
@@ -193,8 +204,8 @@ impl Expected {
             return Some(String::from("a frame that belongs elsewhere in a segment"));
         }
         let follows = match *self {
-            Self::First { dropped: true } => true,
-            Self::First { dropped: false } => header.batch == 1 && header.previous == 0,
+            Self::First { dropped: true, .. } => true,
+            Self::First { dropped: false, .. } => header.batch == 1 && header.previous == 0,
             Self::Next {
                 log_id,
                 batch,
@@ -317,10 +328,10 @@ pub(super) fn survivors(
         match Header::decode(part.from(offset)) {
             Ok((header, checksum)) if expected.is_due_by(&header, segment) => {
                 let frame = whole(part, offset, header, checksum);
-                next = match &frame {
-                    Ok(frame) => frame.end,
-                    Err(torn) => torn.end.unwrap_or(next),
-                };
+                // A header alone may stand where another frame was, and hide what follows that.
+                if let Ok(frame) = &frame {
+                    next = frame.end;
+                }
                 found.push(Survivor {
                     offset,
                     header,
@@ -333,6 +344,26 @@ pub(super) fn survivors(
         offset = next;
     }
     Ok(found)
+}
+
+/// The frames from `from` on of which the header can be read, of whichever log: where, and of which.
+pub(super) fn frames_of_any_log(part: &Part, from: usize, segment: u64) -> Vec<(usize, u64)> {
+    let mut found = Vec::new();
+    let mut offset = from;
+    while offset < part.end() {
+        let mut next = offset.saturating_add(MIN_BLOCK_BYTES as usize);
+        if let Ok((header, checksum)) = Header::decode(part.from(offset)) {
+            if header.segment == segment {
+                let log_id = header.log_id;
+                if let Ok(frame) = whole(part, offset, header, checksum) {
+                    next = frame.end;
+                }
+                found.push((offset, log_id));
+            }
+        }
+        offset = next;
+    }
+    found
 }
 
 fn later_version(segment: u64, version: u16) -> WalError {

@@ -33,6 +33,7 @@ fn each_damaged_place_is_named_with_its_entries() {
         segments    0000000000000001.wal  2048 bytes, no frame that follows those before
                     0000000000000002.wal  2048 bytes, no frame that follows those before
         snapshots   none
+        log id      123456789abcdef0
         identity    none
         hard state  boot 0, term 0, no vote, no promise to leaders
         begins      with the first entry of all

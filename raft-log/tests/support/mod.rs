@@ -16,6 +16,7 @@ pub mod idle;
 pub mod mem_fs;
 pub mod modelled;
 pub mod operations;
+pub mod resting;
 pub mod snapshots;
 
 use std::future::Future;
