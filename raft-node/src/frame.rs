@@ -446,7 +446,15 @@ mod kind {
 
 /// The length of a frame's header.
 pub const HEADER_BYTES: usize = 84;
-/// The version of the layout above.
+/// The version of the layout above, and of what the bodies say.
+///
+/// What it promises: a build reads the frames of its own version and refuses all others with
+/// [`FrameError::UnknownVersion`], so that no two builds misunderstand each other whose bytes differ. That
+/// begins with the first release. Until then the number was raised when it was thought of (version 2 came
+/// with the handing over of leadership), and not each time: within version 2 heartbeats have come to say
+/// whether the leader takes leave, and whoever runs builds of two commits side by side may have them
+/// misread each other. From the first release on the golden bytes of a version never change, and a test
+/// compares them with what was released.
 pub const FORMAT_VERSION: u16 = 2;
 const CHECKSUM_AT: usize = 80;
 /// Where the whole length ends, counted from the start: what [`claimed_length`] needs.

@@ -3,18 +3,16 @@
 use bytes::BytesMut;
 use proptest::prelude::*;
 use raft_core::chunk::ChunkBuilder;
-use raft_core::configuration::Configuration;
 use raft_core::ids::{EntryId, LogIndex, Term};
-use raft_core::message::{
-    AppendEntries, AppendEntriesReply, AppendVerdict, Heartbeat, InstallSnapshot,
-    InstallSnapshotReply, InstallVerdict, Removed, TimeoutNow,
-};
+use raft_core::message::AppendEntries;
 use raft_core::record::ClientHeader;
-use raft_core::snapshot::{Snapshot, SnapshotId};
 use raft_core::time::LogTime;
 
 use super::*;
-use crate::letter::{Forward, ForwardReply, ForwardedCommand, News};
+use crate::letter::{Forward, ForwardedCommand};
+use golden::packets;
+
+mod golden;
 
 fn letter(packet: Packet) -> Letter {
     Letter {
@@ -59,77 +57,6 @@ fn append(chunks: Vec<Chunk>) -> Packet {
     }))
 }
 
-fn snapshot() -> Snapshot {
-    Snapshot {
-        id: SnapshotId {
-            last: EntryId::new(Term::new(2), LogIndex::new(5)),
-            length: 300,
-            digest: 7,
-        },
-        configuration: Configuration::of_voters([peer(1)]),
-        time: LogTime::from_millis(4),
-    }
-}
-
-fn packets() -> Vec<Packet> {
-    vec![
-        Packet::Hello,
-        message(Body::Heartbeat(Heartbeat {
-            round: 5,
-            commit: LogIndex::new(300),
-            quiet: true,
-        })),
-        append(vec![]),
-        append(vec![chunk(1, &[b"a", b"bc"]), chunk(3, &[b""])]),
-        message(Body::InstallSnapshot(Box::new(InstallSnapshot {
-            request: 9,
-            snapshot: snapshot(),
-            offset: 100,
-            part: Bytes::from_static(b"ab"),
-        }))),
-        message(Body::InstallSnapshotReply(InstallSnapshotReply {
-            request: 9,
-            verdict: InstallVerdict::Stored(50),
-        })),
-        Packet::Genesis(News {
-            to: Some(peer(2)),
-            keeps: Some(Bytes::from_static(b"record")),
-            founded: true,
-            wants_answer: false,
-        }),
-        Packet::Forward(Forward {
-            commands: vec![ForwardedCommand {
-                session: 7,
-                serial: 8,
-                settled: 6,
-                payload: Bytes::from_static(b"payload"),
-            }],
-            reads: vec![1, 2],
-        }),
-        Packet::ForwardReply(ForwardReply {
-            to: peer(2),
-            boot: Boot::new(1),
-            refused: vec![(7, 8)],
-            reads: vec![(1, None), (2, Some(LogIndex::new(5)))],
-            leader: Some(NodeId::new(3)),
-        }),
-        message(Body::TimeoutNow(TimeoutNow {
-            round: 300,
-            last: EntryId::new(Term::new(2), LogIndex::new(6)),
-        })),
-        message(Body::Removed(Removed {
-            configuration: LogIndex::new(300),
-        })),
-        message(Body::AppendEntriesReply(AppendEntriesReply {
-            request: 9,
-            verdict: AppendVerdict::Lost {
-                refused: LogIndex::new(50),
-                hint: EntryId::new(Term::new(2), LogIndex::new(7)),
-            },
-        })),
-    ]
-}
-
 fn whole(letter: &Letter, codec: WireCodec) -> Bytes {
     let parts = encode(letter, codec).unwrap();
     let bytes: BytesMut = parts.iter().flatten().copied().collect();
@@ -162,84 +89,6 @@ fn chunks_are_shared_not_copied() {
     let parts = encode(&letter(append(chunks)), WireCodec::Postcard).unwrap();
     assert_eq!(parts.len(), 2);
     assert_eq!(parts[1].as_ptr(), own);
-}
-
-#[test]
-fn golden_bytes_of_version_2() {
-    let mut golden = b"QRFM".to_vec();
-    golden.extend_from_slice(&[2, 0, 1, 2]);
-    golden.extend_from_slice(&84u32.to_le_bytes());
-    golden.extend_from_slice(&[0; 8]);
-    golden.extend_from_slice(&[1, 0, 0, 0]);
-    golden.extend_from_slice(&0xc1u128.to_le_bytes());
-    golden.extend_from_slice(&1u64.to_le_bytes());
-    golden.extend_from_slice(&0x101u128.to_le_bytes());
-    golden.extend_from_slice(&4u64.to_le_bytes());
-    golden.extend_from_slice(&2u64.to_le_bytes());
-    let checksum = crc32c::crc32c(&golden);
-    golden.extend_from_slice(&checksum.to_le_bytes());
-    assert_eq!(whole(&letter(Packet::Hello), WireCodec::Postcard), golden);
-}
-
-/// The bodies' bytes, after the header (and its table): a change of any of these is a new version.
-#[test]
-fn golden_bytes_of_bodies_in_postcard() {
-    let golden: [&[u8]; 12] = [
-        &[],
-        &[1, 0x81, 2, 2, 0x82, 2, 3, 6, 5, 0xac, 2, 1],
-        &[1, 0x81, 2, 2, 0x82, 2, 3, 4, 9, 0, 0, 0],
-        &[1, 0x81, 2, 2, 0x82, 2, 3, 4, 9, 0, 0, 0],
-        &[
-            1, 0x81, 2, 2, 0x82, 2, 3, 10, 9, 2, 5, 0xac, 2, 7, 1, 1, 0, 0x81, 2, 0, 128, 0, 0, 4,
-            100, 2, b'a', b'b',
-        ],
-        &[1, 0x81, 2, 2, 0x82, 2, 3, 11, 9, 0, 50],
-        &[
-            1, 2, 0x82, 2, 1, 6, b'r', b'e', b'c', b'o', b'r', b'd', 1, 0,
-        ],
-        &[
-            1, 7, 8, 6, 7, b'p', b'a', b'y', b'l', b'o', b'a', b'd', 2, 1, 2,
-        ],
-        &[2, 0x82, 2, 1, 1, 7, 8, 2, 1, 0, 2, 1, 5, 1, 3],
-        &[1, 0x81, 2, 2, 0x82, 2, 3, 8, 0xac, 2, 2, 6],
-        &[1, 0x81, 2, 2, 0x82, 2, 3, 9, 0xac, 2],
-        &[1, 0x81, 2, 2, 0x82, 2, 3, 5, 9, 3, 50, 2, 7],
-    ];
-    for (packet, golden) in packets().into_iter().zip(golden) {
-        let chunks = chunks_of(&packet).len();
-        let parts = encode(&letter(packet), WireCodec::Postcard).unwrap();
-        assert_eq!(parts[0][HEADER_BYTES + 4 * chunks..], *golden);
-    }
-}
-
-#[cfg(feature = "bincode")]
-#[test]
-fn golden_bytes_of_bodies_in_bincode() {
-    let golden: [&[u8]; 11] = [
-        &[],
-        &[1, 251, 1, 1, 2, 251, 2, 1, 3, 6, 5, 251, 0x2c, 1, 1],
-        &[1, 251, 1, 1, 2, 251, 2, 1, 3, 4, 9, 0, 0, 0],
-        &[1, 251, 1, 1, 2, 251, 2, 1, 3, 4, 9, 0, 0, 0],
-        &[
-            1, 251, 1, 1, 2, 251, 2, 1, 3, 10, 9, 2, 5, 251, 0x2c, 1, 7, 1, 1, 0, 251, 1, 1, 0,
-            128, 0, 0, 4, 100, 2, b'a', b'b',
-        ],
-        &[1, 251, 1, 1, 2, 251, 2, 1, 3, 11, 9, 0, 50],
-        &[
-            1, 2, 251, 2, 1, 1, 6, b'r', b'e', b'c', b'o', b'r', b'd', 1, 0,
-        ],
-        &[
-            1, 7, 8, 6, 7, b'p', b'a', b'y', b'l', b'o', b'a', b'd', 2, 1, 2,
-        ],
-        &[2, 251, 2, 1, 1, 1, 7, 8, 2, 1, 0, 2, 1, 5, 1, 3],
-        &[1, 251, 1, 1, 2, 251, 2, 1, 3, 8, 251, 0x2c, 1, 2, 6],
-        &[1, 251, 1, 1, 2, 251, 2, 1, 3, 9, 251, 0x2c, 1],
-    ];
-    for (packet, golden) in packets().into_iter().zip(golden) {
-        let chunks = chunks_of(&packet).len();
-        let parts = encode(&letter(packet), WireCodec::Bincode).unwrap();
-        assert_eq!(parts[0][HEADER_BYTES + 4 * chunks..], *golden);
-    }
 }
 
 #[test]
