@@ -76,6 +76,13 @@ async fn leading(leader: &Node<Counter>, node: &Node<Counter>) -> Result<(), Box
     Ok(())
 }
 
+/// `docs/leadership.md`
+#[rustfmt::skip]
+#[expect(dead_code, reason = "to be compiled")]
+fn falling_silent(settings: &mut NodeSettings) {
+    settings.raft.quiescent_after = Some(Duration::from_secs(5)); // on all nodes
+}
+
 /// `docs/membership.md`
 #[rustfmt::skip]
 #[expect(dead_code, reason = "to be compiled")]
@@ -200,7 +207,7 @@ fn the_documents_show_what_is_compiled_here() {
             include_str!("../docs/driving-the-hull.md"),
             1,
         ),
-        ("leadership", include_str!("../docs/leadership.md"), 3),
+        ("leadership", include_str!("../docs/leadership.md"), 4),
         ("membership", include_str!("../docs/membership.md"), 2),
         ("reads", include_str!("../docs/reads.md"), 2),
         ("testing", include_str!("../docs/testing.md"), 2),
