@@ -29,7 +29,7 @@ struct Arguments {
 enum Task {
     /// How we write: sizes, names, words, and who may depend on whom.
     Tidy,
-    /// The core without std: linked into a static library and run.
+    /// The core without std, and with few crates: linked into a static library and run.
     NoStd,
     /// Historic bugs, put back one at a time: does the simulator find them?
     Museum(museum::MuseumOptions),

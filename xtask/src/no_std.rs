@@ -2,7 +2,8 @@
 //! run.
 //!
 //! A `no_std` attribute alone proves little: a dependency may bring std along. A library with its
-//! own panic handler can't be built then.
+//! own panic handler can't be built then. How many crates raft-core brings along is counted here,
+//! too.
 
 use std::path::Path;
 use std::process::Command;
@@ -10,9 +11,20 @@ use std::process::Command;
 use crate::error::TaskError;
 use crate::tree::{Tree, output};
 
-/// Builds, links and runs xtask/no_std_check.
+mod crates;
+
+/// Counts what raft-core brings along; builds, links and runs xtask/no_std_check.
 pub(crate) fn run(tree: &Tree) -> Result<bool, TaskError> {
     let folder = tree.root.join("xtask/no_std_check");
+    let below = crates::below_core(&folder.join("Cargo.toml"))?;
+    let names = below.iter().map(String::as_str).collect::<Vec<_>>();
+    let (count, names) = (names.len(), names.join(", "));
+    let most = crates::MOST;
+    if count > most {
+        println!("no-std: raft-core brings {count} crates along, of at most {most}: {names}");
+        return Ok(false);
+    }
+    println!("no-std: raft-core brings {count} crates along: {names}");
     let target = target_folder(&tree.root).join("no_std_check");
     let mut build = Command::new("cargo");
     build.args(["build", "--quiet", "--release", "--locked"]);
