@@ -4,8 +4,14 @@
 
 #[path = "hull_inputs/act.rs"]
 mod act;
+#[path = "hull_inputs/lie.rs"]
+mod lie;
 #[path = "hull_inputs/node.rs"]
 mod node;
+#[path = "hull_inputs/setup.rs"]
+mod setup;
+#[path = "hull_inputs/shelf.rs"]
+mod shelf;
 #[path = "hull_inputs/world.rs"]
 mod world;
 

@@ -2,6 +2,8 @@
 
 use arbitrary::Arbitrary;
 
+use crate::lie::Lie;
+
 /// All of one run.
 #[derive(Arbitrary, Debug)]
 pub(crate) struct Schedule {
@@ -12,16 +14,34 @@ pub(crate) struct Schedule {
 /// What stays the same during a run.
 #[derive(Arbitrary, Debug)]
 pub(crate) struct Plan {
-    /// Three hulls that hear each other; otherwise one, that hears only what is made up.
-    pub(crate) three: bool,
+    /// Three to five hulls that hear each other; otherwise one, that hears only what is made up.
+    pub(crate) several: Option<u8>,
+    /// What each takes part in at first, if the cluster is to have more than voters.
+    pub(crate) parts: Option<[Part; 5]>,
+    /// Whether the run begins with a leader that is changing the members.
+    pub(crate) changing: bool,
     /// Whether messages are made up that no hull would send.
     pub(crate) lies: bool,
-    /// Whether disk and state machine answer at once.
+    /// Whether disk, state machine and store of snapshots answer at once.
     pub(crate) eager: bool,
+    /// Whether disks may lose what was durable, and say so.
+    pub(crate) losses: bool,
     /// Whether to ask before campaigning, and to step down without a quorum.
     pub(crate) pre_vote: bool,
-    /// Bits that choose between ordinary settings and tiny ones.
-    pub(crate) tiny: u8,
+    /// Bits that choose between ordinary settings and unusual ones.
+    pub(crate) unusual: u16,
+}
+
+/// What a node takes part in when the cluster is founded.
+#[derive(Arbitrary, Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Part {
+    Voter,
+    Learner,
+    Witness,
+    /// None: it waits to be added.
+    Outsider,
+    /// None yet, and it is to be a witness.
+    WitnessOutside,
 }
 
 /// One thing that happens. `node` is taken modulo the number of nodes.
@@ -31,6 +51,8 @@ pub(crate) enum Act {
     Deliver { which: u8, again: bool },
     /// The oldest messages under way arrive, so many of them.
     DeliverMany { count: u8 },
+    /// Messages arrive and what was begun is done, in order, so many rounds.
+    Settle { rounds: u8 },
     /// The n-th message under way is lost.
     Lose { which: u8 },
     /// A message that somebody made up.
@@ -39,119 +61,63 @@ pub(crate) enum Act {
     Wait { node: u8, milliseconds: u16 },
     /// A deadline is reported, passed or not.
     DeadlinePassed { node: u8 },
-    /// The oldest writes reach the disk.
-    Sync { node: u8, count: u8 },
-    /// A load is answered, the oldest or a later one.
-    Load { node: u8, which: u8 },
-    /// The state machine is done with the oldest portion, or says so of any index.
-    Apply { node: u8, index: Option<Number> },
-    /// Proposals, by the length of their payloads.
-    Propose { node: u8, lengths: Vec<u8> },
-    /// A barrier.
-    ProposeNoOp { node: u8 },
-    /// Hand over leadership; 0 is to whoever is fit.
-    Transfer { node: u8, to: u8 },
-    /// Somebody wants something of the cluster.
-    Rouse { node: u8 },
+    /// Somebody wants something.
+    Ask { node: u8, wish: Wish },
+    /// Something that a node began comes to its end.
+    Complete { node: u8, what: Completion },
     /// A connection is lost.
     ConnectionLost { node: u8, other: u8 },
+    /// The node crashes; so many of the writes under way are on its disk, of which it then loses so
+    /// many of the latest, if disks may.
+    Restart { node: u8, kept: u8, lost: u8 },
+}
+
+/// What a driver asks of its node.
+#[derive(Arbitrary, Debug)]
+pub(crate) enum Wish {
+    /// Proposals, by the length of their payloads.
+    Propose { lengths: Vec<u8> },
+    /// A barrier.
+    ProposeNoOp,
+    /// Reads, so many at once.
+    Read { count: u8 },
+    /// Hand over leadership; 0 is to whoever is fit.
+    Transfer { to: u8 },
+    /// Other members: each node with what it is to take part in.
+    Reconfigure { members: Vec<(u8, u8)> },
+    /// Give up the change of members.
+    Cancel,
+    /// A snapshot of the state machine.
+    TakeSnapshot,
+    /// Somebody wants something of the cluster.
+    Rouse,
+}
+
+/// What comes back from disk, state machine and store of snapshots.
+#[derive(Arbitrary, Debug)]
+pub(crate) enum Completion {
+    /// The oldest writes reach the disk.
+    Sync { count: u8 },
+    /// A load is answered, the oldest or a later one.
+    Load { which: u8 },
+    /// The state machine is done with the oldest portion, or says so of any index.
+    Apply { index: Option<Number> },
+    /// The store does its oldest jobs.
+    Store { count: u8, how: Doing },
+    /// The store's answer to a job comes, the oldest or a later one.
+    Stored { which: u8 },
     /// A write or a load fails.
-    Fail { node: u8, load: bool },
-    /// The node crashes; so many of the writes under way are on its disk.
-    Restart { node: u8, kept: u8 },
+    Fail { load: bool },
 }
 
-/// A message that no hull need have sent.
-#[derive(Arbitrary, Debug)]
-pub(crate) struct Lie {
-    /// Who is said to have sent it: members, strangers, the node itself.
-    pub(crate) from: u8,
-    /// Whether sender and receiver are of another life.
-    pub(crate) other_lives: u8,
-    pub(crate) term: Number,
-    pub(crate) body: FalseBody,
-}
-
-#[derive(Arbitrary, Debug)]
-pub(crate) enum FalseBody {
-    PreVote {
-        attempt: Number,
-        last: Id,
-    },
-    PreVoteReply {
-        attempt: Number,
-        asked: Number,
-        granted: bool,
-    },
-    RequestVote {
-        last: Id,
-        transfer: bool,
-    },
-    RequestVoteReply {
-        granted: bool,
-    },
-    AppendEntries {
-        request: Number,
-        previous: Id,
-        commit: Number,
-        runs: Vec<Run>,
-    },
-    Matched {
-        request: Number,
-        index: Number,
-    },
-    /// Request, what was refused, the hint, and whether entries were lost, not only missing.
-    Conflict(Number, Number, Id, bool),
-    StaleTerm {
-        request: Number,
-    },
-    /// Round, commit index, and whether the leader takes leave.
-    Heartbeat(Number, Number, bool),
-    HeartbeatReply {
-        round: Number,
-        promise: u16,
-    },
-    TimeoutNow {
-        round: Number,
-        last: Id,
-    },
-}
-
-/// A chunk to be made up.
-#[derive(Arbitrary, Debug)]
-pub(crate) struct Run {
-    /// How far it begins after the entry before it: 0 is right after.
-    pub(crate) gap: i8,
-    pub(crate) term: Number,
-    pub(crate) time: Number,
-    pub(crate) what: What,
-}
-
-#[derive(Arbitrary, Debug)]
-pub(crate) enum What {
-    Commands {
-        count: u8,
-        length: u8,
-    },
-    NoOp,
-    Unknown {
-        kind: u8,
-        length: u8,
-    },
-    IdsOnly {
-        count: u8,
-    },
-    /// The members by id, each with what it takes part in.
-    Configuration {
-        members: Vec<(u8, u8)>,
-        outgoing: Option<Vec<(u8, u8)>>,
-    },
-}
-
-#[derive(Arbitrary, Debug)]
-pub(crate) struct Id {
-    pub(crate) term: Number,
-    pub(crate) index: Number,
+/// How the store does a job.
+#[derive(Arbitrary, Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Doing {
+    Well,
+    /// It can't be done.
+    Fails,
+    /// What is written is not what came.
+    Spoils,
 }
 
 /// A number: near one that matters, or anywhere.
