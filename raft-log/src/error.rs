@@ -4,6 +4,7 @@
 use raft_core::snapshot::SnapshotId;
 
 use crate::fs::FsError;
+use crate::settings::{Listed, SettingsProblem};
 
 /// Why a log could not be opened. Nothing was changed on disk, unless the disk itself failed while
 /// a torn tail was cut, which the next opening does again.
@@ -44,10 +45,10 @@ pub enum WalError {
         supported: u16,
     },
     /// The settings can't be used.
-    #[error("log settings: {reason}")]
+    #[error("log settings: {}", Listed(problems))]
     Settings {
-        /// Which, and why.
-        reason: &'static str,
+        /// All that is wrong with them.
+        problems: Vec<SettingsProblem>,
     },
 }
 
@@ -104,9 +105,9 @@ pub enum StoreError {
         expected: u64,
     },
     /// The settings can't be used.
-    #[error("store settings: {reason}")]
+    #[error("store settings: {}", Listed(problems))]
     Settings {
-        /// Which, and why.
-        reason: &'static str,
+        /// All that is wrong with them.
+        problems: Vec<SettingsProblem>,
     },
 }

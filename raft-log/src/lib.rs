@@ -7,6 +7,7 @@
 //! | [`async_log`] | a log of your own in two asynchronous methods, and what makes a `Log` of it |
 //! | [`store`] | snapshots in files, an implementation of [`raft_core::store::SnapshotStore`] |
 //! | [`error`] | why a log or a store could not be opened |
+//! | [`settings`] | what is wrong with settings |
 //! | `examine` | with the feature `cli`: looking into a folder, for the command line `raft-log` |
 //!
 //! `docs/log-format.md` says what every byte on disk means, and `docs/assumptions.md` what the log
@@ -35,6 +36,7 @@ pub mod examine;
 pub mod fs;
 pub mod rare;
 mod reader;
+pub mod settings;
 pub mod store;
 pub mod wal;
 
@@ -43,5 +45,6 @@ pub use error::{StoreError, WalError};
 #[cfg(unix)]
 pub use fs::std_fs::{FsSettings, RunOn, StdFs, WritePath, Writes};
 pub use fs::{Answer, Completion, Fs, FsError, Operation};
+pub use settings::SettingsProblem;
 pub use store::{FileStore, StoreSettings};
 pub use wal::{Wal, WalSettings};

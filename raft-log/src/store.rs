@@ -28,6 +28,7 @@ use raft_core::store::{SnapshotStore, StartReader, StoreJob};
 
 use crate::error::StoreError;
 use crate::fs::Fs;
+use crate::settings::{self, SettingsProblem};
 use shelf::Shelf;
 
 /// A store of snapshots in one folder.
@@ -77,7 +78,10 @@ impl<F: Fs> FileStore<F> {
         settings: StoreSettings,
         reader: &mut dyn StartReader,
     ) -> Result<(Self, Option<Snapshot>), StoreError> {
-        settings.check()?;
+        let problems = settings.validate();
+        if !problems.is_empty() {
+            return Err(StoreError::Settings { problems });
+        }
         let shelf = Shelf::open(fs, settings, reader).await?;
         let newest = shelf.newest().cloned();
         let damage = shelf.damage().cloned();
@@ -213,18 +217,19 @@ pub struct StoreSettings {
 }
 
 impl StoreSettings {
-    fn check(&self) -> Result<(), StoreError> {
-        if !format::is_block_size(self.block_bytes) {
-            return Err(StoreError::Settings {
-                reason: "block_bytes must be a power of two from 256 to 1048576",
-            });
-        }
-        if self.sync_bytes == 0 {
-            return Err(StoreError::Settings {
-                reason: "sync_bytes must be at least 1",
-            });
-        }
-        Ok(())
+    /// All that is wrong with these settings; empty when they can be used.
+    pub fn validate(&self) -> Vec<SettingsProblem> {
+        settings::problems([
+            (
+                format::is_block_size(self.block_bytes),
+                SettingsProblem::BlockBytes {
+                    block_bytes: self.block_bytes,
+                    least: format::MIN_BLOCK_BYTES,
+                    greatest: format::MAX_BLOCK_BYTES,
+                },
+            ),
+            (self.sync_bytes > 0, SettingsProblem::NoSyncBytes),
+        ])
     }
 }
 

@@ -37,6 +37,7 @@ use raft_core::snapshot::Snapshot;
 use crate::error::WalError;
 use crate::fs::{Completion, Fs, Operation};
 use crate::rare::Site;
+use crate::settings::{self, SettingsProblem};
 use commit::{Chain, Group, Stages};
 use contents::Contents;
 use damage::Note;
@@ -92,7 +93,10 @@ impl<F: Fs> Wal<F> {
     ///
     /// The folder can't be used, or holds damage that can't be lived with. See [`WalError`].
     pub async fn open(fs: F, settings: WalSettings) -> Result<(Self, Recovered), WalError> {
-        settings.check()?;
+        let problems = settings.validate();
+        if !problems.is_empty() {
+            return Err(WalError::Settings { problems });
+        }
         let survivors = recover::recover(&fs, settings).await?;
         Ok(Self::starting_from(fs, survivors))
     }
@@ -461,28 +465,27 @@ pub struct WalSettings {
 }
 
 impl WalSettings {
-    /// Whether a log can be opened with these. [`Wal::open`] asks the same.
-    ///
-    /// # Errors
-    ///
-    /// [`WalError::Settings`]: what would do.
-    pub fn check(&self) -> Result<(), WalError> {
-        if !format::is_block_size(self.block_bytes) {
-            return Err(WalError::Settings {
-                reason: "block_bytes must be a power of two from 256 to 65536",
-            });
-        }
-        if self.groups_in_flight == 0 {
-            return Err(WalError::Settings {
-                reason: "groups_in_flight must be at least one",
-            });
-        }
-        if self.segment_bytes < u64::from(self.block_bytes) {
-            return Err(WalError::Settings {
-                reason: "segment_bytes must be at least block_bytes",
-            });
-        }
-        Ok(())
+    /// All that is wrong with these settings; empty when they can be used.
+    pub fn validate(&self) -> Vec<SettingsProblem> {
+        let block_bytes = self.block_bytes;
+        settings::problems([
+            (
+                format::is_block_size(block_bytes),
+                SettingsProblem::BlockBytes {
+                    block_bytes,
+                    least: format::MIN_BLOCK_BYTES,
+                    greatest: format::MAX_BLOCK_BYTES,
+                },
+            ),
+            (self.groups_in_flight > 0, SettingsProblem::NoGroups),
+            (
+                self.segment_bytes >= u64::from(block_bytes),
+                SettingsProblem::SegmentTooShort {
+                    segment_bytes: self.segment_bytes,
+                    block_bytes,
+                },
+            ),
+        ])
     }
 
     fn groups_in_flight(&self) -> usize {

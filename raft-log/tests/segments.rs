@@ -480,3 +480,24 @@ fn settings_that_no_log_can_keep_are_refused() {
         );
     }
 }
+
+/// All at once, each with what was given and what would do.
+#[test]
+fn all_that_is_wrong_with_settings_is_told() {
+    let bad = WalSettings {
+        segment_bytes: 200,
+        groups_in_flight: 0,
+        block_bytes: 300,
+        ..SETTINGS
+    };
+    let refused = run(Wal::open(MemFs::new(), bad)).unwrap().unwrap_err();
+    let problems = bad.validate();
+    assert_eq!(problems.len(), 3);
+    assert_eq!(refused, WalError::Settings { problems });
+    assert_eq!(
+        refused.to_string(),
+        "log settings: block_bytes is 300; it must be a power of two from 256 to 65536; \
+         groups_in_flight is 0; it must be at least 1; \
+         segment_bytes is 200; it must be at least block_bytes, 300"
+    );
+}

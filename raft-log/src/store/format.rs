@@ -297,8 +297,8 @@ pub(super) const RECEIVED: &str = "snapshot-received.draft";
 const PREFIX: &str = "snapshot-";
 const CHECKSUM_BYTES: usize = 4;
 const MAGIC: [u8; 4] = *b"QRSN";
-const MIN_BLOCK_BYTES: u32 = 256;
-const MAX_BLOCK_BYTES: u32 = 1 << 20;
+pub(super) const MIN_BLOCK_BYTES: u32 = 256;
+pub(super) const MAX_BLOCK_BYTES: u32 = 1 << 20;
 /// Far more than any configuration takes.
 const MAX_CONFIGURATION_BYTES: u32 = 1 << 24;
 

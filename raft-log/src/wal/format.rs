@@ -262,7 +262,7 @@ impl Writer {
 pub(super) const HEADER_BYTES: usize = 128;
 /// Frames begin at multiples of this, whatever their block size is.
 pub(super) const MIN_BLOCK_BYTES: u32 = 256;
-const MAX_BLOCK_BYTES: u32 = 65_536;
+pub(super) const MAX_BLOCK_BYTES: u32 = 65_536;
 /// The version of the layout.
 pub(super) const FORMAT_VERSION: u16 = 1;
 const MAGIC: [u8; 4] = *b"QRWL";

@@ -188,7 +188,10 @@ impl NodeBuilder {
         let setup = self.setup()?;
         setup.check()?;
         let wal = self.wal_settings()?;
-        wal.check()?;
+        let problems = wal.validate();
+        if !problems.is_empty() {
+            return Err(WalError::Settings { problems }.into());
+        }
         let Ok(addresses) = resolve(&listen).await else {
             return Err(StartError::Unresolved { address: listen });
         };
