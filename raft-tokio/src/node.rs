@@ -36,6 +36,7 @@ use std::sync::Arc;
 
 use raft_core::configuration::Members;
 use raft_core::ids::EntryId;
+use raft_log::WritePath;
 use raft_node::codec::PayloadCodec;
 use raft_node::error::{Exit, NodeFault, ReadError, ReconfigureError};
 use raft_node::handle::Handle;
@@ -55,6 +56,8 @@ pub struct Node<A> {
     handle: Handle<AppMachine<A>>,
     codec: PayloadCodec,
     address: SocketAddr,
+    /// Nothing on a file system that was handed in.
+    writes: Option<WritePath>,
     counters: Arc<Counters>,
     driver: Option<JoinHandle<Exit>>,
     door: AbortHandle,
@@ -132,6 +135,15 @@ impl<A: App> Node<A> {
     /// Where the node listens for peers and clients.
     pub const fn local_addr(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Which way writes go to the disk, as was settled when the node opened its folder; the node also says so
+    /// then, through `tracing`. `None` on a file system of your own ([`NodeBuilder::start_on`]), which knows
+    /// that itself ([`StdFs::writes`]).
+    ///
+    /// [`StdFs::writes`]: raft_log::StdFs::writes
+    pub const fn writes(&self) -> Option<WritePath> {
+        self.writes
     }
 
     /// The node below the app's types: bytes in and out, sessions of remote clients.

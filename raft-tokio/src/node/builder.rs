@@ -167,7 +167,9 @@ impl NodeBuilder {
         };
         let (path, writes) = (folder.display(), fs.writes());
         tracing::info!(node = %self.id, folder = %path, %writes, "opened the folder");
-        self.run(start, fs, app).await
+        let mut node = self.run(start, fs, app).await?;
+        node.writes = Some(writes);
+        Ok(node)
     }
 
     /// [`Self::start`] on a file system of your own, in place of a folder; or in a folder that is used in
@@ -188,10 +190,6 @@ impl NodeBuilder {
         let setup = self.setup()?;
         setup.check()?;
         let wal = self.wal_settings()?;
-        let problems = wal.validate();
-        if !problems.is_empty() {
-            return Err(WalError::Settings { problems }.into());
-        }
         let Ok(addresses) = resolve(&listen).await else {
             return Err(StartError::Unresolved { address: listen });
         };
@@ -261,6 +259,7 @@ impl NodeBuilder {
             handle,
             codec: self.payload_codec,
             address,
+            writes: None,
             counters,
             door: door.abort_handle(),
             driver: Some(tokio::spawn(with_its_door(driver, door))),
@@ -272,11 +271,14 @@ impl NodeBuilder {
         let mut problems = self.settings.validate();
         problems.extend(self.comms.validate(&self.settings));
         problems.extend(self.service.validate(&self.settings));
-        if problems.is_empty() {
-            Ok(())
-        } else {
-            Err(StartError::Settings { problems })
+        if !problems.is_empty() {
+            return Err(StartError::Settings { problems });
         }
+        let problems = self.wal.validate();
+        if !problems.is_empty() {
+            return Err(WalError::Settings { problems }.into());
+        }
+        Ok(())
     }
 
     /// The genesis record in the folder, if there is one, and if it founded the cluster that is
@@ -505,6 +507,19 @@ mod tests {
             .start(Nothing)
             .await;
         assert_eq!(refused.err(), Some(StartError::Settings { problems }));
+        let wal = WalSettings {
+            groups_in_flight: 0,
+            ..WalSettings::default()
+        };
+        let problems = wal.validate();
+        let refused = NodeBuilder::new(1)
+            .members([(1, "127.0.0.1:0")])
+            .data_dir(&folder)
+            .wal(wal)
+            .start(Nothing)
+            .await;
+        let expected = StartError::from(WalError::Settings { problems });
+        assert_eq!(refused.err(), Some(expected));
         assert!(!folder.exists());
     }
 }
