@@ -183,6 +183,7 @@ markers! {
     SnapshotRotten: "a node started without the snapshot that its log began after",
     SnapshotFetched: "a node that had lost its snapshot was sent another",
     LogGivenUp: "a node started with nothing of its damaged log but what it had promised",
+    OtherClusterRefused: "a node refused a letter of another cluster that goes by the same names",
     OtherVersionRefused: "a letter was refused because another build wrote it",
     VoterWiped: "a node lost its disk with a vote for another on it",
     WipedRefused: "a node that had lost its disk was told that it is a stranger",

@@ -17,6 +17,7 @@ mod changes;
 mod draw;
 mod handovers;
 mod hermits;
+mod namesakes;
 mod parts;
 mod priorities;
 mod replacements;
@@ -244,6 +245,17 @@ pub enum Fault {
     CancelChange {
         /// Who is asked.
         target: Target,
+    },
+    /// Another cluster is reached at the same addresses, under the same names: letters of it come among those that
+    /// nodes here send.
+    Namesake {
+        /// For how many letters of a thousand it sends one of its own.
+        per_mille: u32,
+        /// Whether it was made of copies of these data folders, so that even the lives of its nodes are the same.
+        copied: bool,
+        /// For how long.
+        #[serde(with = "span")]
+        lasts: Duration,
     },
     /// All others believe that their connections to this node are lost, although they are not.
     FalseLoss {

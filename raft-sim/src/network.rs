@@ -26,13 +26,15 @@ mod dialect;
 mod fates;
 mod inbox;
 mod kinds;
+mod namesakes;
 mod wired;
 
 pub(crate) use comms::SimComms;
 pub(crate) use dialect::Dialect;
 use fates::{Drawn, Fates, Storm};
-use inbox::{Arrival, Inbox};
+use inbox::{Arrival, Inbox, Received};
 pub use kinds::KINDS;
+use namesakes::Namesake;
 pub use wired::Wired;
 
 /// The network between all nodes. Cheap to clone; all clones are one network.
@@ -54,6 +56,7 @@ struct Wires {
     cuts: Vec<Cut>,
     storms: Vec<Storm>,
     gags: Vec<Gag>,
+    namesakes: Vec<Namesake>,
     fates: Fates,
     /// How many frames of each kind were sent on each link: the names of their lots.
     sent: Vec<[u64; KINDS.len()]>,
@@ -145,6 +148,7 @@ impl Network {
             cuts: Vec::new(),
             storms: Vec::new(),
             gags: Vec::new(),
+            namesakes: Vec::new(),
             fates: Fates::new(plan),
             sent: vec![[0; KINDS.len()]; nodes * nodes],
             entries_sent: vec![0; nodes * nodes],
@@ -251,11 +255,21 @@ impl Network {
         self.wires().gags.push(Gag { fault, node, kind });
     }
 
+    /// Lets letters of another cluster come among those of this one, because of a fault.
+    pub(crate) fn meet_namesake(&self, fault: u32, per_mille: u32, copied: bool) {
+        self.wires().namesakes.push(Namesake {
+            fault,
+            per_mille,
+            copied,
+        });
+    }
+
     /// Ends what a fault did. What it held arrives soon, in any order.
     pub(crate) fn restore(&self, fault: u32) {
         let mut wires = self.wires();
         wires.storms.retain(|storm| storm.fault != fault);
         wires.gags.retain(|gag| gag.fault != fault);
+        wires.namesakes.retain(|one| one.fault != fault);
         let ended: Vec<Cut> = {
             let (ended, kept) = wires.cuts.drain(..).partition(|cut| cut.fault == fault);
             wires.cuts = kept;
@@ -285,6 +299,7 @@ impl Network {
         }
         let mut wires = self.wires();
         wires.gags.clear();
+        wires.namesakes.clear();
         wires.calm = true;
     }
 
@@ -292,7 +307,12 @@ impl Network {
     pub(crate) fn arrive(&self, frame: Frame) -> bool {
         let mut wires = self.wires();
         wires.free(frame.from, frame.to, frame.lane, frame.held);
-        wires.deliver(frame.to, Arrival::Frame(frame.lane, frame.bytes))
+        let received = Received {
+            lane: frame.lane,
+            foreign: frame.foreign,
+            bytes: frame.bytes,
+        };
+        wires.deliver(frame.to, Arrival::Frame(received))
     }
 
     /// A node believes that it lost its connection to `peer`.

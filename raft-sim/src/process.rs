@@ -88,6 +88,8 @@ pub(crate) struct Node<M> {
     pub(crate) wiped: bool,
     /// If it is started as another build: because of which fault, and what version that writes.
     pub(crate) build: Option<(usize, u16)>,
+    /// How many letters of another cluster its process had refused at the last look.
+    pub(crate) others_refused: u64,
     /// Whether its disk was ever made to fail.
     pub(crate) failing: bool,
     /// How long it stays down when it stops by itself.
@@ -207,6 +209,7 @@ impl<M: StateMachine> Node<M> {
             wipes: 0,
             wiped: false,
             build: None,
+            others_refused: 0,
             failing: false,
             rest: REST,
             recorder: None,

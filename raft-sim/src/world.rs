@@ -418,7 +418,15 @@ impl<'a, S: Subject> World<'a, S> {
     fn arrive(&mut self, frame: Frame) {
         let (from, to) = (frame.from, frame.to);
         let told = self.trace.is_some().then(|| frame.bytes.clone());
-        let letter = (!frame.bytes.is_empty()).then_some(frame.letter);
+        let listed = !frame.bytes.is_empty() && !frame.foreign;
+        let letter = listed.then_some(frame.letter);
+        if frame.foreign {
+            let from = node_id(from);
+            self.record_note(
+                Some(to),
+                format_args!("a letter comes from the {from} of another cluster"),
+            );
+        }
         let taken = self.network.arrive(frame);
         self.counters.frames += u64::from(taken);
         if let Some(letter) = letter {

@@ -36,7 +36,7 @@ pub struct CommsKit<F> {
 }
 
 /// Where comms under test reach each other. The repository's `tests/comms.rs` is one, for TCP on one machine through
-/// relays that can be cut.
+/// relays that can be cut; [`Wired`](crate::conformance::Wired) is one in memory.
 pub trait TestNetwork {
     /// What the comms carry.
     type Carried: Carried;

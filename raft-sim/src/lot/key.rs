@@ -109,6 +109,8 @@ pub(crate) enum Key {
     PendingReads = 65,
     /// Whether members come down to one that is stopped again and again, and when.
     Hermits = 66,
+    /// Whether letters of another cluster come among those of a world, when, and what they say.
+    Namesake = 67,
 }
 
 impl Key {

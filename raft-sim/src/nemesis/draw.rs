@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     DiskFault, Fault, FaultPlan, Loss, Occasion, Shape, Target, builds, changes, handovers,
-    hermits, priorities, replacements, rots, wipes,
+    hermits, namesakes, priorities, replacements, rots, wipes,
 };
 use crate::lot::{Key, Lot};
 use crate::network::KINDS;
@@ -67,6 +67,8 @@ pub(super) fn faults(plan: &Plan, lot: &mut Lot) -> Vec<FaultPlan> {
     priorities::draw(plan, &mut lot, &mut drawn);
     let mut lot = Key::Hermits.lot(plan.seed, &[]);
     hermits::draw(plan, &mut lot, &mut drawn);
+    let mut lot = Key::Namesake.lot(plan.seed, &[]);
+    namesakes::draw(plan, &mut lot, &mut drawn);
     drawn.retain(|fault| fault.at < plan.duration);
     drawn.sort_by_key(|fault| fault.at);
     for (number, fault) in drawn.iter_mut().enumerate() {

@@ -19,6 +19,7 @@ impl Fault {
                 spans
             }
             Self::Gag { lasts, .. }
+            | Self::Namesake { lasts, .. }
             | Self::Rate { lasts, .. }
             | Self::Pause { lasts, .. }
             | Self::Stall { lasts, .. } => vec![lasts],
@@ -65,7 +66,7 @@ impl Fault {
                 | Shape::Chain
                 | Shape::Majorities => None,
             },
-            Self::Blackout { .. } | Self::Storm { .. } => None,
+            Self::Blackout { .. } | Self::Storm { .. } | Self::Namesake { .. } => None,
         }
     }
 
@@ -90,6 +91,7 @@ impl Fault {
             | Self::DiskError { .. }
             | Self::Storm { .. }
             | Self::Gag { .. }
+            | Self::Namesake { .. }
             | Self::Rate { .. }
             | Self::Jump { .. }
             | Self::HandOver { .. }

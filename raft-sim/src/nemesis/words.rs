@@ -56,7 +56,9 @@ impl Fault {
             Self::Stall { .. } | Self::DiskError { .. } | Self::Jump { .. } | Self::Rate { .. } => {
                 self.of_machine(nodes)
             }
-            Self::Cut { .. } | Self::Gag { .. } | Self::Storm { .. } => self.of_network(nodes),
+            Self::Cut { .. } | Self::Gag { .. } | Self::Storm { .. } | Self::Namesake { .. } => {
+                self.of_network(nodes)
+            }
         }
     }
 
@@ -152,6 +154,16 @@ impl Fault {
                 let (late, lasts) = (short(*late), short(*lasts));
                 format!(
                     "{drop_per_mille} of 1000 letters are lost, others up to {late} late, for {lasts}"
+                )
+            }
+            Self::Namesake {
+                per_mille,
+                copied,
+                lasts,
+            } => {
+                let (lasts, lives) = (short(*lasts), if *copied { " and lives" } else { "" });
+                format!(
+                    "for {per_mille} of 1000 letters one comes from a cluster of the same names{lives}, for {lasts}"
                 )
             }
             _ => String::new(),

@@ -11,7 +11,8 @@ use raft_node::letter::{Letter, Packet};
 use super::dialect::Dialect;
 use super::inbox::Arrival;
 use super::kinds::{has_entries, kind_of};
-use super::{Network, node_id, node_number};
+use super::{Network, Wires, node_id, node_number};
+use crate::lot::Key;
 use crate::spy::{Journal, Passing};
 use crate::trace::Recorder;
 use crate::world::event::Frame;
@@ -40,6 +41,45 @@ impl SimComms {
             limits,
             dialect,
             journal,
+        }
+    }
+}
+
+impl SimComms {
+    /// Clusters that go by the same names send what they make of a letter that was just sent.
+    fn let_namesakes_send(&self, wires: &mut Wires, to: usize, lane: Lane, letter: &Letter) {
+        let kind = kind_of(&letter.packet);
+        let sent = wires.sent.get(self.node * wires.nodes + to);
+        let number = sent.and_then(|sent| sent.get(kind)).copied();
+        let link = wires.link_key(self.node, to);
+        for namesake in wires.namesakes.clone() {
+            let name = [
+                u64::from(namesake.fault),
+                link,
+                kind as u64,
+                number.unwrap_or(0),
+            ];
+            let mut lot = Key::Namesake.lot(wires.seed, &name);
+            let Some(theirs) = namesake.letter(letter, &mut lot) else {
+                continue;
+            };
+            let Ok(bytes) = self.dialect.write(&theirs) else {
+                wires.broken += 1;
+                continue;
+            };
+            let delay = wires.plan.delay.draw(&mut lot);
+            let frame = Frame {
+                letter: 0,
+                from: self.node,
+                to,
+                lane,
+                kind,
+                // Its own connection has other lanes.
+                held: 0,
+                foreign: true,
+                bytes,
+            };
+            wires.carry(frame, delay);
         }
     }
 }
@@ -89,20 +129,22 @@ impl Comms<Letter> for SimComms {
         let recorder = wires.recorder.as_ref();
         let record =
             |recorder: &Recorder| recorder.sent(now, node_id(self.node), to, &letter.packet);
-        let letter = recorder.map_or(0, record);
+        let recorded = recorder.map_or(0, record);
         let link = self.node * wires.nodes + number;
         if let (true, Some(sent)) = (entries, wires.entries_sent.get_mut(link)) {
             *sent += 1;
         }
         wires.send(Frame {
-            letter,
+            letter: recorded,
             from: self.node,
             to: number,
             lane,
             kind,
             held: bytes.len(),
+            foreign: false,
             bytes,
         });
+        self.let_namesakes_send(&mut wires, number, lane, &letter);
     }
 
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<CommsEvent<Letter>> {
@@ -120,9 +162,9 @@ impl Comms<Letter> for SimComms {
                     CommsEvent::ConnectionLost(peer)
                 }
                 Arrival::Room(to, lane) => CommsEvent::Room(to, lane),
-                Arrival::Frame(_, bytes) => match self.dialect.read(&bytes, &self.limits) {
+                Arrival::Frame(frame) => match self.dialect.read(&frame.bytes, &self.limits) {
                     Ok(Some(letter)) => {
-                        if let Packet::Raft(message) = &letter.packet {
+                        if let (Packet::Raft(message), false) = (&letter.packet, frame.foreign) {
                             self.journal.taken(message);
                         }
                         CommsEvent::Arrived(letter)

@@ -22,9 +22,17 @@ pub(super) struct Inbox {
 
 #[derive(Debug)]
 pub(super) enum Arrival {
-    Frame(Lane, Bytes),
+    Frame(Received),
     Lost(NodeId),
     Room(NodeId, Lane),
+}
+
+#[derive(Debug)]
+pub(super) struct Received {
+    pub(super) lane: Lane,
+    /// Whether another cluster sent it.
+    pub(super) foreign: bool,
+    pub(super) bytes: Bytes,
 }
 
 impl Inbox {
@@ -39,8 +47,8 @@ impl Inbox {
     /// Lets something wait here; whether anybody can take it in.
     pub(super) fn put(&mut self, arrival: Arrival) -> bool {
         let lane = match &arrival {
-            Arrival::Frame(_, bytes) if bytes.is_empty() => return false,
-            Arrival::Frame(lane, _) => *lane,
+            Arrival::Frame(frame) if frame.bytes.is_empty() => return false,
+            Arrival::Frame(frame) => frame.lane,
             Arrival::Lost(_) | Arrival::Room(..) => Lane::Control,
         };
         let queue = self.queues.get_mut(lane_number(lane));

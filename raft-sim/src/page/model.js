@@ -10,7 +10,7 @@ const laneOf = new Map(nodes.map((node, lane) => [node, lane]));
 
 const HEARTBEATS = new Set(["Heartbeat", "HeartbeatReply"]);
 const CLIENTS = new Set(["asked", "turned", "answered", "gave_up"]);
-const LASTING = new Set(["Cut", "Gag", "Storm", "Pause", "Slow", "Rate"]);
+const LASTING = new Set(["Cut", "Gag", "Storm", "Namesake", "Pause", "Slow", "Rate"]);
 const EACH = 128; // happenings between two kept pictures of all nodes
 
 const seconds = (nanos) => (nanos / 1e9).toFixed(6);

@@ -252,6 +252,9 @@ impl Plan {
         if let Fault::Storm { drop_per_mille, .. } = planned.fault {
             check_rate(spot, "drop_per_mille", drop_per_mille)?;
         }
+        if let Fault::Namesake { per_mille, .. } = planned.fault {
+            check_rate(spot, "per_mille", per_mille)?;
+        }
         let nodes = self.nodes.len();
         let no_such = |node: usize| spot.has(Flaw::NoSuchNode { node, nodes });
         match planned.fault.target_mut() {

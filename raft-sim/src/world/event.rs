@@ -124,6 +124,8 @@ pub(crate) struct Frame {
     pub(crate) held: usize,
     /// Its number among all letters, if somebody counts them.
     pub(crate) letter: u64,
+    /// Whether another cluster sent it.
+    pub(crate) foreign: bool,
     /// The frame.
     pub(crate) bytes: Bytes,
 }

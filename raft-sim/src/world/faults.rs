@@ -57,7 +57,10 @@ impl<S: Subject> World<'_, S> {
                 }
                 Ok(())
             }
-            Fault::Cut { .. } | Fault::Gag { .. } | Fault::Storm { .. } => {
+            Fault::Cut { .. }
+            | Fault::Gag { .. }
+            | Fault::Storm { .. }
+            | Fault::Namesake { .. } => {
                 self.strike_network(place, *planned, cause);
                 Ok(())
             }
@@ -111,6 +114,15 @@ impl<S: Subject> World<'_, S> {
             } => {
                 self.record_fault(place, None, &fault);
                 self.network.storm(number, drop_per_mille, late);
+                lasts
+            }
+            Fault::Namesake {
+                per_mille,
+                copied,
+                lasts,
+            } => {
+                self.record_fault(place, None, &fault);
+                self.network.meet_namesake(number, per_mille, copied);
                 lasts
             }
             _ => return,
@@ -175,7 +187,8 @@ impl<S: Subject> World<'_, S> {
             Fault::Blackout { .. }
             | Fault::Cut { .. }
             | Fault::Gag { .. }
-            | Fault::Storm { .. } => {}
+            | Fault::Storm { .. }
+            | Fault::Namesake { .. } => {}
         }
         Ok(())
     }

@@ -103,6 +103,12 @@ impl<S: Subject> World<'_, S> {
             return Ok(());
         };
         let local = node.clock.now();
+        let refused = node
+            .status()
+            .map_or(0, |status| status.rejected.other_cluster);
+        let before = std::mem::replace(&mut node.others_refused, refused);
+        let more = refused.saturating_sub(before);
+        self.checks.mark_times(Marker::OtherClusterRefused, more);
         if node.me.is_none() {
             node.me = node.status().and_then(|status| status.me);
         }
