@@ -58,12 +58,16 @@ impl Hull {
             return self.drop_message(from, Dropped::Stranger, "T4.2.2.16");
         }
         let Removed { configuration } = removed;
+        let was_removed = common.is_removed();
         common.configurations.on_removed(configuration);
         if !common.is_removed() {
             // It came late: this node knows of a later configuration.
             return self.drop_message(from, Dropped::StaleReply, "T4.2.2.16");
         }
-        common.event("T4.2.2.16", EventKind::Removed { configuration });
+        // Each member that was asked says so.
+        if !was_removed {
+            common.event("T4.2.2.16", EventKind::Removed { configuration });
+        }
         match &self.state {
             State::PreCandidate(_) | State::Candidate(_) => Next::Follower,
             State::Follower(_) | State::Leader(_) => Next::Stay,

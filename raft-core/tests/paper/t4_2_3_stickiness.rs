@@ -37,6 +37,17 @@ fn who_heard_no_leader_for_the_shortest_election_timeout_votes() {
     assert_eq!(node.term(), 9);
 }
 
+/// [T4.2.3.23] Where there is no pre-vote that would keep it from asking.
+#[test]
+fn who_is_no_member_makes_nobody_leave_a_leader_either() {
+    let mut node = Node::holding(5, &[1]);
+    node.hear(2, 5);
+    node.sent();
+    node.receive(9, 9, request_vote(id(9, 8)));
+    assert_eq!((node.term(), node.hull.vote()), (5, None));
+    assert_eq!(node.hull.leader(), Some(NodeId::new(2)));
+}
+
 /// [T4.2.3.23]
 #[test]
 fn a_leader_is_not_deposed_by_a_candidate() {

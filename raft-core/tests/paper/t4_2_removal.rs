@@ -9,6 +9,7 @@ use raft_core::hull::{Doubt, Outcome, Withdrawal};
 use raft_core::ids::NodeId;
 use raft_core::message::Body;
 use raft_core::states::Role;
+use raft_core::trace::{Event, EventKind};
 
 use crate::support::{
     Node, append, chunks, configuration_entry, heartbeat, heartbeat_reply, id, peer, pre_vote,
@@ -223,6 +224,18 @@ fn a_node_stops_campaigning_when_it_is_told_and_starts_again_when_it_is_added() 
     node.receive(2, 9, append(id(1, 1), entries, 0));
     node.wait(settings().election_timeout * 6);
     assert_eq!(node.hull.role(), Role::PreCandidate);
+}
+
+/// [T4.2.2.16] All members whom it asked tell it: it reports that once.
+#[test]
+fn a_node_that_is_told_by_several_that_it_was_removed_reports_it_once() {
+    let mut node = Node::holding(1, &[1]);
+    node.ask();
+    for (teller, configuration) in [(2, 7), (3, 7), (2, 9)] {
+        node.receive(teller, 1, removed(configuration));
+    }
+    let told = |event: &&Event| matches!(event.kind, EventKind::Removed { .. });
+    assert_eq!(node.events.iter().filter(told).count(), 1);
 }
 
 /// [T4.2.2.16] What its log ends with may be what it is told of: then it knows that to be committed.
