@@ -207,3 +207,11 @@ fn durability_holds_in_a_world_of_seed_177864() {
 fn liveness_holds_in_a_world_of_seed_507638() {
     holds(include_str!("kept/seed-507638.plan"));
 }
+
+/// Violates liveness, as it is: a rest begins while a write that met a stall of a disk still waits, and its
+/// leader gives up.
+#[test]
+#[should_panic(expected = "liveness")]
+fn liveness_is_owed_in_a_world_of_seed_788605() {
+    holds(include_str!("kept/seed-788605.plan"));
+}
