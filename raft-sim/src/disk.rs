@@ -52,6 +52,8 @@ struct Platter {
     busy_until: BTreeMap<String, Time>,
     /// Nothing answers before this.
     stalled_until: Time,
+    /// Until then operations wait that met a stall, whatever has become of it.
+    held_until: Time,
     /// What the next operation of its kind does.
     fault: Option<DiskFault>,
     /// Whether a sync of the folder failed since the process started: then they all do.
@@ -76,6 +78,7 @@ impl Disk {
             operations: 0,
             busy_until: BTreeMap::new(),
             stalled_until: Time::ZERO,
+            held_until: Time::ZERO,
             fault: None,
             folder_failed: false,
             calm: false,
@@ -104,6 +107,7 @@ impl Disk {
         platter.locked = false;
         platter.folder_failed = false;
         platter.busy_until.clear();
+        platter.held_until = Time::ZERO;
         let sector_bytes = platter.plan.sector_bytes;
         let unsynced = platter.folder.has_unsynced();
         platter.folder.crash(loss, sector_bytes, lot);
@@ -114,6 +118,12 @@ impl Disk {
     pub(crate) fn stall(&self, until: Time) {
         let mut platter = self.platter();
         platter.stalled_until = platter.stalled_until.max(until);
+    }
+
+    /// Whether operations wait for the end of a stall.
+    pub(crate) fn holds(&self) -> bool {
+        let platter = self.platter();
+        platter.held_until > platter.schedule.now()
     }
 
     /// Lets the next operation of a kind fail.
@@ -158,6 +168,7 @@ impl Disk {
     pub(crate) fn done(&self, done: &Done) -> Option<Time> {
         let mut platter = self.platter();
         if platter.stalled_until > platter.schedule.now() {
+            platter.held_until = platter.stalled_until;
             return Some(platter.stalled_until);
         }
         if platter.epoch == done.epoch {

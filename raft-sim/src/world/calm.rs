@@ -83,6 +83,7 @@ impl<S: Subject> World<'_, S> {
                 node.hull().is_some_and(|hull| {
                     (hull.term(), hull.leader()) == (leader.term(), Some(leader.me().id))
                         && hull.durable_index() == hull.last().index
+                        && !node.disk.holds()
                 })
             })
         })

@@ -81,6 +81,8 @@ impl<S: Subject> World<'_, S> {
         let lasts = self.plan.ending.rest;
         let leader = self.leader_of_all();
         let before = self.sent_so_far();
+        // A stall that began before may still cost a node the lead.
+        let holds = self.nodes.iter().any(|node| node.disk.holds());
         let Some(healing) = &mut self.healing else {
             return false;
         };
@@ -88,7 +90,7 @@ impl<S: Subject> World<'_, S> {
         if healing.rests.left == 0 || settled > now.after(lasts + lasts) {
             return true;
         }
-        let Some(leader) = leader.filter(|_| settled <= now) else {
+        let Some(leader) = leader.filter(|_| settled <= now && !holds) else {
             return false;
         };
         healing.rests.left -= 1;
