@@ -48,7 +48,7 @@ fn open(disk: TestDisk, durability: Durability) -> Result<Opened, Box<dyn Error>
 fn kit(durability: Durability) -> LogKit<impl Fn(TestDisk) -> Result<Opened, Box<dyn Error>>> {
     LogKit::new(move |disk| open(disk, durability))
         .samples(1)
-        .points(16)
+        .points(24)
 }
 
 #[test]

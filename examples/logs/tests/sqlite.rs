@@ -37,6 +37,16 @@ fn kills() -> Result<(), Broken> {
     Ok(())
 }
 
+/// Writes are begun while others are under way. The disk is a real one: that its answers come late, which this
+/// part of the kit is for where it has the disk, is not in it.
+#[test]
+fn kills_while_several_writes_are_under_way() -> Result<(), Broken> {
+    let report = LogKit::new(open).points(2).late_answers()?;
+    println!("{report}");
+    assert!(report.openings > 20, "nothing was tried");
+    Ok(())
+}
+
 /// Three commands at the beginning of the log.
 fn commands() -> Vec<Chunk> {
     let mut builder = ChunkBuilder::new();
