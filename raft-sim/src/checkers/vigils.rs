@@ -207,7 +207,7 @@ impl Vigil {
     }
 
     fn take(&mut self, talk: &Talk, is: Stand) {
-        if let Says::Removed { configuration } = talk.says {
+        if let Says::Removed { configuration, .. } = talk.says {
             self.removed_by = self.removed_by.max(configuration);
         }
         if talk.term != is.term {

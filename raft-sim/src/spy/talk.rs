@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use raft_core::chunk::Chunk;
-use raft_core::ids::{EntryId, LogIndex, NodeId, Term};
+use raft_core::ids::{EntryId, Incarnation, LogIndex, NodeId, Term};
 use raft_core::message::{AppendVerdict, Body, InstallVerdict, Message};
 
 /// A message as a spy remembers it.
@@ -56,6 +56,7 @@ impl Talk {
             },
             Body::Removed(removed) => Says::Removed {
                 configuration: removed.configuration,
+                by: message.from.incarnation,
             },
             Body::InstallSnapshot(install) => Says::Install {
                 last: install.snapshot.id.last,
@@ -138,6 +139,8 @@ pub enum Says {
     Removed {
         /// Since this committed configuration.
         configuration: LogIndex,
+        /// The life of its sender: of another than the member's nothing is believed.
+        by: Incarnation,
     },
     /// A part of a snapshot.
     Install {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use raft_core::hull::Hull;
-use raft_core::ids::{Boot, EntryId, LogIndex, NodeId, Term};
+use raft_core::ids::{Boot, EntryId, Incarnation, LogIndex, NodeId, Peer, Term};
 use raft_core::log::BatchNumber;
 use raft_core::states::Role;
 use raft_core::time::Time;
@@ -120,7 +120,7 @@ impl Ear {
         let was_cut = self.cut;
         for passing in step.passings {
             match passing {
-                Passing::Taken(talk) => self.take(talk, now),
+                Passing::Taken(talk) => self.take(talk, hull, now),
                 // Who campaigns without asking before waits for its timeout whatever is lost.
                 Passing::ConnectionLost(node) if hull.settings().pre_vote => {
                     self.cut |= self.word.is_some_and(|(leader, _)| leader == *node);
@@ -150,7 +150,7 @@ impl Ear {
         self.quiet = is.quiet;
     }
 
-    fn take(&mut self, talk: &Talk, now: Time) {
+    fn take(&mut self, talk: &Talk, hull: &Hull, now: Time) {
         match talk.says {
             Says::RequestVoteReply { granted: false }
             | Says::PreVoteReply { granted: false, .. } => {
@@ -159,7 +159,7 @@ impl Ear {
             Says::PreVoteReply { asked, .. } if asked == self.term.next() => {
                 self.would_grant.add(talk.peer);
             }
-            Says::Removed { configuration } => {
+            Says::Removed { configuration, by } if believes(hull, talk.peer, by) => {
                 self.removed_by = self.removed_by.max(configuration);
             }
             _ => {}
@@ -210,4 +210,9 @@ impl Ear {
         let round = self.heard.get(&node).and_then(|heard| heard.round);
         round.map_or(0, |(round, _)| round)
     }
+}
+
+/// Whether a node believes this life of another what it says of its removal: a member's, that is.
+fn believes(hull: &Hull, node: NodeId, life: Incarnation) -> bool {
+    hull.configuration().admits(Peer::new(node, life))
 }

@@ -1,6 +1,6 @@
 //! Hand-made courses of one node among three.
 
-use raft_core::ids::{EntryId, Term};
+use raft_core::ids::{EntryId, Incarnation, Term};
 
 use super::*;
 use crate::checkers::timers::plain;
@@ -297,6 +297,7 @@ fn a_follower_that_slept_for_long_waits_from_when_it_wakes() {
 fn who_may_not_lead_or_lacks_something_need_not_campaign() {
     let removed = Says::Removed {
         configuration: LogIndex::new(4),
+        by: Incarnation::new(1),
     };
     let by = |index| EntryId::new(Term::new(5), LogIndex::new(index));
     let mut tale = Tale::new();
