@@ -37,8 +37,9 @@ pub(super) struct Spares {
     clearing: Option<Stages>,
     /// None could be made; not tried again until a segment was made without.
     gave_up: bool,
-    /// Segments that go, and those among them that become spares.
-    dropping: Option<(Vec<u64>, Stages)>,
+    /// The segment that goes now, and whether it becomes a spare; and those that go after it.
+    dropping: Option<(Option<u64>, Stages)>,
+    to_drop: VecDeque<(Option<u64>, [Vec<Task>; 2])>,
 }
 
 impl Spares {
@@ -53,6 +54,7 @@ impl Spares {
             clearing: None,
             gave_up: false,
             dropping: None,
+            to_drop: VecDeque::new(),
         }
     }
 
@@ -103,29 +105,29 @@ impl Spares {
         fs: &F,
         unneeded: impl Iterator<Item = Unneeded>,
     ) {
-        let mut kept = Vec::new();
-        let mut stages = Vec::new();
         for segment in unneeded {
-            let there = self.ready.len().saturating_add(self.coming());
-            let room = there.saturating_add(kept.len()) < self.most;
+            let room = self.ready.len().saturating_add(self.coming()) < self.most;
             let from = segment::name(segment.number);
-            stages.push(vec![if room && segment.length == Some(self.length) {
-                let number = self.next_number();
-                kept.push(number);
-                let to = name(number);
-                (
-                    "keep a segment to write it anew",
-                    Operation::Rename { from, to },
-                )
-            } else {
-                ("remove a segment", Operation::Remove { name: from })
-            }]);
+            let kept = (room && segment.length == Some(self.length)).then(|| self.next_number());
+            let go = match kept {
+                Some(number) => {
+                    let to = name(number);
+                    let keep = Operation::Rename { from, to };
+                    ("keep a segment to write it anew", keep)
+                }
+                None => ("remove a segment", Operation::Remove { name: from }),
+            };
             // Before it is written to: a crash must not bring back the segment it was.
-            stages.push(vec![("sync the folder", Operation::SyncFolder)]);
+            let sync = ("sync the folder", Operation::SyncFolder);
+            self.to_drop.push_back((kept, [vec![go], vec![sync]]));
         }
-        if !stages.is_empty() {
-            self.dropping = Some((kept, Stages::start(fs, stages)));
-        }
+        self.drop_next(fs);
+    }
+
+    /// Begins to let the next segment go. Whoever waits for a spare waits for no more than that one.
+    fn drop_next<F: Fs>(&mut self, fs: &F) {
+        let next = self.to_drop.pop_front();
+        self.dropping = next.map(|(kept, stages)| (kept, Stages::start(fs, stages)));
     }
 
     /// Goes on with what is under way. Whether something is over that may have been waited for.
@@ -151,20 +153,23 @@ impl Spares {
                 is_cleared = true;
             }
         }
-        if let Some((kept, stages)) = &mut self.dropping {
-            if let Poll::Ready(result) = stages.poll(fs, cx) {
-                result?;
-                self.ready.extend(kept.drain(..));
-                self.dropping = None;
-            }
+        while let Some((kept, stages)) = &mut self.dropping {
+            let Poll::Ready(result) = stages.poll(fs, cx) else {
+                break;
+            };
+            result?;
+            self.ready.extend(kept.take());
+            self.drop_next(fs);
         }
         Ok(is_cleared || self.ready.len() > before)
     }
 
     /// How many will be ready by and by.
     fn coming(&self) -> usize {
-        let kept = self.dropping.as_ref().map_or(0, |(kept, _)| kept.len());
-        kept.saturating_add(usize::from(self.making.is_some()))
+        let now = self.dropping.iter().filter(|(kept, _)| kept.is_some());
+        let later = self.to_drop.iter().filter(|(kept, _)| kept.is_some());
+        let dropped = now.count().saturating_add(later.count());
+        dropped.saturating_add(usize::from(self.making.is_some()))
     }
 
     fn next_number(&mut self) -> u64 {
