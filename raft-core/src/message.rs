@@ -318,7 +318,15 @@ impl Body {
         match self {
             Self::PreVote(_) | Self::RequestVote(_) => true,
             Self::HeartbeatReply(reply) => reply.round.is_none(),
-            _ => false,
+            Self::PreVoteReply(_)
+            | Self::RequestVoteReply(_)
+            | Self::AppendEntries(_)
+            | Self::AppendEntriesReply(_)
+            | Self::InstallSnapshot(_)
+            | Self::InstallSnapshotReply(_)
+            | Self::Heartbeat(_)
+            | Self::TimeoutNow(_)
+            | Self::Removed(_) => false,
         }
     }
 

@@ -73,8 +73,8 @@ pub struct CommsSettings {
     /// How long the other machine may confirm nothing of what was sent, or of the system's own questions
     /// on a connection without traffic, before the connection is given up and made anew. So long at most,
     /// and a bit more than `longest_backoff`, nodes need to find each other again after a network that was
-    /// cut without a word is whole. From 1 ms to 32,767 s. On Linux and Android; elsewhere it is for idle connections only, and
-    /// the system decides about others.
+    /// cut without a word is whole. From 1 ms to 32,767 s. On Linux and Android; elsewhere it is for idle
+    /// connections only, and the system decides about others.
     pub gone_after: Duration,
     /// How long to wait after a first failure to connect; doubled with each further one.
     pub first_backoff: Duration,

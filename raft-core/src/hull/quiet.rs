@@ -42,19 +42,16 @@ impl Hull {
     /// Wakes a leader for any message. A follower is woken by its leader's word, as its timer is
     /// restarted; by others only when they look for a leader: it looks after its own first.
     pub(super) fn rouse_by(&mut self, body: &Body) {
-        match &self.state {
+        let is_wanted = match &self.state {
             // An answer to its own word is no news, however late or often; one to nobody's is a call.
             State::Leader(_) => {
-                if !matches!(body, Body::HeartbeatReply(reply) if reply.round.is_some()) {
-                    self.rouse();
-                }
+                !matches!(body, Body::HeartbeatReply(reply) if reply.round.is_some())
             }
-            State::Follower(_) => {
-                if body.seeks_leader() {
-                    self.rouse();
-                }
-            }
-            State::PreCandidate(_) | State::Candidate(_) => {}
+            State::Follower(_) => body.seeks_leader(),
+            State::PreCandidate(_) | State::Candidate(_) => false,
+        };
+        if is_wanted {
+            self.rouse();
         }
     }
 

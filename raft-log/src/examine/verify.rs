@@ -12,7 +12,7 @@ use crate::wal::look::{Ending, State};
 /// Reads every frame of a log and every block of its snapshots, checks each checksum, and says what is
 /// not as it was written: file, offset, what, and which entries stood there at most.
 ///
-/// A torn tail, as a crash leaves it, is no damage, and is told; so does a file look that was cut short where
+/// A torn tail, as a crash leaves it, is no damage, and is told. A file that was cut short looks the same where
 /// nothing calls more of it durable. Zeros between frames carry nothing, and segments that were set aside
 /// belong to the log no more: neither is checked.
 ///

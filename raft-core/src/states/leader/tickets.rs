@@ -38,7 +38,6 @@ impl Tickets {
         self.bytes
     }
 
-    /// Gives back the memory of what is empty.
     /// Whether the bytes are those of all that is open, which is looked at while that is little.
     #[cfg_attr(no_invariants, expect(dead_code, reason = "nothing is checked"))]
     pub(crate) fn is_counted_right(&self) -> bool {
@@ -46,6 +45,7 @@ impl Tickets {
         self.batches.len() > A_FEW || bytes.fold(0, usize::saturating_add) == self.bytes
     }
 
+    /// Gives back the memory of what is empty.
     pub(crate) fn give_back(&mut self) {
         give_back(&mut self.batches);
     }
