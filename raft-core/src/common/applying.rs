@@ -31,7 +31,7 @@ struct UnderWay {
 }
 
 /// What entries weigh.
-#[derive(Clone, Copy, Hash, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 struct Weight {
     /// Their payloads.
     payloads: usize,
@@ -52,6 +52,11 @@ impl Weight {
             weight.pinned = weight.pinned.saturating_add(pinned);
         }
         weight
+    }
+
+    const fn add(&mut self, other: &Self) {
+        self.payloads = self.payloads.saturating_add(other.payloads);
+        self.pinned = self.pinned.saturating_add(other.pinned);
     }
 }
 
@@ -113,8 +118,7 @@ impl Applying {
         let handed_out = self.handed_out;
         let now = self.under_way.needed();
         now.portions.push_back((handed_out, weight));
-        now.weight.payloads = now.weight.payloads.saturating_add(weight.payloads);
-        now.weight.pinned = now.weight.pinned.saturating_add(weight.pinned);
+        now.weight.add(&weight);
         now.loaded.retain(|chunk| chunk.last_index() > handed_out);
         weight.payloads
     }
@@ -162,6 +166,37 @@ impl Applying {
         }
     }
 
+    /// Whether the portions are in order, and their weight is that of all of them, unless they are so many
+    /// that to weigh them anew would cost more than all else.
+    #[cfg_attr(no_invariants, expect(dead_code, reason = "nothing is checked"))]
+    pub(crate) fn is_counted_right(&self) -> bool {
+        let Some(now) = self.under_way.there() else {
+            return true;
+        };
+        if now.portions.len() > A_FEW {
+            return true;
+        }
+        let ends = now.portions.iter().map(|(last, _)| *last);
+        let bounds = core::iter::once(self.applied).chain(ends);
+        let in_order = bounds.is_sorted_by(|one, next| one < next)
+            && now
+                .portions
+                .back()
+                .is_none_or(|(last, _)| *last <= self.handed_out);
+        let mut weight = Weight::default();
+        for (_, portion) in &now.portions {
+            weight.add(portion);
+        }
+        in_order && weight == now.weight
+    }
+
+    /// Counts one byte more than there is.
+    #[cfg(test)]
+    pub(crate) fn miscount(&mut self) {
+        let now = self.under_way.needed();
+        now.weight.pinned = now.weight.pinned.saturating_add(1);
+    }
+
     /// Gives back the memory of what is empty.
     pub(crate) fn give_back(&mut self) {
         self.under_way.give_back(|now| {
@@ -185,3 +220,6 @@ impl Applying {
         }
     }
 }
+
+/// So many portions are weighed anew after every step.
+const A_FEW: usize = 8;

@@ -20,6 +20,7 @@ use crate::time::LogTime;
 ///
 /// - `stored` is the newest one that is durable in the driver's store; `Rare::older` are those before
 ///   it that may still be on their way to a follower.
+/// - The ends of `Rare::spans` ascend, as far as what was tried last; they are few.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Snapshots {
     stored: Option<Box<Snapshot>>,
@@ -342,11 +343,28 @@ impl Snapshots {
         rare.spans.retain(|(last, _)| *last > end || reached(*last));
     }
 
+    /// Whether what lies between snapshots is known in order, and as finely as it may be.
+    #[cfg_attr(no_invariants, expect(dead_code, reason = "nothing is checked"))]
+    pub(crate) fn is_counted_right(&self) -> bool {
+        let Some(rare) = self.rare.there() else {
+            return true;
+        };
+        let ends = rare.spans.iter().map(|(last, _)| *last);
+        let ends = core::iter::once(rare.crowded).chain(ends);
+        rare.spans.len() <= MOST_SPANS && ends.chain([self.tried]).is_sorted()
+    }
+
     /// Up to where nothing is kept for the margin, because of its bytes.
     pub(crate) fn crowded(&self) -> LogIndex {
         self.rare
             .there()
             .map_or(LogIndex::ZERO, |rare| rare.crowded)
+    }
+
+    /// Finds no room for what nobody tried to take.
+    #[cfg(test)]
+    pub(crate) fn miscount(&mut self) {
+        self.rare.needed().crowded = self.tried.next();
     }
 
     /// Lets go of old ones that nobody is sent.
@@ -416,3 +434,67 @@ const fn end_of(snapshot: &Snapshot) -> LogIndex {
 
 /// So finely is it known how many bytes the margin comes to.
 const MOST_SPANS: usize = 32;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::configuration::Configuration;
+    use crate::ids::{EntryId, Term};
+
+    const BYTES: u64 = 10;
+
+    fn end(index: u64) -> SnapshotMark {
+        SnapshotMark {
+            last: EntryId::new(Term::new(1), LogIndex::new(index)),
+            configuration: Configuration::default(),
+        }
+    }
+
+    /// Takes and stores one after these entries, of so many bytes each.
+    fn take(snapshots: &mut Snapshots, ends: impl Iterator<Item = u64>, settings: &Settings) {
+        for index in ends {
+            snapshots.bytes = BYTES;
+            let job = snapshots.take(end(index), LogTime::ZERO);
+            let snapshot = snapshots.on_taken(job.number, 1, index).unwrap();
+            snapshots.keep(snapshot, settings);
+            assert!(snapshots.is_counted_right(), "{snapshots:?}");
+        }
+    }
+
+    fn bytes_known(snapshots: &Snapshots) -> u64 {
+        let rare = snapshots.rare.there().unwrap();
+        rare.spans.iter().map(|(_, bytes)| bytes).sum()
+    }
+
+    /// What lies longest behind is told less finely; no byte of it is lost.
+    #[test]
+    fn of_many_snapshots_all_bytes_are_counted() {
+        let settings = Settings::default();
+        let mut snapshots = Snapshots::new(None);
+        let many = 3 * MOST_SPANS as u64;
+        take(&mut snapshots, 1..=many, &settings);
+        assert_eq!(bytes_known(&snapshots), many * BYTES);
+        assert_eq!(snapshots.crowded(), LogIndex::ZERO);
+        let narrow = Settings {
+            snapshot_margin_bytes: 4 * BYTES,
+            ..settings
+        };
+        take(&mut snapshots, many + 1..=many + 1, &narrow);
+        assert_eq!(snapshots.crowded(), LogIndex::new(many - 3));
+        assert_eq!(bytes_known(&snapshots), 4 * BYTES);
+    }
+
+    /// A follower may need entries that the margin has no room for: they go when it has them.
+    #[test]
+    #[should_panic = "assertion"]
+    fn what_the_margin_has_no_room_for_is_known_until_it_is_forgotten() {
+        let settings = Settings {
+            snapshot_margin_bytes: BYTES - 1,
+            ..Settings::default()
+        };
+        let mut snapshots = Snapshots::new(None);
+        take(&mut snapshots, 3..=3, &settings);
+        snapshots.give_back();
+        assert_eq!(snapshots.crowded(), LogIndex::new(3));
+    }
+}

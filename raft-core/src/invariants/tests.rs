@@ -204,6 +204,14 @@ fn memory_that_is_counted_wrong_is_an_offence() {
 }
 
 #[test]
+fn what_is_handed_out_or_lies_between_snapshots_counted_wrong_is_an_offence() {
+    let told = broken(&applied(), |common| common.applying.miscount());
+    assert!(told.contains("what is handed out"), "{told}");
+    let told = broken(&applied(), |common| common.snapshots.miscount());
+    assert!(told.contains("between snapshots"), "{told}");
+}
+
+#[test]
 fn a_configuration_beyond_the_log_is_an_offence() {
     let mut hull = applied();
     let mut builder = ChunkBuilder::new();
