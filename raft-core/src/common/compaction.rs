@@ -135,6 +135,7 @@ impl Common {
                 self.forget_through(last);
             }
         }
+        self.snapshots.forgot_through(self.entries.snapshot().index);
         self.snapshots.forget_old(|id| sent.contains(&id));
     }
 }
