@@ -83,15 +83,24 @@ impl Tickets {
         }
     }
 
-    /// Ends everything that somebody here waits for, since the node stops or was removed.
+    /// Ends everything that somebody here waits for, since the node stops or was removed. One that was removed
+    /// goes on with what is on its way here all the same: what is committed is applied here, and what became
+    /// of the rest that it appended comes back from its hull.
     pub(crate) fn end_all(&mut self, why: Uncertain) {
         for ask in self.own.take_all_waiting() {
             self.outcomes.push((ask, Err(unsent(why))));
         }
         for slot in 0..self.slab.slots() {
             let key = self.slab.key_at(slot);
-            let asked = |key: &Key| self.request(*key).is_some_and(Request::is_asked);
-            if let Some(key) = key.filter(asked) {
+            let is_over = |request: &Request| match why {
+                Uncertain::Removed => !matches!(request.state, State::Proposed | State::Committed),
+                Uncertain::TimedOut | Uncertain::Stopped | Uncertain::Skipped => true,
+            };
+            let ends = |key: &Key| {
+                let request = self.request(*key);
+                request.is_some_and(|request| request.is_asked() && is_over(request))
+            };
+            if let Some(key) = key.filter(ends) {
                 self.end_overdue(key, why);
             }
         }
