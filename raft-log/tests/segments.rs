@@ -94,6 +94,38 @@ fn segments_go_in_order_whatever_else_is_let_go_of_meanwhile() {
     assert_eq!(open(&fs.crash(Crash::LoseAll)).1.last, LogIndex::new(5));
 }
 
+/// Nor for one of them that will be written anew, behind many that go: those of an earlier life are none.
+#[test]
+#[should_panic = "all were waited for"]
+fn a_write_does_not_wait_for_segments_that_go() {
+    let (fs, log) = five_segments();
+    drop(log);
+    let (mut log, _) = open_with(&fs.crash(Crash::KeepAll), WITH_SPARES);
+    for number in 6..=7 {
+        write(&mut log, append(number, vec![chunk(1, number, &[1_500])]));
+    }
+    settle(&mut log);
+    let fs = log.fs().clone();
+    write(&mut log, compaction(8, 6));
+    fs.hold();
+    // The first has the spare that there is.
+    for (number, index) in [(9, 8), (10, 9)] {
+        log.begin(append(number, vec![chunk(1, index, &[1_500])]));
+        while poll(&mut log).is_pending() {
+            fs.release();
+        }
+    }
+    let left = names(&fs);
+    let oldest = &left[0];
+    assert!(
+        oldest.as_str() < "0000000000000006.wal",
+        "all were waited for: {left:?}"
+    );
+    fs.unhold();
+    settle(&mut log);
+    assert_eq!(open(&fs.crash(Crash::LoseAll)).1.last, LogIndex::new(9));
+}
+
 #[test]
 fn segments_go_only_when_the_snapshot_for_them_is_durable_and_nobody_asks_for_them() {
     let (fs, mut log) = five_segments();
