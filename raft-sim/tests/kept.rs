@@ -228,3 +228,10 @@ fn answers_hold_in_a_world_of_seed_844967() {
 fn leader_transfer_holds_in_a_world_of_seed_974172() {
     holds(include_str!("kept/seed-974172.plan"));
 }
+
+/// Violated it once more: the spare was the last of many segments that went, for those before it were of an earlier
+/// life, whose lengths are not known.
+#[test]
+fn leader_transfer_holds_in_another_world_of_seed_974172() {
+    holds(include_str!("kept/seed-974172-2.plan"));
+}

@@ -39,7 +39,7 @@ pub(super) struct Spares {
     gave_up: bool,
     /// The segment that goes now, and whether it becomes a spare; and those that go after it.
     dropping: Option<(Option<u64>, Stages)>,
-    to_drop: VecDeque<(Option<u64>, [Vec<Task>; 2])>,
+    to_drop: VecDeque<Unneeded>,
 }
 
 impl Spares {
@@ -105,7 +105,14 @@ impl Spares {
         fs: &F,
         unneeded: impl Iterator<Item = Unneeded>,
     ) {
-        for segment in unneeded {
+        self.to_drop.extend(unneeded);
+        self.drop_next(fs);
+    }
+
+    /// Begins to let the next segment go. Only now it is settled what becomes of it, so that nobody waits for
+    /// a spare behind others that go.
+    fn drop_next<F: Fs>(&mut self, fs: &F) {
+        self.dropping = self.to_drop.pop_front().map(|segment| {
             let room = self.ready.len().saturating_add(self.coming()) < self.most;
             let from = segment::name(segment.number);
             let kept = (room && segment.length == Some(self.length)).then(|| self.next_number());
@@ -119,15 +126,8 @@ impl Spares {
             };
             // Before it is written to: a crash must not bring back the segment it was.
             let sync = ("sync the folder", Operation::SyncFolder);
-            self.to_drop.push_back((kept, [vec![go], vec![sync]]));
-        }
-        self.drop_next(fs);
-    }
-
-    /// Begins to let the next segment go. Whoever waits for a spare waits for no more than that one.
-    fn drop_next<F: Fs>(&mut self, fs: &F) {
-        let next = self.to_drop.pop_front();
-        self.dropping = next.map(|(kept, stages)| (kept, Stages::start(fs, stages)));
+            (kept, Stages::start(fs, [vec![go], vec![sync]]))
+        });
     }
 
     /// Goes on with what is under way. Whether something is over that may have been waited for.
@@ -164,12 +164,13 @@ impl Spares {
         Ok(is_cleared || self.ready.len() > before)
     }
 
-    /// How many will be ready by and by.
+    /// How many are on their way.
     fn coming(&self) -> usize {
-        let now = self.dropping.iter().filter(|(kept, _)| kept.is_some());
-        let later = self.to_drop.iter().filter(|(kept, _)| kept.is_some());
-        let dropped = now.count().saturating_add(later.count());
-        dropped.saturating_add(usize::from(self.making.is_some()))
+        let kept = self
+            .dropping
+            .as_ref()
+            .is_some_and(|(kept, _)| kept.is_some());
+        usize::from(kept).saturating_add(usize::from(self.making.is_some()))
     }
 
     fn next_number(&mut self) -> u64 {
