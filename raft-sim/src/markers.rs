@@ -184,6 +184,7 @@ markers! {
     SnapshotFetched: "a node that had lost its snapshot was sent another",
     LogGivenUp: "a node started with nothing of its damaged log but what it had promised",
     OtherClusterRefused: "a node refused a letter of another cluster that goes by the same names",
+    LeaderSetOtherwise: "a node was elected leader of others that have other settings than its own",
     OtherVersionRefused: "a letter was refused because another build wrote it",
     VoterWiped: "a node lost its disk with a vote for another on it",
     WipedRefused: "a node that had lost its disk was told that it is a stranger",

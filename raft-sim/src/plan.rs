@@ -243,6 +243,7 @@ impl Plan {
         }
         plan.lease(&mut Key::Leases.lot(seed, &[]));
         if swarm.faults {
+            plan.tuning.differ = Key::Differ.lot(seed, &[]).chance(120);
             priorities::draw(&mut plan, &mut Key::Priorities.lot(seed, &[]));
             plan.faults = nemesis::draw(&plan);
             plan.steady_clocks();
@@ -500,9 +501,25 @@ mod tests {
     fn every_plan_has_settings_that_can_be_used() {
         for seed in 0..500 {
             let plan = Plan::draw(seed, &Swarm::default());
-            assert_eq!(plan.tuning.settings().validate(), Vec::new(), "seed {seed}");
+            for start in 0..4 {
+                let own = plan.tuning.of_start(seed, start % 2, start);
+                assert_eq!(own.settings().validate(), Vec::new(), "seed {seed}");
+            }
             assert!((1..=7).contains(&plan.nodes.len()));
         }
+    }
+
+    #[test]
+    fn in_one_world_in_eight_each_start_has_settings_of_its_own() {
+        let plans = (0..1_000).map(|seed| Plan::draw(seed, &Swarm::default()));
+        let differs = |plan: &Plan| {
+            let starts = (0..20).map(|start| plan.tuning.of_start(plan.seed, 1, start));
+            let others: Vec<Tuning> = starts.filter(|own| *own != plan.tuning).collect();
+            assert_eq!(plan.tuning.differ, !others.is_empty());
+            others.len() > 10
+        };
+        let worlds = plans.filter(differs).count();
+        assert!((80..170).contains(&worlds), "{worlds}");
     }
 
     #[test]

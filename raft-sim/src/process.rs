@@ -32,7 +32,7 @@ use crate::network::{Dialect, Network, SimComms, node_id};
 use crate::node_log::{
     LogMaker, NodeLog, NotOpened, Opening, OpeningAll, open_in_memory, open_wal, with_store,
 };
-use crate::plan::Plan;
+use crate::plan::{Plan, Tuning};
 use crate::rare::Rare;
 use crate::script::print;
 use crate::spy::{Journal, SpyLog, SpyMachine, SpyStore, Watched};
@@ -231,7 +231,7 @@ impl<M: StateMachine> Node<M> {
         let groups = Key::Groups.lot(plan.seed, &name).pick(1, &[1, 2, 4]);
         self.groups = self.groups.max(groups as usize);
         let settings = WalSettings {
-            segment_bytes: plan.tuning.segment_bytes,
+            segment_bytes: self.tuning(plan).segment_bytes,
             spare_segments: Key::Spares.lot(plan.seed, &name).pick(2, &[0, 1]),
             groups_in_flight: groups,
             block_bytes: plan.tuning.limits.block_bytes,
@@ -460,6 +460,11 @@ impl<M: StateMachine> Node<M> {
         )
     }
 
+    /// The settings of this start.
+    fn tuning(&self, plan: &Plan) -> Tuning {
+        plan.tuning.of_start(plan.seed, self.key, self.starts)
+    }
+
     fn setup(&self, plan: &Plan, payload_codec: PayloadCodec) -> NodeSetup {
         let joins = self.joins(plan);
         // Who joins asks them all: who is a member by then is not known.
@@ -483,7 +488,7 @@ impl<M: StateMachine> Node<M> {
             witnesses,
             settings: NodeSettings {
                 kept_events: self.kept_events,
-                ..plan.tuning.node_settings()
+                ..self.tuning(plan).node_settings()
             },
             payload_codec,
             seed: lot.number(),

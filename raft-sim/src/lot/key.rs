@@ -111,6 +111,8 @@ pub(crate) enum Key {
     Hermits = 66,
     /// Whether letters of another cluster come among those of a world, when, and what they say.
     Namesake = 67,
+    /// Whether processes draw settings of their own in a plan, and which.
+    Differ = 68,
 }
 
 impl Key {

@@ -7,7 +7,7 @@ use raft_node::session::SessionLimits;
 use raft_node::settings::NodeSettings;
 use serde::{Deserialize, Serialize};
 
-use crate::lot::Lot;
+use crate::lot::{Key, Lot};
 use crate::plan::{LeasePlan, Limits, span};
 
 /// What a plan tunes of [`Settings`], and of the log; the rest stays as it is by default.
@@ -70,6 +70,10 @@ pub struct Tuning {
     /// Limits that are rarely met unless they are small.
     #[serde(default)]
     pub limits: Limits,
+    /// Whether each process draws settings of its own, with every start, where nodes need not agree: as if they
+    /// were set anew node by node.
+    #[serde(default)]
+    pub differ: bool,
 }
 
 /// When nodes take snapshots by themselves, and what they keep of the log.
@@ -85,6 +89,14 @@ pub struct Snapshots {
 }
 
 impl Snapshots {
+    fn draw(lot: &mut Lot) -> Self {
+        Self {
+            after_entries: lot.pick(2, &[5, 20, 100]),
+            after_bytes: lot.pick(1 << 20, &[50, 1_000, 1 << 20]),
+            margin: lot.pick(0, &[0, 1, 10, 50]),
+        }
+    }
+
     /// [`Settings::snapshot_margin_bytes`]: in some worlds the wider margins are too heavy.
     const fn margin_bytes(self) -> u64 {
         if self.margin >= 10 && self.after_entries <= 5 {
@@ -135,7 +147,36 @@ impl Tuning {
             lease: None,
             snapshots: None,
             limits: Limits::default(),
+            differ: false,
         }
+    }
+
+    /// These settings as one start of a node (by its key) has them. What others count on stays as it is: spans
+    /// of time, limits of sessions and of what is sent in one piece.
+    pub(crate) fn of_start(&self, seed: u64, key: u64, start: u64) -> Self {
+        if !self.differ {
+            return *self;
+        }
+        let lot = &mut Key::Differ.lot(seed, &[key, start]);
+        let own = Self::draw(lot);
+        let snapshots = lot.chance(700).then(|| Snapshots::draw(lot));
+        let mut tuning = Self {
+            resend_after: self.heartbeat_interval * lot.between(1, 4) as u32,
+            max_writes_in_flight: own.max_writes_in_flight,
+            max_cached_bytes: own.max_cached_bytes.min(self.max_memory_bytes),
+            max_applying_bytes: own.max_applying_bytes,
+            segment_bytes: own.segment_bytes,
+            snapshots: self.snapshots.and(snapshots),
+            ..*self
+        };
+        // Where there is no memory to spare, all of it is shared out.
+        if self.max_memory_bytes == usual_memory() {
+            tuning.max_appends_in_flight = own.max_appends_in_flight;
+            tuning.max_append_bytes = own.max_append_bytes;
+            tuning.max_bytes_in_flight = own.max_bytes_in_flight;
+            tuning.send_parts();
+        }
+        tuning
     }
 
     /// Has nodes take snapshots in some worlds.
@@ -143,16 +184,18 @@ impl Tuning {
         if !lot.chance(SNAPSHOTS) {
             return;
         }
-        self.snapshots = Some(Snapshots {
-            after_entries: lot.pick(2, &[5, 20, 100]),
-            after_bytes: lot.pick(1 << 20, &[50, 1_000, 1 << 20]),
-            margin: lot.pick(0, &[0, 1, 10, 50]),
-        });
+        self.snapshots = Some(Snapshots::draw(lot));
         self.limits.store_block_bytes = lot.pick(256, &[256, 512, 16 << 10]);
         self.limits.store_sync_bytes = lot.pick(512, &[1, 512, 8 << 20]);
-        // A letter a byte would take longer than the world lasts.
-        self.max_append_bytes = self.max_append_bytes.max(LEAST_PART);
-        self.max_bytes_in_flight = self.max_bytes_in_flight.max(LEAST_PART);
+        self.send_parts();
+    }
+
+    /// Where there are snapshots, a letter a byte would take longer than the world lasts.
+    fn send_parts(&mut self) {
+        if self.snapshots.is_some() {
+            self.max_append_bytes = self.max_append_bytes.max(LEAST_PART);
+            self.max_bytes_in_flight = self.max_bytes_in_flight.max(LEAST_PART);
+        }
     }
 
     /// Has sessions end soon in some worlds.

@@ -245,7 +245,7 @@ pub(super) fn even(delay: Delay) -> Delay {
 }
 
 /// What is calm, field by field.
-const FIELDS: [fn(&mut Plan); 36] = [
+const FIELDS: [fn(&mut Plan); 37] = [
     |plan| plan.network.drop_per_mille = 0,
     |plan| plan.network.double_per_mille = 0,
     |plan| plan.network.straggle_per_mille = 0,
@@ -284,6 +284,7 @@ const FIELDS: [fn(&mut Plan); 36] = [
             .for_each(|node| node.priority = priority);
         plan.tuning.hand_over_after = None;
     },
+    |plan| plan.tuning.differ = false,
     |plan| plan.tuning.quiescent_after = None,
     |plan| plan.tuning.lease = None,
     |plan| {

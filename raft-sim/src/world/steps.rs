@@ -140,6 +140,9 @@ impl<S: Subject> World<'_, S> {
         let elected =
             after.role == Role::Leader && before.is_none_or(|before| before.role != Role::Leader);
         self.counters.elections += u64::from(elected);
+        if elected {
+            self.mark_leader_of_others(number);
+        }
         if self.trace.is_some() {
             self.tell(Some(number), format_args!("is {after}"));
         }
@@ -147,6 +150,15 @@ impl<S: Subject> World<'_, S> {
             self.give_occasions(number, before, after);
         }
         Ok(())
+    }
+
+    fn mark_leader_of_others(&mut self, number: usize) {
+        let settings = |node: &Node<S::Machine>| node.hull().map(Hull::settings).cloned();
+        let own = self.nodes.get(number).and_then(settings);
+        let mut others = self.nodes.iter().filter_map(settings);
+        if self.plan.tuning.differ && others.any(|other| Some(&other) != own.as_ref()) {
+            self.checks.mark(Marker::LeaderSetOtherwise);
+        }
     }
 
     /// A node has a hull: its cluster is founded, and it takes itself for one of its members.
