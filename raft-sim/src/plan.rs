@@ -193,11 +193,7 @@ impl Plan {
         let mut lot = Key::Plan.lot(seed, &[]);
         let cast = Cast::draw(seed, swarm, &mut lot);
         let (families, count, changes) = (cast.families, cast.count, cast.changes);
-        let mut tuning = Tuning::draw(&mut lot);
-        tuning.tighten_memory(&mut Key::Memory.lot(seed, &[]));
-        tuning.limits = Limits::draw(seed, swarm.custom);
-        tuning.draw_snapshots(&mut Key::Snapshots.lot(seed, &[]));
-        tuning.draw_idle_time(&mut Key::IdleSessions.lot(seed, &[]));
+        let tuning = Tuning::of_world(seed, swarm, &mut lot);
         let network = NetworkPlan::draw(&mut lot, families, tuning.election_timeout);
         let disk = DiskPlan::draw(&mut lot, families, tuning.election_timeout);
         let mut nodes = (0..count)
@@ -243,7 +239,6 @@ impl Plan {
         }
         plan.lease(&mut Key::Leases.lot(seed, &[]));
         if swarm.faults {
-            plan.tuning.differ = Key::Differ.lot(seed, &[]).chance(120);
             priorities::draw(&mut plan, &mut Key::Priorities.lot(seed, &[]));
             plan.faults = nemesis::draw(&plan);
             plan.steady_clocks();
@@ -296,6 +291,7 @@ impl Plan {
         self.disk.calm = Some(sync);
         self.disk.other_most = Duration::from_micros(1);
         self.disk.slow = None;
+        self.tuning.differ = false;
         for node in &mut self.nodes {
             *node = NodePlan {
                 number: node.number,

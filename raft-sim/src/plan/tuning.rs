@@ -8,7 +8,7 @@ use raft_node::settings::NodeSettings;
 use serde::{Deserialize, Serialize};
 
 use crate::lot::{Key, Lot};
-use crate::plan::{LeasePlan, Limits, span};
+use crate::plan::{LeasePlan, Limits, Swarm, span};
 
 /// What a plan tunes of [`Settings`], and of the log; the rest stays as it is by default.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -109,7 +109,18 @@ impl Snapshots {
 
 impl Tuning {
     /// Draws the settings of a world.
-    pub(super) fn draw(lot: &mut Lot) -> Self {
+    pub(super) fn of_world(seed: u64, swarm: &Swarm, lot: &mut Lot) -> Self {
+        let mut tuning = Self::draw(lot);
+        tuning.tighten_memory(&mut Key::Memory.lot(seed, &[]));
+        tuning.limits = Limits::draw(seed, swarm.custom);
+        tuning.draw_snapshots(&mut Key::Snapshots.lot(seed, &[]));
+        tuning.draw_idle_time(&mut Key::IdleSessions.lot(seed, &[]));
+        tuning.differ = swarm.faults && Key::Differ.lot(seed, &[]).chance(120);
+        tuning
+    }
+
+    /// Draws what is not rare.
+    fn draw(lot: &mut Lot) -> Self {
         let election_timeout =
             lot.span_of_any_scale(Duration::from_millis(200), Duration::from_millis(3_000));
         let heartbeat_interval = election_timeout / lot.pick(3, &[3, 4, 5, 8]);
@@ -180,7 +191,7 @@ impl Tuning {
     }
 
     /// Has nodes take snapshots in some worlds.
-    pub(super) fn draw_snapshots(&mut self, lot: &mut Lot) {
+    fn draw_snapshots(&mut self, lot: &mut Lot) {
         if !lot.chance(SNAPSHOTS) {
             return;
         }
@@ -199,7 +210,7 @@ impl Tuning {
     }
 
     /// Has sessions end soon in some worlds.
-    pub(super) fn draw_idle_time(&mut self, lot: &mut Lot) {
+    fn draw_idle_time(&mut self, lot: &mut Lot) {
         if lot.chance(250) {
             let longer =
                 lot.span_of_any_scale(Duration::from_millis(2), Duration::from_millis(5_000));
@@ -257,7 +268,7 @@ impl Tuning {
     }
 
     /// Leaves no more memory than the other limits need, in some worlds.
-    pub(super) fn tighten_memory(&mut self, lot: &mut Lot) {
+    fn tighten_memory(&mut self, lot: &mut Lot) {
         if lot.chance(150) {
             let least = self.max_bytes_in_flight.max(1_000);
             self.max_cached_bytes = self.max_cached_bytes.min(least);

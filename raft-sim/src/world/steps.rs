@@ -153,7 +153,7 @@ impl<S: Subject> World<'_, S> {
     }
 
     fn mark_leader_of_others(&mut self, number: usize) {
-        let settings = |node: &Node<S::Machine>| node.hull().map(Hull::settings).cloned();
+        let settings = |node: &Node<S::Machine>| node.hull().map(Hull::settings).copied();
         let own = self.nodes.get(number).and_then(settings);
         let mut others = self.nodes.iter().filter_map(settings);
         if self.plan.tuning.differ && others.any(|other| Some(&other) != own.as_ref()) {
