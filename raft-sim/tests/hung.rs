@@ -36,6 +36,7 @@ fn plan(seed: u64, nodes: u8, hung: u8) -> Plan {
     let mut plan = Plan::draw(seed, &swarm);
     let delay = Duration::from_millis(5);
     plan.network.delay = Delay::Even(delay, delay);
+    plan.network.redial_per_mille = 0;
     plan.disk.sync = Delay::Even(delay, delay);
     plan.disk.other_most = Duration::from_micros(1);
     plan.disk.slow = None;
@@ -84,9 +85,9 @@ fn slowness(target: Target, lasts: Duration) -> Vec<(Duration, Fault)> {
     let part = Duration::from_millis(20);
     let held_up = Fault::Cut {
         shape: Shape::Isolate(target),
-        lasts,
+        lasts: part,
         held: true,
-        flap: Some(part),
+        flap: None,
     };
     let late = Fault::Slow {
         target,
@@ -97,13 +98,14 @@ fn slowness(target: Target, lasts: Duration) -> Vec<(Duration, Fault)> {
         target,
         lasts: part * 2,
     };
-    let stalls = (0..)
-        .map(|count| part * 3 * count)
-        .take_while(|at| *at < lasts);
-    [(Duration::ZERO, held_up), (Duration::ZERO, late)]
-        .into_iter()
-        .chain(stalls.map(|at| (at, stall)))
-        .collect()
+    let every = |span: Duration| {
+        let times = (0..).map(move |count| span * count);
+        times.take_while(move |at| *at < lasts)
+    };
+    let held_up = every(part * 2).map(|at| (at, held_up));
+    let stalls = every(part * 3).map(|at| (at, stall));
+    let late = [(Duration::ZERO, late)].into_iter();
+    late.chain(held_up).chain(stalls).collect()
 }
 
 /// Runs a world with these faults, each so long after somebody begins to hang.
