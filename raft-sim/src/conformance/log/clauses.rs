@@ -8,6 +8,7 @@ use raft_core::ids::LogIndex;
 use raft_core::log::{Log, LogError};
 
 use super::crashes::expect_no_failure;
+use super::faults::is_final;
 use super::life::{self, Life, after};
 use super::workload::{self, Draft, chunk, plain};
 use super::{Broken, Clause, LogKit, Opened, Report, judge};
@@ -184,7 +185,7 @@ fn refuses<L: Log>(life: &mut Life<L>, draft: &Draft, clause: Clause) -> Result<
     let number = life.begun() + 1;
     life.log.begin(draft.write(number));
     let found = match life.answer() {
-        Some(Err(LogError::Impossible { .. })) => return Ok(()),
+        Some(Err(error @ LogError::Impossible { .. })) => return is_final(life, &error),
         Some(other) => format!("to {} it answers {other:?}", draft.shown()),
         None => format!("to {} it answers nothing", draft.shown()),
     };

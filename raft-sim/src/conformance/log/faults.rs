@@ -65,7 +65,7 @@ where
 }
 
 /// The same error ever after, and nothing is tried again.
-fn is_final<L: Log>(life: &mut Life<L>, error: &LogError) -> Result<(), Broken> {
+pub(super) fn is_final<L: Log>(life: &mut Life<L>, error: &LogError) -> Result<(), Broken> {
     let before = life.disk.started();
     let mut cx = Context::from_waker(Waker::noop());
     for round in 0..5 {
