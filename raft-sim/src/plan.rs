@@ -499,7 +499,9 @@ mod tests {
             let plan = Plan::draw(seed, &Swarm::default());
             for start in 0..4 {
                 let own = plan.tuning.of_start(seed, start % 2, start);
-                assert_eq!(own.settings().validate(), Vec::new(), "seed {seed}");
+                let (settings, frames) = (own.node_settings(), own.limits.frames());
+                let problems = [settings.validate(), frames.validate(&settings)].concat();
+                assert_eq!(problems, Vec::new(), "seed {seed}");
             }
             assert!((1..=7).contains(&plan.nodes.len()));
         }

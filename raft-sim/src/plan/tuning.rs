@@ -86,23 +86,22 @@ pub struct Snapshots {
     pub after_bytes: u64,
     /// [`Settings::snapshot_margin`].
     pub margin: u64,
+    /// [`Settings::snapshot_margin_bytes`]; `None`: as many as there are.
+    #[serde(default)]
+    pub margin_bytes: Option<u64>,
 }
 
 impl Snapshots {
     fn draw(lot: &mut Lot) -> Self {
+        let after_entries = lot.pick(2, &[5, 20, 100]);
+        let after_bytes = lot.pick(1 << 20, &[50, 1_000, 1 << 20]);
+        let margin = lot.pick(0, &[0, 1, 10, 50]);
         Self {
-            after_entries: lot.pick(2, &[5, 20, 100]),
-            after_bytes: lot.pick(1 << 20, &[50, 1_000, 1 << 20]),
-            margin: lot.pick(0, &[0, 1, 10, 50]),
-        }
-    }
-
-    /// [`Settings::snapshot_margin_bytes`]: in some worlds the wider margins are too heavy.
-    const fn margin_bytes(self) -> u64 {
-        if self.margin >= 10 && self.after_entries <= 5 {
-            self.margin * 20
-        } else {
-            u64::MAX
+            after_entries,
+            after_bytes,
+            margin,
+            // In some worlds the wider margins are too heavy.
+            margin_bytes: (margin >= 10 && after_entries <= 5).then_some(margin * 20),
         }
     }
 }
@@ -162,8 +161,8 @@ impl Tuning {
         }
     }
 
-    /// These settings as one start of a node (by its key) has them. What others count on stays as it is: spans
-    /// of time, limits of sessions and of what is sent in one piece.
+    /// These settings as one start of a node (by its key) has them. What others count on stays as it is: how
+    /// long they wait for each other, and the limits of sessions, of payloads and of chunks.
     pub(crate) fn of_start(&self, seed: u64, key: u64, start: u64) -> Self {
         if !self.differ {
             return *self;
@@ -242,7 +241,9 @@ impl Tuning {
                 after_bytes: snapshots.after_bytes,
             }),
             snapshot_margin: self.snapshots.map_or(0, |snapshots| snapshots.margin),
-            snapshot_margin_bytes: self.snapshots.map_or(0, Snapshots::margin_bytes),
+            snapshot_margin_bytes: self
+                .snapshots
+                .map_or(0, |snapshots| snapshots.margin_bytes.unwrap_or(u64::MAX)),
             ..Settings::default()
         })
     }

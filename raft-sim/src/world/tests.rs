@@ -53,6 +53,7 @@ fn what_is_kept_in_memory_outlives_a_blackout() {
         after_entries: 10,
         after_bytes: 1 << 20,
         margin: 0,
+        margin_bytes: None,
     });
     plan.ending.blackout = Some(Loss::All);
     let outcome = run_plan(plan);
