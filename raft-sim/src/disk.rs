@@ -168,7 +168,9 @@ impl Disk {
     pub(crate) fn done(&self, done: &Done) -> Option<Time> {
         let mut platter = self.platter();
         if platter.stalled_until > platter.schedule.now() {
-            platter.held_until = platter.stalled_until;
+            if platter.epoch == done.epoch {
+                platter.held_until = platter.stalled_until;
+            }
             return Some(platter.stalled_until);
         }
         if platter.epoch == done.epoch {

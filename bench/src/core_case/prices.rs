@@ -16,7 +16,8 @@ pub(super) fn measure(rounds: u32, at: usize) -> Result<Vec<Figure>, Failure> {
     let copies = PAYLOADS.map(|payload| (System::Copies, Load::of(payload, 3, at)));
     let summed = PAYLOADS.map(|payload| (System::SummedCopies, Load::of(payload, 3, at)));
     let [mut by_voters, mut by_payload, mut copied, mut both] =
-        [(); 4].map(|()| vec![Rounds::new(); 3]);
+        [VOTERS.len(), PAYLOADS.len(), PAYLOADS.len(), PAYLOADS.len()]
+            .map(|count| vec![Rounds::new(); count]);
     let mut empty = [Rounds::new()];
     for number in 0..=rounds {
         // The first round warms up the process.

@@ -93,7 +93,7 @@ impl Node {
             panic!("broken invariant: {broken}");
         }
         let EntryId { term, index } = self.committed;
-        // What a snapshot stands for is looked at when it is restored.
+        // What a snapshot stands for is looked at when it is restored, where nobody lies.
         if index >= self.hull.forgotten().index {
             let present = self.hull.term_at(index);
             assert_eq!(present, Some(term), "committed entries stay");

@@ -27,7 +27,7 @@ impl Cast {
             1 => 3,
             several => usize::from(several),
         };
-        // Somebody must be able to lead, and it is the first unless that one is alone with lies.
+        // Somebody must be able to lead, and it is the first unless that one is alone with what is made up.
         let leads = if hulls == 1 && !is_only { 1 } else { 0 };
         parts[leads] = Part::Voter;
         let parts = parts.into_iter().take(count).collect();

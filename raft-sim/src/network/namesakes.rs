@@ -8,7 +8,6 @@ use raft_core::chunk::{Chunk, ChunkBuilder};
 use raft_core::ids::{ClusterId, Incarnation, Peer, Term};
 use raft_core::message::{AppendVerdict, Body, Message};
 use raft_core::record::{ClientHeader, Record};
-use raft_core::time::LogTime;
 use raft_node::letter::{Letter, Packet};
 
 use crate::lot::Lot;
@@ -90,11 +89,11 @@ impl Namesake {
 
 /// Other entries in the places of these, if they are of clients.
 fn others_of(chunk: &Chunk, lot: &mut Lot) -> Chunk {
-    let mut builder = ChunkBuilder::new();
     let later = lot.between(1, 1_000);
     if chunk.is_ids_only() {
         return chunk.clone();
     }
+    let mut builder = ChunkBuilder::new();
     for entry in chunk.entries() {
         let pushed = match entry.record {
             Record::Client { header, payload } => {
@@ -107,11 +106,10 @@ fn others_of(chunk: &Chunk, lot: &mut Lot) -> Chunk {
             return chunk.clone();
         }
     }
-    let time = LogTime::from_millis(chunk.time().as_millis());
     let sealed = builder.seal(
         chunk.term(),
         chunk.first_index(),
-        time,
+        chunk.time(),
         crc32c::crc32c_append,
     );
     sealed.unwrap_or_else(|| chunk.clone())
