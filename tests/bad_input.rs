@@ -10,13 +10,17 @@
     reason = "part of the tests: what goes wrong in them has to fail them"
 )]
 
+#[path = "../raft-tokio/tests/support/ports.rs"]
+mod ports;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use ports::free_addresses;
 use quorate::raft_log::fs::std_fs::StdFs;
 use quorate::raft_log::{Completion, Fs, FsError, Operation, WalError};
 use quorate::raft_node::error::StartError as NodeStartError;
@@ -497,21 +501,6 @@ fn hello(kind: u8) -> [u8; HELLO_BYTES] {
 fn seal(bytes: &mut [u8; HELLO_BYTES]) {
     let (content, checksum) = bytes.split_at_mut(HELLO_BYTES - 4);
     checksum.copy_from_slice(&crc32c::crc32c(content).to_le_bytes());
-}
-
-/// Loopback addresses that nobody listens at, no two tests the same ones: below the range that
-/// systems take outgoing ports from.
-fn free_addresses(count: usize) -> Vec<String> {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let first = 10_000 + u16::try_from(std::process::id() % 9_000).unwrap_or(0);
-    let mut addresses = Vec::new();
-    while addresses.len() < count {
-        let port = first + NEXT.fetch_add(1, Ordering::SeqCst);
-        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            addresses.push(format!("127.0.0.1:{port}"));
-        }
-    }
-    addresses
 }
 
 const HELLO_BYTES: usize = 68;

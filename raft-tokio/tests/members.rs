@@ -6,10 +6,12 @@
     reason = "part of the tests: what goes wrong in them has to fail them"
 )]
 
-use std::net::TcpListener;
-use std::sync::atomic::{AtomicU16, Ordering};
+#[path = "support/ports.rs"]
+mod ports;
+
 use std::time::Duration;
 
+use ports::free_addresses;
 use raft_tokio::raft_core::configuration::{Member, Members};
 use raft_tokio::raft_core::ids::NodeId;
 use raft_tokio::raft_core::states::Role;
@@ -197,15 +199,6 @@ async fn who_joins_must_say_where_it_is_reached() {
     assert_eq!(refused.err(), Some(StartError::Node(nobody)));
 }
 
-/// A loopback address that nobody listens at, no two tests the same one: below the range that
-/// systems take outgoing ports from, and apart from those of other tests of this crate.
 fn free_address() -> String {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let first = 20_000 + u16::try_from(std::process::id() % 9_000).unwrap_or(0);
-    loop {
-        let port = first + NEXT.fetch_add(1, Ordering::SeqCst);
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return format!("127.0.0.1:{port}");
-        }
-    }
+    free_addresses(1).remove(0)
 }

@@ -9,9 +9,12 @@
     reason = "part of the tests: what goes wrong in them has to fail them"
 )]
 
-use std::net::TcpListener;
+#[path = "support/ports.rs"]
+mod ports;
+
 use std::time::Duration;
 
+use ports::free_addresses;
 use raft_tokio::Node;
 use raft_tokio::raft_core::settings::SnapshotPolicy;
 use raft_tokio::raft_node::settings::NodeSettings;
@@ -45,16 +48,6 @@ fn eager() -> NodeSettings {
     settings.raft.snapshot_margin = 0;
     settings.raft.max_append_bytes = 1_000;
     settings
-}
-
-fn free_addresses(count: usize) -> Vec<String> {
-    let bound: Vec<TcpListener> = (0..count)
-        .map(|_| TcpListener::bind("127.0.0.1:0").unwrap())
-        .collect();
-    bound
-        .iter()
-        .map(|listener| listener.local_addr().unwrap().to_string())
-        .collect()
 }
 
 async fn start(id: u64, addresses: &[String], folder: &TempDir) -> Node<Notes> {

@@ -8,10 +8,12 @@
     reason = "part of the tests: what goes wrong in them has to fail them"
 )]
 
-use std::net::TcpListener;
-use std::sync::atomic::{AtomicU16, Ordering};
+#[path = "support/ports.rs"]
+mod ports;
+
 use std::time::Duration;
 
+use ports::free_addresses;
 use raft_tokio::raft_core::states::Role;
 use raft_tokio::raft_node::state_machine::App;
 use raft_tokio::{Client, Node, NodeBuilder};
@@ -181,19 +183,4 @@ async fn a_remote_client_loses_and_repeats_nothing_when_the_leader_goes() {
         assert_eq!(tally, vec![1; 500]);
     }
     cluster.end().await;
-}
-
-/// Loopback addresses that nobody listens at, no two tests the same ones: below the range that
-/// systems take outgoing ports from.
-fn free_addresses(count: usize) -> Vec<String> {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let first = 10_000 + u16::try_from(std::process::id() % 9_000).unwrap_or(0);
-    let mut addresses = Vec::new();
-    while addresses.len() < count {
-        let port = first + NEXT.fetch_add(1, Ordering::SeqCst);
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            addresses.push(format!("127.0.0.1:{port}"));
-        }
-    }
-    addresses
 }

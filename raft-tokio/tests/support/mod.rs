@@ -6,9 +6,11 @@
     reason = "part of the tests; not every one needs all of it"
 )]
 
-use std::net::TcpListener;
+mod ports;
+
 use std::path::Path;
 
+use ports::free_addresses;
 use raft_tokio::Node;
 use raft_tokio::raft_node::state_machine::App;
 use serde::{Deserialize, Serialize};
@@ -37,12 +39,7 @@ pub(crate) async fn stopped() -> (Vec<TempDir>, Vec<String>) {
 pub(crate) async fn stopped_with<const N: usize>(
     witnesses: [u64; N],
 ) -> (Vec<TempDir>, Vec<String>) {
-    let listeners: Vec<_> = (0..3)
-        .map(|_| TcpListener::bind("127.0.0.1:0").unwrap())
-        .collect();
-    let address = |listener: &TcpListener| listener.local_addr().unwrap().to_string();
-    let addresses: Vec<String> = listeners.iter().map(address).collect();
-    drop(listeners);
+    let addresses = free_addresses(3);
     let folders: Vec<_> = (0..3).map(|_| TempDir::new().unwrap()).collect();
     let mut nodes = Vec::new();
     for (folder, id) in folders.iter().zip(1..) {
