@@ -68,6 +68,11 @@ pub struct ClientSettings {
     pub first_backoff: Duration,
     /// The longest such wait.
     pub longest_backoff: Duration,
+    /// After how long without a command the next one goes under another session. The cluster ends a session
+    /// that is unused for longer than its own `SessionLimits::idle_time`, an hour by default, and a command
+    /// that comes too late ends with [`SubmitError::SessionOver`]: choose a good deal less than that. A new
+    /// session costs an entry and a round trip, and ends the least recently used one where there are too many.
+    pub renew_after: Duration,
     /// Bytes of one command; longer ones are refused before they are sent. At most what the nodes
     /// take (`ServiceSettings::max_command_bytes`), since they cut off whoever sends more.
     pub max_command_bytes: usize,
@@ -85,6 +90,7 @@ impl Default for ClientSettings {
             silence_timeout: Duration::from_secs(3),
             first_backoff: Duration::from_millis(10),
             longest_backoff: Duration::from_millis(500),
+            renew_after: Duration::from_secs(15 * 60),
             max_command_bytes: 16 << 20,
             max_reply_bytes: 64 << 20,
         }
@@ -117,7 +123,7 @@ impl Client {
             return Err(ConnectError::NoAddress);
         }
         let (opened, is_open) = oneshot::channel();
-        let book = Arc::new(Book::new(opened));
+        let book = Arc::new(Book::new(opened, settings.renew_after));
         let dispatcher = Dispatcher::new(Arc::clone(&book), addresses, settings);
         tokio::spawn(dispatcher.run());
         let client = Self {

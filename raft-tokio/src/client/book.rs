@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::time::Instant;
 
 use crate::client::{CLIENT_WINDOW, ConnectionProblem, SubmitError};
 use crate::protocol::Request;
@@ -13,6 +15,7 @@ use crate::protocol::Request;
 /// The client's side of one session after another.
 #[derive(Debug)]
 pub(crate) struct Book {
+    renew_after: Duration,
     pages: Mutex<Pages>,
 }
 
@@ -42,11 +45,16 @@ struct Pages {
     payload_codec: u8,
     closed: bool,
     dispatcher: Option<Waker>,
+    /// When a command was last added.
+    used: Instant,
 }
 
 impl Book {
-    pub(crate) fn new(opened: oneshot::Sender<()>) -> Self {
+    /// A book without a session. A session that is open is given up for another when a command comes after
+    /// `renew_after` without one.
+    pub(crate) fn new(opened: oneshot::Sender<()>, renew_after: Duration) -> Self {
         Self {
+            renew_after,
             pages: Mutex::new(Pages {
                 session: None,
                 era: 0,
@@ -58,6 +66,7 @@ impl Book {
                 payload_codec: 0,
                 closed: false,
                 dispatcher: None,
+                used: Instant::now(),
             }),
         }
     }
@@ -67,6 +76,14 @@ impl Book {
         let mut pages = self.pages();
         if pages.closed {
             return Err(SubmitError::Closed);
+        }
+        let now = Instant::now();
+        let idle = now.duration_since(pages.used) >= self.renew_after;
+        pages.used = now;
+        // The cluster may have ended a session that nobody used for long, or be about to. With nothing under
+        // way in it, nobody is left in doubt by another one.
+        if idle && pages.session.is_some() && pages.pending.is_empty() {
+            pages.begin_anew();
         }
         let serial = pages.next_serial;
         pages.next_serial += 1;
@@ -155,10 +172,7 @@ impl Book {
         if pages.session != Some(session) {
             return;
         }
-        pages.session = None;
-        pages.era += 1;
-        pages.next_serial = 1;
-        pages.unsent.clear();
+        pages.begin_anew();
         let lost = std::mem::take(&mut pages.pending);
         drop(pages);
         for (serial, pending) in lost {
@@ -227,6 +241,14 @@ impl Book {
 }
 
 impl Pages {
+    /// The session is over.
+    fn begin_anew(&mut self) {
+        self.session = None;
+        self.era += 1;
+        self.next_serial = 1;
+        self.unsent.clear();
+    }
+
     /// All serials below this one are answered or given up.
     fn settled(&self) -> u64 {
         self.pending
@@ -263,7 +285,7 @@ mod tests {
     /// Serials begin anew with each session: who gave up one of the session before has none in this.
     #[test]
     fn who_gives_up_after_its_session_is_over_takes_nothing_from_the_next() {
-        let book = Book::new(oneshot::channel().0);
+        let book = Book::new(oneshot::channel().0, Duration::MAX);
         book.session_opened(5);
         let (era, serial) = book.add(pending()).unwrap();
         book.session_over(5);

@@ -242,6 +242,43 @@ async fn a_reply_that_was_not_kept_is_told_and_costs_no_session() {
     assert_eq!(node.submissions(), [(5, 1), (5, 2)]);
 }
 
+/// A session that nobody used for long may be over, or be about to: nothing is under way in it, and another serves
+/// as well. While something is, it stays.
+#[tokio::test]
+async fn a_client_that_paused_goes_on_under_another_session() {
+    let mut opened = 0;
+    let node = FalseNode::start(move |request| match request {
+        Request::Open { number } => {
+            opened += 1;
+            Reaction::Answer(Answer::Opened {
+                number: *number,
+                session: opened,
+            })
+        }
+        Request::Submit { payload, .. } if *payload == "hangs" => Reaction::Nothing,
+        Request::Submit { .. } => good(request),
+    })
+    .await;
+    let settings = ClientSettings {
+        // Whatever comes when nothing is under way comes after a pause.
+        renew_after: Duration::ZERO,
+        ..ClientSettings::default()
+    };
+    let client = Client::connect_with([&node.address], settings);
+    let client = client.await.unwrap();
+    for word in ["one", "two"] {
+        assert_eq!(client.submit(word).await.unwrap(), word);
+    }
+    let hangs = client.begin("hangs".into()).await.unwrap();
+    for word in ["three", "four"] {
+        assert_eq!(client.submit(word).await.unwrap(), word);
+    }
+    assert_eq!(node.submissions(), [(2, 1), (3, 1), (4, 1), (4, 2), (4, 3)]);
+    drop(hangs);
+    assert_eq!(client.submit("five").await.unwrap(), "five");
+    assert_eq!(node.submissions().last(), Some(&(5, 1)));
+}
+
 #[tokio::test]
 async fn a_command_that_is_too_large_is_refused_by_name() {
     let node = FalseNode::start(|request| failed(request, Failure::TooLarge { limit: 3 })).await;
