@@ -259,6 +259,26 @@ mod tests {
         assert_eq!(still(90, 0, 2, false), 10);
     }
 
+    /// Its disk was damaged, so that it holds less than it did: it is sent all of that again.
+    #[test]
+    #[should_panic = "it moves again"]
+    fn who_lost_what_it_had_moves_when_it_is_sent_it_again() {
+        let mut one = Awaited {
+            node: NodeId::new(4),
+            matched: LogIndex::new(7),
+            moved: Time::ZERO,
+        };
+        let mut still = |now, matched| {
+            let now = Time::from_millis(now);
+            one.look(now, LogIndex::new(matched), LogIndex::new(9), false);
+            now.since(one.moved).as_millis()
+        };
+        assert_eq!(still(10, 0), 10, "to lose it is no move");
+        assert_eq!(still(20, 3), 0, "it moves again");
+        assert_eq!(still(30, 2), 0, "it lost it once more, and moved since");
+        assert_eq!(still(40, 2), 10);
+    }
+
     #[test]
     fn who_votes_already_is_not_waited_for() {
         let member = |id: u64, role| {
