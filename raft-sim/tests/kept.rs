@@ -235,3 +235,10 @@ fn leader_transfer_holds_in_a_world_of_seed_974172() {
 fn leader_transfer_holds_in_another_world_of_seed_974172() {
     holds(include_str!("kept/seed-974172-2.plan"));
 }
+
+/// Violated membership when a new voter was sent again what its damaged disk had lost: it held less than before, and
+/// seemed not to move.
+#[test]
+fn membership_holds_in_a_world_of_seed_1186968() {
+    holds(include_str!("kept/seed-1186968.plan"));
+}
