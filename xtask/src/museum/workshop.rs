@@ -401,10 +401,18 @@ mod tests {
         applied
     }
 
+    /// A test of a package has its command line built as well, and whichever is done first is told first.
     #[test]
+    #[should_panic = "not the other"]
     fn the_program_is_what_cargo_says() {
-        let said = "{\"executable\":null}\nno json\n{\"executable\":\"/x/kit-1\"}\n";
-        assert_eq!(executable(said), Some(PathBuf::from("/x/kit-1")));
+        let built = |name: &str, path: &str| {
+            serde_json::json!({ "target": { "name": name }, "executable": path }).to_string()
+        };
+        let other = built("raft-sim", "/x/raft-sim");
+        let kit = built(KIT, "/x/kit-1");
+        let said = format!("{{\"executable\":null}}\nno json\n{other}\n{kit}\n");
+        let found = executable(&said);
+        assert_eq!(found, Some(PathBuf::from("/x/kit-1")), "not the other");
         assert_eq!(executable("{}"), None);
     }
 
