@@ -484,6 +484,7 @@ const MAX_DRIFT: u64 = 50_000;
 
 #[cfg(test)]
 mod tests {
+    use super::tuning::LEAST_PART;
     use super::*;
 
     #[test]
@@ -518,6 +519,19 @@ mod tests {
         };
         let worlds = plans.filter(differs).count();
         assert!((80..170).contains(&worlds), "{worlds}");
+    }
+
+    /// Who takes none by itself may be sent one, and send it on.
+    #[test]
+    #[should_panic = "seed 16"]
+    fn where_there_are_snapshots_nobody_sends_them_byte_by_byte() {
+        let plans = (0..500).map(|seed| Plan::draw(seed, &Swarm::default()));
+        for plan in plans.filter(|plan| plan.tuning.snapshots.is_some()) {
+            for start in 0..4 {
+                let own = plan.tuning.of_start(plan.seed, start % 2, start);
+                assert!(own.max_append_bytes >= LEAST_PART, "seed {}", plan.seed);
+            }
+        }
     }
 
     #[test]

@@ -286,4 +286,4 @@ fn usual_memory() -> usize {
 const SNAPSHOTS: u32 = 400;
 
 /// The least bytes of a message where there are snapshots.
-const LEAST_PART: usize = 512;
+pub(super) const LEAST_PART: usize = 512;
