@@ -176,7 +176,6 @@ impl Tuning {
             max_cached_bytes: own.max_cached_bytes.min(self.max_memory_bytes),
             max_applying_bytes: own.max_applying_bytes,
             segment_bytes: own.segment_bytes,
-            snapshots: self.snapshots.and(snapshots),
             ..*self
         };
         // Where there is no memory to spare, all of it is shared out.
@@ -186,6 +185,8 @@ impl Tuning {
             tuning.max_bytes_in_flight = own.max_bytes_in_flight;
             tuning.send_parts();
         }
+        // Who takes none may be sent one, and send it on.
+        tuning.snapshots = self.snapshots.and(snapshots);
         tuning
     }
 
