@@ -6,8 +6,8 @@
 //!   known that a state has one form only.
 //! - One is taken when the log has grown by as much as the settings say, and not before, unless the
 //!   driver wants one or the one before can't be read. It is taken then, too.
-//! - When nobody needs more, the log keeps what the newest snapshot does not stand for, and the margin;
-//!   and the store keeps that snapshot.
+//! - When nobody needs more, the log keeps what the newest snapshot does not stand for, and the margin,
+//!   in entries and in bytes; and the store keeps that snapshot.
 
 use std::collections::BTreeMap;
 
@@ -38,6 +38,9 @@ struct Shelf {
     tried: LogIndex,
     /// Whether the store failed since the last one was begun: the newest one may be of no use.
     doubted: bool,
+    /// From where on the payloads were counted, once it took or received one: before it started, or
+    /// received that, they were not.
+    counted_after: Option<LogIndex>,
     /// What was stored and not let go of.
     kept: Vec<SnapshotId>,
 }
@@ -63,6 +66,12 @@ impl Checks {
         let stored = newest.map_or(LogIndex::ZERO, |newest| newest.last.index);
         missing(settings.snapshots, stored.max(tried), hull.applied_index())
             .or_else(|| kept_too_long(hull.forgotten().index, settings.snapshot_margin, stored))
+            .or_else(|| {
+                let counted = shelf?.counted_after?.max(hull.forgotten().index);
+                let log = &self.model.node(hull.me().id)?.log;
+                let bytes = payload_bytes(log, counted, stored);
+                too_heavy(bytes, settings.snapshot_margin_bytes, stored)
+            })
             .or_else(|| of_no_use(&shelf?.kept, newest?))
     }
 }
@@ -89,6 +98,7 @@ impl Snapshots {
                 None
             }
             Fact::StandsFor(stands) => {
+                self.count_after(me, stands, own);
                 let logs = [&own.log].into_iter().chain(model.logs());
                 let wrong = contradicts(stands, logs, members);
                 wrong.or_else(|| self.comes_too_soon(hull, stands, own))
@@ -107,6 +117,19 @@ impl Snapshots {
             }
             _ => None,
         })
+    }
+
+    /// What follows one that was received is counted, and all that is applied since a start.
+    fn count_after(&mut self, me: NodeId, stands: &StandsFor, own: &NodeModel) {
+        let counted = &mut self.shelves.entry(me).or_default().counted_after;
+        match stands.bearer {
+            Bearer::Received => *counted = Some(stands.last.index),
+            Bearer::Taken if counted.is_none() => {
+                let stored = own.stored.map(|stored| stored.last.index);
+                *counted = Some(stored.unwrap_or_default());
+            }
+            Bearer::Taken | Bearer::Log => {}
+        }
     }
 
     /// Whether a snapshot is begun that the settings do not ask for.
@@ -222,6 +245,21 @@ fn kept_too_long(forgotten: LogIndex, margin: u64, stored: LogIndex) -> Option<S
     let kept = stored.distance_from(forgotten);
     (kept > margin).then(|| {
         format!("keeps {kept} entries that its snapshot up to {stored} stands for, of {margin}")
+    })
+}
+
+/// What the payloads of clients weigh, at least: what else is counted with them is not.
+fn payload_bytes(log: &LogModel, after: LogIndex, through: LogIndex) -> u64 {
+    let indexes = after.next().get()..=through.get();
+    let entries = indexes.filter_map(|index| log.entry(LogIndex::new(index)));
+    let payloads = entries.filter(|there| there.entry.payload != 0);
+    payloads.map(|there| there.entry.bytes).sum()
+}
+
+/// What of a log should have been let go of for its weight.
+fn too_heavy(bytes: u64, margin: u64, stored: LogIndex) -> Option<String> {
+    (bytes > margin).then(|| {
+        format!("keeps {bytes} bytes that its snapshot up to {stored} stands for, of {margin}")
     })
 }
 
@@ -348,6 +386,19 @@ mod tests {
         };
         assert!(!kept(9, 0) && !kept(5, 4) && !kept(7, 4));
         assert!(kept(8, 0) && kept(4, 4));
+    }
+
+    #[test]
+    fn a_log_keeps_no_more_bytes_than_its_margin() {
+        let mut log = log(9);
+        log.entries[6].entry.payload = 0;
+        let weight = |after| payload_bytes(&log, LogIndex::new(after), LogIndex::new(8));
+        assert_eq!(
+            [weight(4), weight(5), weight(7), weight(8)],
+            [30, 20, 10, 0]
+        );
+        let heavy = |bytes| too_heavy(bytes, 30, LogIndex::new(8)).is_some();
+        assert!(!heavy(30) && heavy(31));
     }
 
     #[test]

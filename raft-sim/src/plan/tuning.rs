@@ -101,7 +101,7 @@ impl Snapshots {
             after_bytes,
             margin,
             // In some worlds the wider margins are too heavy.
-            margin_bytes: (margin >= 10 && after_entries <= 5).then_some(margin * 20),
+            margin_bytes: (margin >= 10 && after_entries <= 20).then_some(margin * 6),
         }
     }
 }
