@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use raft_core::configuration::Configuration;
 use raft_core::hull::Hull;
-use raft_core::ids::{Boot, EntryId, Incarnation, LogIndex, NodeId, Peer, Term};
+use raft_core::ids::{Boot, EntryId, LogIndex, NodeId, Peer, Term};
 use raft_core::log::BatchNumber;
 use raft_core::states::Role;
 use raft_core::time::Time;
@@ -18,6 +19,8 @@ pub(super) struct Ear {
     term: Term,
     role: Role,
     configured_by: EntryId,
+    /// The configuration in force after its last step.
+    configuration: Configuration,
     /// Its clock at its last step.
     pub(super) stepped: Time,
     /// When it last went on after having been stopped for longer than a heartbeat interval.
@@ -40,8 +43,10 @@ pub(super) struct Ear {
     pub(super) would_grant: Nodes,
     /// The last term that it led.
     pub(super) led: Option<Term>,
-    /// The last committed configuration by which it was told that it is no member.
-    pub(super) removed_by: LogIndex,
+    /// The last committed configuration by which it was told that it is no member: the last that it
+    /// believed, and the last that it may have believed. These differ where its own configuration
+    /// changed in the step in which it was told, and that knows the teller or does not.
+    pub(super) removed_by: (LogIndex, LogIndex),
     /// Since when it leads as it does: the same members, and awake.
     pub(super) leads_since: Time,
     /// What others have said to it as the leader of its term.
@@ -82,6 +87,7 @@ impl Ear {
             term: step.after.term,
             role: step.after.role,
             configured_by: hull.configured_by(),
+            configuration: hull.configuration().clone(),
             stepped: step.local,
             woke: step.local,
             quiet: step.after.quiet,
@@ -93,7 +99,7 @@ impl Ear {
             granted: Nodes::default(),
             would_grant: Nodes::default(),
             led: None,
-            removed_by: LogIndex::ZERO,
+            removed_by: (LogIndex::ZERO, LogIndex::ZERO),
             leads_since: step.local,
             heard: BTreeMap::new(),
         }
@@ -146,7 +152,10 @@ impl Ear {
             }
         }
         self.role = is.role;
-        self.configured_by = configured_by;
+        if self.configured_by != configured_by {
+            self.configured_by = configured_by;
+            self.configuration = hull.configuration().clone();
+        }
         self.quiet = is.quiet;
     }
 
@@ -159,8 +168,9 @@ impl Ear {
             Says::PreVoteReply { asked, .. } if asked == self.term.next() => {
                 self.would_grant.add(talk.peer);
             }
-            Says::Removed { configuration, by } if believes(hull, talk.peer, by) => {
-                self.removed_by = self.removed_by.max(configuration);
+            Says::Removed { configuration, by } => {
+                let teller = Peer::new(talk.peer, by);
+                self.hear_of_removal(configuration, teller, hull.configuration());
             }
             _ => {}
         }
@@ -177,6 +187,18 @@ impl Ear {
                 self.answer(talk, now);
             }
             _ => {}
+        }
+    }
+
+    /// A node believes a member what it says of its removal, and no other life of one.
+    fn hear_of_removal(&mut self, removed_by: LogIndex, teller: Peer, after: &Configuration) {
+        let (before, after) = (self.configuration.admits(teller), after.admits(teller));
+        let (surely, perhaps) = &mut self.removed_by;
+        if before && after {
+            *surely = (*surely).max(removed_by);
+        }
+        if before || after {
+            *perhaps = (*perhaps).max(removed_by);
         }
     }
 
@@ -210,9 +232,4 @@ impl Ear {
         let round = self.heard.get(&node).and_then(|heard| heard.round);
         round.map_or(0, |(round, _)| round)
     }
-}
-
-/// Whether a node believes this life of another what it says of its removal: a member's, that is.
-fn believes(hull: &Hull, node: NodeId, life: Incarnation) -> bool {
-    hull.configuration().admits(Peer::new(node, life))
 }

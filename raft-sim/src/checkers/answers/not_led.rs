@@ -79,7 +79,10 @@ fn holds(seen: &Seen<'_>, status: &HullStatus, reason: &NoLeader, why: &[NoLeade
             *role == status.member && witness
         }
         NoLeader::GaveUp { term } => in_term(*term) && ear.led == Some(*term),
-        NoLeader::Removed { configuration } => *configuration == ear.removed_by,
+        NoLeader::Removed { configuration } => {
+            let (surely, perhaps) = ear.removed_by;
+            (surely..=perhaps).contains(configuration)
+        }
         NoLeader::NoneHeard { term } => in_term(*term) && status.leader.is_none(),
         NoLeader::LeaderSilent {
             leader,
