@@ -185,6 +185,29 @@ fn a_state_machine_that_hangs_has_a_quarter_of_the_budget() {
     );
 }
 
+/// Entries that only the state machine still holds are in memory, too.
+#[test]
+fn what_only_the_state_machine_holds_is_counted() {
+    let mut node = Node::leading_with(tight());
+    node.auto_apply = false;
+    let mut held: Vec<Chunk> = Vec::new();
+    for _ in 0..20 {
+        command(&mut node);
+        node.acknowledge(3, node.hull.last().index.get());
+        while let Some(apply) = node.hull.next_apply(256) {
+            held.extend(apply.chunks);
+        }
+    }
+    let (all, kept) = (node.hull.bytes_in_memory(), node.hull.cached_bytes());
+    let out: usize = held.iter().map(Chunk::pinned_bytes).sum();
+    assert!(out > 512, "{out} bytes handed out");
+    assert_eq!(all, kept + out, "the others hold everything");
+    // It is done with the first of them.
+    let first = held.remove(0);
+    node.step(Input::Applied(first.last_index()));
+    assert_eq!(node.hull.bytes_in_memory(), all - first.pinned_bytes());
+}
+
 /// A disk that hangs has what is left of the budget.
 #[test]
 fn what_is_under_way_to_who_hangs_leaves_half_to_what_is_not_durable() {

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use raft_core::error::Fault;
 use raft_core::ids::{ClusterId, EntryId, Incarnation, NodeId, Peer};
 use raft_core::states::Role;
+use raft_core::trace::EventKind;
 
 use super::*;
 use crate::error::{NotSent, ReadError, SubmitError, Uncertain};
@@ -498,4 +499,29 @@ fn the_role_is_shown() {
     let leader = world.elect();
     world.run(10);
     assert_eq!(world.handle(leader).status().role, Some(Role::Leader));
+}
+
+#[test]
+fn as_many_of_the_hulls_events_are_kept_as_the_settings_say_the_latest() {
+    let mut world = World::with(1, |settings| settings.kept_events = 1_000);
+    world.elect();
+    let all = world.driver_mut(1).take_events();
+    let leads = |event: &&Event| {
+        matches!(
+            event.kind,
+            EventKind::BecameRole {
+                role: Role::Leader,
+                ..
+            }
+        )
+    };
+    assert_eq!(all.iter().filter(leads).count(), 1);
+    assert_eq!(
+        world.driver_mut(1).take_events(),
+        [],
+        "each is handed out once"
+    );
+    let mut world = World::with(1, |settings| settings.kept_events = 2);
+    world.elect();
+    assert_eq!(world.driver_mut(1).take_events(), all[all.len() - 2..]);
 }

@@ -149,6 +149,55 @@ fn a_hostile_start_is_an_error_as_soon_as_it_shows() {
     );
 }
 
+#[test]
+fn a_frame_may_be_as_long_as_the_limits_say_and_no_longer() {
+    let one = chunk(1, &[b"abc"]);
+    let bytes = whole(&letter(append(vec![one.clone()])), WireCodec::DEFAULT);
+    let chunk_limits = ChunkLimits {
+        max_entries: 1,
+        max_payload_bytes: u32::try_from(one.payload_bytes()).unwrap(),
+    };
+    let body_bytes = le_u32(&bytes[12..16]) as usize;
+    let limits = FrameLimits {
+        max_frame_bytes: longest_with(body_bytes, chunk_limits),
+        max_body_bytes: body_bytes,
+        max_chunks: 1,
+        chunk_limits,
+    };
+    assert_eq!(limits.max_frame_bytes, bytes.len());
+    assert_eq!(claimed_length(&bytes, &limits), Ok(Some(bytes.len())));
+    assert!(decode(bytes.clone(), &limits).is_ok());
+    let (mut frame, mut body, mut chunks) = (limits, limits, limits);
+    frame.max_frame_bytes -= 1;
+    body.max_body_bytes -= 1;
+    chunks.max_chunks -= 1;
+    for limits in [frame, body, chunks] {
+        let decoded = decode(bytes.clone(), &limits);
+        assert!(matches!(decoded, Err(FrameError::TooLong { .. })));
+    }
+    assert!(claimed_length(&bytes, &frame).is_err());
+}
+
+#[test]
+fn the_shortest_frame_is_a_header() {
+    let hello = whole(&letter(Packet::Hello), WireCodec::DEFAULT);
+    assert_eq!(hello.len(), HEADER_BYTES);
+    let claimed = claimed_length(&hello, &FrameLimits::default());
+    assert_eq!(claimed, Ok(Some(HEADER_BYTES)));
+    let mut longer = hello.to_vec();
+    longer.push(0);
+    longer[8] += 1;
+    longer[12] += 1;
+    let checksum = header_checksum(&longer, &longer[HEADER_BYTES..]);
+    longer[CHECKSUM_AT..HEADER_BYTES].copy_from_slice(&checksum.to_le_bytes());
+    let decoded = decode(longer.into(), &FrameLimits::default());
+    assert_eq!(
+        decoded,
+        Err(FrameError::Malformed),
+        "a greeting says nothing"
+    );
+}
+
 /// A frame whose checksum is right although a field of its header is not.
 fn forged(at: usize, value: &[u8]) -> Bytes {
     let mut bytes = whole(&letter(Packet::Hello), WireCodec::Postcard).to_vec();

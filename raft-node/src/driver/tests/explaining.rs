@@ -53,6 +53,21 @@ fn a_founder_names_those_it_waits_for() {
 }
 
 #[test]
+fn a_node_that_joins_says_that_it_waits_to_be_added() {
+    let mut world = World::of(3);
+    world.elect();
+    world.join(4, &[1, 2]);
+    world.run(1_000);
+    let explaining = world.handle(4).explain();
+    let explanation = told(&mut world, explaining);
+    let me = world.handle(4).status().me.unwrap();
+    assert_eq!(
+        explanation.to_string(),
+        format!("n4 waits to be added to the cluster, as {me:?}: it asks n1 n2 how that began")
+    );
+}
+
+#[test]
 fn a_leader_without_a_majority_names_the_entry_that_waits_and_for_whom() {
     let mut world = World::of(3);
     let leader = world.elect();
@@ -131,6 +146,9 @@ fn a_node_that_has_stopped_tells_its_fault_to_all_who_ask() {
             .to_string()
             .contains("it has stopped: the log failed")
     );
+    let entry = LogIndex::new(2);
+    let explanation = told(&mut world, handle.explain_entry(entry));
+    assert_eq!(explanation.entry, Some(entry), "as it was asked");
 }
 
 #[test]

@@ -151,3 +151,23 @@ fn reads_that_waited_together_have_each_its_own_time() {
     world.run(1_000);
     assert_eq!(poll(&mut late), Some(Err(ReadError::TimedOut)));
 }
+
+#[test]
+fn a_read_whose_time_is_over_takes_no_other_with_it() {
+    let mut world = World::of(3);
+    let leader = world.elect();
+    let follower = leader % 3 + 1;
+    world.disk(follower).stall(true);
+    let submission = world.handle(leader).submit(payload("x"));
+    assert_eq!(outcome(&mut world, submission), reply(1));
+    let read = |world: &mut World| world.handle(follower).read(|journal| journal.0.len());
+    let mut early = read(&mut world);
+    world.run(9_000);
+    let mut late = read(&mut world);
+    world.run(2_000);
+    assert_eq!(poll(&mut early), Some(Err(ReadError::TimedOut)));
+    assert_eq!(poll(&mut late), None, "two seconds, of ten");
+    world.disk(follower).stall(false);
+    world.run(1_000);
+    assert_eq!(poll(&mut late), Some(Ok(1)));
+}

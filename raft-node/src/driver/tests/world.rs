@@ -261,6 +261,10 @@ impl World {
         self.nodes[&id].driver.as_ref().unwrap()
     }
 
+    pub(super) fn driver_mut(&mut self, id: u64) -> &mut TestDriver {
+        self.nodes.get_mut(&id).unwrap().driver.as_mut().unwrap()
+    }
+
     pub(super) fn journal(&self, id: u64) -> Vec<Bytes> {
         self.driver(id).state_machine().0.clone()
     }
