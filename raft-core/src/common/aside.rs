@@ -34,8 +34,15 @@ impl<T: Default> Aside<T> {
     /// What is there; from now on there is something.
     #[inline]
     pub(crate) fn needed(&mut self) -> &mut T {
-        self.0.get_or_insert_with(Box::default)
+        self.0.get_or_insert_with(made)
     }
+}
+
+/// Nothing yet, where something will be. Seldom: whoever needs it mostly finds it there.
+#[cold]
+#[inline(never)]
+fn made<T: Default>() -> Box<T> {
+    Box::default()
 }
 
 impl<T: Default + Hash> Hash for Aside<T> {

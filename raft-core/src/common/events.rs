@@ -13,13 +13,14 @@ use crate::trace::{Event, EventKind, RuleKey};
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Events {
     events: VecDeque<Event>,
-    /// The last inputs; once there are as many as are kept, the oldest is at `oldest_input`.
-    inputs: Vec<InputNote>,
-    oldest_input: usize,
+    /// The last inputs, each in the place of the one that came as many before it as are kept.
+    inputs: [InputNote; MAX_INPUT_NOTES],
+    /// How many inputs there were.
+    noted: usize,
 }
 
 /// Enough of an input to recognise it in a report.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct InputNote {
     pub(crate) now: Time,
     pub(crate) name: &'static str,
@@ -39,17 +40,12 @@ impl Events {
         self.events.pop_front()
     }
 
+    #[inline]
     pub(crate) fn note_input(&mut self, note: InputNote) {
-        if self.inputs.len() < MAX_INPUT_NOTES {
-            self.inputs.push(note);
-            return;
-        }
-        let oldest = self.oldest_input;
-        if let Some(place) = self.inputs.get_mut(oldest) {
+        if let Some(place) = self.inputs.get_mut(self.noted % MAX_INPUT_NOTES) {
             *place = note;
         }
-        let next = oldest.saturating_add(1);
-        self.oldest_input = if next < MAX_INPUT_NOTES { next } else { 0 };
+        self.noted = self.noted.wrapping_add(1);
     }
 
     /// Whether all events were taken.
@@ -60,9 +56,12 @@ impl Events {
     /// The last inputs, oldest first, as text.
     pub(crate) fn last_inputs(&self) -> Vec<String> {
         let line = |note: &InputNote| format!("{:?} {} {:?}", note.now, note.name, note.from);
-        let oldest = self.inputs.iter().skip(self.oldest_input);
-        let latest = self.inputs.iter().take(self.oldest_input);
-        oldest.chain(latest).map(line).collect()
+        let next = self.noted % MAX_INPUT_NOTES;
+        let oldest = self.inputs.iter().skip(next);
+        let kept = oldest.chain(self.inputs.iter().take(next));
+        // As long as there were fewer, some places are empty.
+        let missing = MAX_INPUT_NOTES.saturating_sub(self.noted);
+        kept.skip(missing).map(line).collect()
     }
 }
 

@@ -24,10 +24,16 @@ impl Common {
     }
 
     /// Lets go of what only an earlier start may have promised, once that is over.
+    #[inline]
     pub(crate) fn forget_old_promises(&mut self) {
         if self.hard.promise == Millis::ZERO || self.is_promised() {
             return;
         }
+        self.keep_own_promise();
+    }
+
+    #[inline(never)]
+    fn keep_own_promise(&mut self) {
         let own = self.own_promise();
         if self.hard.promise > own {
             self.hard.change().promise = own;
