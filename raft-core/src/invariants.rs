@@ -141,27 +141,42 @@ mod checks {
     }
 
     /// What the state machine has applied grows, and is what it was handed and might be.
+    #[inline]
     pub(crate) fn applied(common: &mut Common, before: LogIndex) {
         let (applied, handed_out) = (common.applying.applied(), common.applying.handed_out());
-        let applicable = common.applicable();
-        if !(before <= applied && applied <= handed_out && handed_out <= applicable) {
-            let statement = alloc::format!(
-                "applied before {before} <= now {applied} <= handed out {handed_out} <= \
-                 {applicable}"
-            );
-            stop(common, statement);
+        if !(before <= applied && applied <= handed_out && handed_out <= common.applicable()) {
+            tell_applied(common, before);
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn tell_applied(common: &mut Common, before: LogIndex) {
+        let (applied, handed_out) = (common.applying.applied(), common.applying.handed_out());
+        let applicable = common.applicable();
+        let statement = alloc::format!(
+            "applied before {before} <= now {applied} <= handed out {handed_out} <= {applicable}"
+        );
+        stop(common, statement);
     }
 
     /// What is durable grows, and lies in the log. Nothing else that is said of it could be broken by
     /// its growing.
+    #[inline]
     pub(crate) fn durable(common: &mut Common, before: LogIndex) {
-        let (durable, last) = (common.disk.durable_index(), common.last());
-        if !(before <= durable && durable <= last.index) {
-            let statement =
-                alloc::format!("durable before {before} <= now {durable}, in the log, to {last}");
-            stop(common, statement);
+        let durable = common.disk.durable_index();
+        if !(before <= durable && durable <= common.last().index) {
+            tell_durable(common, before);
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn tell_durable(common: &mut Common, before: LogIndex) {
+        let (durable, last) = (common.disk.durable_index(), common.last());
+        let statement =
+            alloc::format!("durable before {before} <= now {durable}, in the log, to {last}");
+        stop(common, statement);
     }
 
     /// The role changes along Figure 4's arrows.
@@ -415,6 +430,7 @@ mod checks {
     }
 
     /// Whoever waits for nothing has nothing to wait for.
+    #[inline(always)]
     fn quiet_holds<T: Telling>(common: &Common, state: &State) -> Result<(), T> {
         let (commit, last) = (common.commit_index, common.last().index);
         let holds = match state {

@@ -169,13 +169,21 @@ impl Applying {
     /// Whether the portions are in order, and their weight is that of all of them, unless they are so many
     /// that to weigh them anew would cost more than all else.
     #[cfg_attr(no_invariants, expect(dead_code, reason = "nothing is checked"))]
+    #[inline]
     pub(crate) fn is_counted_right(&self) -> bool {
         let Some(now) = self.under_way.there() else {
             return true;
         };
-        if now.portions.len() > A_FEW {
-            return true;
+        // Mostly all that was handed out is applied, and then weighs nothing.
+        match now.portions.len() {
+            0 => now.weight == Weight::default(),
+            1..=A_FEW => self.is_weighed_right(now),
+            _ => true,
         }
+    }
+
+    #[inline(never)]
+    fn is_weighed_right(&self, now: &UnderWay) -> bool {
         let ends = now.portions.iter().map(|(last, _)| *last);
         let bounds = core::iter::once(self.applied).chain(ends);
         let in_order = bounds.is_sorted_by(|one, next| one < next)

@@ -84,6 +84,7 @@ pub(super) fn followers_hold<T: Telling>(common: &Common, leader: &Leader) -> Re
 }
 
 /// What is sent of a snapshot is stored here, and no more of it is under way than may be.
+#[inline(never)]
 fn transfer_holds<T: Telling>(common: &Common, transfer: &Transfer) -> Result<(), T> {
     let (id, stored, bytes) = (transfer.id(), transfer.stored(), transfer.bytes());
     let limits = &common.settings;
@@ -99,6 +100,7 @@ fn transfer_holds<T: Telling>(common: &Common, transfer: &Transfer) -> Result<()
 
 /// Whether the leader has a progress for each other member, in the life that was admitted, as the
 /// witness that it is or is not and with the vote that it has or has not, and for nobody else.
+#[inline(never)]
 fn sends_to_all(common: &Common, leader: &Leader) -> bool {
     let (followers, configuration) = (leader.followers(), common.configuration());
     let is_other = |id: NodeId| id != common.me.id;
@@ -128,11 +130,21 @@ fn sends_to_all(common: &Common, leader: &Leader) -> bool {
 }
 
 /// No lease lasts longer than what is promised, and none after the word to take over.
+#[inline(always)]
 pub(super) fn lease_holds<T: Telling>(common: &Common, leader: &Leader) -> Result<(), T> {
     let told = leader.has_told_to_take_over() && !leader.gave_up_lease();
     if common.settings.lease.is_none() && !told {
         return Ok(());
     }
+    lease_of_promises_holds(common, leader, told)
+}
+
+#[inline(never)]
+fn lease_of_promises_holds<T: Telling>(
+    common: &Common,
+    leader: &Leader,
+    told: bool,
+) -> Result<(), T> {
     let end = leader.lease_end(common);
     let asked = leader
         .followers()
@@ -147,10 +159,16 @@ pub(super) fn lease_holds<T: Telling>(common: &Common, leader: &Leader) -> Resul
 }
 
 /// What is known of reads.
+#[inline(always)]
 pub(super) fn reads_hold<T: Telling>(common: &Common, leader: &Leader) -> Result<(), T> {
     if leader.reads().pending() == 0 {
         return Ok(());
     }
+    pending_reads_hold(common, leader)
+}
+
+#[inline(never)]
+fn pending_reads_hold<T: Telling>(common: &Common, leader: &Leader) -> Result<(), T> {
     let (round, commit) = (leader.round(), common.commit_index);
     let asked = leader.reads().asked();
     require!(

@@ -41,8 +41,14 @@ impl Tickets {
     /// Whether the bytes are those of all that is open, which is looked at while that is little.
     #[cfg_attr(no_invariants, expect(dead_code, reason = "nothing is checked"))]
     pub(crate) fn is_counted_right(&self) -> bool {
-        let bytes = self.batches.iter().map(|batch| batch.bytes);
-        self.batches.len() > A_FEW || bytes.fold(0, usize::saturating_add) == self.bytes
+        match self.batches.len() {
+            0 => self.bytes == 0,
+            1..=A_FEW => {
+                let bytes = self.batches.iter().map(|batch| batch.bytes);
+                bytes.fold(0, usize::saturating_add) == self.bytes
+            }
+            _ => true,
+        }
     }
 
     /// Gives back the memory of what is empty.
