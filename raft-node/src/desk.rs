@@ -263,6 +263,12 @@ impl Desk {
         wakers.into_iter().for_each(Waker::wake);
     }
 
+    /// How many slots there ever were at a time.
+    #[cfg(test)]
+    pub(crate) fn slots(&self) -> usize {
+        self.lock().slots.len()
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }

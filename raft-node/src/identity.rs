@@ -325,6 +325,24 @@ mod tests {
     }
 
     #[test]
+    fn bytes_with_a_right_checksum_may_still_be_no_identity() {
+        let forged = |change: fn(&mut Vec<u8>)| {
+            let mut bytes = identity(Stage::Keeps(record())).encode().to_vec();
+            bytes.truncate(bytes.len() - 4);
+            change(&mut bytes);
+            let checksum = crc32c::crc32c(&bytes);
+            bytes.extend_from_slice(&checksum.to_le_bytes());
+            Identity::decode(&bytes)
+        };
+        assert_eq!(forged(|_| {}), Ok(identity(Stage::Keeps(record()))));
+        let malformed = Err(IdentityError::Malformed);
+        assert_eq!(forged(|bytes| bytes[6] = BORN), malformed, "with a record");
+        assert_eq!(forged(|bytes| bytes[6] = 9), malformed, "no stage");
+        assert_eq!(forged(|bytes| bytes[7] = 1), malformed, "what is spare");
+        assert_eq!(forged(|bytes| bytes[32] += 1), malformed, "its length");
+    }
+
+    #[test]
     fn golden_bytes_of_version_1() {
         let mut expected = b"QRID".to_vec();
         expected.extend_from_slice(&[1, 0, 3, 0, 1, 0, 0, 0, 0, 0, 0, 0]);

@@ -3,13 +3,14 @@
 use std::task::Waker;
 
 use bytes::Bytes;
+use raft_core::configuration::Members;
 use raft_core::error::Fault;
 use raft_core::ids::{ClusterId, EntryId, Incarnation, NodeId, Peer};
 use raft_core::states::Role;
 use raft_core::trace::EventKind;
 
 use super::*;
-use crate::error::{NotSent, ReadError, SubmitError, Uncertain};
+use crate::error::{NotSent, ReadError, ReconfigureError, SubmitError, Uncertain};
 use crate::handle::{SessionCommand, Submission};
 use crate::session::Halt;
 
@@ -297,6 +298,35 @@ fn every_submission_is_resolved_when_the_node_shuts_down() {
 }
 
 #[test]
+fn every_other_request_is_resolved_when_the_node_shuts_down() {
+    let mut world = World::of(3);
+    let leader = world.elect();
+    let handle = world.handle(leader);
+    handle.shutdown();
+    let mut early = (
+        handle.hand_over(None),
+        handle.reconfigure(Members::new()),
+        handle.cancel_reconfigure(),
+        handle.plan(Members::new()),
+    );
+    world.run(1);
+    assert_eq!(world.exit(leader), Some(Exit::Shutdown));
+    let mut late = (
+        handle.hand_over(None),
+        handle.reconfigure(Members::new()),
+        handle.cancel_reconfigure(),
+        handle.plan(Members::new()),
+    );
+    for (transfer, change, cancel, plan) in [&mut early, &mut late] {
+        assert!(matches!(poll(transfer), Some(Err(_))));
+        let stopped = Some(Err(ReconfigureError::Stopped));
+        assert_eq!(poll(change), stopped);
+        assert_eq!(poll(cancel), stopped);
+        assert!(matches!(poll(plan), Some(Err(_))));
+    }
+}
+
+#[test]
 fn a_dropped_driver_leaves_nobody_waiting() {
     let mut world = World::of(3);
     world.elect();
@@ -404,6 +434,21 @@ fn more_than_the_limit_under_way_is_refused_at_once() {
     assert!(outcome(&mut world, second).is_ok());
     let third = handle.submit(payload("3"));
     assert_eq!(outcome(&mut world, third), reply(3));
+}
+
+#[test]
+fn a_submission_that_nobody_waits_for_leaves_nothing_behind() {
+    let mut world = World::of(1);
+    world.elect();
+    for _ in 0..5 {
+        drop(world.handle(1).submit(payload("before its outcome")));
+        world.run(10);
+        let submission = world.handle(1).submit(payload("after"));
+        world.run(10);
+        drop(submission);
+    }
+    assert_eq!(world.journal(1).len(), 10);
+    assert_eq!(world.driver(1).desk.slots(), 1, "used again each time");
 }
 
 #[test]
