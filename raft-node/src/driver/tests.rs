@@ -311,6 +311,7 @@ fn every_other_request_is_resolved_when_the_node_shuts_down() {
     );
     world.run(1);
     assert_eq!(world.exit(leader), Some(Exit::Shutdown));
+    let stopped = Some(Err(ReconfigureError::Stopped));
     let mut late = (
         handle.hand_over(None),
         handle.reconfigure(Members::new()),
@@ -319,7 +320,6 @@ fn every_other_request_is_resolved_when_the_node_shuts_down() {
     );
     for (transfer, change, cancel, plan) in [&mut early, &mut late] {
         assert!(matches!(poll(transfer), Some(Err(_))));
-        let stopped = Some(Err(ReconfigureError::Stopped));
         assert_eq!(poll(change), stopped);
         assert_eq!(poll(cancel), stopped);
         assert!(matches!(poll(plan), Some(Err(_))));
