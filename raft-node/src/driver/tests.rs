@@ -1,6 +1,8 @@
 //! Whole nodes in one thread: real hulls over memory logs, letters as frames, time by hand.
 
-use std::task::Waker;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Wake, Waker};
 
 use bytes::Bytes;
 use raft_core::configuration::Members;
@@ -536,6 +538,22 @@ fn a_flood_of_letters_starves_nobody() {
     let submission = world.handle(1).submit(payload("x"));
     assert_eq!(outcome(&mut world, submission), reply(1));
     assert!(world.net.borrow().waiting(NodeId::new(1)) > 4_000);
+    // It lets others have their turn, and comes back by itself.
+    let woken = Arc::new(Woken::default());
+    let waker = Waker::from(Arc::clone(&woken));
+    let driver = Pin::new(world.driver_mut(1));
+    assert!(driver.poll(&mut Context::from_waker(&waker)).is_pending());
+    assert!(woken.0.load(Ordering::Relaxed));
+}
+
+/// Whether anybody was woken.
+#[derive(Default)]
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 #[test]

@@ -188,6 +188,17 @@ fn what_is_recalled_is_settled_below_what_the_client_has_said_and_not_at_it() {
 }
 
 #[test]
+fn a_session_may_be_to_come_only_beyond_what_is_applied() {
+    let mut log = Log::new(SMALL);
+    log.open(1);
+    log.command(99, 1, 0);
+    let applied = log.sessions.applied().get();
+    let recalled = |session| log.sessions.recall(session, 1);
+    assert_eq!(recalled(applied), Recalled::SessionGone);
+    assert_eq!(recalled(applied + 1), Recalled::NotYet);
+}
+
+#[test]
 fn an_unknown_session_is_told_so_and_its_command_is_not_applied() {
     let mut log = Log::new(SMALL);
     assert_eq!(log.command(99, 1, 0), Answer::Expired);
