@@ -63,8 +63,8 @@ pub trait App: Serialize + DeserializeOwned + Send + 'static {
 
 /// An [`App`] as a [`StateMachine`], through the cluster's payload codec.
 ///
-/// A reply is one byte, 0 for an answer of the app or 1 for a command that could not be decoded,
-/// and then the answer.
+/// A reply is one byte: 0, and then the app's answer; 1 for a command that could not be decoded, and
+/// changed nothing; 2 for one that was applied, and whose answer could not be encoded.
 #[derive(Clone, Debug)]
 pub struct AppMachine<A> {
     app: A,
@@ -230,5 +230,39 @@ mod tests {
             Err(ReplyError::Command)
         );
         assert_eq!(machine.app().0, 1);
+    }
+
+    /// Answers what no codec can express.
+    #[derive(Serialize, Deserialize)]
+    struct Speechless(u64);
+
+    #[derive(Deserialize, PartialEq, Debug)]
+    struct NoWords;
+
+    impl Serialize for NoWords {
+        fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+            Err(serde::ser::Error::custom("no words"))
+        }
+    }
+
+    impl App for Speechless {
+        type Command = u64;
+        type Reply = NoWords;
+        fn apply(&mut self, command: u64) -> NoWords {
+            self.0 += command;
+            NoWords
+        }
+    }
+
+    #[test]
+    fn a_reply_that_can_not_be_encoded_says_that_the_command_was_applied() {
+        let codec = PayloadCodec::Postcard;
+        let mut machine = AppMachine::new(Speechless(1), codec);
+        let reply = machine.apply(command(&[5]));
+        let decoded = |reply| AppMachine::<Speechless>::decode_reply(codec, reply);
+        assert_eq!(decoded(&reply), Err(ReplyError::ReplyNotEncoded));
+        assert_eq!(machine.app().0, 6);
+        assert_eq!(decoded(&[3]), Err(ReplyError::NotAReply));
+        assert_eq!(decoded(&[]), Err(ReplyError::NotAReply));
     }
 }

@@ -551,15 +551,19 @@ fn a_read_ends_with_its_index_or_its_time() {
 #[test]
 fn a_long_time_without_a_leader_leaves_nothing_behind() {
     let mut node = Node::with_session();
-    for _ in 0..1_000 {
-        let ask = node.submit(b"x");
+    for round in 0..1_000 {
+        let asks: Vec<Ask> = (0..5 - round % 3).map(|_| node.submit(b"x")).collect();
         node.wait(10_000);
-        assert_eq!(node.outcomes(), [(ask, NOT_SENT)]);
-        node.desk.abandon(ask);
-        node.desk.settle(&mut vec![(ask, NOT_SENT)], None);
+        let mut ended = node.outcomes();
+        assert_eq!(ended.len(), asks.len());
+        assert!(asks.iter().all(|ask| ended.contains(&(*ask, NOT_SENT))));
+        for ask in asks {
+            node.desk.abandon(ask);
+        }
+        node.desk.settle(&mut ended, None);
     }
-    assert!(node.tickets.ready.len() < 10);
-    assert!(node.tickets.slab.slots() < 10);
+    assert!(node.tickets.ready.len() < 20);
+    assert!(node.tickets.slab.slots() < 20);
 }
 
 #[test]
