@@ -175,7 +175,7 @@ impl<A: App> Node<A> {
     ///
     /// # Errors
     ///
-    /// The task was cancelled, since its runtime ended.
+    /// The task was cancelled, since its runtime ended, or the state machine panicked.
     pub async fn stopped(&mut self) -> Result<Option<NodeFault>, ShutdownError> {
         let Some(driver) = &mut self.driver else {
             return Ok(None);

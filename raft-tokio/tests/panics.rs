@@ -22,8 +22,6 @@ impl App for Panics {
     }
 }
 
-// Until it is mended.
-#[should_panic]
 #[tokio::test]
 async fn a_node_whose_app_panics_has_stopped_and_its_address_is_free() {
     let folder = tempfile::tempdir().unwrap();

@@ -4,8 +4,12 @@
 //! leaves nothing behind.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 
 use raft_core::ids::NodeId;
 use raft_core::log::Recovered;
@@ -356,12 +360,20 @@ struct Prepared {
 }
 
 /// Drives a node to its end, and then shuts its door: a node that is started again at once must find
-/// its address free.
+/// its address free, also after a panic of its state machine.
 async fn with_its_door(driver: impl Future<Output = Exit>, door: JoinHandle<()>) -> Exit {
-    let exit = driver.await;
+    let mut driver = pin!(driver);
+    let ended = poll_fn(|cx| {
+        // Nothing looks at the driver again after it has panicked.
+        match catch_unwind(AssertUnwindSafe(|| driver.as_mut().poll(cx))) {
+            Ok(polled) => polled.map(Ok),
+            Err(panic) => Poll::Ready(Err(panic)),
+        }
+    })
+    .await;
     door.abort();
     let _ended = door.await;
-    exit
+    ended.unwrap_or_else(|panic| resume_unwind(panic))
 }
 
 fn cannot_listen(address: String, error: &std::io::Error) -> StartError {
