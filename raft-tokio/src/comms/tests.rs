@@ -516,3 +516,46 @@ async fn senseless_settings_are_refused_by_name() {
     assert_eq!(problems.len(), 1, "{problems:?}");
     assert!(problems[0].to_string().contains("comms.max_queued_bytes"));
 }
+
+/// The queue of a peer that reads slowly is never empty.
+// Until it is mended.
+#[should_panic]
+#[tokio::test]
+async fn what_was_written_is_not_counted_as_dropped() {
+    const LETTER: usize = 64 << 10;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let slow = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut hello = [0; HELLO_BYTES];
+        stream.read_exact(&mut hello).await.unwrap();
+        stream.write_all(&welcome_of(2)).await.unwrap();
+        let mut buffer = vec![0; LETTER];
+        for _ in 0..200 {
+            stream.read_exact(&mut buffer).await.unwrap();
+            tokio::time::sleep(Duration::from_micros(200)).await;
+        }
+    };
+    let own = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let members = BTreeMap::from([(NodeId::new(2), address)]);
+    let mut one = Side::new(1, own, members);
+    let mut sent = 0;
+    let busy = async {
+        loop {
+            while one.comms.room(NodeId::new(2), Lane::Control) > 0 {
+                one.send(2, news(LETTER));
+                sent += 1;
+            }
+            tokio::select! {
+                event = one.event() => if one.count(Mishap::ConnectionLost) > 0 { return event },
+                () = tokio::time::sleep(Duration::from_millis(1)) => {}
+            }
+        }
+    };
+    tokio::join!(slow, busy);
+    let dropped = one.count(Mishap::NoRoom);
+    assert!(
+        dropped <= 70,
+        "{dropped} of {sent} counted, and 4 MiB of 64 KiB each were queued"
+    );
+}
