@@ -1,5 +1,6 @@
 //! The way to one peer in one lane: connect, shake hands, write, and begin again when it breaks.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
 use std::io;
@@ -32,8 +33,11 @@ pub(crate) struct Outgoing {
     hello: Option<Hello>,
     link: Link,
     queue: SendQueue,
-    /// Frames in the queue, to count them when they are dropped.
-    frames: u64,
+    /// Where each frame that is not all written yet ends, counted in bytes ever queued: to count them when
+    /// they are dropped.
+    ends: VecDeque<u64>,
+    /// The bytes ever queued.
+    queued: u64,
     /// Whether the hull may believe that there is no room, and must be told when there is.
     crowded: bool,
     backoff: Backoff,
@@ -74,7 +78,8 @@ impl Outgoing {
             hello: None,
             link: Link::Idle,
             queue: SendQueue::default(),
-            frames: 0,
+            ends: VecDeque::new(),
+            queued: 0,
             crowded: false,
             backoff: Backoff::new(settings.first_backoff, settings.longest_backoff),
             told: None,
@@ -117,9 +122,10 @@ impl Outgoing {
             Mishap::Unsendable
         })?;
         for part in parts {
+            self.queued += part.len() as u64;
             self.queue.push(part);
         }
-        self.frames += 1;
+        self.ends.push_back(self.queued);
         self.crowded |= self.queue.bytes() > settings.max_queued_bytes / 2;
         Ok(())
     }
@@ -164,9 +170,7 @@ impl Outgoing {
                         self.give_up(counters);
                         return Poll::Ready(LinkEvent::Lost);
                     }
-                    if self.queue.is_empty() {
-                        self.frames = 0;
-                    }
+                    self.count_out();
                     if self.crowded && self.queue.bytes() <= settings.max_queued_bytes / 2 {
                         self.crowded = false;
                         return Poll::Ready(LinkEvent::Room);
@@ -185,10 +189,19 @@ impl Outgoing {
         }
     }
 
+    /// Forgets the frames that are all written.
+    fn count_out(&mut self) {
+        let written = self.queued - self.queue.bytes() as u64;
+        while self.ends.front().is_some_and(|end| *end <= written) {
+            self.ends.pop_front();
+        }
+    }
+
     /// Drops what is queued, since it is stale by the time there is a connection again.
     fn give_up(&mut self, counters: &Counters) {
-        counters.add(Mishap::NoRoom, self.frames);
-        self.frames = 0;
+        self.count_out();
+        counters.add(Mishap::NoRoom, self.ends.len() as u64);
+        self.ends.clear();
         self.queue.clear();
         self.link = Link::Waiting(Box::pin(sleep(self.backoff.next())));
     }
