@@ -58,3 +58,68 @@ fn a_removed_leader_ends_nothing_that_it_still_answers() {
     assert_eq!(node.outcomes(), [(appended, removed)]);
     assert_eq!(node.tickets.under_way(), 0);
 }
+
+/// The numbers of reads are each node's own.
+#[test]
+fn a_forwarded_read_takes_no_own_one_of_its_number_with_it() {
+    let mut node = Node::new();
+    node.tickets
+        .accept(other(), Boot::new(5), forwarded(&[], &[4]), node.now);
+    node.tickets.read(4, node.now, node.now);
+    assert_eq!(node.propose(), 2);
+    node.resolve(REFUSED);
+    node.resolve(Outcome::ReadAt(LogIndex::new(9)));
+    let at_nine = (4, ReadVerdict::At(LogIndex::new(9)));
+    assert_eq!(core::mem::take(&mut node.tickets.reads), [at_nine]);
+    assert_eq!(node.tickets.under_way(), 1);
+    node.tickets.end_read(4);
+    assert_eq!(node.tickets.under_way(), 0);
+    assert!(node.tickets.by_read.is_empty());
+}
+
+#[test]
+fn what_was_forwarded_here_is_forgotten_in_time_unless_the_hull_has_it() {
+    let mut node = Node::new();
+    let forward = || forwarded(&[(SESSION, 1)], &[]);
+    let boot = Boot::new(5);
+    node.tickets.accept(other(), boot, forward(), node.now);
+    node.wait(10_000);
+    assert_eq!(node.tickets.under_way(), 0, "nobody took it");
+    node.tickets.accept(other(), boot, forward(), node.now);
+    assert_eq!(node.propose(), 1);
+    node.wait(10_000);
+    assert_eq!(node.tickets.under_way(), 1);
+    node.tickets.accept(other(), boot, forward(), node.now);
+    assert_eq!(node.propose(), 0, "a second copy need not go");
+    node.resolve(COMMITTED);
+    node.applied(1, b"done");
+    assert_eq!(node.tickets.under_way(), 0);
+}
+
+/// What a hull can never take is not tried for ever; but an earlier try may stand in a log.
+#[test]
+fn what_is_too_large_for_the_hull_is_refused_once_and_for_all_if_it_was_never_in_doubt() {
+    let too_large = Outcome::Refused(Refusal::TooLarge { payload_bytes: 1 });
+    for in_doubt in [false, true] {
+        let mut node = Node::with_session();
+        let ask = node.submit(b"x");
+        assert_eq!(node.propose(), 1);
+        if in_doubt {
+            node.resolve(IN_DOUBT);
+            assert_eq!(node.propose(), 1);
+        }
+        node.resolve(too_large.clone());
+        let limit = node.tickets.limits.max_payload_bytes;
+        let outcome = match in_doubt {
+            false => Err(SubmitError::TooLarge { bytes: 1, limit }),
+            true => Err(SubmitError::Unknown {
+                session: SESSION,
+                serial: 2,
+                why: Uncertain::TimedOut,
+            }),
+        };
+        assert_eq!(node.outcomes(), [(ask, outcome)]);
+        assert_eq!(node.propose(), 0);
+        assert_eq!(node.tickets.under_way(), 0);
+    }
+}
