@@ -1,10 +1,11 @@
-//! Two power failures, one after the other, wherever they can come.
+//! A power failure or the end of the process, and then a power failure, wherever they can come.
 
 use super::idle::Image;
 use super::*;
 
-/// Has the power fail at each operation of an opening, and again at each of the next one. `opens` says
-/// whether an opening came to its end, and `check` looks at what is left in the end. How often it did.
+/// Has the power fail, or the process alone end, at each operation of an opening, and the power fail at each
+/// of the next one. `opens` says whether an opening came to its end, and `check` looks at what is left in the
+/// end. How often it did.
 pub fn crash_twice(
     image: &Image,
     opens: impl Fn(&MemFs) -> bool,
@@ -15,13 +16,16 @@ pub fn crash_twice(
         let fs = MemFs::of(image.clone());
         fs.crash_at(first);
         let ended = opens(&fs);
-        for crash in [Crash::KeepAll, Crash::LoseAll, Crash::Some(first as u64)] {
+        let powerless = [Crash::KeepAll, Crash::LoseAll, Crash::Some(first as u64)];
+        for crash in powerless.map(Some).into_iter().chain([None]) {
             for second in 0.. {
-                let again = fs.crash(crash);
+                let again = crash.map_or_else(|| fs.kill(), |crash| fs.crash(crash));
                 again.crash_at(second);
                 let opened = opens(&again);
-                check(&again.crash(Crash::Some(second as u64)));
-                crashes += 1;
+                for seed in 0..4 {
+                    check(&again.crash(Crash::Some(second as u64 * 4 + seed)));
+                    crashes += 1;
+                }
                 if opened {
                     break;
                 }
