@@ -88,6 +88,10 @@ impl<F: Fs> Shelf<F> {
                 Err(error) => return Err(error),
             }
         }
+        if !found.is_empty() {
+            // The newest one's name may have survived in memory only, and must not go when the others have.
+            shelf.folder.sync().await?;
+        }
         for (id, _) in found {
             shelf.folder.remove(&format::name(id)).await?;
         }

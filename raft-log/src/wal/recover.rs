@@ -72,6 +72,10 @@ impl<F: Fs> Folder<'_, F> {
         let names = self.names().await?;
         self.remove_spares(&names).await?;
         let mut note = self.read_note(&names).await?;
+        if note.is_some() {
+            // Its name may have survived in memory only, and what it says is acted on.
+            self.run("sync the folder", Operation::SyncFolder).await?;
+        }
         let given_up = note.as_ref().map_or(0, |note| note.given_up);
         let (old, files): (Vec<File>, Vec<File>) = segments(&names)
             .into_iter()
