@@ -61,10 +61,14 @@ mod t10_2_1_parallel_disk;
 mod t3_10_priority;
 #[path = "paper/t3_10_transfer.rs"]
 mod t3_10_transfer;
+#[path = "paper/t3_8_elected_lives.rs"]
+mod t3_8_elected_lives;
 #[path = "paper/t3_8_lives.rs"]
 mod t3_8_lives;
 #[path = "paper/t3_8_repair.rs"]
 mod t3_8_repair;
+#[path = "paper/t3_8_votes.rs"]
+mod t3_8_votes;
 #[path = "paper/t4_2_3_stickiness.rs"]
 mod t4_2_3_stickiness;
 #[path = "paper/t4_2_removal.rs"]
@@ -79,6 +83,8 @@ mod t6_4_reads;
 mod t9_6_pre_vote;
 #[path = "paper/tickets.rs"]
 mod tickets;
+#[path = "paper/waiting.rs"]
+mod waiting;
 #[path = "paper/witness_told.rs"]
 mod witness_told;
 #[path = "paper/witnesses.rs"]
