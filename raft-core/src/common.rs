@@ -245,7 +245,7 @@ impl Common {
 
     /// Gives the vote of this term, which is durable before anyone hears of it.
     pub(crate) fn vote_for(&mut self, candidate: Peer) {
-        let to_other_life = self.is_other_life(candidate);
+        let to_other_life = !self.configuration().admits(candidate);
         let hard = self.hard.change();
         (hard.vote, hard.to_other_life) = (Some(candidate.id), to_other_life);
         self.event(

@@ -120,7 +120,7 @@ pub struct HardState {
     pub term: Term,
     /// Who got the vote in that term, if anyone.
     pub vote: Option<NodeId>,
-    /// Whether it went to another life of that node than the one that the voter knew as a member.
+    /// Whether it went to another life of that node than the one that the voter knows as a member.
     pub to_other_life: bool,
     /// For how long this boot may promise a leader at a time to give nobody else its vote (thesis
     /// 6.4.1): the next one waits as long before it gives any.

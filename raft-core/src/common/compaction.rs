@@ -4,6 +4,7 @@
 
 use crate::common::Common;
 use crate::common::snapshots::Snapshots;
+use crate::configuration::Configuration;
 use crate::ids::{EntryId, LogIndex};
 use crate::log::SnapshotMark;
 use crate::rules::snapshot::{self, Holds, OfferVerdict};
@@ -97,10 +98,26 @@ impl Common {
     }
 
     fn replace_log(&mut self, snapshot: &Snapshot) {
+        self.keep_vote_for_its_life(&snapshot.configuration);
         self.disk.begin_after(snapshot.mark(), self.commit_index);
         self.entries.begin_after(snapshot.id.last, snapshot.time);
         let configuration = snapshot.configuration.clone();
         self.configurations.begin_with(self.me, configuration);
+    }
+
+    /// The vote of this term went to whom the name meant until now. Where another life goes by it from now
+    /// on, it went to another.
+    fn keep_vote_for_its_life(&mut self, next: &Configuration) {
+        let Some(voted) = self.hard.vote else {
+            return;
+        };
+        let life = |configuration: &Configuration| {
+            let member = configuration.member(voted);
+            member.map(|member| member.incarnation)
+        };
+        if life(self.configuration()) != life(next) {
+            self.hard.change().to_other_life = true;
+        }
     }
 
     /// What a snapshot taken now stands for: all that was handed out.

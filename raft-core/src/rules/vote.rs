@@ -24,7 +24,8 @@ pub struct Voter {
 pub struct Request {
     /// The candidate.
     pub candidate: NodeId,
-    /// Whether the voter knows another life of that node as the member.
+    /// Whether the voter knows this life of that node as no member: another may go by its name, here or
+    /// with others.
     pub is_other_life: bool,
     /// The term it asks to be elected in.
     pub term: Term,

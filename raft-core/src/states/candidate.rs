@@ -15,8 +15,9 @@ use crate::trace::EventKind;
 /// A candidate of the current term.
 #[derive(Clone, Debug)]
 pub(crate) struct Candidate {
-    /// Answers of the other nodes in this term.
-    votes: BTreeMap<NodeId, bool>,
+    /// Answers in this term of the other nodes, each in the life that gave it: a snapshot that is put in place
+    /// meanwhile may bring a configuration in which another life goes by the same name.
+    votes: BTreeMap<Peer, bool>,
     /// The write that makes this node's own vote durable. The vote counts only then, or the node
     /// could win the same term twice.
     own_vote: BatchNumber,
@@ -74,7 +75,7 @@ impl Candidate {
         // [S5.2.10] One vote for each voter, however often its answer comes.
         if common.configuration().admits(from) {
             // A vote given stays given: a refusal that comes after it answers an older request.
-            *self.votes.entry(from.id).or_default() |= reply.granted;
+            *self.votes.entry(from).or_default() |= reply.granted;
         }
         self.count(common)
     }
@@ -85,7 +86,8 @@ impl Candidate {
         if common.is_me(id) {
             self.has_own_vote(common).then_some(true)
         } else {
-            self.votes.get(&id).copied()
+            let incarnation = common.configuration().member(id)?.incarnation;
+            self.votes.get(&Peer::new(id, incarnation)).copied()
         }
     }
 

@@ -20,7 +20,7 @@ pub(crate) struct PreCandidate {
     /// Names this attempt; answers to an earlier one of this start don't count. One that is late from before
     /// a restart may: it was true then, and nothing follows from a mistake but an election.
     attempt: u64,
-    votes: BTreeMap<NodeId, bool>,
+    votes: BTreeMap<Peer, bool>,
     deadline: Time,
     /// The term that it asks in, and the latest heartbeat round heard of its leader: who finds that one
     /// alive after all must not take for news what was said before.
@@ -35,7 +35,7 @@ impl PreCandidate {
         for peer in common.other_voters() {
             common.say(peer, Body::PreVote(PreVote { attempt, last }));
         }
-        let votes = BTreeMap::from([(common.me.id, true)]);
+        let votes = BTreeMap::from([(common.me, true)]);
         let deadline = common.now.after(common.draw_retry());
         Self {
             attempt,
@@ -79,21 +79,21 @@ impl PreCandidate {
             return Next::Stay;
         }
         if common.configuration().admits(from) {
-            self.votes.insert(from.id, reply.granted);
+            self.votes.insert(from, reply.granted);
         }
         self.count(common)
     }
 
     /// What node `id` has answered, if it has.
     pub(crate) fn vote_of(&self, common: &Common, id: NodeId) -> Option<bool> {
-        let counts = id != common.me.id || common.is_me(id);
-        self.votes.get(&id).copied().filter(|_| counts)
+        let incarnation = common.configuration().member(id)?.incarnation;
+        self.votes.get(&Peer::new(id, incarnation)).copied()
     }
 
     /// Who has refused.
     pub(crate) fn refused_by(&self) -> Vec<NodeId> {
         let refused = self.votes.iter().filter(|(_, granted)| !**granted);
-        refused.map(|(id, _)| *id).collect()
+        refused.map(|(peer, _)| peer.id).collect()
     }
 
     /// What the answers so far lead to.

@@ -17,7 +17,7 @@ pub(crate) fn on_request_vote(
     let voter = voter(common);
     let asked = vote::Request {
         candidate: candidate.id,
-        is_other_life: common.is_other_life(candidate),
+        is_other_life: !common.configuration().admits(candidate),
         term,
         last: request.last,
     };
@@ -56,7 +56,7 @@ pub(crate) fn on_pre_vote(
             &voter(common),
             &vote::Request {
                 candidate: candidate.id,
-                is_other_life: common.is_other_life(candidate),
+                is_other_life: !common.configuration().admits(candidate),
                 term: asked,
                 last: request.last,
             },

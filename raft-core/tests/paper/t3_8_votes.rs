@@ -30,8 +30,6 @@ fn asked_by(node: &mut Node, from: Peer) -> Vec<Body> {
 }
 
 /// 2 was removed, as far as 1 knows.
-// Until it is mended.
-#[should_panic]
 #[test]
 fn of_two_lives_that_are_no_members_one_gets_the_vote() {
     let mut node = Node::holding(5, &[1]);
@@ -45,8 +43,6 @@ fn of_two_lives_that_are_no_members_one_gets_the_vote() {
 }
 
 /// Between the two requests a snapshot is put in place by which the other life is the member.
-// Until it is mended.
-#[should_panic]
 #[test]
 fn who_becomes_the_member_meanwhile_does_not_get_the_vote_again() {
     let mut node = Node::holding(5, &[1]);
