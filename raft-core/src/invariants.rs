@@ -419,7 +419,10 @@ mod checks {
             common.applying,
             common.snapshots
         );
-        let limit = common.settings.max_writes_in_flight.saturating_add(10);
+        let limit = common
+            .settings
+            .max_writes_in_flight
+            .saturating_add(MOST_BESIDE);
         let longest = || common.out.there().map_or(0, |out| out.outbox.longest());
         require!(
             common.messages_waiting() <= limit || longest() <= limit,
@@ -428,6 +431,10 @@ mod checks {
         );
         Ok(())
     }
+
+    /// What may wait for one peer beside an acknowledgement for each write under way: four more of those, and
+    /// one each of nine other kinds.
+    const MOST_BESIDE: usize = 13;
 
     /// Whoever waits for nothing has nothing to wait for.
     #[inline(always)]

@@ -1,7 +1,8 @@
 //! Control messages on their way out, each with the batch that must be durable before it leaves.
 //!
 //! Bounded by construction: of each kind at most one waits for a peer, except acknowledgements
-//! of entries, of which one waits for each batch under way and one for room.
+//! of entries, of which one waits for each batch under way. Beside those, two may wait for room, since they
+//! are merged only when something becomes durable, and two for batches that are not begun.
 
 use alloc::collections::VecDeque;
 use core::hash::{Hash, Hasher};

@@ -9,8 +9,6 @@ use raft_core::snapshot::{Snapshot, SnapshotId};
 use raft_core::states::Role;
 use raft_core::time::LogTime;
 
-// Until it is mended.
-#[should_panic]
 #[test]
 fn a_peer_without_room_and_a_slow_disk_stop_nobody() {
     let mut setup = setup(1, 3);
