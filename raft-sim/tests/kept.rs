@@ -245,8 +245,6 @@ fn membership_holds_in_a_world_of_seed_1186968() {
 
 /// Violated idle when a removed node went on asking another, which had lost its disk and was a member again in
 /// another life: that one answers nothing that was meant for the life before.
-// Until it is mended.
-#[should_panic]
 #[test]
 fn idle_holds_in_a_world_of_seed_1334321() {
     holds(include_str!("kept/seed-1334321.plan"));

@@ -59,6 +59,14 @@ impl<S: Subject> World<'_, S> {
         self.counters.starts > before.starts
     }
 
+    /// Whether another node is who it is to this one: a member, in the life that it has now.
+    fn knows(&self, node: usize, other: usize) -> bool {
+        let hull = self.nodes.get(node).and_then(Node::hull);
+        let other = self.nodes.get(other).and_then(|other| other.me);
+        hull.zip(other)
+            .is_some_and(|(hull, other)| hull.configuration().admits(other))
+    }
+
     /// Looks at what a rest of this length has cost.
     pub(super) fn check_idle(&self, before: &Idle, lasted: Duration) -> Result<(), Violation> {
         let count = self.nodes.len();
@@ -80,8 +88,8 @@ impl<S: Subject> World<'_, S> {
             // asked of it, until their time is over.
             let removed = !self.is_member(from);
             // Nor is it told by another that was removed: where a later member alone knows, the two go on asking
-            // and refusing.
-            let gone = removed && !self.is_member(to);
+            // and refusing. Nor by one that it knows by an earlier life: that is not who is asked.
+            let gone = removed && !(self.is_member(to) && self.knows(from, to));
             let mut cost = cost_of(&sent, &before.sent, link);
             cost.extend(entries_of(&entries, &before.entries, link));
             let dear = (cost.into_iter()).find(|&(what, times)| {
