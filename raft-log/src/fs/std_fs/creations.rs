@@ -6,34 +6,40 @@ use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
-use std::thread::{self, JoinHandle};
+use std::thread;
 
 use super::{Reply, fs_error};
 use crate::fs::Answer;
 
 /// The files that are being made, by their names.
+///
+/// - That one is made is said before whoever asked for it is answered: the answer may have the last owner of the
+///   folder dropped, on the very thread that made the file, and that owner waits for all files to be made.
 #[derive(Debug, Default)]
 pub(super) struct Creations {
-    under_way: BTreeMap<String, JoinHandle<()>>,
+    under_way: BTreeMap<String, mpsc::Receiver<()>>,
 }
 
 impl Creations {
     /// Begins to make a file, and replies when it is there. No other of this name may be under way.
     pub(super) fn begin(&mut self, name: String, path: PathBuf, length: u64, reply: Reply) {
-        self.under_way.retain(|_, thread| !thread.is_finished());
+        let goes_on = |over: &mpsc::Receiver<()>| over.try_recv() == Err(mpsc::TryRecvError::Empty);
+        self.under_way.retain(|_, over| goes_on(over));
+        let (end, over) = mpsc::sync_channel(1);
         let (hand, handed) = mpsc::sync_channel::<(PathBuf, Reply)>(1);
         let make = move || {
             if let Ok((path, reply)) = handed.recv() {
                 let made = create(&path, length).map_err(|error| fs_error(&path, &error));
+                let _ = end.send(());
                 // Whoever asked may no longer care.
                 let _ = reply.send(made.map(|()| Answer::Done));
             }
         };
         let builder = thread::Builder::new().name(String::from("quorate-create"));
         match builder.spawn(make) {
-            Ok(thread) => {
+            Ok(_) => {
                 let _ = hand.send((path, reply));
-                self.under_way.insert(name, thread);
+                self.under_way.insert(name, over);
             }
             Err(error) => {
                 let _ = reply.send(Err(fs_error(&path, &error)));
@@ -43,16 +49,16 @@ impl Creations {
 
     /// Waits until the file of this name is there, if it is being made.
     pub(super) fn finish(&mut self, name: &str) {
-        if let Some(thread) = self.under_way.remove(name) {
+        if let Some(over) = self.under_way.remove(name) {
             // One that panicked has dropped its reply, which says so.
-            let _ = thread.join();
+            let _ = over.recv();
         }
     }
 
     /// Waits until all are there.
     pub(super) fn finish_all(&mut self) {
-        for thread in std::mem::take(&mut self.under_way).into_values() {
-            let _ = thread.join();
+        for over in std::mem::take(&mut self.under_way).into_values() {
+            let _ = over.recv();
         }
     }
 }

@@ -482,8 +482,6 @@ fn the_last_owner_may_be_dropped_by_a_completion() {
 }
 
 /// A file is made on a thread of its own, which nobody may wait for on that thread.
-// Until it is mended.
-#[should_panic]
 #[test]
 fn the_last_owner_may_be_dropped_by_a_file_that_is_made() {
     drop_last_owner_in(|fs| {
