@@ -248,7 +248,8 @@ fn done(result: io::Result<()>) -> io::Result<Answer> {
     result.map(|()| Answer::Done)
 }
 
-/// Creates the folder and those above it, each durable in the one above.
+/// Creates the folder and those above it, each durable in the one above. One that is there need not be durable:
+/// it may have been made a moment ago, by an opening that failed then, too.
 pub(super) fn create_folder(folder: &Path) -> io::Result<()> {
     let missing: Vec<&Path> = folder
         .ancestors()
@@ -259,14 +260,23 @@ pub(super) fn create_folder(folder: &Path) -> io::Result<()> {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
             Ok(()) | Err(_) => {}
         }
-        let above = path.parent().filter(|above| !above.as_os_str().is_empty());
-        sync_folder(above.unwrap_or(Path::new(".")))?;
+        sync_folder(above(path))?;
     }
-    if folder.is_dir() {
-        Ok(())
-    } else {
-        Err(io::ErrorKind::NotADirectory.into())
+    if !folder.is_dir() {
+        return Err(io::ErrorKind::NotADirectory.into());
     }
+    match sync_folder(above(folder)).map_err(|error| error.kind()) {
+        // Who may not look into it can't have made the folder. And it may be of another file system than the
+        // folder is, where that is mounted: one that knows no such thing.
+        Err(io::ErrorKind::PermissionDenied | io::ErrorKind::InvalidInput) => Ok(()),
+        synced => synced.map_err(io::Error::from),
+    }
+}
+
+/// The folder that this one is in.
+fn above(path: &Path) -> &Path {
+    let above = path.parent().filter(|above| !above.as_os_str().is_empty());
+    above.unwrap_or(Path::new("."))
 }
 
 fn sync_folder(folder: &Path) -> io::Result<()> {
