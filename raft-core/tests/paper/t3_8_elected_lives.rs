@@ -91,7 +91,7 @@ fn two_leaders(mut one: Node, settings: Settings) {
     one.receive(2, 6, vote_reply(true));
     assert_eq!(one.hull.role(), Role::Candidate, "two of five");
     // Those that have elected a leader of term 6 are the two others of the three.
-    let mut two = up_to_date(second_life(), settings.clone());
+    let mut two = up_to_date(second_life(), settings);
     let mut three = up_to_date(peer(3), settings);
     for _ in 0..20 {
         if two.hull.role() == Role::Follower {
@@ -133,12 +133,7 @@ fn a_vote_of_another_life_elects_nobody_without_pre_vote() {
         check_quorum: false,
         ..settings()
     };
-    let mut one = open(
-        peer(1),
-        settings.clone(),
-        MemoryLog::new(),
-        Store::default(),
-    );
+    let mut one = open(peer(1), settings, MemoryLog::new(), Store::default());
     one.receive(3, 5, append(id(0, 0), chunks(1, &[1]), 1));
     all_but_stored(&mut one);
     one.time_out();
@@ -148,12 +143,7 @@ fn a_vote_of_another_life_elects_nobody_without_pre_vote() {
 #[test]
 fn a_vote_of_another_life_elects_nobody_after_late_pre_votes() {
     let settings = settings();
-    let mut one = open(
-        peer(1),
-        settings.clone(),
-        MemoryLog::new(),
-        Store::default(),
-    );
+    let mut one = open(peer(1), settings, MemoryLog::new(), Store::default());
     one.receive(3, 5, append(id(0, 0), chunks(1, &[1]), 1));
     // In its first boot it asks for pre-votes; the answers are late.
     one.ask();

@@ -108,7 +108,7 @@ fn what_is_too_large_for_the_hull_is_refused_once_and_for_all_if_it_was_never_in
             node.resolve(IN_DOUBT);
             assert_eq!(node.propose(), 1);
         }
-        node.resolve(too_large.clone());
+        node.resolve(too_large);
         let limit = node.tickets.limits.max_payload_bytes;
         let outcome = match in_doubt {
             false => Err(SubmitError::TooLarge { bytes: 1, limit }),
