@@ -20,6 +20,7 @@ mod explaining;
 mod members;
 mod quiet;
 mod reads;
+mod rejoining;
 mod snapshots;
 mod starts;
 mod transfers;
