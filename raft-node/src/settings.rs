@@ -53,7 +53,8 @@ pub struct NodeSettings {
     /// then on the record's hold on every node, because all must agree on them.
     pub sessions: SessionLimits,
     /// How long a submission or a read is tried before its outcome is given as unknown (or as
-    /// not sent). Choose several election timeouts.
+    /// not sent), counted for each who asks from when it asked, also for one command that several
+    /// ask for. Choose several election timeouts.
     pub request_timeout: Duration,
     /// How long a forwarded command or read is waited for before it is sent again, under the same
     /// session and serial: twice as long with each attempt, eight times at most. What opens the

@@ -36,6 +36,7 @@ use crate::settings::NodeSettings;
 
 mod asked;
 mod forward;
+mod overdue;
 mod own;
 mod restored;
 mod slab;
@@ -97,6 +98,7 @@ struct Request {
     work: Work,
     source: Source,
     state: State,
+    /// When the time of the last who waits for it is over.
     deadline: Time,
     /// A copy may stand in some log because of an attempt that is over.
     exposed: bool,
@@ -120,8 +122,9 @@ enum Source {
     /// Someone at the desk, by this node's session (`own`) or by another.
     Desk {
         own: bool,
-        ask: Ask,
-        joined: Vec<Ask>,
+        /// Who asked first, until it is told.
+        first: Option<Asker>,
+        joined: Vec<Asker>,
     },
     /// This node, which needs a session.
     OwnSession,
@@ -129,6 +132,13 @@ enum Source {
     Read,
     /// Another node.
     Node { from: Peer, boot: Boot },
+}
+
+/// Who waits, and until when.
+#[derive(Clone, Copy, Debug)]
+struct Asker {
+    ask: Ask,
+    until: Time,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -281,8 +291,13 @@ impl Tickets {
             let Some(request) = self.request(key) else {
                 continue;
             };
-            match request.state {
-                _ if request.deadline <= now => self.end_overdue(key, Uncertain::TimedOut),
+            let state = request.state;
+            let is_over = request.deadline <= now;
+            if !is_over && request.is_joined() {
+                self.tell_overdue(key, now);
+            }
+            match state {
+                _ if is_over => self.end_overdue(key, Uncertain::TimedOut),
                 State::Resting { until } if until <= now => self.make_ready(key),
                 State::Forwarded { until } if until <= now => self.make_ready(key),
                 State::Ready
@@ -410,13 +425,14 @@ impl Tickets {
             let request = if is_own { self.take(key) } else { None };
             if let Some(Request {
                 work: Work::Command { header, payload },
-                source: Source::Desk { ask, joined, .. },
-                deadline,
+                source: Source::Desk { first, joined, .. },
                 ..
             }) = request
             {
-                self.own.wait_first(ask, payload, deadline);
-                for ask in joined {
+                if let Some(Asker { ask, until }) = first {
+                    self.own.wait_first(ask, payload, until);
+                }
+                for Asker { ask, .. } in joined {
                     let serial = header.serial;
                     let error = SubmitError::SessionExpired { session, serial };
                     self.outcomes.push((ask, Err(error)));
@@ -426,56 +442,18 @@ impl Tickets {
         self.own.ended();
     }
 
-    /// Gives a request whose time is over the outcome that is certain.
-    fn end_overdue(&mut self, key: Key, why: Uncertain) {
-        let Some(request) = self.request(key) else {
-            return;
-        };
-        let sent = request.is_exposed();
-        match (&request.source, &request.work) {
-            (Source::Desk { own, .. }, Work::Command { header, .. }) => {
-                let (session, serial) = (header.session, header.serial);
-                if *own && sent {
-                    self.own.abandon(serial);
-                }
-                let error = match sent {
-                    true => SubmitError::Unknown {
-                        session,
-                        serial,
-                        why,
-                    },
-                    false => unsent(why),
-                };
-                self.finish(key, Err(error));
-            }
-            (Source::Read, Work::Read { number }) => {
-                let verdict = match why {
-                    Uncertain::Removed => ReadVerdict::Removed,
-                    Uncertain::TimedOut | Uncertain::Stopped | Uncertain::Skipped => {
-                        ReadVerdict::TimedOut
-                    }
-                };
-                self.reads.push((*number, verdict));
-                self.remove(key);
-            }
-            // A ticket at the hull always comes back, and until then a second copy need not go.
-            (Source::Node { .. }, _) if request.state == State::Proposed => {}
-            (Source::Desk { .. } | Source::OwnSession | Source::Read | Source::Node { .. }, _) => {
-                self.remove(key);
-            }
-        }
-    }
-
     /// Tells all who asked, and forgets the request.
     fn finish(&mut self, key: Key, outcome: Result<Answered, SubmitError>) {
         let Some(request) = self.take(key) else {
             return;
         };
-        if let Source::Desk { ask, joined, .. } = request.source {
-            for ask in joined {
+        if let Source::Desk { first, joined, .. } = request.source {
+            for Asker { ask, .. } in joined {
                 self.outcomes.push((ask, outcome.clone()));
             }
-            self.outcomes.push((ask, outcome));
+            if let Some(Asker { ask, .. }) = first {
+                self.outcomes.push((ask, outcome));
+            }
         }
     }
 

@@ -7,7 +7,7 @@ use raft_core::record::ClientHeader;
 use raft_core::time::Time;
 
 use super::slab::Key;
-use super::{NEVER, Request, Source, State, Tickets, Work};
+use super::{Asker, NEVER, Request, Source, State, Tickets, Work};
 use crate::desk::Ask;
 use crate::error::{NotSent, SubmitError, Uncertain};
 use crate::handle::{STOPPED, SessionCommand};
@@ -38,14 +38,14 @@ impl Tickets {
             header,
             payload: command.payload,
         };
-        self.begin(work, desk_source(ask, false), deadline, now);
+        self.begin(work, desk_source(ask, deadline, false), deadline, now);
     }
 
     /// Takes a request to open a session.
     pub(crate) fn open_session(&mut self, ask: Ask, now: Time) {
         let deadline = now.after(self.limits.request_timeout);
         match self.own.opening_command() {
-            Some(work) => self.begin(work, desk_source(ask, false), deadline, now),
+            Some(work) => self.begin(work, desk_source(ask, deadline, false), deadline, now),
             None => {
                 self.own.wait_for_name(ask, deadline);
                 self.sweep_by(now);
@@ -110,7 +110,7 @@ impl Tickets {
     pub(crate) fn assign(&mut self, now: Time) {
         while let Some((ask, deadline)) = self.own.take_early() {
             if let Some(work) = self.own.opening_command() {
-                self.begin(work, desk_source(ask, false), deadline, now);
+                self.begin(work, desk_source(ask, deadline, false), deadline, now);
             }
         }
         if self.own.needs_session() {
@@ -133,7 +133,8 @@ impl Tickets {
                 header,
                 payload: waiting.payload,
             };
-            self.begin(work, desk_source(waiting.ask, true), waiting.deadline, now);
+            let source = desk_source(waiting.ask, waiting.deadline, true);
+            self.begin(work, source, waiting.deadline, now);
         }
     }
 
@@ -143,11 +144,14 @@ impl Tickets {
         };
         request.deadline = request.deadline.max(until);
         match &mut request.source {
-            Source::Desk { joined, .. } => joined.push(newcomer),
+            Source::Desk { joined, .. } => joined.push(Asker {
+                ask: newcomer,
+                until,
+            }),
             source => {
                 // A command that another node forwarded is now wanted here too.
                 let forwarded = matches!(source, Source::Node { .. });
-                *source = desk_source(newcomer, false);
+                *source = desk_source(newcomer, until, false);
                 if forwarded {
                     self.forwarded_here = self.forwarded_here.saturating_sub(1);
                 }
@@ -187,10 +191,10 @@ impl Tickets {
     }
 }
 
-const fn desk_source(ask: Ask, own: bool) -> Source {
+const fn desk_source(ask: Ask, until: Time, own: bool) -> Source {
     Source::Desk {
         own,
-        ask,
+        first: Some(Asker { ask, until }),
         joined: Vec::new(),
     }
 }

@@ -5,8 +5,6 @@ use super::*;
 
 /// Nobody leads, so that nothing is answered before its time is over: ten seconds, of which each ask
 /// takes its own and no more.
-// Until it is mended.
-#[should_panic]
 #[test]
 fn a_client_that_asks_again_and_again_takes_no_room_from_others() {
     let mut world = World::with(3, |settings| settings.max_requests = 4);
