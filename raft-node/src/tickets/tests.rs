@@ -13,6 +13,7 @@ use crate::status::Status;
 mod alone;
 mod ending;
 mod joined;
+mod keeping;
 mod late;
 
 const LIMITS: BatchLimits = BatchLimits {

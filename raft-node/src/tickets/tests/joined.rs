@@ -102,7 +102,7 @@ fn an_own_session_that_came_and_went_unseen_is_opened_anew() {
     assert_eq!(node.propose(), 1, "the opening again");
 }
 
-struct Nothing;
+pub(super) struct Nothing;
 
 impl StateMachine for Nothing {
     fn apply(&mut self, _: Command<'_>) -> Bytes {
