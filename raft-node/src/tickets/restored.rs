@@ -2,7 +2,7 @@
 //! are never applied here, so that whoever waits for one of them has to be found in the sessions.
 
 use super::{Key, Source, Tickets, Uncertain};
-use crate::session::{CONTROL_SESSION, Recalled, Sessions};
+use crate::session::{CONTROL_SESSION, NO_SERIAL, Recalled, Sessions};
 use crate::state_machine::StateMachine;
 
 impl Tickets {
@@ -15,6 +15,10 @@ impl Tickets {
                 continue;
             }
             match sessions.recall(session, serial) {
+                // Sessions keep no account of words that their clients are there.
+                Recalled::Answered(_) | Recalled::NotYet if serial == NO_SERIAL => {
+                    self.say_again(session);
+                }
                 Recalled::Answered(answer) => self.on_applied(session, serial, answer),
                 Recalled::NotYet => {}
                 Recalled::SessionGone => self.lose_track(session, serial),
@@ -42,6 +46,16 @@ impl Tickets {
             if self.request(key).is_some_and(super::Request::is_committed) {
                 self.make_ready(key);
             }
+        }
+    }
+
+    /// A word that is committed may be among the entries the snapshot stands for, and then it is
+    /// never applied here. It goes out once more, which does no harm; any other does so by itself.
+    fn say_again(&mut self, session: u64) {
+        let key = self.by_command.get(&(session, NO_SERIAL)).copied();
+        let is_committed = |key: &Key| self.request(*key).is_some_and(super::Request::is_committed);
+        if let Some(key) = key.filter(is_committed) {
+            self.make_ready(key);
         }
     }
 
