@@ -274,3 +274,23 @@ fn a_later_leader_goes_on_with_a_change_and_who_asked_is_told_to_look() {
     world.start(leader);
     submit_all(&mut world, 4, &[leader, 4]);
 }
+
+/// It opens no session that nobody there opens for it; added again, it opens one when it is asked.
+// Until it is mended.
+#[should_panic]
+#[test]
+fn a_node_that_was_removed_and_has_told_everybody_has_nothing_under_way() {
+    let mut world = World::of(3);
+    let leader = world.elect();
+    submit_all(&mut world, 5, &[leader]);
+    let leader = leader_of(&mut world);
+    let removed = leader % 3 + 1;
+    let rest: Vec<u64> = [1, 2, 3].into_iter().filter(|id| *id != removed).collect();
+    become_members(&mut world, &rest);
+    let command = world.handle(removed).submit(payload("late"));
+    assert!(outcome(&mut world, command).is_err());
+    world.run(1_000);
+    assert_eq!(world.handle(removed).status().requests, 0);
+    let timer = world.driver(removed).tickets.deadline();
+    assert_eq!(timer, None, "there is nothing to look for");
+}

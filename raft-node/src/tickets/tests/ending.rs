@@ -123,3 +123,43 @@ fn what_is_too_large_for_the_hull_is_refused_once_and_for_all_if_it_was_never_in
         assert_eq!(node.tickets.under_way(), 0);
     }
 }
+
+/// What has no place in a log by then has none to go to.
+// Until it is mended.
+#[should_panic]
+#[test]
+fn a_removed_node_gives_up_its_own_session_and_opens_another_when_it_is_asked_again() {
+    let mut node = Node::new();
+    let first = node.submit(b"first");
+    assert_eq!(node.forward().0, [(CONTROL_SESSION, 1)]);
+    node.tickets.end_all(Uncertain::Removed);
+    let removed = Err(SubmitError::NotSent(NotSent::Removed));
+    assert_eq!(node.outcomes(), [(first, removed)]);
+    assert_eq!(node.tickets.under_way(), 0);
+    node.wait(50);
+    assert_eq!(node.tickets.deadline(), None);
+    let second = node.submit(b"second");
+    assert_eq!(node.forward().0, [(CONTROL_SESSION, 2)], "added again");
+    // The first was opened, too: nobody goes by it.
+    node.opened(1, 99);
+    node.opened(2, SESSION);
+    assert_eq!(node.propose(), 1);
+    node.applied(1, b"done");
+    assert_eq!(node.outcomes(), [(second, reply(b"done"))]);
+}
+
+/// Its hull hands it back, or it is applied here.
+#[test]
+fn a_removed_leader_keeps_the_opening_of_its_session_that_it_proposed() {
+    for outcome in [COMMITTED, IN_DOUBT] {
+        let mut node = Node::new();
+        node.submit(b"first");
+        assert_eq!(node.propose(), 1);
+        node.tickets.end_all(Uncertain::Removed);
+        assert_eq!(node.tickets.under_way(), 1);
+        node.resolve(outcome);
+        node.tickets.end_all(Uncertain::Removed);
+        node.opened(1, SESSION);
+        assert_eq!(node.tickets.under_way(), 0);
+    }
+}
