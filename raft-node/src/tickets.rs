@@ -524,11 +524,6 @@ impl Request {
         matches!(self.state, State::Ready)
     }
 
-    /// Whether somebody here waits for it.
-    const fn is_asked(&self) -> bool {
-        matches!(self.source, Source::Desk { .. } | Source::Read)
-    }
-
     const fn is_committed(&self) -> bool {
         matches!(self.state, State::Committed)
     }

@@ -91,17 +91,25 @@ impl Tickets {
             self.outcomes.push((ask, Err(unsent(why))));
         }
         for slot in 0..self.slab.slots() {
-            let key = self.slab.key_at(slot);
-            let is_over = |request: &Request| match why {
+            let Some(key) = self.slab.key_at(slot) else {
+                continue;
+            };
+            let Some(request) = self.request(key) else {
+                continue;
+            };
+            let is_over = match why {
                 Uncertain::Removed => !matches!(request.state, State::Proposed | State::Committed),
                 Uncertain::TimedOut | Uncertain::Stopped | Uncertain::Skipped => true,
             };
-            let ends = |key: &Key| {
-                let request = self.request(*key);
-                request.is_some_and(|request| request.is_asked() && is_over(request))
-            };
-            if let Some(key) = key.filter(ends) {
-                self.end_overdue(key, why);
+            match request.source {
+                Source::Desk { .. } | Source::Read if is_over => self.end_overdue(key, why),
+                // Nobody waits for it any more. Whoever asks when this node was added again has
+                // another one opened.
+                Source::OwnSession if is_over => {
+                    self.remove(key);
+                    self.own.give_up_opening();
+                }
+                Source::Desk { .. } | Source::OwnSession | Source::Read | Source::Node { .. } => {}
             }
         }
     }

@@ -120,6 +120,12 @@ impl OwnSession {
         self.abandoned.clear();
     }
 
+    /// The session asked for is not waited for any more. Should it be opened all the same, it goes
+    /// unused, and the next has another name.
+    pub(super) const fn give_up_opening(&mut self) {
+        self.opening = false;
+    }
+
     pub(super) fn ended(&mut self) {
         self.number = None;
         self.abandoned.clear();

@@ -276,8 +276,6 @@ fn a_later_leader_goes_on_with_a_change_and_who_asked_is_told_to_look() {
 }
 
 /// It opens no session that nobody there opens for it; added again, it opens one when it is asked.
-// Until it is mended.
-#[should_panic]
 #[test]
 fn a_node_that_was_removed_and_has_told_everybody_has_nothing_under_way() {
     let mut world = World::of(3);

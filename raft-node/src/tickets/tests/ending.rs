@@ -125,8 +125,6 @@ fn what_is_too_large_for_the_hull_is_refused_once_and_for_all_if_it_was_never_in
 }
 
 /// What has no place in a log by then has none to go to.
-// Until it is mended.
-#[should_panic]
 #[test]
 fn a_removed_node_gives_up_its_own_session_and_opens_another_when_it_is_asked_again() {
     let mut node = Node::new();
