@@ -129,21 +129,13 @@ impl Codec for BincodeCodec {
     }
 
     fn decode<T: DeserializeOwned>(&self, bytes: &[u8]) -> Result<T, CodecError> {
-        use bincode::config::standard;
-        use bincode::serde::decode_from_slice;
-
-        // The limit is part of bincode's type, and it counts what the value claims, not what is
-        // there: a few bytes may claim terabytes. So it grows with the input, in steps. A value
-        // takes at most a few dozen times its encoding (integers of one byte each).
-        let (value, consumed) = match bytes.len() {
-            0..=0x400 => decode_from_slice(bytes, standard().with_limit::<{ 64 << 10 }>()),
-            0x401..=0x1_0000 => decode_from_slice(bytes, standard().with_limit::<{ 4 << 20 }>()),
-            0x1_0001..=0x10_0000 => {
-                decode_from_slice(bytes, standard().with_limit::<{ 64 << 20 }>())
-            }
-            _ => decode_from_slice(bytes, standard().with_limit::<{ 1 << 30 }>()),
-        }
-        .map_err(|_| CodecError::Decode {
+        let decoded = match claim_limit(bytes.len()) {
+            CLAIMS_OF_A_KIB => decode_within::<T, CLAIMS_OF_A_KIB>(bytes),
+            CLAIMS_OF_64_KIB => decode_within::<T, CLAIMS_OF_64_KIB>(bytes),
+            CLAIMS_OF_A_MIB => decode_within::<T, CLAIMS_OF_A_MIB>(bytes),
+            _ => decode_within::<T, CLAIMS_OF_16_MIB>(bytes),
+        };
+        let (value, consumed) = decoded.map_err(|_| CodecError::Decode {
             codec: PayloadCodec::Bincode,
         })?;
         match bytes.len().saturating_sub(consumed) {
@@ -151,6 +143,29 @@ impl Codec for BincodeCodec {
             left_over => Err(CodecError::LeftOver { left_over }),
         }
     }
+}
+
+/// How much a value may claim whose encoding has so many bytes.
+///
+/// The limit is part of bincode's type, and it counts what the value claims, not what is there: a
+/// few bytes may claim terabytes. So it grows with the input, in steps, and is at least sixteen
+/// times as much: an integer of 16 bytes may take a single one.
+#[cfg(feature = "bincode")]
+const fn claim_limit(length: usize) -> usize {
+    match length {
+        0..=0x400 => CLAIMS_OF_A_KIB,
+        0x401..=0x1_0000 => CLAIMS_OF_64_KIB,
+        0x1_0001..=0x10_0000 => CLAIMS_OF_A_MIB,
+        _ => CLAIMS_OF_16_MIB,
+    }
+}
+
+#[cfg(feature = "bincode")]
+fn decode_within<T: DeserializeOwned, const LIMIT: usize>(
+    bytes: &[u8],
+) -> Result<(T, usize), bincode::error::DecodeError> {
+    let config = bincode::config::standard().with_limit::<LIMIT>();
+    bincode::serde::decode_from_slice(bytes, config)
 }
 
 /// Lets bincode append to a vector.
@@ -213,6 +228,15 @@ pub enum CodecError {
         codec: PayloadCodec,
     },
 }
+
+#[cfg(feature = "bincode")]
+const CLAIMS_OF_A_KIB: usize = 64 << 10;
+#[cfg(feature = "bincode")]
+const CLAIMS_OF_64_KIB: usize = 4 << 20;
+#[cfg(feature = "bincode")]
+const CLAIMS_OF_A_MIB: usize = 64 << 20;
+#[cfg(feature = "bincode")]
+const CLAIMS_OF_16_MIB: usize = 1 << 30;
 
 #[cfg(test)]
 mod tests;
