@@ -1,9 +1,10 @@
 //! Codecs for what has no format of our own: the user's commands and replies, and the small parts
 //! of messages.
 //!
-//! Every codec refuses bytes left over, and none allocates much more than it was given. Which one
-//! a connection uses is written in each frame; which one a cluster's payloads use is fixed in its
-//! genesis record, since the same bytes read by another codec can be a valid wrong command.
+//! Every codec refuses bytes left over, and none allocates much more than it was given (beyond 256
+//! MiB it may). Which one a connection uses is written in each frame; which one a cluster's payloads
+//! use is fixed in its genesis record, since the same bytes read by another codec can be a valid
+//! wrong command.
 
 use core::fmt;
 
@@ -133,7 +134,9 @@ impl Codec for BincodeCodec {
             CLAIMS_OF_A_KIB => decode_within::<T, CLAIMS_OF_A_KIB>(bytes),
             CLAIMS_OF_64_KIB => decode_within::<T, CLAIMS_OF_64_KIB>(bytes),
             CLAIMS_OF_A_MIB => decode_within::<T, CLAIMS_OF_A_MIB>(bytes),
-            _ => decode_within::<T, CLAIMS_OF_16_MIB>(bytes),
+            CLAIMS_OF_16_MIB => decode_within::<T, CLAIMS_OF_16_MIB>(bytes),
+            CLAIMS_OF_256_MIB => decode_within::<T, CLAIMS_OF_256_MIB>(bytes),
+            _ => decode_within::<T, CLAIMS_OF_MORE>(bytes),
         };
         let (value, consumed) = decoded.map_err(|_| CodecError::Decode {
             codec: PayloadCodec::Bincode,
@@ -148,15 +151,19 @@ impl Codec for BincodeCodec {
 /// How much a value may claim whose encoding has so many bytes.
 ///
 /// The limit is part of bincode's type, and it counts what the value claims, not what is there: a
-/// few bytes may claim terabytes. So it grows with the input, in steps, and is at least sixteen
-/// times as much: an integer of 16 bytes may take a single one.
+/// few bytes may claim terabytes. So it grows with the input, in steps, each sixty-four times its
+/// longest input. What was encoded claims sixteen times its length at most, since an integer of 16 bytes may
+/// take a single one: however large an app is, its snapshot can be read. What is longer than all
+/// but snapshots, whose bytes were hashed before they are read, may claim anything.
 #[cfg(feature = "bincode")]
 const fn claim_limit(length: usize) -> usize {
     match length {
         0..=0x400 => CLAIMS_OF_A_KIB,
         0x401..=0x1_0000 => CLAIMS_OF_64_KIB,
         0x1_0001..=0x10_0000 => CLAIMS_OF_A_MIB,
-        _ => CLAIMS_OF_16_MIB,
+        0x10_0001..=0x100_0000 => CLAIMS_OF_16_MIB,
+        0x100_0001..=0x1000_0000 => CLAIMS_OF_256_MIB,
+        _ => CLAIMS_OF_MORE,
     }
 }
 
@@ -237,6 +244,11 @@ const CLAIMS_OF_64_KIB: usize = 4 << 20;
 const CLAIMS_OF_A_MIB: usize = 64 << 20;
 #[cfg(feature = "bincode")]
 const CLAIMS_OF_16_MIB: usize = 1 << 30;
+/// Where memory has so many addresses.
+#[cfg(feature = "bincode")]
+const CLAIMS_OF_256_MIB: usize = CLAIMS_OF_16_MIB.saturating_mul(16);
+#[cfg(feature = "bincode")]
+const CLAIMS_OF_MORE: usize = usize::MAX;
 
 #[cfg(test)]
 mod tests;

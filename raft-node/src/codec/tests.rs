@@ -91,8 +91,6 @@ fn a_few_bytes_that_claim_terabytes_are_an_error() {
 
 /// An app of numbers that are all small may be as large as memory: its snapshot has a byte for each,
 /// and the log that made it is gone by the time it is read.
-// Until it is mended.
-#[should_panic]
 #[cfg(feature = "bincode")]
 #[test]
 fn what_has_a_byte_for_each_number_may_be_of_any_length() {
