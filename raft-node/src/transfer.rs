@@ -118,6 +118,6 @@ impl Transfers {
     }
 }
 
-/// Tickets from here on are of requests to hand over. Those of proposals have a generation in this
-/// half, which counts how often a slot was used: by one a request, it never gets here.
-const FIRST_TICKET: u64 = 1 << 63;
+/// Tickets from here on are of requests to hand over. Those of proposals and reads end below it:
+/// their upper half counts how often a slot was used, and begins again in time.
+pub(crate) const FIRST_TICKET: u64 = 1 << 63;

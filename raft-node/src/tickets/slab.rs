@@ -76,7 +76,7 @@ impl Slab {
             .get_mut(key.slot as usize)
             .filter(|slot| slot.generation == key.generation)?;
         let request = slot.request.take()?;
-        slot.generation = slot.generation.wrapping_add(1);
+        slot.generation = slot.generation.wrapping_add(1) & LAST_GENERATION;
         self.free.push(key.slot);
         Some(request)
     }
@@ -109,5 +109,42 @@ impl Slab {
 
     pub(super) fn requests(&self) -> usize {
         self.slots.len().saturating_sub(self.free.len())
+    }
+}
+
+/// Half of what would fit: tickets from 2^63 on are not of this slab. A busy slot is used that often
+/// within hours, and begins again then.
+const LAST_GENERATION: u32 = u32::MAX >> 1;
+
+#[cfg(test)]
+mod tests {
+    use raft_core::time::Time;
+
+    use super::*;
+    use crate::tickets::{Source, State, Work};
+    use crate::transfer::FIRST_TICKET;
+
+    fn request() -> Request {
+        Request {
+            work: Work::Read { number: 1 },
+            source: Source::Read,
+            state: State::Ready,
+            deadline: Time::ZERO,
+            exposed: false,
+            attempts: 0,
+        }
+    }
+
+    #[test]
+    fn a_slot_that_is_used_ever_so_often_makes_no_ticket_of_a_request_to_hand_over() {
+        let mut slab = Slab::new();
+        let first = slab.insert(request());
+        slab.take(first).unwrap();
+        slab.slots[0].generation = LAST_GENERATION;
+        let last = slab.insert(request());
+        assert!(last.ticket().get() < FIRST_TICKET);
+        slab.take(last).unwrap();
+        assert_eq!(slab.insert(request()), first);
+        assert!(slab.get(last).is_none());
     }
 }
