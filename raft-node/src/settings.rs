@@ -79,7 +79,8 @@ pub struct NodeSettings {
     /// [`SubmitError::Overloaded`](crate::error::SubmitError::Overloaded). Choose what the cluster
     /// answers within the time that anyone is willing to wait: beyond that a queue only grows.
     pub max_requests: usize,
-    /// Bytes of commands that may be under way at this node. At least
+    /// Bytes of commands that may be under way at this node, those forwarded to it not counted, which
+    /// [`Self::max_forwarded`] bounds by their number. At least
     /// [`Settings::max_payload_bytes`](raft_core::settings::Settings::max_payload_bytes). Choose what
     /// memory can be spared: what waits for an answer is kept, to be sent again, beside
     /// what the hull keeps of it.
