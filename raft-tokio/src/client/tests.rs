@@ -14,6 +14,8 @@ use crate::handshake::{HELLO_BYTES, VERSION, Welcome};
 use crate::protocol::{Answer, Failure, Request, UpTo};
 use crate::stream::FrameReader;
 
+mod endings;
+
 /// What a false node does with a request.
 enum Reaction {
     Answer(Answer),
