@@ -52,3 +52,29 @@ async fn what_is_said_never_to_be_applied_is_not_sent_after_that() {
     book.session_opened(5);
     assert_eq!(book.next_to_send(), None, "and yet it was sent");
 }
+
+/// The limits of nodes may differ, and the second knows nothing of what the first did.
+#[tokio::test]
+#[should_panic(expected = "TooLarge")] // Until it is mended.
+async fn what_another_node_may_have_applied_is_not_said_to_be_too_large_ever() {
+    let took_it = FalseNode::start(|request| {
+        if is_open(request) {
+            good(request)
+        } else {
+            // It may have been proposed, and may be applied.
+            Reaction::Close
+        }
+    })
+    .await;
+    let stricter =
+        FalseNode::start(|request| failed(request, Failure::TooLarge { limit: 3 })).await;
+    let client = Client::connect([&took_it.address, &stricter.address])
+        .await
+        .unwrap();
+    let unknown = SubmitError::Unknown {
+        session: 5,
+        serial: 1,
+    };
+    assert_eq!(client.submit("four").await, Err(unknown));
+    assert_eq!(took_it.submissions(), [(5, 1)]);
+}
