@@ -21,6 +21,8 @@ enum Reaction {
     Answer(Answer),
     /// Several at once.
     Answers(Vec<Answer>),
+    /// After a while, in which the node does nothing else.
+    Later(Duration, Answer),
     Nothing,
     Close,
 }
@@ -90,6 +92,10 @@ async fn serve(
             match reaction {
                 Reaction::Answer(answer) => say(&mut stream, &[answer]).await,
                 Reaction::Answers(answers) => say(&mut stream, &answers).await,
+                Reaction::Later(after, answer) => {
+                    tokio::time::sleep(after).await;
+                    say(&mut stream, &[answer]).await;
+                }
                 Reaction::Nothing => {}
                 Reaction::Close => break,
             }

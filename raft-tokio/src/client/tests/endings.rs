@@ -78,3 +78,40 @@ async fn what_another_node_may_have_applied_is_not_said_to_be_too_large_ever() {
     assert_eq!(client.submit("four").await, Err(unknown));
     assert_eq!(took_it.submissions(), [(5, 1)]);
 }
+
+/// However many commands were under way in it, each of which is refused on its own.
+#[tokio::test]
+#[should_panic(expected = "sessions asked for")] // Until it is mended.
+async fn a_session_that_is_over_is_replaced_by_one() {
+    let mut opened = 0;
+    let node = FalseNode::start(move |request| match *request {
+        Request::Open { number } => {
+            opened += 1;
+            if opened > 1 {
+                return Reaction::Nothing;
+            }
+            Reaction::Answer(Answer::Opened { number, session: 5 })
+        }
+        Request::Submit {
+            session, serial, ..
+        } => {
+            let failure = Failure::SessionGone;
+            let answer = Answer::Failed {
+                session,
+                serial,
+                failure,
+            };
+            Reaction::Later(Duration::from_millis(20), answer)
+        }
+    })
+    .await;
+    let client = Client::connect([&node.address]).await.unwrap();
+    let mut submissions = Vec::new();
+    for _ in 0..20 {
+        submissions.push(client.begin("x".into()).await.unwrap());
+    }
+    tokio::time::sleep(Duration::from_millis(1_000)).await;
+    let heard = node.heard.lock().unwrap();
+    let opens = heard.iter().filter(|request| is_open(request)).count();
+    assert_eq!(opens, 2, "sessions asked for");
+}
