@@ -15,6 +15,7 @@ use crate::protocol::{Answer, Failure, Request, UpTo};
 use crate::stream::FrameReader;
 
 mod endings;
+mod patience;
 
 /// What a false node does with a request.
 enum Reaction {
