@@ -15,3 +15,22 @@ async fn a_client_may_have_patience_without_end() {
     let client = client.await.unwrap();
     assert_eq!(client.submit("x").await.unwrap(), "x");
 }
+
+#[tokio::test]
+#[should_panic(expected = "times the command was sent")] // Until it is mended.
+async fn a_node_that_was_asked_nothing_was_not_silent() {
+    let node = FalseNode::start(|request| match (is_open(request), good(request)) {
+        (false, Reaction::Answer(answer)) => Reaction::Later(Duration::from_millis(300), answer),
+        (_, reaction) => reaction,
+    })
+    .await;
+    let settings = ClientSettings {
+        silence_timeout: Duration::from_millis(1_000),
+        ..ClientSettings::default()
+    };
+    let client = Client::connect_with([&node.address], settings);
+    let client = client.await.unwrap();
+    tokio::time::sleep(Duration::from_millis(850)).await;
+    assert_eq!(client.submit("x").await.unwrap(), "x");
+    assert_eq!(node.submissions(), [(5, 1)], "times the command was sent");
+}
