@@ -37,10 +37,18 @@ struct FalseNode {
 
 impl FalseNode {
     async fn start(react: impl FnMut(&Request) -> Reaction + Send + 'static) -> Self {
+        Self::start_far_away(Duration::ZERO, react).await
+    }
+
+    /// One that welcomes whoever comes only after so long.
+    async fn start_far_away(
+        away: Duration,
+        react: impl FnMut(&Request) -> Reaction + Send + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let heard = Arc::new(Mutex::new(Vec::new()));
-        let task = tokio::spawn(serve(listener, Arc::clone(&heard), react));
+        let task = tokio::spawn(serve(listener, away, Arc::clone(&heard), react));
         Self {
             address,
             heard,
@@ -69,6 +77,7 @@ impl Drop for FalseNode {
 
 async fn serve(
     listener: TcpListener,
+    away: Duration,
     heard: Arc<Mutex<Vec<Request>>>,
     mut react: impl FnMut(&Request) -> Reaction,
 ) {
@@ -82,7 +91,11 @@ async fn serve(
             payload_codec: 1,
             refusal: None,
         };
-        stream.write_all(&welcome.encode()).await.unwrap();
+        tokio::time::sleep(away).await;
+        // The client may have lost its patience.
+        if stream.write_all(&welcome.encode()).await.is_err() {
+            continue;
+        }
         let mut reader = FrameReader::new(UpTo {
             payload_bytes: 1_000,
         });
