@@ -42,6 +42,10 @@ mod tests;
 
 /// A session with a cluster. Cloning is cheap, and clones share the session; dropping the last one
 /// ends it. At most one command is applied for each that was submitted, whatever happens.
+///
+/// While a session is open, no other cluster hears of its commands. When no address leads to the session's
+/// cluster any more, and one leads to another (it was recovered, or replaced), the session is over, and the
+/// next one is opened there.
 #[derive(Clone, Debug)]
 pub struct Client {
     inner: Arc<Inner>,
@@ -373,8 +377,8 @@ pub enum SubmitError {
     /// was over. The command was not applied, and never will be.
     #[error("no session could be opened in time; the command was not applied")]
     NoSession,
-    /// The cluster no longer knows the session. The command was applied once or not at all. The
-    /// next command opens a new session.
+    /// The cluster no longer knows the session, or another cluster has taken its place. The command was applied
+    /// once or not at all. The next command opens a new session.
     #[error("session {session} is over: command {serial} of it was applied once or not at all")]
     SessionOver {
         /// The session.

@@ -24,7 +24,7 @@ use raft_core::message::Lane;
 /// What a connection begins with.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Hello {
-    /// The cluster the caller belongs to or looks for, if it knows one.
+    /// The cluster that a peer belongs to, or that a client's open session is of, if it knows one.
     pub(crate) cluster: Option<ClusterId>,
     /// Who calls.
     pub(crate) caller: Caller,

@@ -6,6 +6,7 @@ use std::task::Waker;
 use std::time::Duration;
 
 use bytes::Bytes;
+use raft_core::ids::ClusterId;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::time::Instant;
 
@@ -29,10 +30,18 @@ pub(crate) struct Pending {
     pub(crate) permits: [OwnedSemaphorePermit; 2],
 }
 
+/// A session in a log.
+#[derive(Clone, Copy, Debug)]
+struct Session {
+    /// Each cluster has sessions with the same numbers, of others.
+    cluster: ClusterId,
+    number: u64,
+}
+
 #[derive(Debug)]
 struct Pages {
-    /// The session in the log; `None` while one is being opened.
-    session: Option<u64>,
+    /// `None` while one is being opened.
+    session: Option<Session>,
     /// How many sessions there were before: what serials belong to, also before the log has
     /// numbered the session.
     era: u64,
@@ -108,7 +117,13 @@ impl Book {
     /// The session that commands of an era belong to, if it is open.
     pub(crate) fn session(&self, era: u64) -> Option<u64> {
         let pages = self.pages();
-        pages.session.filter(|_| pages.era == era)
+        let session = pages.session.filter(|_| pages.era == era);
+        session.map(|session| session.number)
+    }
+
+    /// The cluster that the session is of, if one is open: no other may hear of its commands.
+    pub(crate) fn cluster(&self) -> Option<ClusterId> {
+        self.pages().session.map(|session| session.cluster)
     }
 
     /// No more commands; the connection may end.
@@ -153,12 +168,12 @@ impl Book {
         self.pages().session.is_some()
     }
 
-    /// A session was opened. One is enough: a second, opened by an attempt that had seemed lost,
+    /// A session was opened in this cluster. One is enough: a second, opened by an attempt that had seemed lost,
     /// is left to expire.
-    pub(crate) fn session_opened(&self, session: u64) {
+    pub(crate) fn session_opened(&self, cluster: ClusterId, number: u64) {
         let mut pages = self.pages();
         if pages.session.is_none() {
-            pages.session = Some(session);
+            pages.session = Some(Session { cluster, number });
             if let Some(opened) = pages.opened.take() {
                 // Whoever connected may have given up; the session is still there for clones.
                 let _ = opened.send(());
@@ -168,25 +183,21 @@ impl Book {
 
     /// The cluster no longer knows the session: nobody can say what became of its commands.
     pub(crate) fn session_over(&self, session: u64) {
-        let mut pages = self.pages();
-        if pages.session != Some(session) {
-            return;
+        let pages = self.pages();
+        if pages.is_open(session) {
+            end_session(pages);
         }
-        pages.begin_anew();
-        let lost = std::mem::take(&mut pages.pending);
-        drop(pages);
-        for (serial, pending) in lost {
-            // The receiver may be gone: then nobody waits.
-            let _ = pending
-                .reply
-                .send(Err(SubmitError::SessionOver { session, serial }));
-        }
+    }
+
+    /// Another cluster took the place of the session's: nobody can say what became of its commands there.
+    pub(crate) fn cluster_replaced(&self) {
+        end_session(self.pages());
     }
 
     /// A command was answered. Later answers to the same one find nothing.
     pub(crate) fn answered(&self, session: u64, serial: u64, answer: Result<Bytes, SubmitError>) {
         let mut pages = self.pages();
-        if pages.session != Some(session) {
+        if !pages.is_open(session) {
             return;
         }
         let pending = pages.pending.remove(&serial);
@@ -210,7 +221,7 @@ impl Book {
     /// keeps more of this client's answers than a window.
     pub(crate) fn next_to_send(&self) -> Option<Request> {
         let mut pages = self.pages();
-        let session = pages.session?;
+        let session = pages.session?.number;
         let settled = pages.settled();
         let serial = *pages.unsent.first()?;
         if serial.saturating_sub(settled) >= CLIENT_WINDOW as u64 {
@@ -241,6 +252,10 @@ impl Book {
 }
 
 impl Pages {
+    fn is_open(&self, session: u64) -> bool {
+        self.session.is_some_and(|open| open.number == session)
+    }
+
     /// The session is over.
     fn begin_anew(&mut self) {
         self.session = None;
@@ -254,6 +269,23 @@ impl Pages {
         self.pending
             .first_key_value()
             .map_or(self.next_serial, |(serial, _)| *serial)
+    }
+}
+
+/// Tells the session's commands that it is over, if one is open.
+fn end_session(mut pages: MutexGuard<'_, Pages>) {
+    let Some(Session { number, .. }) = pages.session else {
+        return;
+    };
+    pages.begin_anew();
+    let lost = std::mem::take(&mut pages.pending);
+    drop(pages);
+    for (serial, pending) in lost {
+        let session = number;
+        // The receiver may be gone: then nobody waits.
+        let _ = pending
+            .reply
+            .send(Err(SubmitError::SessionOver { session, serial }));
     }
 }
 
@@ -286,10 +318,11 @@ mod tests {
     #[test]
     fn who_gives_up_after_its_session_is_over_takes_nothing_from_the_next() {
         let book = Book::new(oneshot::channel().0, Duration::MAX);
-        book.session_opened(5);
+        let cluster = ClusterId::new(7);
+        book.session_opened(cluster, 5);
         let (era, serial) = book.add(pending()).unwrap();
         book.session_over(5);
-        book.session_opened(6);
+        book.session_opened(cluster, 6);
         let (later, again) = book.add(pending()).unwrap();
         assert_eq!((later, again), (era + 1, serial));
         book.abandon(era, serial);

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use raft_core::ids::ClusterId;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep, timeout};
 
@@ -36,6 +37,9 @@ pub enum ConnectionProblem {
     /// It refused.
     #[error("{0}")]
     Refused(#[from] Refusal),
+    /// It knows no cluster yet that it belongs to: one is founded when a majority of its members are up.
+    #[error("it belongs to no cluster yet, as far as it knows")]
+    NoCluster,
     /// It answered that it can't serve now.
     #[error("it can't serve now")]
     CannotServe,
@@ -53,6 +57,16 @@ pub(crate) struct Dispatcher {
     useless: Option<(String, Instant)>,
     /// When a node last sent us on to another.
     sent_on: Option<Instant>,
+    astray: Astray,
+}
+
+/// How far a client has gone since it last met a node of its session's cluster.
+#[derive(Clone, Copy, Default, Debug)]
+struct Astray {
+    /// Addresses that led to none.
+    tried: usize,
+    /// Whether one of them led to another cluster.
+    elsewhere: bool,
 }
 
 /// Why a connection ended.
@@ -75,18 +89,28 @@ impl Dispatcher {
             settings,
             useless: None,
             sent_on: None,
+            astray: Astray::default(),
         }
     }
 
     pub(crate) async fn run(mut self) {
         let mut leader = None;
         let mut failures = 0;
-        loop {
+        while !self.book.is_closed() {
             let named = leader.take();
             let Some(address) = named.clone().or_else(|| self.addresses.front().cloned()) else {
                 return;
             };
-            match self.serve(&address).await {
+            let ended = match self.meet(&address).await {
+                Ok((stream, cluster)) => self.serve(stream, cluster).await,
+                Err(problem) => {
+                    if named.is_none() {
+                        self.stray(&problem);
+                    }
+                    Ended::Problem(problem)
+                }
+            };
+            match ended {
                 Ended::Closed => return,
                 Ended::Leader(address) => {
                     // Two nodes may each take the other for the leader for a while.
@@ -118,19 +142,36 @@ impl Dispatcher {
         sleep(self.backoff.next()).await;
     }
 
-    /// Connects and serves until the connection ends.
-    async fn serve(&mut self, address: &str) -> Ended {
-        if self.book.is_closed() {
-            return Ended::Closed;
+    /// An address led to no node of the session's cluster. One that leads to another cluster is a mistake in
+    /// the list. But when no address leads home, that cluster has taken the place of ours.
+    fn stray(&mut self, problem: &ConnectionProblem) {
+        self.astray.tried += 1;
+        self.astray.elsewhere |= *problem == ConnectionProblem::Refused(Refusal::WrongCluster);
+        if self.astray.elsewhere && self.astray.tried >= self.addresses.len() {
+            self.astray = Astray::default();
+            self.book.cluster_replaced();
         }
+    }
+
+    /// Connects to a node of the session's cluster, or of any as long as no session is open.
+    async fn meet(&mut self, address: &str) -> Result<(TcpStream, ClusterId), ConnectionProblem> {
         let limit = self.settings.silence_timeout;
-        let (stream, welcome) = match timeout(limit, dial(address)).await {
-            Ok(Ok(connected)) => connected,
-            Ok(Err(error)) => return Ended::Problem(error.into()),
-            Err(_) => return Ended::Problem(ConnectionProblem::Silent),
+        let dialing = dial(address, self.book.cluster());
+        let (stream, welcome) = match timeout(limit, dialing).await {
+            Ok(connected) => connected?,
+            Err(_) => return Err(ConnectionProblem::Silent),
         };
+        // Which cluster it will be one of is open: no command and no session is for whichever it is.
+        let cluster = welcome.cluster.ok_or(ConnectionProblem::NoCluster)?;
+        self.astray = Astray::default();
         self.book.learn_payload_codec(welcome.payload_codec);
         self.book.note(address, None);
+        Ok((stream, cluster))
+    }
+
+    /// Serves until the connection ends.
+    async fn serve(&mut self, stream: TcpStream, cluster: ClusterId) -> Ended {
+        let limit = self.settings.silence_timeout;
         self.book.send_all_again();
         let useless = self
             .useless
@@ -139,6 +180,7 @@ impl Dispatcher {
             .map(|(address, _)| address);
         let mut line = Line {
             book: &self.book,
+            cluster,
             stream,
             reader: FrameReader::new(UpTo {
                 payload_bytes: self.settings.max_reply_bytes,
@@ -158,10 +200,14 @@ impl Dispatcher {
     }
 }
 
-async fn dial(address: &str) -> Result<(TcpStream, Welcome), DialError> {
+/// Connects to a node of this cluster, or of any; of another it is refused, by the node or by us.
+async fn dial(
+    address: &str,
+    cluster: Option<ClusterId>,
+) -> Result<(TcpStream, Welcome), DialError> {
     let mut stream = TcpStream::connect(resolve(address).await?.as_slice()).await?;
     let hello = Hello {
-        cluster: None,
+        cluster,
         caller: Caller::Client,
         address_bytes: 0,
     };
@@ -172,6 +218,8 @@ async fn dial(address: &str) -> Result<(TcpStream, Welcome), DialError> {
 /// One connection at work.
 struct Line<'a> {
     book: &'a Book,
+    /// The cluster at the other end, and of the session, if one is open.
+    cluster: ClusterId,
     stream: TcpStream,
     reader: FrameReader<UpTo>,
     queue: SendQueue,
@@ -271,7 +319,7 @@ impl Line<'_> {
         match answer {
             Answer::Opened { session, .. } => {
                 self.opening = false;
-                self.book.session_opened(session);
+                self.book.session_opened(self.cluster, session);
             }
             Answer::Applied {
                 session,

@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::sync::Mutex;
 
-use raft_core::ids::NodeId;
+use raft_core::ids::{ClusterId, NodeId};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
@@ -16,6 +16,9 @@ use crate::stream::FrameReader;
 
 mod endings;
 mod patience;
+
+/// The cluster of false nodes.
+const CLUSTER: ClusterId = ClusterId::new(7);
 
 /// What a false node does with a request.
 enum Reaction {
@@ -40,15 +43,30 @@ impl FalseNode {
         Self::start_far_away(Duration::ZERO, react).await
     }
 
+    /// One of another cluster, or of none.
+    async fn start_in(
+        cluster: Option<ClusterId>,
+        react: impl FnMut(&Request) -> Reaction + Send + 'static,
+    ) -> Self {
+        Self::start_as((cluster, Duration::ZERO), react).await
+    }
+
     /// One that welcomes whoever comes only after so long.
     async fn start_far_away(
         away: Duration,
         react: impl FnMut(&Request) -> Reaction + Send + 'static,
     ) -> Self {
+        Self::start_as((Some(CLUSTER), away), react).await
+    }
+
+    async fn start_as(
+        nature: (Option<ClusterId>, Duration),
+        react: impl FnMut(&Request) -> Reaction + Send + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let heard = Arc::new(Mutex::new(Vec::new()));
-        let task = tokio::spawn(serve(listener, away, Arc::clone(&heard), react));
+        let task = tokio::spawn(serve(listener, nature, Arc::clone(&heard), react));
         Self {
             address,
             heard,
@@ -77,7 +95,7 @@ impl Drop for FalseNode {
 
 async fn serve(
     listener: TcpListener,
-    away: Duration,
+    (cluster, away): (Option<ClusterId>, Duration),
     heard: Arc<Mutex<Vec<Request>>>,
     mut react: impl FnMut(&Request) -> Reaction,
 ) {
@@ -86,7 +104,7 @@ async fn serve(
         stream.read_exact(&mut hello).await.unwrap();
         let welcome = Welcome {
             version: VERSION,
-            cluster: None,
+            cluster,
             node: NodeId::new(1),
             payload_codec: 1,
             refusal: None,

@@ -49,7 +49,7 @@ async fn what_is_said_never_to_be_applied_is_not_sent_after_that() {
     // What `Client::submit` does after its time, and what the dispatcher may do before it is done.
     let told = submission.unknown();
     assert_eq!(told, SubmitError::NoSession);
-    book.session_opened(5);
+    book.session_opened(CLUSTER, 5);
     assert_eq!(book.next_to_send(), None, "and yet it was sent");
 }
 
@@ -114,4 +114,42 @@ async fn a_session_that_is_over_is_replaced_by_one() {
     let heard = node.heard.lock().unwrap();
     let opens = heard.iter().filter(|request| is_open(request)).count();
     assert_eq!(opens, 2, "sessions asked for");
+}
+
+/// One wrong address in a client's list is a mistake; only when no address leads home the session is over.
+#[tokio::test]
+async fn an_address_of_another_cluster_costs_no_session_while_the_own_is_there() {
+    let mut heard = 0;
+    let home = FalseNode::start(move |request| {
+        heard += usize::from(!is_open(request));
+        if heard == 1 {
+            Reaction::Close
+        } else {
+            good(request)
+        }
+    })
+    .await;
+    let elsewhere = FalseNode::start_in(Some(ClusterId::new(8)), good).await;
+    let client = Client::connect([&home.address, &elsewhere.address]);
+    let client = client.await.unwrap();
+    assert_eq!(client.submit("x").await.unwrap(), "x");
+    assert_eq!(home.submissions(), [(5, 1), (5, 1)]);
+    assert!(elsewhere.heard.lock().unwrap().is_empty());
+}
+
+/// The cluster that it will be one of may be another than that of the session.
+#[tokio::test]
+async fn a_node_that_knows_no_cluster_is_asked_for_nothing() {
+    let node = FalseNode::start_in(None, good).await;
+    let settings = ClientSettings {
+        connect_timeout: Duration::from_millis(200),
+        ..ClientSettings::default()
+    };
+    let refused = Client::connect_with([&node.address], settings).await;
+    let Err(ConnectError::NoSession { problems, .. }) = refused else {
+        panic!("{refused:?}");
+    };
+    let problem = problems.get(&node.address);
+    assert_eq!(problem, Some(&ConnectionProblem::NoCluster));
+    assert!(node.heard.lock().unwrap().is_empty());
 }
