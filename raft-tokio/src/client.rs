@@ -41,7 +41,8 @@ mod line;
 mod tests;
 
 /// A session with a cluster. Cloning is cheap, and clones share the session; dropping the last one
-/// ends it. At most one command is applied for each that was submitted, whatever happens.
+/// ends it, and what is still under way has no answer then ([`Submission`]). So does the end of the runtime that
+/// the client was made in. At most one command is applied for each that was submitted, whatever happens.
 ///
 /// While a session is open, no other cluster hears of its commands. When no address leads to the session's
 /// cluster any more, and one leads to another (it was recovered, or replaced), the session is over, and the
@@ -231,7 +232,8 @@ impl Drop for Inner {
 }
 
 /// A command under way: a future of its outcome. Dropping it gives up on the outcome, not on the
-/// command, which may or may not be applied, once.
+/// command, which may or may not be applied, once. Keep a clone of the client until the outcome is there: when
+/// the last is dropped, the outcome is [`SubmitError::Unknown`], or [`SubmitError::Closed`] of what was not sent.
 #[derive(Debug)]
 #[must_use = "the outcome is lost when this is dropped"]
 pub struct Submission {
@@ -363,9 +365,10 @@ pub enum SubmitError {
         /// Bytes that a command may have.
         limit: u64,
     },
-    /// There was no answer in time. The command was applied once or not at all, and may still be.
+    /// There was no answer in time, or before the client was shut down. The command was applied once or not at
+    /// all, and may still be.
     #[error(
-        "no answer in time: command {serial} of session {session} was applied once or not at all"
+        "no answer in time, or before the client was shut down: command {serial} of session {session} was applied once or not at all"
     )]
     Unknown {
         /// The client's session.
@@ -395,8 +398,8 @@ pub enum SubmitError {
         /// The command's number in it.
         serial: u64,
     },
-    /// The client was shut down before the command was begun. It was not applied.
-    #[error("the client was shut down before the command was begun")]
+    /// The client was shut down before the command was sent. It was not applied, and never will be.
+    #[error("the client was shut down before the command was sent")]
     Closed,
 }
 

@@ -30,6 +30,21 @@ pub(crate) struct Pending {
     pub(crate) permits: [OwnedSemaphorePermit; 2],
 }
 
+/// A command on the book.
+#[derive(Debug)]
+struct Begun {
+    command: Pending,
+    /// Connections it was sent over. Who was sent it may have it applied whatever comes after.
+    sends: u64,
+}
+
+impl Begun {
+    /// Tells whoever waits, if anybody still does.
+    fn tell(self, outcome: Result<Bytes, SubmitError>) {
+        let _ = self.command.reply.send(outcome);
+    }
+}
+
 /// A session in a log.
 #[derive(Clone, Copy, Debug)]
 struct Session {
@@ -46,7 +61,7 @@ struct Pages {
     /// numbered the session.
     era: u64,
     next_serial: u64,
-    pending: BTreeMap<u64, Pending>,
+    pending: BTreeMap<u64, Begun>,
     /// What has not been sent over the present connection.
     unsent: BTreeSet<u64>,
     opened: Option<oneshot::Sender<()>>,
@@ -81,7 +96,7 @@ impl Book {
     }
 
     /// Adds a command, and names it by era and serial.
-    pub(crate) fn add(&self, pending: Pending) -> Result<(u64, u64), SubmitError> {
+    pub(crate) fn add(&self, command: Pending) -> Result<(u64, u64), SubmitError> {
         let mut pages = self.pages();
         if pages.closed {
             return Err(SubmitError::Closed);
@@ -96,7 +111,7 @@ impl Book {
         }
         let serial = pages.next_serial;
         pages.next_serial += 1;
-        pages.pending.insert(serial, pending);
+        pages.pending.insert(serial, Begun { command, sends: 0 });
         pages.unsent.insert(serial);
         let era = pages.era;
         wake(pages);
@@ -126,10 +141,21 @@ impl Book {
         self.pages().session.map(|session| session.cluster)
     }
 
-    /// No more commands; the connection may end.
+    /// Nobody sends any more, and no command is taken: those on the book are told what that means for them.
     pub(crate) fn close(&self) {
         let mut pages = self.pages();
         pages.closed = true;
+        // Whoever waits for the first session need not wait longer.
+        pages.opened = None;
+        pages.unsent.clear();
+        let session = pages.session.map(|session| session.number);
+        for (serial, begun) in std::mem::take(&mut pages.pending) {
+            let error = match session {
+                Some(session) if begun.sends > 0 => SubmitError::Unknown { session, serial },
+                Some(_) | None => SubmitError::Closed,
+            };
+            begun.tell(Err(error));
+        }
         wake(pages);
     }
 
@@ -200,12 +226,9 @@ impl Book {
         if !pages.is_open(session) {
             return;
         }
-        let pending = pages.pending.remove(&serial);
         pages.unsent.remove(&serial);
-        drop(pages);
-        if let Some(pending) = pending {
-            // The receiver may be gone: then nobody waits.
-            let _ = pending.reply.send(answer);
+        if let Some(begun) = pages.pending.remove(&serial) {
+            begun.tell(answer);
         }
     }
 
@@ -228,12 +251,13 @@ impl Book {
             return None;
         }
         pages.unsent.remove(&serial);
-        let pending = pages.pending.get(&serial)?;
+        let begun = pages.pending.get_mut(&serial)?;
+        begun.sends += 1;
         Some(Request::Submit {
             session,
             serial,
             settled,
-            payload: pending.payload.clone(),
+            payload: begun.command.payload.clone(),
         })
     }
 
@@ -280,12 +304,9 @@ fn end_session(mut pages: MutexGuard<'_, Pages>) {
     pages.begin_anew();
     let lost = std::mem::take(&mut pages.pending);
     drop(pages);
-    for (serial, pending) in lost {
+    for (serial, begun) in lost {
         let session = number;
-        // The receiver may be gone: then nobody waits.
-        let _ = pending
-            .reply
-            .send(Err(SubmitError::SessionOver { session, serial }));
+        begun.tell(Err(SubmitError::SessionOver { session, serial }));
     }
 }
 

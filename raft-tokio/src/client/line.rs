@@ -200,6 +200,13 @@ impl Dispatcher {
     }
 }
 
+impl Drop for Dispatcher {
+    /// Whatever ended it, also a panic or its runtime's end: nobody may wait for what it would have brought.
+    fn drop(&mut self) {
+        self.book.close();
+    }
+}
+
 /// Connects to a node of this cluster, or of any; of another it is refused, by the node or by us.
 async fn dial(
     address: &str,

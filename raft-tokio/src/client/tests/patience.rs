@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test]
-#[should_panic(expected = "Unknown")] // Until it is mended.
+#[should_panic(expected = "Closed")] // Until it is mended.
 async fn a_client_may_have_patience_without_end() {
     let node = FalseNode::start(good).await;
     let settings = ClientSettings {
