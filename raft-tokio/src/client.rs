@@ -157,7 +157,7 @@ impl Client {
         let mut submission = self.begin(payload.into()).await?;
         match timeout(self.inner.settings.submit_timeout, &mut submission).await {
             Ok(outcome) => outcome,
-            Err(_) => Err(submission.unknown()),
+            Err(_) => submission.give_up().await,
         }
     }
 
@@ -244,15 +244,10 @@ pub struct Submission {
 }
 
 impl Submission {
-    /// What to say when nobody waits any longer.
-    fn unknown(&self) -> SubmitError {
-        match self.book.session(self.era) {
-            Some(session) => SubmitError::Unknown {
-                session,
-                serial: self.serial,
-            },
-            None => SubmitError::NoSession,
-        }
+    /// Waits no longer: what is known by now, or, if nothing is, whether the command was sent.
+    async fn give_up(self) -> Result<Bytes, SubmitError> {
+        self.book.give_up(self.era, self.serial);
+        self.await
     }
 }
 
@@ -261,13 +256,15 @@ impl Future for Submission {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let outcome = ready!(Pin::new(&mut self.outcome).poll(cx));
-        Poll::Ready(outcome.unwrap_or_else(|_| Err(self.unknown())))
+        // The book drops no command without telling it something. If it did, nobody could say more than this.
+        let (session, serial) = (0, self.serial);
+        Poll::Ready(outcome.unwrap_or(Err(SubmitError::Unknown { session, serial })))
     }
 }
 
 impl Drop for Submission {
     fn drop(&mut self) {
-        self.book.abandon(self.era, self.serial);
+        self.book.give_up(self.era, self.serial);
     }
 }
 
@@ -376,12 +373,12 @@ pub enum SubmitError {
         /// The command's number in it.
         serial: u64,
     },
-    /// There was no session to submit it in, because no node could open a new one after the last
-    /// was over. The command was not applied, and never will be.
-    #[error("no session could be opened in time; the command was not applied")]
+    /// The command was not sent: in time there was no session to send it in, or no node to send it to, or its
+    /// session was over before. It was not applied, and never will be.
+    #[error("the command was not sent for want of a session or a node; it was not applied")]
     NoSession,
-    /// The cluster no longer knows the session, or another cluster has taken its place. The command was applied
-    /// once or not at all. The next command opens a new session.
+    /// The cluster no longer knows the session that the command was sent in, or another cluster has taken its
+    /// place. The command was applied once or not at all. The next command opens a new session.
     #[error("session {session} is over: command {serial} of it was applied once or not at all")]
     SessionOver {
         /// The session.

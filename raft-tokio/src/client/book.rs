@@ -1,4 +1,7 @@
 //! What a client has begun and not yet seen answered. No network here.
+//!
+//! A command leaves the book when it is told its outcome, both under one lock: what is said never to be applied
+//! is never sent.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -118,22 +121,22 @@ impl Book {
         Ok((era, serial))
     }
 
-    /// The caller no longer waits: the serial counts as settled, and is not sent again.
-    pub(crate) fn abandon(&self, era: u64, serial: u64) {
+    /// The caller no longer waits: the serial counts as settled, and is not sent again. The command is told what
+    /// that means for it, if it was not told anything before: what is not on the book any more was.
+    pub(crate) fn give_up(&self, era: u64, serial: u64) {
         let mut pages = self.pages();
-        if pages.era == era {
-            pages.unsent.remove(&serial);
-            pages.pending.remove(&serial);
+        if pages.era != era {
+            return;
+        }
+        pages.unsent.remove(&serial);
+        if let Some(begun) = pages.pending.remove(&serial) {
+            let session = pages.session_sent_in(&begun);
+            begun.tell(Err(session.map_or(SubmitError::NoSession, |session| {
+                SubmitError::Unknown { session, serial }
+            })));
             // What waited beyond the window may be sent now.
             wake(pages);
         }
-    }
-
-    /// The session that commands of an era belong to, if it is open.
-    pub(crate) fn session(&self, era: u64) -> Option<u64> {
-        let pages = self.pages();
-        let session = pages.session.filter(|_| pages.era == era);
-        session.map(|session| session.number)
     }
 
     /// The cluster that the session is of, if one is open: no other may hear of its commands.
@@ -148,13 +151,11 @@ impl Book {
         // Whoever waits for the first session need not wait longer.
         pages.opened = None;
         pages.unsent.clear();
-        let session = pages.session.map(|session| session.number);
         for (serial, begun) in std::mem::take(&mut pages.pending) {
-            let error = match session {
-                Some(session) if begun.sends > 0 => SubmitError::Unknown { session, serial },
-                Some(_) | None => SubmitError::Closed,
-            };
-            begun.tell(Err(error));
+            let session = pages.session_sent_in(&begun);
+            begun.tell(Err(session.map_or(SubmitError::Closed, |session| {
+                SubmitError::Unknown { session, serial }
+            })));
         }
         wake(pages);
     }
@@ -280,6 +281,12 @@ impl Pages {
         self.session.is_some_and(|open| open.number == session)
     }
 
+    /// The session that a command on the book was sent in; `None` when nobody was sent it.
+    fn session_sent_in(&self, begun: &Begun) -> Option<u64> {
+        let session = self.session.filter(|_| begun.sends > 0);
+        session.map(|session| session.number)
+    }
+
     /// The session is over.
     fn begin_anew(&mut self) {
         self.session = None;
@@ -298,16 +305,16 @@ impl Pages {
 
 /// Tells the session's commands that it is over, if one is open.
 fn end_session(mut pages: MutexGuard<'_, Pages>) {
-    let Some(Session { number, .. }) = pages.session else {
+    if pages.session.is_none() {
         return;
-    };
-    pages.begin_anew();
-    let lost = std::mem::take(&mut pages.pending);
-    drop(pages);
-    for (serial, begun) in lost {
-        let session = number;
-        begun.tell(Err(SubmitError::SessionOver { session, serial }));
     }
+    for (serial, begun) in std::mem::take(&mut pages.pending) {
+        let session = pages.session_sent_in(&begun);
+        begun.tell(Err(session.map_or(SubmitError::NoSession, |session| {
+            SubmitError::SessionOver { session, serial }
+        })));
+    }
+    pages.begin_anew();
 }
 
 fn wake(mut pages: MutexGuard<'_, Pages>) {
@@ -326,13 +333,39 @@ mod tests {
 
     use super::*;
 
-    fn pending() -> Pending {
+    type Outcome = oneshot::Receiver<Result<Bytes, SubmitError>>;
+
+    fn command() -> (Pending, Outcome) {
         let permit = || Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
-        Pending {
+        let (reply, outcome) = oneshot::channel();
+        let pending = Pending {
             payload: Bytes::new(),
-            reply: oneshot::channel().0,
+            reply,
             permits: [permit(), permit()],
-        }
+        };
+        (pending, outcome)
+    }
+
+    fn pending() -> Pending {
+        command().0
+    }
+
+    /// A session that is over leaves in doubt what was sent, and nothing else.
+    #[test]
+    fn what_was_not_sent_before_its_session_was_over_never_is() {
+        let book = Book::new(oneshot::channel().0, Duration::MAX);
+        book.session_opened(ClusterId::new(7), 5);
+        let (sent, mut outcome_of_sent) = command();
+        let (kept, mut outcome_of_kept) = command();
+        let (_, serial) = book.add(sent).unwrap();
+        assert!(book.next_to_send().is_some());
+        book.add(kept).unwrap();
+        book.session_over(5);
+        let over = SubmitError::SessionOver { session: 5, serial };
+        assert_eq!(outcome_of_sent.try_recv(), Ok(Err(over)));
+        assert_eq!(outcome_of_kept.try_recv(), Ok(Err(SubmitError::NoSession)));
+        book.session_opened(ClusterId::new(7), 6);
+        assert_eq!(book.next_to_send(), None);
     }
 
     /// Serials begin anew with each session: who gave up one of the session before has none in this.
@@ -346,7 +379,7 @@ mod tests {
         book.session_opened(cluster, 6);
         let (later, again) = book.add(pending()).unwrap();
         assert_eq!((later, again), (era + 1, serial));
-        book.abandon(era, serial);
+        book.give_up(era, serial);
         let sent = book.next_to_send();
         assert!(matches!(sent, Some(Request::Submit { session: 6, .. })));
     }
