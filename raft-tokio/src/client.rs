@@ -362,11 +362,9 @@ pub enum SubmitError {
         /// Bytes that a command may have.
         limit: u64,
     },
-    /// There was no answer in time, or before the client was shut down. The command was applied once or not at
-    /// all, and may still be.
-    #[error(
-        "no answer in time, or before the client was shut down: command {serial} of session {session} was applied once or not at all"
-    )]
+    /// There was no answer in time, or before the client was shut down; or the command was sent to several nodes,
+    /// and one of them found it too large. It was applied once or not at all, and may still be.
+    #[error("no answer: command {serial} of session {session} was applied once or not at all")]
     Unknown {
         /// The client's session.
         session: u64,

@@ -221,7 +221,8 @@ impl Book {
         end_session(self.pages());
     }
 
-    /// A command was answered. Later answers to the same one find nothing.
+    /// A command was answered. Later answers to the same one find nothing. A node that refuses it knows nothing
+    /// of what another has done that it was sent to before.
     pub(crate) fn answered(&self, session: u64, serial: u64, answer: Result<Bytes, SubmitError>) {
         let mut pages = self.pages();
         if !pages.is_open(session) {
@@ -229,7 +230,10 @@ impl Book {
         }
         pages.unsent.remove(&serial);
         if let Some(begun) = pages.pending.remove(&serial) {
-            begun.tell(answer);
+            let is_refused = matches!(answer, Err(SubmitError::TooLarge { .. }));
+            let unknown = SubmitError::Unknown { session, serial };
+            let in_doubt = is_refused && begun.sends > 1;
+            begun.tell(if in_doubt { Err(unknown) } else { answer });
         }
     }
 

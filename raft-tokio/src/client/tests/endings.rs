@@ -53,7 +53,6 @@ async fn what_is_said_never_to_be_applied_is_not_sent_after_that() {
 
 /// The limits of nodes may differ, and the second knows nothing of what the first did.
 #[tokio::test]
-#[should_panic(expected = "TooLarge")] // Until it is mended.
 async fn what_another_node_may_have_applied_is_not_said_to_be_too_large_ever() {
     let took_it = FalseNode::start(|request| {
         if is_open(request) {
