@@ -208,12 +208,15 @@ impl Book {
         }
     }
 
-    /// The cluster no longer knows the session: nobody can say what became of its commands.
-    pub(crate) fn session_over(&self, session: u64) {
+    /// The cluster no longer knows the session: nobody can say what became of its commands. False when it is not
+    /// this book's any more.
+    pub(crate) fn session_over(&self, session: u64) -> bool {
         let pages = self.pages();
-        if pages.is_open(session) {
+        let is_open = pages.is_open(session);
+        if is_open {
             end_session(pages);
         }
+        is_open
     }
 
     /// Another cluster took the place of the session's: nobody can say what became of its commands there.
@@ -364,7 +367,7 @@ mod tests {
         let (_, serial) = book.add(sent).unwrap();
         assert!(book.next_to_send().is_some());
         book.add(kept).unwrap();
-        book.session_over(5);
+        assert!(book.session_over(5));
         let over = SubmitError::SessionOver { session: 5, serial };
         assert_eq!(outcome_of_sent.try_recv(), Ok(Err(over)));
         assert_eq!(outcome_of_kept.try_recv(), Ok(Err(SubmitError::NoSession)));
@@ -379,7 +382,8 @@ mod tests {
         let cluster = ClusterId::new(7);
         book.session_opened(cluster, 5);
         let (era, serial) = book.add(pending()).unwrap();
-        book.session_over(5);
+        assert!(book.session_over(5));
+        assert!(!book.session_over(5));
         book.session_opened(cluster, 6);
         let (later, again) = book.add(pending()).unwrap();
         assert_eq!((later, again), (era + 1, serial));

@@ -360,8 +360,10 @@ impl Line<'_> {
                 None
             }
             Failure::SessionGone => {
-                self.opening = false;
-                self.book.session_over(session);
+                // Each command of a session is told that it is over, also while the next is being opened.
+                if self.book.session_over(session) {
+                    self.opening = false;
+                }
                 None
             }
             Failure::Retry | Failure::Stopped => {

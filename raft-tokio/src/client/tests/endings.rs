@@ -78,7 +78,6 @@ async fn what_another_node_may_have_applied_is_not_said_to_be_too_large_ever() {
 
 /// However many commands were under way in it, each of which is refused on its own.
 #[tokio::test]
-#[should_panic(expected = "sessions asked for")] // Until it is mended.
 async fn a_session_that_is_over_is_replaced_by_one() {
     let mut opened = 0;
     let node = FalseNode::start(move |request| match *request {
