@@ -58,4 +58,14 @@ mod tests {
         backoff.reset();
         assert!(backoff.next() <= Duration::from_millis(10));
     }
+
+    /// A setting that says "never again".
+    #[test]
+    #[should_panic(expected = "overflow")] // Until it is mended.
+    fn the_longest_span_may_be_without_end() {
+        let mut backoff = Backoff::new(Duration::MAX, Duration::MAX);
+        for _ in 0..10 {
+            assert!(backoff.next() >= Duration::MAX / 2);
+        }
+    }
 }
