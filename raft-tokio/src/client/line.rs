@@ -81,7 +81,12 @@ enum Ended {
 }
 
 impl Dispatcher {
-    pub(crate) fn new(book: Arc<Book>, addresses: Vec<String>, settings: ClientSettings) -> Self {
+    pub(crate) fn new(
+        book: Arc<Book>,
+        addresses: Vec<String>,
+        mut settings: ClientSettings,
+    ) -> Self {
+        settings.silence_timeout = settings.silence_timeout.min(LONGEST_SILENCE);
         Self {
             book,
             addresses: addresses.into(),
@@ -393,6 +398,8 @@ impl From<DialError> for ConnectionProblem {
 
 /// Bytes queued for one connection before more is taken from the book.
 const QUEUE_BYTES: usize = 256 << 10;
+/// A wait that is as good as endless, and still ends at a moment that every system can name.
+const LONGEST_SILENCE: Duration = Duration::from_secs(30 * 365 * 86_400);
 /// Being sent on again within so short a time costs a pause.
 const SENT_ON_TWICE: Duration = Duration::from_millis(100);
 /// How long a leader's address that failed is not followed again.

@@ -36,7 +36,7 @@ impl Backoff {
         self.random ^= self.random >> 7;
         self.random ^= self.random << 17;
         let thousandths = u32::try_from(self.random % 500).unwrap_or(0);
-        span - span * thousandths / 1_000
+        span - span / 1_000 * thousandths
     }
 }
 
@@ -61,7 +61,6 @@ mod tests {
 
     /// A setting that says "never again".
     #[test]
-    #[should_panic(expected = "overflow")] // Until it is mended.
     fn the_longest_span_may_be_without_end() {
         let mut backoff = Backoff::new(Duration::MAX, Duration::MAX);
         for _ in 0..10 {

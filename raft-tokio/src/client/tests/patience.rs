@@ -3,7 +3,6 @@
 use super::*;
 
 #[tokio::test]
-#[should_panic(expected = "Closed")] // Until it is mended.
 async fn a_client_may_have_patience_without_end() {
     let node = FalseNode::start(good).await;
     let settings = ClientSettings {
