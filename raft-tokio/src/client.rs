@@ -65,7 +65,7 @@ pub struct ClientSettings {
     pub connect_timeout: Duration,
     /// How long [`Client::submit`] waits for an answer before it says that the outcome is unknown.
     pub submit_timeout: Duration,
-    /// How long a node may answer nothing before another is asked. Longer than an election takes,
+    /// How long a node that was asked something may answer nothing before another is asked. Longer than an election takes,
     /// or every election makes all commands travel twice.
     pub silence_timeout: Duration,
     /// How long to wait when no node could be reached; doubled each time up to

@@ -191,6 +191,12 @@ impl Book {
         pages.session.is_none() || !pages.pending.is_empty()
     }
 
+    /// Whether a command was sent over the present connection and is not answered.
+    pub(crate) fn has_sent(&self) -> bool {
+        let pages = self.pages();
+        pages.pending.len() > pages.unsent.len()
+    }
+
     pub(crate) fn has_session(&self) -> bool {
         self.pages().session.is_some()
     }

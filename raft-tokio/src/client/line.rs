@@ -237,7 +237,8 @@ struct Line<'a> {
     queue: SendQueue,
     /// Whether this connection has asked for a session.
     opening: bool,
-    /// Goes off when nothing was answered for too long.
+    /// Goes off when nothing was answered for too long, since the last answer or since something was asked of
+    /// a node that had nothing to answer.
     silence: Pin<Box<Sleep>>,
     limit: Duration,
     /// A leader's address not to follow.
@@ -255,29 +256,45 @@ impl Line<'_> {
             return Poll::Ready(ended);
         }
         self.book.register(cx.waker());
-        loop {
-            self.fill();
-            if self.queue.is_empty() {
-                break;
-            }
-            match self.queue.poll_flush(&mut self.stream, cx) {
-                Poll::Ready(Ok(())) => {}
-                Poll::Ready(Err(error)) => {
-                    let problem = ConnectionProblem::Unreachable(error.kind());
-                    return Poll::Ready(Ended::Problem(problem));
-                }
-                Poll::Pending => break,
-            }
+        let was_asked = self.is_asked();
+        if let Some(ended) = self.send(cx) {
+            return Poll::Ready(ended);
+        }
+        if !was_asked && self.is_asked() {
+            self.silence.as_mut().reset(Instant::now() + self.limit);
         }
         if self.silence.as_mut().poll(cx).is_ready() {
             self.silence.as_mut().reset(Instant::now() + self.limit);
-            if self.book.awaits_answers() {
+            if self.is_asked() && self.book.awaits_answers() {
                 return Poll::Ready(Ended::Problem(ConnectionProblem::Silent));
             }
             // Registers the timer anew.
             cx.waker().wake_by_ref();
         }
         Poll::Pending
+    }
+
+    /// Whether the node has something to answer, or to take.
+    fn is_asked(&self) -> bool {
+        self.opening || !self.queue.is_empty() || self.book.has_sent()
+    }
+
+    /// Sends what there is to send, as far as the node takes it; says why the connection is over, if so.
+    fn send(&mut self, cx: &mut Context<'_>) -> Option<Ended> {
+        loop {
+            self.fill();
+            if self.queue.is_empty() {
+                return None;
+            }
+            match self.queue.poll_flush(&mut self.stream, cx) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(error)) => {
+                    let problem = ConnectionProblem::Unreachable(error.kind());
+                    return Some(Ended::Problem(problem));
+                }
+                Poll::Pending => return None,
+            }
+        }
     }
 
     /// Queues what there is to send, a little more than one write takes.

@@ -16,7 +16,6 @@ async fn a_client_may_have_patience_without_end() {
 }
 
 #[tokio::test]
-#[should_panic(expected = "times the command was sent")] // Until it is mended.
 async fn a_node_that_was_asked_nothing_was_not_silent() {
     let node = FalseNode::start(|request| match (is_open(request), good(request)) {
         (false, Reaction::Answer(answer)) => Reaction::Later(Duration::from_millis(300), answer),
