@@ -106,8 +106,10 @@ impl Dispatcher {
             let Some(address) = named.clone().or_else(|| self.addresses.front().cloned()) else {
                 return;
             };
+            // Before the way there, which may take longer than an address counts as useless.
+            let useless = self.useless_leader();
             let ended = match self.meet(&address).await {
-                Ok((stream, cluster)) => self.serve(stream, cluster).await,
+                Ok((stream, cluster)) => self.serve(stream, cluster, useless).await,
                 Err(problem) => {
                     if named.is_none() {
                         self.stray(&problem);
@@ -143,6 +145,13 @@ impl Dispatcher {
         }
     }
 
+    /// A leader's address that led nowhere a moment ago.
+    fn useless_leader(&self) -> Option<String> {
+        let useless = self.useless.as_ref();
+        let recent = useless.filter(|(_, when)| when.elapsed() < USELESS_FOR);
+        recent.map(|(address, _)| address.clone())
+    }
+
     async fn pause(&mut self) {
         sleep(self.backoff.next()).await;
     }
@@ -175,14 +184,14 @@ impl Dispatcher {
     }
 
     /// Serves until the connection ends.
-    async fn serve(&mut self, stream: TcpStream, cluster: ClusterId) -> Ended {
+    async fn serve(
+        &mut self,
+        stream: TcpStream,
+        cluster: ClusterId,
+        useless: Option<String>,
+    ) -> Ended {
         let limit = self.settings.silence_timeout;
         self.book.send_all_again();
-        let useless = self
-            .useless
-            .clone()
-            .filter(|(_, when)| when.elapsed() < USELESS_FOR)
-            .map(|(address, _)| address);
         let mut line = Line {
             book: &self.book,
             cluster,

@@ -35,7 +35,6 @@ async fn a_node_that_was_asked_nothing_was_not_silent() {
 
 /// What was learned of the leader's address must not be forgotten while the way back takes its time.
 #[tokio::test]
-#[should_panic(expected = "NoSession")] // Until it is mended.
 async fn a_leader_out_of_reach_keeps_nobody_from_working_who_is_far_away() {
     let away = Duration::from_millis(600);
     let follower = FalseNode::start_far_away(away, |request| {
