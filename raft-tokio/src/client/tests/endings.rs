@@ -26,6 +26,31 @@ async fn a_submission_that_outlives_its_client_has_an_outcome() {
     ));
 }
 
+/// Whatever ends the task that sends for it, nobody waits for what it would have brought.
+#[test]
+fn a_submission_that_outlives_the_runtime_of_its_client_has_an_outcome() {
+    let runtime = || {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        builder.enable_all().build().unwrap()
+    };
+    let theirs = runtime();
+    let (client, submission) = theirs.block_on(async {
+        let node = FalseNode::start(hears_no_command).await;
+        let client = Client::connect([&node.address]).await.unwrap();
+        let submission = client.begin("x".into()).await.unwrap();
+        (client, submission)
+    });
+    drop(theirs);
+    runtime().block_on(async {
+        let outcome = timeout(Duration::from_secs(2), submission).await;
+        assert!(matches!(
+            outcome.unwrap(),
+            Err(SubmitError::Unknown { .. } | SubmitError::Closed)
+        ));
+        assert_eq!(client.submit("y").await, Err(SubmitError::Closed));
+    });
+}
+
 /// Between what is told and what is done nobody else may come: neither who sends nor who takes answers.
 #[tokio::test]
 async fn what_is_said_never_to_be_applied_is_not_sent_after_that() {
