@@ -41,8 +41,8 @@ mod line;
 mod tests;
 
 /// A session with a cluster. Cloning is cheap, and clones share the session; dropping the last one
-/// ends it, and what is still under way has no answer then ([`Submission`]). So does the end of the runtime that
-/// the client was made in. At most one command is applied for each that was submitted, whatever happens.
+/// ends it, as does the end of the runtime that it was connected in; what is still under way is told so
+/// ([`Submission`]). At most one command is applied for each that was submitted, whatever happens.
 ///
 /// While a session is open, no other cluster hears of its commands. When no address leads to the session's
 /// cluster any more, and one leads to another (it was recovered, or replaced), the session is over, and the
@@ -63,10 +63,11 @@ pub struct ClientSettings {
     pub max_in_flight_bytes: usize,
     /// How long [`Client::connect`] tries.
     pub connect_timeout: Duration,
-    /// How long [`Client::submit`] waits for an answer before it says that the outcome is unknown.
+    /// How long [`Client::submit`] waits for an answer before it says that the outcome is unknown,
+    /// or that the command was not sent.
     pub submit_timeout: Duration,
-    /// How long a node that was asked something may answer nothing before another is asked. Longer than an election takes,
-    /// or every election makes all commands travel twice.
+    /// How long a node that was asked something may answer nothing before another is asked. Longer
+    /// than an election takes, or every election makes all commands travel twice.
     pub silence_timeout: Duration,
     /// How long to wait when no node could be reached; doubled each time up to
     /// [`Self::longest_backoff`].
