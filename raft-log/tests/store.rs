@@ -106,9 +106,8 @@ impl Life {
 }
 
 fn crashes() -> impl Iterator<Item = Crash> {
-    [Crash::KeepAll, Crash::LoseAll]
-        .into_iter()
-        .chain((0..6).map(Crash::Some))
+    let some = (0..6).map(Crash::Some);
+    some.chain([Crash::KeepAll, Crash::LoseAll])
 }
 
 /// What is there is what was promised, or newer; and it is whole.
@@ -160,8 +159,7 @@ fn a_crash_at_each_operation_leaves_what_was_promised() {
         if let Some(opened) = open_store(&fs) {
             life = Life::live(&mut opened.unwrap().0);
         }
-        let torn = crashes().map(|crash| fs.crash(crash));
-        for torn in torn.into_iter().chain([fs.kill()]) {
+        for torn in crashes().map(|crash| fs.crash(crash)).chain([fs.kill()]) {
             crash_while_opening(&life, &torn);
         }
         // The process alone died: what it finds is told to others, and must not go any more.
@@ -188,8 +186,7 @@ fn crash_while_opening(life: &Life, torn: &MemFs) {
         let again = torn.crash(Crash::Some(operation as u64));
         let newest = check(life, &again);
         if whole {
-            let last = newest.map(|newest| newest.id.last.index.get());
-            go_on(&again, last);
+            go_on(&again, newest.map(|newest| newest.id.last.index.get()));
             return;
         }
     }
